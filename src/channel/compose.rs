@@ -1,0 +1,123 @@
+//! One stage after another: the output of a stage is the next one's signal.
+
+use super::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::noise::Stream;
+use nalgebra::DMatrix;
+
+/// y = Q_S(... Q_1(x)). The parameters of the stages stand side by side in `a`.
+pub struct Compose {
+    stages: Vec<Box<dyn Channel>>,
+}
+
+impl Compose {
+    /// Chains `stages`; each one's signal length must equal the last one's observation length.
+    pub fn new(stages: Vec<Box<dyn Channel>>) -> Result<Self> {
+        if stages.is_empty() {
+            return Err(Error::config("channel", "expected one or more stages"));
+        }
+        for (i, pair) in stages.windows(2).enumerate() {
+            let (out, input) = (pair[0].observation_len(), pair[1].signal_len());
+            if out != input {
+                return Err(Error::shape(
+                    format!("channel stage {}", i + 1),
+                    format!("signals of length {out}"),
+                    input,
+                ));
+            }
+        }
+        Ok(Self { stages })
+    }
+
+    /// Runs the stages' `step(stage, a, input, output)` in order, from `x` to `y`.
+    fn forward(
+        &self,
+        x: &[f32],
+        a: &[f32],
+        y: &mut [f32],
+        mut step: impl FnMut(&dyn Channel, &[f32], &[f32], &mut [f32]),
+    ) {
+        let (mut signal, mut a) = (x.to_vec(), a);
+        for (i, stage) in self.stages.iter().enumerate() {
+            let (own, rest) = a.split_at(stage.operator_len());
+            a = rest;
+            if i + 1 == self.stages.len() {
+                step(stage.as_ref(), own, &signal, y);
+            } else {
+                let mut next = vec![0.0; stage.observation_len()];
+                step(stage.as_ref(), own, &signal, &mut next);
+                signal = next;
+            }
+        }
+    }
+
+    /// Each stage's linear view with its own parameters.
+    fn linear_stages<'a>(&'a self, mut a: &'a [f32]) -> Vec<(&'a dyn LinearChannel, &'a [f32])> {
+        let split = |stage: &'a Box<dyn Channel>| {
+            let (own, rest) = a.split_at(stage.operator_len());
+            a = rest;
+            stage.as_linear().map(|linear| (linear, own))
+        };
+        self.stages.iter().filter_map(split).collect()
+    }
+}
+
+impl Channel for Compose {
+    fn signal_len(&self) -> usize {
+        self.stages[0].signal_len()
+    }
+
+    fn observation_len(&self) -> usize {
+        self.stages[self.stages.len() - 1].observation_len()
+    }
+
+    fn operator_len(&self) -> usize {
+        self.stages.iter().map(|s| s.operator_len()).sum()
+    }
+
+    fn draw_operator(&self, stream: &mut Stream, mut a: &mut [f32]) {
+        for stage in &self.stages {
+            let (own, rest) = a.split_at_mut(stage.operator_len());
+            stage.draw_operator(stream, own);
+            a = rest;
+        }
+    }
+
+    fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        self.forward(x, a, y, |stage, a, x, y| stage.observe(x, a, stream, y));
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        self.stages.iter().all(|s| s.as_linear().is_some()).then_some(self)
+    }
+}
+
+impl LinearChannel for Compose {
+    fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
+        self.forward(x, a, y, |stage, a, x, y| {
+            if let Some(linear) = stage.as_linear() {
+                linear.apply(a, x, y);
+            }
+        });
+    }
+
+    fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
+        let mut signal = y.to_vec();
+        for (stage, a) in self.linear_stages(a).into_iter().rev() {
+            let mut previous = vec![0.0; stage.signal_len()];
+            stage.adjoint(a, &signal, &mut previous);
+            signal = previous;
+        }
+        x.copy_from_slice(&signal);
+    }
+
+    /// Σ_y of the chain: each stage maps what came in and adds its own, Σ ← A Σ Aᵀ + Σ_s.
+    fn noise_covariance(&self, a: &[f32]) -> DMatrix<f64> {
+        let mut covariance = DMatrix::zeros(self.signal_len(), self.signal_len());
+        for (stage, a) in self.linear_stages(a) {
+            let matrix = stage.matrix(a);
+            covariance = &matrix * covariance * matrix.transpose() + stage.noise_covariance(a);
+        }
+        covariance
+    }
+}

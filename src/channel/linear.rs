@@ -1,0 +1,56 @@
+//! One fixed linear map for all observations: y = A x.
+
+use super::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::noise::Stream;
+use crate::samples::Samples;
+
+/// y = A x with A in R^(m x d) given once. With a rank-deficient A the directions in ker A never move under EM: many
+/// operators, not one, are what makes corrupted data identify the signal's law.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FixedLinear {
+    matrix: Samples,
+}
+
+impl FixedLinear {
+    /// `matrix` is A, one row a measurement: `[m, d]`, finite.
+    pub fn new(matrix: Samples) -> Result<Self> {
+        if matrix.n() == 0 || matrix.as_slice().iter().any(|v| !v.is_finite()) {
+            return Err(Error::config("matrix", "expected one or more rows of finite numbers"));
+        }
+        Ok(Self { matrix })
+    }
+}
+
+impl Channel for FixedLinear {
+    fn signal_len(&self) -> usize {
+        self.matrix.d()
+    }
+
+    fn observation_len(&self) -> usize {
+        self.matrix.n()
+    }
+
+    fn observe(&self, x: &[f32], a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
+        self.apply(a, x, y);
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        Some(self)
+    }
+}
+
+impl LinearChannel for FixedLinear {
+    fn apply(&self, _a: &[f32], x: &[f32], y: &mut [f32]) {
+        for (y, row) in y.iter_mut().zip(self.matrix.rows()) {
+            *y = row.iter().zip(x).map(|(a, x)| a * x).sum();
+        }
+    }
+
+    fn adjoint(&self, _a: &[f32], y: &[f32], x: &mut [f32]) {
+        x.fill(0.0);
+        for (&y, row) in y.iter().zip(self.matrix.rows()) {
+            x.iter_mut().zip(row).for_each(|(x, a)| *x += a * y);
+        }
+    }
+}

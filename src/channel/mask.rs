@@ -1,0 +1,61 @@
+//! Missing coordinates: y = a ∘ x with a in {0, 1}^d.
+
+use super::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::noise::Stream;
+
+/// Each coordinate is missing (a = 0, y = 0) with probability `rate`, independently; a fresh mask for every observation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mask {
+    d: usize,
+    rate: f64,
+}
+
+impl Mask {
+    /// Masks signals of length `d`; `rate` in [0, 1) is the probability that a coordinate is missing.
+    pub fn new(d: usize, rate: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&rate) {
+            return Err(Error::config(
+                "rate",
+                format!("expected a number in [0, 1), found {rate}"),
+            ));
+        }
+        Ok(Self { d, rate })
+    }
+}
+
+impl Channel for Mask {
+    fn signal_len(&self) -> usize {
+        self.d
+    }
+
+    fn observation_len(&self) -> usize {
+        self.d
+    }
+
+    fn operator_len(&self) -> usize {
+        self.d
+    }
+
+    fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
+        a.iter_mut().for_each(|a| *a = f32::from(stream.uniform() >= self.rate));
+    }
+
+    fn observe(&self, x: &[f32], a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
+        self.apply(a, x, y);
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        Some(self)
+    }
+}
+
+impl LinearChannel for Mask {
+    fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(a).zip(x).for_each(|((y, a), x)| *y = a * x);
+    }
+
+    fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
+        self.apply(a, y, x);
+    }
+}

@@ -1,0 +1,101 @@
+//! The corruption: y ~ Q(. | x, a). One [`Channel`] makes the data, re-corrupts the reconstructions and conditions the
+//! network, so the three cannot disagree.
+//!
+//! A channel separates the operator's parameters `a` (drawn once per observation, known) from the noise (unknown).
+//! Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a Gaussian prior.
+
+mod black_box;
+mod compose;
+mod config;
+mod linear;
+mod mask;
+mod noise;
+mod projection;
+
+pub use black_box::BlackBox;
+pub use compose::Compose;
+pub use config::{ChannelConfig, StageConfig};
+pub use linear::FixedLinear;
+pub use mask::Mask;
+pub use noise::AdditiveNoise;
+pub use projection::Projection;
+
+use crate::gaussian::LinearGaussian;
+use crate::noise::Stream;
+use nalgebra::DMatrix;
+
+/// A corruption that can be simulated. Signals and observations are flattened rows.
+pub trait Channel: Send + Sync {
+    /// Length d of a signal.
+    fn signal_len(&self) -> usize;
+
+    /// Length m of an observation.
+    fn observation_len(&self) -> usize;
+
+    /// Length k of the operator's parameters; 0 for a channel that is the same for all observations.
+    fn operator_len(&self) -> usize {
+        0
+    }
+
+    /// Draws the operator's parameters into `a` (length k).
+    fn draw_operator(&self, _stream: &mut Stream, _a: &mut [f32]) {}
+
+    /// Draws y ~ Q(. | x, a) into `y` (length m).
+    fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]);
+
+    /// The linear view, if the channel's mean is linear in x and its noise Gaussian and independent of x.
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        None
+    }
+
+    /// A and Σ_y for one operator, if the channel is linear with Gaussian noise.
+    fn linear_gaussian(&self, a: &[f32]) -> Option<LinearGaussian> {
+        let linear = self.as_linear()?;
+        let matrix = linear.matrix(a);
+        let covariance = linear.noise_covariance(a);
+        Some(LinearGaussian { matrix, covariance })
+    }
+
+    /// Length of the condition features c(y, a) that the network sees.
+    fn condition_len(&self) -> usize {
+        self.observation_len() + self.operator_len()
+    }
+
+    /// The condition features c(y, a), by default y then a; a masked coordinate is told from a dark one by `a`.
+    fn condition(&self, y: &[f32], a: &[f32], c: &mut [f32]) {
+        c[..y.len()].copy_from_slice(y);
+        c[y.len()..].copy_from_slice(a);
+    }
+}
+
+/// E[y | x, a] = A x with Gaussian noise.
+pub trait LinearChannel: Channel {
+    /// A x into `y` (length m), without noise.
+    fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]);
+
+    /// Aᵀ y into `x` (length d).
+    fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]);
+
+    /// Σ_y, m x m.
+    fn noise_covariance(&self, _a: &[f32]) -> DMatrix<f64> {
+        DMatrix::zeros(self.observation_len(), self.observation_len())
+    }
+
+    /// A, m x d, column by column from [`LinearChannel::apply`].
+    fn matrix(&self, a: &[f32]) -> DMatrix<f64> {
+        let (d, m) = (self.signal_len(), self.observation_len());
+        let (mut basis, mut column) = (vec![0.0f32; d], vec![0.0f32; m]);
+        let mut matrix = DMatrix::zeros(m, d);
+        for j in 0..d {
+            basis[j] = 1.0;
+            self.apply(a, &basis, &mut column);
+            basis[j] = 0.0;
+            matrix
+                .column_mut(j)
+                .iter_mut()
+                .zip(&column)
+                .for_each(|(e, &v)| *e = v as f64);
+        }
+        matrix
+    }
+}

@@ -1,0 +1,57 @@
+//! Additive Gaussian noise: y = x + s n, n ~ N(0, I).
+
+use super::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::noise::Stream;
+use nalgebra::DMatrix;
+
+/// Adds independent noise of standard deviation `std` to every coordinate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdditiveNoise {
+    d: usize,
+    std: f64,
+}
+
+impl AdditiveNoise {
+    /// Noise on signals of length `d`; `std` >= 0 in units of the scaled signal.
+    pub fn new(d: usize, std: f64) -> Result<Self> {
+        if !(std >= 0.0 && std.is_finite()) {
+            return Err(Error::config("std", format!("expected a number >= 0, found {std}")));
+        }
+        Ok(Self { d, std })
+    }
+}
+
+impl Channel for AdditiveNoise {
+    fn signal_len(&self) -> usize {
+        self.d
+    }
+
+    fn observation_len(&self) -> usize {
+        self.d
+    }
+
+    fn observe(&self, x: &[f32], _a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        y.iter_mut()
+            .zip(x)
+            .for_each(|(y, x)| *y = x + self.std as f32 * stream.normal());
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        Some(self)
+    }
+}
+
+impl LinearChannel for AdditiveNoise {
+    fn apply(&self, _a: &[f32], x: &[f32], y: &mut [f32]) {
+        y.copy_from_slice(x);
+    }
+
+    fn adjoint(&self, _a: &[f32], y: &[f32], x: &mut [f32]) {
+        x.copy_from_slice(y);
+    }
+
+    fn noise_covariance(&self, _a: &[f32]) -> DMatrix<f64> {
+        DMatrix::identity(self.d, self.d) * (self.std * self.std)
+    }
+}

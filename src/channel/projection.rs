@@ -1,0 +1,70 @@
+//! Random projections: y = A x, the rows of A uniform on the unit sphere (DiffEM's manifold experiment).
+
+use super::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::noise::Stream;
+
+/// y = A x with A in R^(m x d), a fresh one for every observation; a = A row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projection {
+    d: usize,
+    rows: usize,
+}
+
+impl Projection {
+    /// `rows` (1 or more) directions in `d` dimensions.
+    pub fn new(d: usize, rows: usize) -> Result<Self> {
+        if rows == 0 || d == 0 {
+            return Err(Error::config(
+                "rows",
+                "expected 1 or more projections of a signal of length 1 or more",
+            ));
+        }
+        Ok(Self { d, rows })
+    }
+}
+
+impl Channel for Projection {
+    fn signal_len(&self) -> usize {
+        self.d
+    }
+
+    fn observation_len(&self) -> usize {
+        self.rows
+    }
+
+    fn operator_len(&self) -> usize {
+        self.rows * self.d
+    }
+
+    fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
+        stream.fill_normal(a);
+        for row in a.chunks_exact_mut(self.d) {
+            let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+            row.iter_mut().for_each(|v| *v /= norm);
+        }
+    }
+
+    fn observe(&self, x: &[f32], a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
+        self.apply(a, x, y);
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        Some(self)
+    }
+}
+
+impl LinearChannel for Projection {
+    fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
+        for (y, row) in y.iter_mut().zip(a.chunks_exact(self.d)) {
+            *y = row.iter().zip(x).map(|(a, x)| a * x).sum();
+        }
+    }
+
+    fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
+        x.fill(0.0);
+        for (&y, row) in y.iter().zip(a.chunks_exact(self.d)) {
+            x.iter_mut().zip(row).for_each(|(x, a)| *x += a * y);
+        }
+    }
+}

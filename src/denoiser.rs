@@ -1,0 +1,116 @@
+//! Denoisers: D(x_t, σ, c) = E[x | x_t, c], and EDM's preconditioning of a network into one.
+
+use crate::error::Result;
+use crate::gaussian::Gaussian;
+use crate::network::{Network, embedding};
+use crate::schedule::Schedule;
+use burn::tensor::{Device, Tensor, TensorData};
+use nalgebra::{DMatrix, SymmetricEigen};
+
+/// D(x_t, σ): the mean of x given x_t = x + σ z (and whatever the denoiser is conditioned on).
+pub trait Denoiser {
+    /// `x_t [n, d]` -> `[n, d]`; one noise level for the whole batch, as in sampling.
+    fn denoise(&self, x_t: Tensor<2>, sigma: f64) -> Tensor<2>;
+}
+
+impl<F: Fn(Tensor<2>, f64) -> Tensor<2>> Denoiser for F {
+    fn denoise(&self, x_t: Tensor<2>, sigma: f64) -> Tensor<2> {
+        self(x_t, sigma)
+    }
+}
+
+/// The exact denoiser of x ~ N(μ, Σ): D = μ + Σ (Σ + σ² I)⁻¹ (x_t - μ).
+///
+/// Built from a posterior N(μ_y, Σ_y) it is the exact conditional denoiser for that y.
+#[derive(Clone, Debug)]
+pub struct GaussianDenoiser {
+    mean: Tensor<2>,
+    eigenvectors: DMatrix<f64>,
+    eigenvalues: Vec<f64>,
+    device: Device,
+}
+
+impl GaussianDenoiser {
+    /// Denoiser of `law` on `device`.
+    pub fn new(law: &Gaussian, device: &Device) -> Self {
+        let eigen = SymmetricEigen::new(law.covariance.clone());
+        let mean: Vec<f32> = law.mean.iter().map(|&v| v as f32).collect();
+        Self {
+            mean: Tensor::from_data(TensorData::new(mean, [1, law.d()]), device),
+            eigenvectors: eigen.eigenvectors,
+            eigenvalues: eigen.eigenvalues.iter().copied().collect(),
+            device: device.clone(),
+        }
+    }
+}
+
+impl Denoiser for GaussianDenoiser {
+    fn denoise(&self, x_t: Tensor<2>, sigma: f64) -> Tensor<2> {
+        let d = self.eigenvalues.len();
+        let shrink = DMatrix::from_fn(d, d, |i, j| {
+            if i == j {
+                self.eigenvalues[i] / (self.eigenvalues[i] + sigma * sigma)
+            } else {
+                0.0
+            }
+        });
+        let matrix = &self.eigenvectors * shrink * self.eigenvectors.transpose();
+        // Symmetric, so column-major is row-major.
+        let values: Vec<f32> = matrix.iter().map(|&v| v as f32).collect();
+        let matrix = Tensor::from_data(TensorData::new(values, [d, d]), &self.device);
+        (x_t - self.mean.clone()).matmul(matrix) + self.mean.clone()
+    }
+}
+
+/// EDM preconditioning (arXiv 2206.00364, table 1) of a network F:
+/// D = c_skip x_t + c_out F(c_in x_t, emb(ln σ), c), with
+/// c_skip = σ_d²/(σ² + σ_d²), c_out = σ σ_d/√(σ² + σ_d²), c_in = 1/√(σ² + σ_d²).
+#[derive(Clone, Copy, Debug)]
+pub struct Preconditioned<'a, N> {
+    /// F.
+    pub network: &'a N,
+    /// σ_d and the range of σ.
+    pub schedule: &'a Schedule,
+}
+
+impl<N: Network> Preconditioned<'_, N> {
+    /// D for `x_t [n, d]`, one noise level a row or a single one for all (`sigma` of length n or 1), `condition [n, c]`.
+    pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64], condition: Tensor<2>) -> Tensor<2> {
+        let (device, [n, _]) = (x_t.device(), x_t.dims());
+        let data = self.schedule.sigma_data;
+        let column = |f: &dyn Fn(f64) -> f64| {
+            let values: Vec<f32> = sigma.iter().map(|&s| f(s) as f32).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [sigma.len(), 1]), &device)
+        };
+        let total = |s: f64| (s * s + data * data).sqrt();
+        let (c_in, c_skip) = (column(&|s| 1.0 / total(s)), column(&|s| (data / total(s)).powi(2)));
+        let c_out = column(&|s| s * data / total(s));
+        let embedded =
+            embedding(sigma, self.network.embedding_len(), &device).expand([n, self.network.embedding_len()]);
+        let f = self.network.forward(x_t.clone() * c_in, embedded, condition);
+        x_t * c_skip + f * c_out
+    }
+
+    /// The denoiser of a fixed condition `[n, c]`.
+    pub fn conditioned(self, condition: Tensor<2>) -> impl Denoiser {
+        move |x_t: Tensor<2>, sigma: f64| self.forward(x_t, &[sigma], condition.clone())
+    }
+}
+
+/// Device tensor of host rows.
+pub fn to_tensor(samples: &crate::samples::Samples, device: &Device) -> Tensor<2> {
+    Tensor::from_data(
+        TensorData::new(samples.as_slice().to_vec(), [samples.n(), samples.d()]),
+        device,
+    )
+}
+
+/// Host rows of a device tensor.
+pub fn to_samples(tensor: Tensor<2>) -> Result<crate::samples::Samples> {
+    let d = tensor.dims()[1];
+    let values = tensor
+        .into_data()
+        .try_to_vec::<f32>()
+        .map_err(|e| crate::error::Error::shape("tensor", "f32 values", format!("{e:?}")))?;
+    Ok(crate::samples::Samples::new(values, d))
+}

@@ -1,0 +1,70 @@
+//! What can go wrong, said so that it can be mended.
+
+/// Errors of the core. Every message names the field or tensor, what was expected and, where it helps, what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A setting is outside its range.
+    #[error("{field}: {message}")]
+    Config {
+        /// Dotted name of the setting, such as `sampler.steps`.
+        field: String,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// Arrays that belong together do not fit.
+    #[error("{what}: expected {expected}, found {found}")]
+    Shape {
+        /// The array.
+        what: String,
+        /// The expected shape or count.
+        expected: String,
+        /// The shape or count found.
+        found: String,
+    },
+    /// The channel has no linear-Gaussian form, which the requested operation needs.
+    #[error(
+        "the channel is not linear with Gaussian noise, which {0} needs; choose another start, such as \"corrupted\""
+    )]
+    NotLinear(&'static str),
+    /// A checkpoint cannot be read.
+    #[error("checkpoint: {0}")]
+    Checkpoint(String),
+    /// The training loss stopped being finite.
+    #[error(
+        "the loss became {loss} at lap {lap}, step {step}: training has diverged; lower m_step.learning_rate, \
+         check the observations' scale (the schedule assumes a standard deviation near 1), or lower m_step.clip_norm"
+    )]
+    Diverged {
+        /// Lap, from 1.
+        lap: usize,
+        /// M-step step, from 0.
+        step: usize,
+        /// The offending value.
+        loss: f32,
+    },
+    /// The observer asked to stop.
+    #[error("stopped on request")]
+    Stopped,
+}
+
+impl Error {
+    /// A setting outside its range.
+    pub fn config(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Config {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    /// Arrays that do not fit.
+    pub fn shape(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Self::Shape {
+            what: what.into(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+}
+
+/// Result of the core.
+pub type Result<T> = std::result::Result<T, Error>;

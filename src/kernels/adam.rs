@@ -1,0 +1,92 @@
+//! Sum of the shards' gradients, clipping, Adam and the average in one pass over host memory.
+
+use super::math::simd;
+use crate::optim::{Coefficients, OptimState};
+use crate::parallel;
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::{Tensor, TensorData};
+
+/// Values a piece of work spans; fixed, so that thread count changes no bit.
+const PIECE: usize = 16_384;
+
+fn values(tensor: &Tensor<1>) -> FlexTensor {
+    let flex = tensor
+        .clone()
+        .try_into_primitive::<Flex>()
+        .expect("a flex tensor outside autodiff");
+    if flex.is_contiguous() {
+        flex
+    } else {
+        flex.to_contiguous()
+    }
+}
+
+fn slice(tensor: &FlexTensor) -> &[f32] {
+    let start = tensor.layout().start_offset();
+    &tensor.storage::<f32>()[start..start + tensor.layout().num_elements()]
+}
+
+/// Sums the gradients in order; returns the sum and its Euclidean norm.
+fn reduce(gradients: &[FlexTensor], len: usize) -> (Vec<f32>, f64) {
+    let mut sum = vec![0.0f32; len];
+    parallel::for_each_chunk(&mut sum, PIECE, |piece, out| {
+        let from = piece * PIECE;
+        simd(|| {
+            for g in gradients {
+                let g = &slice(g)[from..from + out.len()];
+                out.iter_mut().zip(g).for_each(|(o, g)| *o += g);
+            }
+        });
+    });
+    let squares = parallel::map(len.div_ceil(PIECE), |piece| {
+        let part = &sum[piece * PIECE..len.min((piece + 1) * PIECE)];
+        part.iter().map(|&v| v as f64 * v as f64).sum::<f64>()
+    });
+    (sum, squares.iter().sum::<f64>().sqrt())
+}
+
+/// The update of [`OptimState::update`] on flex.
+pub(crate) fn adam(state: &mut OptimState, gradients: Vec<Tensor<1>>, c: &Coefficients) {
+    let device = state.weights.device();
+    let gradients: Vec<FlexTensor> = gradients.iter().map(values).collect();
+    let olds = [&state.weights, &state.average, &state.first, &state.second].map(values);
+    let [weights, average, first, second] = olds.each_ref().map(slice);
+    let (gradient, norm) = reduce(&gradients, weights.len());
+    let scale = if c.clip_norm > 0.0 {
+        (c.clip_norm as f64 / (norm + 1e-6)).min(1.0) as f32
+    } else {
+        1.0
+    };
+    // Four values a parameter side by side: one parallel pass writes all four vectors.
+    let mut out = vec![[0.0f32; 4]; weights.len()];
+    parallel::for_each_chunk(&mut out, PIECE, |piece, out| {
+        let range = piece * PIECE..piece * PIECE + out.len();
+        let (w, a, m, v) = (
+            &weights[range.clone()],
+            &average[range.clone()],
+            &first[range.clone()],
+            &second[range.clone()],
+        );
+        let g = &gradient[range];
+        simd(|| {
+            for i in 0..out.len() {
+                let g = g[i] * scale;
+                let m = c.beta.0 * m[i] + (1.0 - c.beta.0) * g;
+                let v = c.beta.1 * v[i] + (1.0 - c.beta.1) * (g * g);
+                let w = w[i] - c.step_size * (m / (v.sqrt() * c.second_scale + c.epsilon));
+                let a = if c.average_decay > 0.0 {
+                    c.average_decay * a[i] + (1.0 - c.average_decay) * w
+                } else {
+                    w
+                };
+                out[i] = [w, a, m, v];
+            }
+        });
+    });
+    let column = |k: usize| {
+        let column: Vec<f32> = out.iter().map(|row| row[k]).collect();
+        Tensor::from_data(TensorData::new(column, [out.len()]), &device)
+    };
+    (state.weights, state.average, state.first, state.second) = (column(0), column(1), column(2), column(3));
+}

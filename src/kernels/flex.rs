@@ -1,0 +1,386 @@
+//! The fused layers on flex: forward and backward on host slices, wired into burn's autodiff as extension operations.
+
+use super::NORM_EPSILON;
+use super::math::{sigmoid, simd, sum_lanes};
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::{Autodiff, Backend, DType, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::tensor::{Bytes, Shape, Tensor};
+use std::sync::Arc;
+
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait FusedLayers: Backend {
+    fn fused_dense(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_dense_norm_silu(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
+pub(super) fn dense(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_dense(
+        x.into_dispatch(),
+        w.into_dispatch(),
+        b.into_dispatch(),
+    ))
+}
+
+pub(super) fn dense_norm_silu(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    b: Tensor<1>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_dense_norm_silu(
+        x.into_dispatch(),
+        w.into_dispatch(),
+        b.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+    ))
+}
+
+/// A contiguous f32 tensor and the values it spans.
+struct Values(FlexTensor);
+
+impl Values {
+    fn new(tensor: FlexTensor) -> Self {
+        assert_eq!(tensor.dtype(), DType::F32, "the fused layers compute in f32");
+        Self(if tensor.is_contiguous() {
+            tensor
+        } else {
+            tensor.to_contiguous()
+        })
+    }
+
+    fn get(&self) -> &[f32] {
+        let start = self.0.layout().start_offset();
+        &self.0.storage::<f32>()[start..start + self.0.layout().num_elements()]
+    }
+}
+
+fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
+}
+
+/// A matrix in a slice, row-major or (`transposed`) its transpose.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+}
+
+impl<'a> Matrix<'a> {
+    fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns, "a {rows} x {columns} matrix");
+        Self {
+            values,
+            rows,
+            columns,
+            transposed: false,
+        }
+    }
+
+    fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            transposed: !self.transposed,
+            ..self
+        }
+    }
+
+    /// (row stride, column stride).
+    fn strides(&self) -> (isize, isize) {
+        if self.transposed {
+            (1, self.rows as isize)
+        } else {
+            (self.columns as isize, 1)
+        }
+    }
+
+    /// self * other, row-major, on this thread.
+    fn times(self, other: Matrix) -> Vec<f32> {
+        assert_eq!(self.columns, other.rows, "inner dimensions");
+        let (m, n, k) = (self.rows, other.columns, self.columns);
+        let mut out = Vec::with_capacity(m * n);
+        let ((ars, acs), (brs, bcs)) = (self.strides(), other.strides());
+        // SAFETY: shapes were checked against the slices; gemm does not read `out` (read_dst = false) and writes all
+        // m * n values of it, for k > 0. Empty operands write nothing, so they take the branch below.
+        unsafe {
+            let (a, b, c): (*const f32, *const f32, *mut f32) =
+                (self.values.as_ptr(), other.values.as_ptr(), out.as_mut_ptr());
+            if m * n * k == 0 {
+                out.resize(m * n, 0.0);
+            } else {
+                let serial = gemm::Parallelism::None;
+                gemm::gemm(
+                    m, n, k, c, 1, n as isize, false, a, acs, ars, b, bcs, brs, 0.0, 1.0, false, false, false, serial,
+                );
+                out.set_len(m * n);
+            }
+        }
+        out
+    }
+}
+
+fn dims(t: &FlexTensor) -> (usize, usize) {
+    let shape = t.layout().shape();
+    (shape[0], shape[1])
+}
+
+/// x W + b, row-major.
+fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
+    let ((n, k), (k2, m)) = (dims(&x.0), dims(&w.0));
+    let mut z = Matrix::new(x.get(), n, k).times(Matrix::new(w.get(), k2, m));
+    let b = b.get();
+    simd(|| {
+        z.chunks_exact_mut(m)
+            .for_each(|row| row.iter_mut().zip(b).for_each(|(z, b)| *z += b))
+    });
+    z
+}
+
+/// Mean and 1 / sqrt(variance + epsilon) of a row.
+#[inline(always)]
+fn row_statistics(z: &[f32]) -> (f32, f32) {
+    let n = z.len() as f32;
+    let mean = sum_lanes(z.len(), |i| z[i]) / n;
+    let variance = sum_lanes(z.len(), |i| (z[i] - mean) * (z[i] - mean)) / n;
+    (mean, 1.0 / (variance + NORM_EPSILON).sqrt())
+}
+
+#[inline(always)]
+fn norm_silu_row(z: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
+    let (mean, rstd) = row_statistics(z);
+    for (((y, &z), &g), &b) in y.iter_mut().zip(z).zip(gamma).zip(beta) {
+        let v = (z - mean) * rstd * g + b;
+        *y = v * sigmoid(v);
+    }
+}
+
+/// Applies the normalisation and SiLU row by row, leaving `z` as it is.
+fn norm_silu(z: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
+    let m = gamma.len();
+    let mut y = vec![0.0; z.len()];
+    simd(|| {
+        y.chunks_exact_mut(m)
+            .zip(z.chunks_exact(m))
+            .for_each(|(y, z)| norm_silu_row(z, gamma, beta, y))
+    });
+    y
+}
+
+/// Gradients of [`norm_silu`]: with respect to z, γ and β.
+struct NormGradients {
+    z: Vec<f32>,
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+}
+
+/// Backward of y = v σ(v), v = h γ + β, h = (z - mean) rstd, for one row:
+/// dv = dy σ(v) (1 + v (1 - σ(v))), dh = dv γ, dz = rstd (dh - mean(dh) - h mean(dh h)).
+#[inline(always)]
+fn norm_silu_row_backward(
+    z: &[f32],
+    dy: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    dz: &mut [f32],
+    dg: &mut [f32],
+    db: &mut [f32],
+) {
+    let m = dz.len();
+    let (z, dy, gamma, beta, dg, db) = (&z[..m], &dy[..m], &gamma[..m], &beta[..m], &mut dg[..m], &mut db[..m]);
+    let (mean, rstd) = row_statistics(z);
+    for i in 0..m {
+        let h = (z[i] - mean) * rstd;
+        let v = h * gamma[i] + beta[i];
+        let s = sigmoid(v);
+        let dv = dy[i] * s * (1.0 + v * (1.0 - s));
+        db[i] += dv;
+        dg[i] += dv * h;
+        dz[i] = dv * gamma[i];
+    }
+    let mean_d = sum_lanes(m, |i| dz[i]) / m as f32;
+    let mean_dh = sum_lanes(m, |i| dz[i] * ((z[i] - mean) * rstd)) / m as f32;
+    for (d, &z) in dz.iter_mut().zip(z) {
+        *d = rstd * (*d - mean_d - (z - mean) * rstd * mean_dh);
+    }
+}
+
+fn norm_silu_backward(z: &[f32], dy: &[f32], gamma: &[f32], beta: &[f32]) -> NormGradients {
+    let m = gamma.len();
+    let mut out = NormGradients {
+        z: vec![0.0; z.len()],
+        gamma: vec![0.0; m],
+        beta: vec![0.0; m],
+    };
+    simd(|| {
+        for ((dz, z), dy) in out.z.chunks_exact_mut(m).zip(z.chunks_exact(m)).zip(dy.chunks_exact(m)) {
+            norm_silu_row_backward(z, dy, gamma, beta, dz, &mut out.gamma, &mut out.beta);
+        }
+    });
+    out
+}
+
+/// Gradients of x W + b given dz; dx only where it is wanted.
+fn affine_backward(x: &Values, w: &Values, dz: &[f32], want_x: bool) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
+    let ((n, k), (_, m)) = (dims(&x.0), dims(&w.0));
+    let dz_matrix = Matrix::new(dz, n, m);
+    let dx = want_x.then(|| dz_matrix.times(Matrix::new(w.get(), k, m).t()));
+    let dw = Matrix::new(x.get(), n, k).t().times(dz_matrix);
+    let mut db = vec![0.0; m];
+    simd(|| {
+        dz.chunks_exact(m)
+            .for_each(|row| db.iter_mut().zip(row).for_each(|(b, z)| *b += z))
+    });
+    (dx, dw, db)
+}
+
+impl FusedLayers for Flex {
+    fn fused_dense(x: FlexTensor, w: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let (x, w, b) = (Values::new(x), Values::new(w), Values::new(b));
+        let shape = [dims(&x.0).0, dims(&w.0).1];
+        tensor(affine(&x, &w, &b), shape)
+    }
+
+    fn fused_dense_norm_silu(
+        x: FlexTensor,
+        w: FlexTensor,
+        b: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+    ) -> FlexTensor {
+        let (x, w, b, gamma, beta) = (
+            Values::new(x),
+            Values::new(w),
+            Values::new(b),
+            Values::new(gamma),
+            Values::new(beta),
+        );
+        let shape = [dims(&x.0).0, dims(&w.0).1];
+        tensor(norm_silu(&affine(&x, &w, &b), gamma.get(), beta.get()), shape)
+    }
+}
+
+#[derive(Debug)]
+struct DenseBackward;
+
+impl Backward<Flex, 3> for DenseBackward {
+    type State = (NodeId, NodeId);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [nx, nw, nb] = ops.parents;
+        let dy = Values::new(grads.consume::<Flex>(&ops.node));
+        let x = Values::new(checkpointer.retrieve_node_output(ops.state.0));
+        let w = Values::new(checkpointer.retrieve_node_output(ops.state.1));
+        let ((n, k), (_, m)) = (dims(&x.0), dims(&w.0));
+        let (dx, dw, db) = affine_backward(&x, &w, dy.get(), nx.is_some());
+        let mut register = |node: Option<_>, gradient| register::<Flex>(grads, node, gradient);
+        register(nx.map(|n| n.id), dx.map(|dx| tensor(dx, [n, k])));
+        register(nw.map(|n| n.id), Some(tensor(dw, [k, m])));
+        register(nb.map(|n| n.id), Some(tensor(db, [m])));
+    }
+}
+
+fn register<B: Backend<FloatTensorPrimitive = FlexTensor>>(
+    grads: &mut Gradients,
+    node: Option<NodeId>,
+    gradient: Option<FlexTensor>,
+) {
+    if let (Some(node), Some(gradient)) = (node, gradient) {
+        grads.register::<B>(node, gradient);
+    }
+}
+
+#[derive(Debug)]
+struct DenseNormBackward;
+
+impl Backward<Flex, 5> for DenseNormBackward {
+    /// Nodes of x, W, γ, β, and the pre-activations z.
+    type State = ([NodeId; 4], Arc<Vec<f32>>);
+
+    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [nx, nw, nb, ng, nbeta] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let dy = Values::new(grads.consume::<Flex>(&ops.node));
+        let (nodes, z) = ops.state;
+        let [x, w, gamma, beta] = nodes.map(|node| Values::new(checkpointer.retrieve_node_output(node)));
+        let ((n, k), (_, m)) = (dims(&x.0), dims(&w.0));
+        let norm = norm_silu_backward(&z, dy.get(), gamma.get(), beta.get());
+        let (dx, dw, db) = affine_backward(&x, &w, &norm.z, nx.is_some());
+        register::<Flex>(grads, nx, dx.map(|dx| tensor(dx, [n, k])));
+        register::<Flex>(grads, nw, Some(tensor(dw, [k, m])));
+        register::<Flex>(grads, nb, Some(tensor(db, [m])));
+        register::<Flex>(grads, ng, Some(tensor(norm.gamma, [m])));
+        register::<Flex>(grads, nbeta, Some(tensor(norm.beta, [m])));
+    }
+}
+
+impl<C: CheckpointStrategy> FusedLayers for Autodiff<Flex, C> {
+    fn fused_dense(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        match DenseBackward
+            .prepare::<C>([x.node(), w.node(), b.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), prep.checkpoint(&w));
+                prep.finish(
+                    state,
+                    Flex::fused_dense(x.into_primitive(), w.into_primitive(), b.into_primitive()),
+                )
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_dense(
+                x.into_primitive(),
+                w.into_primitive(),
+                b.into_primitive(),
+            )),
+        }
+    }
+
+    fn fused_dense_norm_silu(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), w.node(), b.node(), gamma.node(), beta.node()];
+        match DenseNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = [
+                    prep.checkpoint(&x),
+                    prep.checkpoint(&w),
+                    prep.checkpoint(&gamma),
+                    prep.checkpoint(&beta),
+                ];
+                let (x, w, b) = (
+                    Values::new(x.into_primitive()),
+                    Values::new(w.into_primitive()),
+                    Values::new(b.into_primitive()),
+                );
+                let z = affine(&x, &w, &b);
+                let (gamma, beta) = (Values::new(gamma.into_primitive()), Values::new(beta.into_primitive()));
+                let y = tensor(norm_silu(&z, gamma.get(), beta.get()), [dims(&x.0).0, dims(&w.0).1]);
+                prep.finish((state, Arc::new(z)), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_dense_norm_silu(
+                x.into_primitive(),
+                w.into_primitive(),
+                b.into_primitive(),
+                gamma.into_primitive(),
+                beta.into_primitive(),
+            )),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A network's parameters as one vector: the optimiser, the average and the checkpoint see `[P]`, not modules.
+//!
+//! burn keys optimiser state by random parameter ids; one flat vector in the order in which the module is visited needs
+//! no ids, has deterministic bytes and turns each update into a few long operations.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+
+/// Names, shapes and offsets of the parameters inside the flat vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    /// (dotted name, shape) in visiting order.
+    pub entries: Vec<(String, Vec<usize>)>,
+}
+
+impl Layout {
+    /// Layout of `module`.
+    pub fn of<M: Module>(module: &M) -> Self {
+        let mut visitor = Describe {
+            path: Vec::new(),
+            entries: Vec::new(),
+        };
+        module.visit(&mut visitor);
+        Self {
+            entries: visitor.entries,
+        }
+    }
+
+    /// Number of parameters P.
+    pub fn len(&self) -> usize {
+        self.entries
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// True for a module without parameters.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+struct Describe {
+    path: Vec<String>,
+    entries: Vec<(String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Describe {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.entries.push((self.path.join("."), param.val().dims().to_vec()));
+    }
+}
+
+struct Collect(Vec<Tensor<1>>);
+
+impl ModuleVisitor for Collect {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(flat(param.val().inner()));
+    }
+}
+
+fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let n = tensor.dims().iter().product::<usize>();
+    tensor.reshape([n])
+}
+
+/// The parameters of `module` as one vector `[P]` outside autodiff.
+pub fn flatten<M: Module>(module: &M) -> Tensor<1> {
+    let mut visitor = Collect(Vec::new());
+    module.visit(&mut visitor);
+    Tensor::cat(visitor.0, 0)
+}
+
+struct Replace<'a> {
+    values: &'a Tensor<1>,
+    offset: usize,
+}
+
+impl ModuleMapper for Replace<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, old, mapper) = param.consume();
+        let shape = old.dims();
+        let n = shape.iter().product::<usize>();
+        let new = self.values.clone().narrow(0, self.offset, n).reshape(shape);
+        self.offset += n;
+        Param::from_mapped_value(id, new, mapper)
+    }
+}
+
+/// `module` (outside autodiff) with its parameters taken from `values` `[P]`.
+pub fn unflatten<M: Module>(module: M, values: &Tensor<1>) -> M {
+    module.map(&mut Replace { values, offset: 0 })
+}
+
+struct CollectGradients<'a> {
+    gradients: &'a mut GradientsParams,
+    out: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for CollectGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = self.gradients.remove::<D>(param.id);
+        self.out.push(
+            gradient
+                .map(flat)
+                .unwrap_or_else(|| flat(param.val().inner().zeros_like())),
+        );
+    }
+}
+
+/// The gradients of `module`'s parameters, one vector `[P]` in the order of [`flatten`]; zero where there is none.
+pub fn flatten_gradients<M: Module>(module: &M, mut gradients: GradientsParams) -> Tensor<1> {
+    let mut visitor = CollectGradients {
+        gradients: &mut gradients,
+        out: Vec::new(),
+    };
+    module.visit(&mut visitor);
+    Tensor::cat(visitor.out, 0)
+}
+
+/// Host values of a vector.
+pub fn to_host(tensor: &Tensor<1>) -> Vec<f32> {
+    tensor.clone().into_data().try_to_vec().unwrap_or_default()
+}
+
+/// Vector of host values.
+pub fn from_host(values: Vec<f32>, device: &burn::tensor::Device) -> Tensor<1> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}

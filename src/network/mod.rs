@@ -1,0 +1,39 @@
+//! Networks F(x, emb(ln σ), c).
+
+mod flat;
+mod mlp;
+
+pub use flat::{Layout, flatten, flatten_gradients, from_host, to_host, unflatten};
+pub use mlp::{Mlp, MlpConfig};
+
+use crate::noise::sin_cos_turn;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// A network body; preconditioning is put around it by [`crate::denoiser::Preconditioned`].
+pub trait Network: Module + Sync {
+    /// `x [n, d]` scaled input, `embedding [n, e]` of ln σ, `condition [n, c]` -> `[n, d]`.
+    fn forward(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
+
+    /// Length e of the noise embedding.
+    fn embedding_len(&self) -> usize;
+}
+
+/// Sinusoidal embedding of ln σ, `[len(sigma), len]`: cosines then sines at geometric frequencies from 1/2 turn down to
+/// 1/512 turn per unit of ln σ, so that the whole range of noise levels is told apart (Vaswani et al. 2017).
+pub(crate) fn embedding(sigma: &[f64], len: usize, device: &Device) -> Tensor<2> {
+    let half = len / 2;
+    let frequencies: Vec<f64> = (0..half)
+        .map(|k| 0.5 * 2f64.powf(-8.0 * k as f64 / (half.max(2) - 1) as f64))
+        .collect();
+    let mut values = vec![0.0f32; sigma.len() * len];
+    for (row, &s) in values.chunks_exact_mut(len).zip(sigma) {
+        let log = s.ln();
+        for (k, f) in frequencies.iter().enumerate() {
+            let turns = f * log;
+            let (sin, cos) = sin_cos_turn(((turns - turns.floor()) * 4_294_967_296.0) as u64 as u32);
+            (row[k], row[half + k]) = (cos, sin);
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [sigma.len(), len]), device)
+}

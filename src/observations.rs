@@ -1,0 +1,98 @@
+//! What is seen: observations y and the parameters a of each one's operator.
+
+use crate::channel::Channel;
+use crate::error::{Error, Result};
+use crate::noise::Key;
+use crate::parallel;
+use crate::samples::Samples;
+
+/// `n` observations y ~ Q(. | x, a) with their known operator parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observations {
+    /// `[n, m]`.
+    pub y: Samples,
+    /// `[n, k]`; `None` when the channel has no parameters of its own (k = 0).
+    pub a: Option<Samples>,
+}
+
+impl Observations {
+    /// Pairs `y` and `a` after checking them against the channel.
+    pub fn new(channel: &dyn Channel, y: Samples, a: Option<Samples>) -> Result<Self> {
+        let (m, k) = (channel.observation_len(), channel.operator_len());
+        if y.d() != m {
+            return Err(Error::shape(
+                "observations y",
+                format!("[n, {m}]"),
+                format!("[{}, {}]", y.n(), y.d()),
+            ));
+        }
+        match (&a, k) {
+            (None, 0) => {}
+            (None, _) => return Err(Error::shape("operators a", format!("[{}, {k}]", y.n()), "nothing")),
+            (Some(a), _) if a.d() == k && a.n() == y.n() => {}
+            (Some(a), _) => {
+                return Err(Error::shape(
+                    "operators a",
+                    format!("[{}, {k}]", y.n()),
+                    format!("[{}, {}]", a.n(), a.d()),
+                ));
+            }
+        }
+        Ok(Self { y, a })
+    }
+
+    /// Observes every row of `x` `[n, d]` with fresh operators and noise, keyed by (key, row, `step`).
+    pub fn simulate(channel: &dyn Channel, x: &Samples, key: Key, step: usize) -> Self {
+        let (m, k, n) = (channel.observation_len(), channel.operator_len(), x.n());
+        let mut ya = vec![0.0f32; n * (m + k)];
+        const ROWS: usize = 256;
+        parallel::for_each_chunk(&mut ya, ROWS * (m + k), |chunk, rows| {
+            for (r, row) in rows.chunks_exact_mut(m + k).enumerate() {
+                let i = chunk * ROWS + r;
+                let (y, a) = row.split_at_mut(m);
+                let mut stream = key.stream(i, step);
+                channel.draw_operator(&mut stream, a);
+                channel.observe(x.row(i), a, &mut stream, y);
+            }
+        });
+        let part = |from: usize, len: usize| {
+            Samples::new(
+                ya.chunks_exact(m + k)
+                    .flat_map(|r| r[from..from + len].iter().copied())
+                    .collect(),
+                len,
+            )
+        };
+        Self {
+            y: part(0, m),
+            a: (k > 0).then(|| part(m, k)),
+        }
+    }
+
+    /// Number of observations n.
+    pub fn n(&self) -> usize {
+        self.y.n()
+    }
+
+    /// Operator parameters of observation `i`, length k.
+    pub fn operator(&self, i: usize) -> &[f32] {
+        self.a.as_ref().map_or(&[], |a| a.row(i))
+    }
+
+    /// The observations at `indices`, in that order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self {
+            y: self.y.select(indices),
+            a: self.a.as_ref().map(|a| a.select(indices)),
+        }
+    }
+
+    /// Rows (y, a) side by side, `[n, m + k]`: the joint law that two sets of observations can be compared in.
+    pub fn joint(&self) -> Samples {
+        let d = self.y.d() + self.a.as_ref().map_or(0, Samples::d);
+        let data = (0..self.n())
+            .flat_map(|i| self.y.row(i).iter().chain(self.operator(i)).copied())
+            .collect();
+        Samples::new(data, d)
+    }
+}

@@ -1,0 +1,246 @@
+//! The optimiser on the flat parameter vector: Adam, gradient clipping by global norm, learning-rate schedules, and the
+//! exponential moving average of the weights.
+//!
+//! m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², θ ← θ - η m̂ / (√v̂ + ε) (Kingma & Ba 2015), after
+//! g ← g min(1, c / (‖g‖ + 1e-6)); θ̄ ← ρ θ̄ + (1 - ρ) θ.
+
+use crate::error::{Error, Result};
+use crate::kernels;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+const BETA: (f64, f64) = (0.9, 0.999);
+const EPSILON: f64 = 1e-8;
+
+/// Shape of the learning rate over a lap's M-step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// Stays at `learning_rate`.
+    Constant,
+    /// Straight line to `final_learning_rate`.
+    Linear,
+    /// Half a cosine to `final_learning_rate`.
+    #[default]
+    Cosine,
+}
+
+impl Decay {
+    /// Learning rate at `step` of `steps`.
+    pub fn rate(self, start: f64, end: f64, step: usize, steps: usize) -> f64 {
+        let t = (step as f64 / steps.max(1) as f64).min(1.0);
+        match self {
+            Self::Constant => start,
+            Self::Linear => start + (end - start) * t,
+            Self::Cosine => end + 0.5 * (start - end) * (1.0 + (std::f64::consts::PI * t).cos()),
+        }
+    }
+}
+
+/// Weights θ with their optimiser state and average; all vectors `[P]` outside autodiff.
+#[derive(Clone, Debug)]
+pub struct OptimState {
+    /// θ.
+    pub weights: Tensor<1>,
+    /// θ̄; equal to θ while the average's decay is 0.
+    pub average: Tensor<1>,
+    /// First moment m.
+    pub first: Tensor<1>,
+    /// Second moment v.
+    pub second: Tensor<1>,
+    /// Updates since the optimiser was made.
+    pub updates: usize,
+}
+
+/// Numbers of one update.
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// Learning rate η.
+    pub learning_rate: f64,
+    /// Bound c on the gradient's norm; 0 for none.
+    pub clip_norm: f64,
+    /// Decay ρ of the average in [0, 1); 0 keeps no average.
+    pub average_decay: f64,
+}
+
+/// Host-side coefficients of an update; see the module's formula.
+pub(crate) struct Coefficients {
+    pub beta: (f32, f32),
+    pub step_size: f32,
+    pub second_scale: f32,
+    pub epsilon: f32,
+    pub clip_norm: f32,
+    pub average_decay: f32,
+}
+
+impl OptimState {
+    /// Fresh state for weights θ `[P]`.
+    pub fn new(weights: Tensor<1>) -> Self {
+        let zeros = weights.zeros_like();
+        Self {
+            average: weights.clone(),
+            weights,
+            first: zeros.clone(),
+            second: zeros,
+            updates: 0,
+        }
+    }
+
+    /// The same weights and average with a new optimiser: what each lap begins with.
+    pub fn restart(self) -> Self {
+        let zeros = self.weights.zeros_like();
+        Self {
+            first: zeros.clone(),
+            second: zeros,
+            updates: 0,
+            ..self
+        }
+    }
+
+    /// One update with the sum of the `gradients` (each `[P]`), added in the order given. Returns nothing that would
+    /// force the device to be waited for.
+    pub fn update(&mut self, gradients: Vec<Tensor<1>>, update: Update) {
+        self.updates += 1;
+        let t = self.updates as i32;
+        // m̂ = m / (1 - β₁ᵗ), √v̂ = √v / √(1 - β₂ᵗ).
+        let c = Coefficients {
+            beta: (BETA.0 as f32, BETA.1 as f32),
+            step_size: (update.learning_rate / (1.0 - BETA.0.powi(t))) as f32,
+            second_scale: (1.0 / (1.0 - BETA.1.powi(t)).sqrt()) as f32,
+            epsilon: EPSILON as f32,
+            clip_norm: update.clip_norm as f32,
+            average_decay: update.average_decay as f32,
+        };
+        if kernels::is_flex(&self.weights.device()) {
+            #[cfg(feature = "flex")]
+            return kernels::adam(self, gradients, &c);
+        }
+        self.stock_update(gradients, &c);
+    }
+
+    fn stock_update(&mut self, gradients: Vec<Tensor<1>>, c: &Coefficients) {
+        let Some(mut g) = gradients.into_iter().reduce(|sum, g| sum + g) else {
+            return;
+        };
+        if c.clip_norm > 0.0 {
+            let norm = g.clone().square().sum().sqrt();
+            g = g * ((norm + 1e-6).recip() * c.clip_norm).clamp_max(1.0);
+        }
+        self.first = self.first.clone() * c.beta.0 + g.clone() * (1.0 - c.beta.0);
+        self.second = self.second.clone() * c.beta.1 + g.square() * (1.0 - c.beta.1);
+        let denominator = self.second.clone().sqrt() * c.second_scale + c.epsilon;
+        self.weights = self.weights.clone() - self.first.clone() / denominator * c.step_size;
+        self.average = match c.average_decay > 0.0 {
+            true => self.average.clone() * c.average_decay + self.weights.clone() * (1.0 - c.average_decay),
+            false => self.weights.clone(),
+        };
+    }
+}
+
+/// Checks a learning rate, named in messages.
+pub(crate) fn check_rate(field: &str, rate: f64) -> Result<()> {
+    let good = (0.0..=10.0).contains(&rate);
+    good.then_some(())
+        .ok_or_else(|| Error::config(field, format!("expected a number in [0, 10], found {rate}")))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::network::Layout;
+    use burn::tensor::Device;
+
+    fn vector(values: &[f32]) -> Tensor<1> {
+        Tensor::from_floats(values, &Device::flex())
+    }
+
+    fn host(t: &Tensor<1>) -> Vec<f32> {
+        t.clone().into_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn fused_update_agrees_with_stock_operations() {
+        let n = 10_007;
+        let wave = |a: f32| -> Vec<f32> { (0..n).map(|i| (i as f32 * a).sin()).collect() };
+        let (mut fused, mut stock) = (OptimState::new(vector(&wave(0.1))), OptimState::new(vector(&wave(0.1))));
+        for t in 0..5 {
+            let gradients = || vec![vector(&wave(0.3 + t as f32)), vector(&wave(0.7))];
+            let update = Update {
+                learning_rate: 1e-2,
+                clip_norm: 1.0,
+                average_decay: 0.9,
+            };
+            fused.update(gradients(), update);
+            stock.updates += 1;
+            let k = stock.updates as i32;
+            let c = Coefficients {
+                beta: (0.9, 0.999),
+                step_size: (1e-2 / (1.0 - 0.9f64.powi(k))) as f32,
+                second_scale: (1.0 / (1.0 - 0.999f64.powi(k)).sqrt()) as f32,
+                epsilon: 1e-8,
+                clip_norm: 1.0,
+                average_decay: 0.9,
+            };
+            stock.stock_update(gradients(), &c);
+        }
+        for (a, b) in [
+            (&fused.weights, &stock.weights),
+            (&fused.average, &stock.average),
+            (&fused.second, &stock.second),
+        ] {
+            let worst = host(a)
+                .iter()
+                .zip(host(b))
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(worst < 2e-6, "{worst}");
+        }
+    }
+
+    #[test]
+    fn first_step_moves_by_the_learning_rate() {
+        // Adam's first step is η sign(g) whatever the gradient's size, clipped or not.
+        let mut state = OptimState::new(vector(&[1.0, 1.0, 1.0]));
+        state.update(
+            vec![vector(&[5.0, -0.01, 0.0])],
+            Update {
+                learning_rate: 0.1,
+                clip_norm: 1.0,
+                average_decay: 0.0,
+            },
+        );
+        let w = host(&state.weights);
+        assert!(
+            (w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-4 && w[2] == 1.0,
+            "{w:?}"
+        );
+        assert_eq!(host(&state.average), w);
+    }
+
+    #[test]
+    fn schedules_start_and_end_where_they_should() {
+        for decay in [Decay::Linear, Decay::Cosine] {
+            assert!((decay.rate(1.0, 0.1, 0, 10) - 1.0).abs() < 1e-12);
+            assert!((decay.rate(1.0, 0.1, 10, 10) - 0.1).abs() < 1e-12);
+            assert!((decay.rate(1.0, 0.1, 5, 10) - 0.55).abs() < 1e-12);
+        }
+        assert_eq!(Decay::Constant.rate(1.0, 0.1, 7, 10), 1.0);
+    }
+
+    #[test]
+    fn parameters_survive_the_round_trip_through_the_flat_vector() {
+        use crate::network::{MlpConfig, flatten, unflatten};
+        let config = MlpConfig {
+            width: 8,
+            depth: 2,
+            embedding: 4,
+        };
+        let (a, b) = (
+            config.init(3, 2, 1, &Device::flex()),
+            config.init(3, 2, 2, &Device::flex()),
+        );
+        assert_eq!(Layout::of(&a).len(), (9 * 8 + 8 + 16) + (8 * 8 + 8 + 16) + (8 * 3 + 3));
+        assert_eq!(host(&flatten(&unflatten(b, &flatten(&a)))), host(&flatten(&a)));
+    }
+}

@@ -1,0 +1,76 @@
+//! Row-major tables of `f32`: one signal, observation or operator a row.
+
+/// `n` rows of length `d`, row-major on the host. The currency of the core's boundary: signals `x [n, d]`,
+/// observations `y [n, m]`, operator parameters `a [n, k]` (images and matrices flattened).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Samples {
+    data: Vec<f32>,
+    d: usize,
+}
+
+impl Samples {
+    /// Wraps `data`, whose length must be a multiple of `d` (a bug in the caller otherwise).
+    pub fn new(data: Vec<f32>, d: usize) -> Self {
+        assert!(
+            d > 0 && data.len().is_multiple_of(d),
+            "{} values do not fill rows of {d}",
+            data.len()
+        );
+        Self { data, d }
+    }
+
+    /// `n` rows of zeros.
+    pub fn zeros(n: usize, d: usize) -> Self {
+        Self::new(vec![0.0; n * d], d)
+    }
+
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.data.len().checked_div(self.d).unwrap_or(0)
+    }
+
+    /// Length of a row.
+    pub fn d(&self) -> usize {
+        self.d
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.d..(i + 1) * self.d]
+    }
+
+    /// Row `i`, mutable.
+    pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        &mut self.data[i * self.d..(i + 1) * self.d]
+    }
+
+    /// All rows in order.
+    pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.data.chunks_exact(self.d.max(1))
+    }
+
+    /// The rows in `range`, copied.
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        Self::new(self.data[range.start * self.d..range.end * self.d].to_vec(), self.d)
+    }
+
+    /// The rows at `indices`, copied in that order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self::new(indices.iter().flat_map(|&i| self.row(i)).copied().collect(), self.d)
+    }
+
+    /// The values, row-major.
+    pub fn as_slice(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// The values, row-major, mutable.
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+
+    /// Gives the values back, row-major.
+    pub fn into_vec(self) -> Vec<f32> {
+        self.data
+    }
+}
