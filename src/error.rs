@@ -26,6 +26,9 @@ pub enum Error {
         "the channel is not linear with Gaussian noise, which {0} needs; choose another start, such as \"corrupted\""
     )]
     NotLinear(&'static str),
+    /// A score could not be computed.
+    #[error(transparent)]
+    Metric(#[from] crate::metric::MetricError),
     /// A checkpoint cannot be read.
     #[error("checkpoint: {0}")]
     Checkpoint(String),

@@ -158,10 +158,10 @@ impl Gaussian {
         &eigen.eigenvectors * DMatrix::from_diagonal(&values) * eigen.eigenvectors.transpose()
     }
 
-    /// Fits the prior to observations of a linear-Gaussian channel by `iterations` of exact EM from N(0, I), with
-    /// closed-form moments (no sampling). Operators may differ from observation to observation.
-    pub fn fit(channel: &dyn Channel, observations: &Observations, iterations: usize) -> Result<Self> {
-        let mut prior = Self::isotropic(channel.signal_len(), 1.0);
+    /// Fits the prior to observations of a linear-Gaussian channel by `iterations` of exact EM from
+    /// N(0, std² I), with closed-form moments (no sampling). Operators may differ from observation to observation.
+    pub fn fit(channel: &dyn Channel, observations: &Observations, std: f64, iterations: usize) -> Result<Self> {
+        let mut prior = Self::isotropic(channel.signal_len(), std);
         for _ in 0..iterations {
             prior = prior.em_iteration(channel, observations)?;
         }

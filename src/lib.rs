@@ -2,10 +2,13 @@
 #![warn(missing_docs)]
 
 pub mod channel;
+pub mod checkpoint;
 pub mod denoiser;
+pub mod em;
 pub mod error;
 pub mod gaussian;
 mod kernels;
+pub mod metric;
 pub mod network;
 pub mod noise;
 mod observations;

@@ -46,7 +46,7 @@ impl Observations {
         let (m, k, n) = (channel.observation_len(), channel.operator_len(), x.n());
         let mut ya = vec![0.0f32; n * (m + k)];
         const ROWS: usize = 256;
-        parallel::for_each_chunk(&mut ya, ROWS * (m + k), |chunk, rows| {
+        parallel::for_each_chunk_mut(&mut ya, ROWS * (m + k), |chunk, rows| {
             for (r, row) in rows.chunks_exact_mut(m + k).enumerate() {
                 let i = chunk * ROWS + r;
                 let (y, a) = row.split_at_mut(m);

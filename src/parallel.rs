@@ -13,9 +13,17 @@ pub fn map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
 }
 
 /// Calls `f(i, chunk)` for the consecutive chunks of `size` values of `data`; the last may be shorter.
-pub fn for_each_chunk<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+pub fn for_each_chunk_mut<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     #[cfg(not(target_arch = "wasm32"))]
     data.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
     #[cfg(target_arch = "wasm32")]
     data.chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
+}
+
+/// Number of workers that [`map`] can use at once.
+pub fn workers() -> usize {
+    #[cfg(not(target_arch = "wasm32"))]
+    return rayon::current_num_threads();
+    #[cfg(target_arch = "wasm32")]
+    return 1;
 }

@@ -1,1 +1,51 @@
-fn main() {}
+//! `diffem`: train diffusion models from corrupted observations only.
+
+mod args;
+mod cmd;
+mod config;
+mod data;
+mod device;
+mod files;
+mod metrics;
+mod problem;
+mod report;
+mod run_dir;
+mod session;
+mod summary;
+mod training;
+mod truth;
+
+use args::{Cli, Command, ConfigCommand};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Train(args) => return cmd::train::run(&args),
+        Command::Resume(args) => return cmd::train::resume(&args),
+        Command::Sample(args) => cmd::sample::run(&args)?,
+        Command::Evaluate(args) => cmd::evaluate::run(&args)?,
+        Command::Plot(args) => cmd::plot::run(&args)?,
+        Command::Corrupt(args) => cmd::corrupt::run(&args)?,
+        Command::Presets => cmd::about::presets(),
+        Command::Config(ConfigCommand::Show { config, settings, format }) => cmd::config::show(&config, &settings, format)?,
+        Command::Config(ConfigCommand::Schema) => cmd::config::schema()?,
+        Command::Devices => cmd::about::devices(),
+        Command::Cite => cmd::about::cite(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "diffem", &mut std::io::stdout());
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -75,6 +75,14 @@ impl Channel for Compose {
         self.stages.iter().map(|s| s.operator_len()).sum()
     }
 
+    fn operator_shape(&self) -> Vec<usize> {
+        let mut own = self.stages.iter().filter(|s| s.operator_len() > 0);
+        match (own.next(), own.next()) {
+            (Some(only), None) => only.operator_shape(),
+            _ => vec![self.operator_len()],
+        }
+    }
+
     fn draw_operator(&self, stream: &mut Stream, mut a: &mut [f32]) {
         for stage in &self.stages {
             let (own, rest) = a.split_at_mut(stage.operator_len());

@@ -37,6 +37,11 @@ pub trait Channel: Send + Sync {
         0
     }
 
+    /// Natural shape of the parameters, `[k]` unless they are a matrix; the product is k.
+    fn operator_shape(&self) -> Vec<usize> {
+        vec![self.operator_len()]
+    }
+
     /// Draws the operator's parameters into `a` (length k).
     fn draw_operator(&self, _stream: &mut Stream, _a: &mut [f32]) {}
 

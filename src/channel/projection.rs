@@ -37,6 +37,10 @@ impl Channel for Projection {
         self.rows * self.d
     }
 
+    fn operator_shape(&self) -> Vec<usize> {
+        vec![self.rows, self.d]
+    }
+
     fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
         stream.fill_normal(a);
         for row in a.chunks_exact_mut(self.d) {

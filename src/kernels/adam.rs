@@ -30,7 +30,7 @@ fn slice(tensor: &FlexTensor) -> &[f32] {
 /// Sums the gradients in order; returns the sum and its Euclidean norm.
 fn reduce(gradients: &[FlexTensor], len: usize) -> (Vec<f32>, f64) {
     let mut sum = vec![0.0f32; len];
-    parallel::for_each_chunk(&mut sum, PIECE, |piece, out| {
+    parallel::for_each_chunk_mut(&mut sum, PIECE, |piece, out| {
         let from = piece * PIECE;
         simd(|| {
             for g in gradients {
@@ -60,7 +60,7 @@ pub(crate) fn adam(state: &mut OptimState, gradients: Vec<Tensor<1>>, c: &Coeffi
     };
     // Four values a parameter side by side: one parallel pass writes all four vectors.
     let mut out = vec![[0.0f32; 4]; weights.len()];
-    parallel::for_each_chunk(&mut out, PIECE, |piece, out| {
+    parallel::for_each_chunk_mut(&mut out, PIECE, |piece, out| {
         let range = piece * PIECE..piece * PIECE + out.len();
         let (w, a, m, v) = (
             &weights[range.clone()],

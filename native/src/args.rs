@@ -1,0 +1,217 @@
+//! The command line; help, man page and completions all come from these definitions.
+
+use crate::report::progress::ProgressMode;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Train diffusion models from corrupted observations only (DiffEM).
+///
+/// A conditional diffusion model is trained as the posterior p(x | y) by expectation-maximisation: reconstruct every
+/// observation, train on the reconstructions corrupted afresh, repeat. No clean signal is ever needed.
+#[derive(Parser, Debug)]
+#[command(name = "diffem", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Train a posterior model from a preset, a config file, or your own observations
+    Train(Train),
+    /// Continue a run that was stopped or killed
+    Resume(Resume),
+    /// Draw from the posterior of observations with a trained run
+    Sample(Sample),
+    /// Score a run against the truth and write evaluation.json
+    Evaluate(Evaluate),
+    /// Draw the figures of a run (SVG and PNG)
+    Plot(Plot),
+    /// Make observations from clean signals with a channel
+    Corrupt(Corrupt),
+    /// List the presets
+    Presets,
+    /// Show a resolved configuration or the configuration's schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// List the devices that this build and machine have
+    Devices,
+    /// Print how to cite the method and this software
+    Cite,
+    /// Print a shell completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    #[command(hide = true)]
+    Man,
+}
+
+/// Where and how to compute.
+#[derive(Args, Debug)]
+pub struct Compute {
+    /// flex, ndarray, wgpu, cuda, cuda:n or auto
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: String,
+    /// Worker threads; the result does not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// Settings on top of a configuration.
+#[derive(Args, Debug)]
+pub struct Settings {
+    /// Change one setting, such as em.laps=32; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `diffem train`
+#[derive(Args, Debug)]
+pub struct Train {
+    /// A preset (see `diffem presets`) or a TOML file
+    #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
+    pub config: String,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Seed of everything random
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Run directory [default: runs/out/NAME-seedS]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters, a [n, ...]
+    #[arg(long, value_name = "FILE")]
+    pub observations: Option<PathBuf>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem resume`
+#[derive(Args, Debug)]
+pub struct Resume {
+    /// Run directory
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem sample`
+#[derive(Args, Debug)]
+pub struct Sample {
+    /// Run directory
+    pub run: PathBuf,
+    /// Observations (.safetensors or .npz) [default: the run's own]
+    #[arg(long, value_name = "FILE")]
+    pub observations: Option<PathBuf>,
+    /// Posterior draws for each observation
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub draws: usize,
+    /// Lap whose posterior is used [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Output (.safetensors or .npz) with x [n, draws, d]
+    #[arg(long, default_value = "draws.safetensors", value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem evaluate`
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// Run directory
+    pub run: PathBuf,
+    /// Clean signals x [n, d] to compare with, three equal parts of which are used [default: the run's own truth]
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// Laps to score [default: the start, the best and the last]
+    #[arg(long, value_delimiter = ',', value_name = "LAP,...")]
+    pub laps: Vec<usize>,
+    /// Most points a side of the Sinkhorn divergence
+    #[arg(long, default_value_t = 16_384, value_name = "N")]
+    pub points: usize,
+    /// Posterior draws for each test observation
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub draws: usize,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem plot`
+#[derive(Args, Debug)]
+pub struct Plot {
+    /// Run directory
+    pub run: PathBuf,
+    /// Observations whose posterior is drawn
+    #[arg(long, value_delimiter = ',', default_value = "0,1,2,3,4,5", value_name = "INDEX,...")]
+    pub observations: Vec<usize>,
+    /// Posterior draws for each of them
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub draws: usize,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem corrupt`
+#[derive(Args, Debug)]
+pub struct Corrupt {
+    /// Clean signals (.safetensors, .npz or .npy) with x [n, d]
+    pub clean: PathBuf,
+    /// A preset or TOML file whose channel is used
+    #[arg(long, value_name = "PRESET|FILE", conflicts_with = "channel", required_unless_present = "channel")]
+    pub config: Option<String>,
+    /// The channel's stages as TOML, such as '[{ kind = "mask", rate = 0.5 }, { kind = "noise", std = 0.1 }]'
+    #[arg(long, value_name = "STAGES")]
+    pub channel: Option<String>,
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Output (.safetensors or .npz) with y [n, m] and a [n, ...]
+    #[arg(long, default_value = "observations.safetensors", value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `diffem config`
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Show a preset or file with every default
+    Show {
+        /// A preset or a TOML file
+        #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
+        config: String,
+        #[command(flatten)]
+        settings: Settings,
+        /// Format
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print the JSON schema of configuration files
+    Schema,
+}
+
+/// Formats of `config show`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Format {
+    /// As in a configuration file
+    #[default]
+    Toml,
+    /// The same as JSON
+    Json,
+}

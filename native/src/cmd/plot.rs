@@ -1,0 +1,170 @@
+//! `diffem plot`: the figures of a run.
+
+use crate::args::Plot;
+use crate::metrics::{self, Line};
+use crate::report::canvas::{BLUE, GREY, VERMILLION};
+use crate::report::corner::{Series, corner};
+use crate::report::curves::{Best, Curve, Floor, metric};
+use crate::report::fan::{Posterior, fan};
+use crate::report::figures::save;
+use crate::report::grid::{Column, image_grid};
+use crate::report::loss::loss;
+use crate::report::tiles::{Shape, Tile};
+use crate::session::{Session, best_lap};
+use anyhow::{Result, bail};
+use diffem::noise::{Key, Purpose};
+use diffem::{Observations, Samples};
+use std::path::Path;
+
+/// Draws shown in a row of an image grid.
+const GRID_DRAWS: usize = 4;
+
+/// Runs the command.
+pub fn run(args: &Plot) -> Result<()> {
+    super::use_threads(&args.compute)?;
+    let session = Session::open(&args.run, &[], &args.compute.device)?;
+    let n = session.problem.observations.n();
+    if let Some(i) = args.observations.iter().find(|i| **i >= n) {
+        bail!("--observations {i}: the run has observations 0 to {}", n - 1);
+    }
+    if args.draws < 2 {
+        bail!("--draws {}: expected 2 or more", args.draws);
+    }
+    draw(&session, &args.observations, args.draws)?;
+    println!("figures in {}", session.run.file("figures").display());
+    Ok(())
+}
+
+/// Draws all figures; the posteriors shown are those of the observations `chosen` that the run has.
+pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
+    let dir = session.run.file("figures");
+    crate::files::ensure_writable_dir(&dir)?;
+    let lines = metrics::read(&session.run.file("metrics.jsonl"))?;
+    curves(&lines, &dir)?;
+    let laps = session.run.laps()?;
+    let Some(&last) = laps.last().filter(|lap| **lap > 0) else { return Ok(()) };
+    let best = best_lap(&session.run)?.unwrap_or(last);
+    corners(session, best, &dir)?;
+    let n = session.problem.observations.n();
+    let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < n).collect();
+    let (truth, seen) = match (&session.image_shape(), &session.problem.truth.test) {
+        (Some(_), Some((x, seen))) => (Some(x), seen),
+        _ => (session.problem.truth.x.as_ref(), &session.problem.observations),
+    };
+    let posteriors = posteriors(session, best, seen, &chosen, draws)?;
+    let truth = |i: usize| truth.map(|x| x.row(i));
+    match session.image_shape() {
+        Some((height, width)) => {
+            let shape = Shape { channels: 1, height, width };
+            grid(&posteriors, seen, &chosen, &truth, shape, &dir)
+        }
+        None => {
+            let titled = |(draws, i): (_, &usize)| Posterior { title: format!("observation {i}"), draws, truth: truth(*i), density: None };
+            let posteriors: Vec<Posterior> = posteriors.iter().zip(&chosen).map(titled).collect();
+            save(&fan(&posteriors, &[])?, &dir, "posterior")
+        }
+    }
+}
+
+/// Loss, divergence to the truth, held-out scores.
+fn curves(lines: &[Line], dir: &Path) -> Result<()> {
+    let (mut losses, mut begins, mut base, mut last) = (Vec::new(), Vec::new(), 0, (0, 0));
+    let (mut truth, mut energy, mut sinkhorn) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut truth_floor, mut floors) = (None, None);
+    for line in lines {
+        match line {
+            Line::MStep { lap, step, loss, .. } => {
+                if *lap != last.0 {
+                    base += last.1;
+                    begins.push(base as f64);
+                }
+                last = (*lap, *step);
+                losses.push(((base + step) as f64, *loss));
+            }
+            Line::Lap { lap, monitor, truth: t, .. } => {
+                let lap = *lap as f64;
+                truth.extend(t.map(|t| (lap, t.sinkhorn)));
+                energy.extend(monitor.map(|m| (lap, m.energy)));
+                sinkhorn.extend(monitor.map(|m| (lap, m.sinkhorn)));
+                truth_floor = t.map(|t| t.sinkhorn_floor).or(truth_floor);
+                floors = monitor.map(|m| (m.energy_floor, m.sinkhorn_floor)).or(floors);
+            }
+        }
+    }
+    if !losses.is_empty() {
+        save(&loss(&losses, &begins, "denoising loss")?, dir, "loss")?;
+    }
+    let floor = |value: Option<f64>, label: &str| value.map(|value| Floor { value, label: label.to_string() });
+    if !truth.is_empty() {
+        let floor = floor(truth_floor, "truth against truth");
+        let curve = Curve { label: "reconstructions".into(), colour: BLUE, points: &truth, band: &[], floor, best: Some(Best::Lowest) };
+        save(&metric(&[curve], "Sinkhorn divergence to the truth")?, dir, "divergence")?;
+    }
+    for (points, value, name, axis) in [
+        (&energy, floors.map(|f| f.0), "held-out-energy", "held-out energy distance"),
+        (&sinkhorn, floors.map(|f| f.1), "held-out-sinkhorn", "held-out Sinkhorn divergence"),
+    ] {
+        if !points.is_empty() {
+            let floor = floor(value, "real observations");
+            let label = "re-corrupted reconstructions".to_string();
+            let curve = Curve { label, colour: VERMILLION, points, band: &[], floor, best: Some(Best::Lowest) };
+            save(&metric(&[curve], axis)?, dir, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gaussian start, reconstructions and truth of each pair of coordinates.
+fn corners(session: &Session, best: usize, dir: &Path) -> Result<()> {
+    let (start, x) = (session.run.reconstructions(0)?, session.run.reconstructions(best)?);
+    let mut series = vec![Series { label: "start (lap 0)".into(), colour: GREY, samples: &start }];
+    series.extend(session.problem.truth.x.iter().map(|x| Series { label: "truth".into(), colour: VERMILLION, samples: x }));
+    series.push(Series { label: format!("reconstructions (lap {best})"), colour: BLUE, samples: &x });
+    save(&corner(&series, &[])?, dir, "corner")
+}
+
+/// `draws` posterior draws of each chosen observation.
+fn posteriors(session: &Session, lap: usize, seen: &Observations, chosen: &[usize], draws: usize) -> Result<Vec<Samples>> {
+    let (_, network) = session.posterior(Some(lap))?;
+    let repeated: Vec<usize> = chosen.iter().flat_map(|i| std::iter::repeat_n(*i, draws)).collect();
+    let repeated = seen.select(&repeated);
+    let x = session.e_step(&network, &repeated, Key::new(session.config.seed, Purpose::Draw, 0)).all(session.config.e_step.shard)?;
+    Ok((0..chosen.len()).map(|k| x.slice(k * draws..(k + 1) * draws)).collect())
+}
+
+/// Mean and standard deviation of each column.
+fn moments(draws: &Samples) -> (Vec<f32>, Vec<f32>) {
+    let n = draws.n() as f64;
+    let column = |j: usize| draws.rows().map(move |row| row[j] as f64);
+    let mean: Vec<f64> = (0..draws.d()).map(|j| column(j).sum::<f64>() / n).collect();
+    let std = (0..draws.d()).map(|j| (column(j).map(|v| (v - mean[j]).powi(2)).sum::<f64>() / n).sqrt() as f32).collect();
+    (mean.iter().map(|&v| v as f32).collect(), std)
+}
+
+/// Observation, draws, posterior mean and spread, truth; one observation a row.
+fn grid<'a>(
+    posteriors: &[Samples],
+    seen: &Observations,
+    chosen: &[usize],
+    truth: &dyn Fn(usize) -> Option<&'a [f32]>,
+    shape: Shape,
+    dir: &Path,
+) -> Result<()> {
+    let range = (-2.0, 2.0);
+    let known: Vec<Vec<bool>> = chosen.iter().map(|&i| seen.operator(i).iter().map(|&a| a != 0.0).collect()).collect();
+    let moments: Vec<(Vec<f32>, Vec<f32>)> = posteriors.iter().map(moments).collect();
+    let mut columns = vec![Column::images("observation", range)];
+    columns.extend((0..GRID_DRAWS).map(|_| Column::images("posterior draws", range)));
+    columns.extend([Column::images("mean", range), Column::spread("std"), Column::images("truth", range)]);
+    let whole = |values| Tile { values, known: None };
+    let row = |k: usize| {
+        let known = Some(known[k].as_slice()).filter(|known| !known.is_empty());
+        let mut tiles = vec![Tile { values: seen.y.row(chosen[k]), known }];
+        tiles.extend((0..GRID_DRAWS).map(|draw| whole(posteriors[k].row(draw % posteriors[k].n()))));
+        tiles.extend([whole(moments[k].0.as_slice()), whole(moments[k].1.as_slice())]);
+        tiles.push(whole(truth(chosen[k]).unwrap_or(moments[k].0.as_slice())));
+        tiles
+    };
+    let rows: Vec<Vec<Tile>> = (0..chosen.len()).map(row).collect();
+    save(&image_grid(&columns, &rows, shape)?, dir, "grid")
+}

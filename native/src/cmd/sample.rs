@@ -1,0 +1,41 @@
+//! `diffem sample`: posterior draws of observations.
+
+use crate::args::Sample;
+use crate::data::observations::load_observations;
+use crate::data::tensors::{Tensor, write_tensors};
+use crate::problem::expected;
+use crate::session::Session;
+use anyhow::{Context, Result, bail};
+use diffem::Observations;
+use diffem::noise::{Key, Purpose};
+use std::collections::BTreeMap;
+
+/// Runs the command.
+pub fn run(args: &Sample) -> Result<()> {
+    super::use_threads(&args.compute)?;
+    if args.draws == 0 {
+        bail!("--draws 0: expected 1 or more");
+    }
+    let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    let observations = match &args.observations {
+        None => session.problem.observations.clone(),
+        Some(path) => {
+            let loaded = load_observations(path, &expected(&session.channel))?;
+            Observations::new(&session.channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?
+        }
+    };
+    let (lap, network) = session.posterior(args.lap)?;
+    let (n, d) = (observations.n(), session.config.signal_len());
+    let mut values = vec![0.0f32; n * args.draws * d];
+    for draw in 0..args.draws {
+        let key = Key::new(args.seed, Purpose::Draw, draw);
+        let x = session.e_step(&network, &observations, key).all(session.config.e_step.shard)?;
+        for (i, row) in x.rows().enumerate() {
+            values[(i * args.draws + draw) * d..][..d].copy_from_slice(row);
+        }
+    }
+    let x = Tensor { shape: vec![n, args.draws, d], values };
+    write_tensors(&args.out, &[("x", &x)], &BTreeMap::new())?;
+    println!("{}: {} draws of {n} posteriors of lap {lap}", args.out.display(), args.draws);
+    Ok(())
+}

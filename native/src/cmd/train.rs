@@ -1,0 +1,56 @@
+//! `diffem train` and `diffem resume`.
+
+use crate::args::{Resume, Train};
+use crate::config::{Config, DataConfig, load};
+use crate::report::progress::ProgressMode;
+use crate::session::Session;
+use crate::training::{EXIT_STOPPED, Ended};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Runs `diffem train`.
+pub fn run(args: &Train) -> Result<ExitCode> {
+    super::use_threads(&args.compute)?;
+    let config = configure(args)?;
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
+    let session = Session::create(&out, config, &args.compute.device)?;
+    finish(&session, args.progress)
+}
+
+/// Runs `diffem resume`.
+pub fn resume(args: &Resume) -> Result<ExitCode> {
+    super::use_threads(&args.compute)?;
+    let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    if !args.settings.set.is_empty() {
+        // Refuses settings that would make another run of it before the changed config is kept.
+        session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
+        session.run.write_config(&session.config)?;
+    }
+    finish(&session, args.progress)
+}
+
+fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
+    match crate::training::run(session, progress)? {
+        Ended::Stopped => Ok(ExitCode::from(EXIT_STOPPED as u8)),
+        Ended::Finished => {
+            super::plot::draw(session, &[0, 1, 2, 3, 4, 5], 256)?;
+            if progress != ProgressMode::Json {
+                println!("{}: done; figures in {0}/figures, numbers in {0}/summary.json", session.run.path().display());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The configuration with the command line's settings on top.
+fn configure(args: &Train) -> Result<Config> {
+    let mut settings = args.settings.set.clone();
+    settings.extend(args.seed.map(|seed| format!("seed={seed}")));
+    let mut config = load(&args.config, &settings)?;
+    if let Some(path) = &args.observations {
+        let signal = config.signal_len();
+        config.data = DataConfig::File { path: path.display().to_string(), signal };
+    }
+    Ok(config)
+}

@@ -1,0 +1,235 @@
+//! The whole configuration of a run: a TOML file, a preset, and `--set` on top.
+
+use anyhow::{Context, Result, anyhow, bail};
+use diffem::channel::ChannelConfig;
+use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig};
+use diffem::network::MlpConfig;
+use diffem::schedule::Schedule;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that decides a run's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the run; the default of `--out` is made from it.
+    pub name: String,
+    /// Seed of everything random.
+    #[serde(default)]
+    pub seed: u64,
+    /// Noise levels of the diffusion.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// The denoiser's network.
+    #[serde(default)]
+    pub network: MlpConfig,
+    /// M-step: training.
+    #[serde(default)]
+    pub m_step: MStepConfig,
+    /// E-step: sampling.
+    #[serde(default)]
+    pub e_step: EStepConfig,
+    /// Held-out comparison without clean data.
+    #[serde(default)]
+    pub monitor: MonitorConfig,
+    /// Comparison with the truth, where there is one.
+    #[serde(default)]
+    pub report: ReportConfig,
+    /// Laps, start and stopping.
+    #[serde(default)]
+    pub em: EmConfig,
+    /// The observations.
+    pub data: DataConfig,
+    /// How signals become observations: the stages in the order in which they act.
+    pub channel: ChannelConfig,
+}
+
+/// Where the observations come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DataConfig {
+    /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has parameters,
+    /// and, for evaluation only, `x [n, d]`.
+    File {
+        /// The file, relative to where the command runs.
+        path: String,
+        /// Length d of a signal.
+        signal: usize,
+    },
+    /// Gaussian signals N(0, S), S with the given standard deviations and one correlation.
+    Gaussian {
+        /// Number of observations.
+        n: usize,
+        /// Standard deviation of each coordinate, > 0.
+        std: Vec<f64>,
+        /// Correlation of every pair of coordinates, in (-1/(d-1), 1).
+        #[serde(default)]
+        correlation: f64,
+    },
+    /// Random smooth closed curves (the paper's manifold), scaled to [-2, 2].
+    Manifold {
+        /// Number of observations.
+        n: usize,
+        /// Length d of a signal.
+        d: usize,
+        /// Smoothness: amplitudes fall as k^-alpha, alpha >= 1.
+        alpha: f64,
+    },
+    /// The 8x8 handwritten digits of UCI and scikit-learn, in [-2, 2].
+    Digits {
+        /// Digits trained on, 1 to 1796; the others are for `evaluate`.
+        n: usize,
+    },
+}
+
+/// Comparison with the truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Points a side of the Sinkhorn divergence to the truth that is computed after every lap; 0 turns it off.
+    pub points: usize,
+    /// Its entropic regularisation, > 0, in squared units of the signal.
+    pub regularisation: f64,
+    /// Least seconds between two saved points inside a lap.
+    pub save_every: f64,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self { points: 4096, regularisation: 1e-3, save_every: 15.0 }
+    }
+}
+
+/// A preset's name, its TOML and one line about it.
+pub const PRESETS: [(&str, &str, &str); 5] = [
+    ("manifold", include_str!("presets/manifold.toml"), "closed curve in R^5 seen through 2-D projections; minutes on 2 cores (the default)"),
+    ("manifold-paper", include_str!("presets/manifold-paper.toml"), "the same at the paper's sizes and with its settings; days on 2 cores"),
+    ("digits", include_str!("presets/digits.toml"), "8x8 handwritten digits, half the pixels missing; minutes on 2 cores"),
+    ("gaussian", include_str!("presets/gaussian.toml"), "1-D Gaussian with noise, where every lap has a closed form; a minute on 2 cores"),
+    ("gaussian-5d", include_str!("presets/gaussian-5d.toml"), "correlated 5-D Gaussian seen through 2-D projections; minutes on 2 cores"),
+];
+
+/// Reads a preset by name or a file by path, then applies `key=value` settings, then checks all ranges.
+pub fn load(source: &str, settings: &[String]) -> Result<Config> {
+    let preset = PRESETS.iter().find(|(name, _, _)| *name == source);
+    let (text, origin) = match preset {
+        Some((name, text, _)) => (text.to_string(), format!("preset {name}")),
+        None => {
+            let path = Path::new(source);
+            if !path.exists() {
+                let names: Vec<&str> = PRESETS.iter().map(|(name, _, _)| *name).collect();
+                bail!("`{source}` is neither a preset ({}) nor a file", names.join(", "));
+            }
+            (String::from_utf8(crate::files::read(path)?).with_context(|| format!("{source}: not UTF-8 text"))?, source.to_string())
+        }
+    };
+    parse(&text, &origin, settings)
+}
+
+/// Parses TOML `text` from `origin` with `key=value` settings on top.
+pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
+    let mut table: toml::Table = toml::from_str(text).with_context(|| format!("{origin}: not valid TOML"))?;
+    for setting in settings {
+        apply(&mut table, setting)?;
+    }
+    // Through text, so that messages point at a line.
+    let text = toml::to_string(&table).with_context(|| format!("{origin}: cannot be written as TOML"))?;
+    let config: Config = toml::from_str(&text).map_err(|e| anyhow!("{origin}: {}", e.to_string().trim_end()))?;
+    config.validate().with_context(|| origin.to_string())?;
+    Ok(config)
+}
+
+/// `a.b.c=value`: the value is TOML where it parses as such, a string otherwise.
+fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
+    let (key, value) = setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
+    let parsed: Result<toml::Table, _> = toml::from_str(&format!("v = {value}"));
+    let value = parsed.ok().and_then(|mut t| t.remove("v")).unwrap_or_else(|| toml::Value::String(value.to_string()));
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().filter(|p| !p.is_empty()).ok_or_else(|| anyhow!("--set {setting}: empty key"))?;
+    let mut at = table;
+    for part in parts {
+        let entry = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = entry.as_table_mut().ok_or_else(|| anyhow!("--set {setting}: `{part}` is not a table"))?;
+    }
+    at.insert(last.to_string(), value);
+    Ok(())
+}
+
+impl Config {
+    /// Length d of a signal.
+    pub fn signal_len(&self) -> usize {
+        match &self.data {
+            DataConfig::File { signal, .. } => *signal,
+            DataConfig::Gaussian { std, .. } => std.len(),
+            DataConfig::Manifold { d, .. } => *d,
+            DataConfig::Digits { .. } => 64,
+        }
+    }
+
+    /// Checks every range; messages name the field.
+    pub fn validate(&self) -> Result<()> {
+        self.schedule.validate()?;
+        self.network.validate()?;
+        self.m_step.validate()?;
+        self.e_step.validate()?;
+        self.monitor.validate()?;
+        self.em.validate()?;
+        self.data.validate()?;
+        let r = &self.report;
+        if !(r.regularisation > 0.0 && r.regularisation.is_finite()) {
+            bail!("report.regularisation: expected a number > 0, found {}", r.regularisation);
+        }
+        if !(r.save_every >= 0.0 && r.save_every.is_finite()) {
+            bail!("report.save_every: expected seconds >= 0, found {}", r.save_every);
+        }
+        let channel = self.channel.build(self.signal_len())?;
+        if matches!(self.em.start, StartConfig::Gaussian { .. }) {
+            use diffem::channel::Channel;
+            channel.as_linear().ok_or_else(|| anyhow!("em.start: \"gaussian\" needs a linear channel; set em.start.kind=\"corrupted\""))?;
+        }
+        Ok(())
+    }
+
+    /// The resolved configuration as TOML, every default visible.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).context("the configuration cannot be written as TOML")
+    }
+}
+
+impl DataConfig {
+    fn validate(&self) -> Result<()> {
+        let count = |n: usize, most: usize| match (2..=most).contains(&n) {
+            true => Ok(()),
+            false => bail!("data.n: expected 2 to {most} observations, found {n}"),
+        };
+        match self {
+            Self::File { signal, .. } => match signal {
+                0 => bail!("data.signal: expected the length of a signal, 1 or more, found 0"),
+                _ => Ok(()),
+            },
+            Self::Gaussian { n, std, correlation } => {
+                count(*n, 1 << 30)?;
+                if std.is_empty() || std.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
+                    bail!("data.std: expected one number > 0 for each coordinate, found {std:?}");
+                }
+                let least = if std.len() > 1 { -1.0 / (std.len() - 1) as f64 } else { -1.0 };
+                if !(*correlation > least && *correlation < 1.0) {
+                    bail!("data.correlation: expected a number in ({least}, 1), found {correlation}");
+                }
+                Ok(())
+            }
+            Self::Manifold { n, d, alpha } => {
+                count(*n, 1 << 30)?;
+                if !(1..=4096).contains(d) {
+                    bail!("data.d: expected 1 to 4096, found {d}");
+                }
+                if !(1.0..=64.0).contains(alpha) {
+                    bail!("data.alpha: expected a number in [1, 64], found {alpha}");
+                }
+                Ok(())
+            }
+            Self::Digits { n } => count(*n, 1796),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The 8x8 handwritten digits: 1797 grey images that the program carries with it.
+//!
+//! Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits" (1998), UCI Machine Learning
+//! Repository, test set; the file is `sklearn/datasets/data/digits.csv.gz` of scikit-learn 1.9.1, byte for byte
+//! (BSD-3-Clause, see `digits.LICENSE`).
+
+use std::io::Read;
+
+use diffem::Samples;
+use flate2::read::GzDecoder;
+
+/// A line an image: 64 pixels in 0..=16, row by row, then the digit. Kept as it came: packed into 5 bits a pixel it
+/// would be larger (72 kB against 57 kB), and so its checksum is the one of its source.
+const CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
+
+/// Images and what they show.
+pub struct Digits {
+    /// `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, -2 for paper and 2 for full ink.
+    pub pixels: Samples,
+    /// `[1797]`: the digit, 0..=9.
+    pub labels: Vec<u8>,
+}
+
+/// All 1797 digits, in the order of the file.
+pub fn digits() -> Digits {
+    let mut csv = String::new();
+    GzDecoder::new(CSV_GZ)
+        .read_to_string(&mut csv)
+        .expect("the embedded digits are a whole gzip file");
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for line in csv.lines() {
+        let row: Vec<u8> = line
+            .split(',')
+            .map(|v| v.parse().expect("the embedded digits are integers"))
+            .collect();
+        pixels.extend(row[..64].iter().map(|&v| f32::from(v) / 4.0 - 2.0));
+        labels.push(row[64]);
+    }
+    Digits {
+        pixels: Samples::new(pixels, 64),
+        labels,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers here were computed from the same file in Python.
+    #[test]
+    fn the_digits_are_those_of_the_source() {
+        let Digits { pixels, labels } = digits();
+        assert_eq!((pixels.n(), pixels.d(), labels.len()), (1797, 64, 1797));
+        let counts: Vec<usize> = (0..10).map(|d| labels.iter().filter(|&&l| l == d).count()).collect();
+        assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+        let values: Vec<u64> = pixels.as_slice().iter().map(|&v| (4.0 * (v + 2.0)) as u64).collect();
+        assert_eq!(values.iter().sum::<u64>(), 561_718);
+        assert_eq!(values.iter().map(|v| v * v).sum::<u64>(), 6_907_012);
+        // Sums weighted by place fail on any change of order.
+        let by_column = |(i, v): (usize, &u64)| (i as u64 % 64 + 1) * v;
+        let by_row = |(i, v): (usize, &u64)| i as u64 / 64 * v;
+        assert_eq!(values.iter().enumerate().map(by_column).sum::<u64>(), 18_222_371);
+        assert_eq!(values.iter().enumerate().map(by_row).sum::<u64>(), 503_342_547);
+        let by_image: u64 = labels.iter().zip(0..).map(|(&l, i)| i * u64::from(l)).sum();
+        assert_eq!(by_image, 7_264_791);
+    }
+
+    #[test]
+    fn the_pixels_fill_the_range() {
+        let Digits { pixels, .. } = digits();
+        let values = pixels.as_slice();
+        assert!(
+            values
+                .iter()
+                .all(|v| (-2.0..=2.0).contains(v) && (v * 4.0).fract() == 0.0)
+        );
+        assert!(values.contains(&-2.0) && values.contains(&2.0));
+    }
+}

@@ -1,0 +1,57 @@
+//! Devices by name.
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+
+/// Backends that a build may contain, with what `devices` says of each.
+pub const BACKENDS: [(&str, bool, &str); 4] = [
+    ("flex", cfg!(feature = "flex"), "CPU, pure Rust, fused kernels; the default"),
+    ("ndarray", cfg!(feature = "ndarray"), "CPU, kept for consistency tests; slow"),
+    ("wgpu", cfg!(feature = "wgpu"), "GPU through Vulkan, Metal or DirectX"),
+    ("cuda", cfg!(feature = "cuda"), "NVIDIA GPU; cuda:n picks one"),
+];
+
+/// Opens the device called `name`: flex, ndarray, wgpu, cuda, cuda:n, or auto (the first of cuda, wgpu, flex, ndarray
+/// that this build contains).
+pub fn open(name: &str) -> Result<(String, Device)> {
+    let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
+    let kind = if kind == "auto" { automatic() } else { kind };
+    let Some((_, built, _)) = BACKENDS.iter().find(|(backend, _, _)| *backend == kind) else {
+        bail!("--device {name}: expected flex, ndarray, wgpu, cuda, cuda:n or auto");
+    };
+    if !built {
+        bail!("--device {name}: this build has no {kind}; build it with `cargo build --release --features {kind}`");
+    }
+    let index = match index {
+        None => 0,
+        Some(_) if kind != "cuda" => bail!("--device {name}: only cuda takes a number"),
+        Some(text) => match text.parse::<usize>() {
+            Ok(index) => index,
+            Err(_) => bail!("--device {name}: expected a device number after the colon, such as cuda:1"),
+        },
+    };
+    let label = if kind == "cuda" { format!("cuda:{index}") } else { kind.to_string() };
+    Ok((label, create(kind, index)?))
+}
+
+fn automatic() -> &'static str {
+    ["cuda", "wgpu", "flex", "ndarray"]
+        .into_iter()
+        .find(|name| BACKENDS.iter().any(|(backend, built, _)| backend == name && *built))
+        .unwrap_or("flex")
+}
+
+#[allow(unused_variables)] // `index` is for cuda builds
+fn create(kind: &str, index: usize) -> Result<Device> {
+    match kind {
+        #[cfg(feature = "flex")]
+        "flex" => Ok(Device::flex()),
+        #[cfg(feature = "ndarray")]
+        "ndarray" => Ok(Device::ndarray()),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(index)),
+        _ => bail!("this build has no {kind}"),
+    }
+}

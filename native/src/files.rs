@@ -1,0 +1,265 @@
+//! Files on disk: read with an error that says what to do, written whole or not at all.
+//!
+//! Everything is written under a temporary name beside its final place, synced, then renamed, so that a crash, a full
+//! disk or an interrupt leaves either the old content or the new one. A crash can leave a `.tmp-…` entry behind; it
+//! is never read and may be deleted.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tempfile::Builder;
+
+const PREFIX: &str = ".tmp-";
+
+/// Opens `path` for reading; the error names it and says what to do.
+pub fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|e| explain("read", path, e))
+}
+
+/// The bytes of the file at `path`; the error names it and says what to do.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|e| explain("read", path, e))
+}
+
+/// Writes `bytes` to `path`, replacing what is there, so that no reader ever sees a part of them.
+///
+/// The directory must exist. The file gets the usual permissions (0666 less the umask) and has reached the disk when
+/// this returns.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_renamed(path, bytes).map_err(|e| explain("write", path, e))
+}
+
+fn write_renamed(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut temporary = builder(0o666).tempfile_in(parent(path))?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path)?;
+    sync_directory(parent(path))
+}
+
+/// Creates the directory `path` and its parents where missing, and proves that files can be written in it: a run
+/// should fail here, not after its first hour.
+pub fn ensure_writable_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path)
+        .and_then(|()| builder(0o666).tempfile_in(path))
+        .map(drop)
+        .map_err(|e| explain("write in directory", path, e))
+}
+
+/// Makes the directory `path` whole or not at all: `fill` writes into a temporary sibling (with [`write_atomic`], so
+/// that its files are on the disk), which is then renamed to `path`.
+///
+/// A directory already there is replaced. It is moved aside first, because a rename cannot replace a directory with
+/// content: a crash between the two renames leaves the old one, complete, under a `.tmp-…` name. When `fill` or the
+/// second rename fails, the old one stays or is put back.
+pub fn replace_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let failed = |e| explain("write directory", path, e);
+    let fresh = builder(0o777).tempdir_in(parent(path)).map_err(failed)?;
+    fill(fresh.path())?;
+    sync_directory(fresh.path()).map_err(failed)?;
+    swap(fresh.path(), path).map_err(failed)?;
+    // Its content has the final name now: nothing is left to delete under the temporary one.
+    let _moved = fresh.keep();
+    Ok(())
+}
+
+fn swap(fresh: &Path, path: &Path) -> std::io::Result<()> {
+    if path.is_file() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    let aside = builder(0o700).tempdir_in(parent(path))?;
+    let old = aside.path().join("old");
+    match fs::rename(path, &old) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    if let Err(e) = fs::rename(fresh, path) {
+        if old.exists() {
+            fs::rename(&old, path).inspect_err(|_| keep_for_rescue(aside))?;
+        }
+        return Err(e);
+    }
+    sync_directory(parent(path))
+}
+
+/// Leaves the old directory on the disk when it could not be put back.
+fn keep_for_rescue(aside: tempfile::TempDir) {
+    let _kept = aside.keep();
+}
+
+/// The directory that holds `path`; the current one for a bare file name.
+fn parent(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Temporary names with the permissions of ordinary files: tempfile's own default hides them from other users.
+fn builder(mode: u32) -> Builder<'static, 'static> {
+    let mut builder = Builder::new();
+    builder.prefix(PREFIX);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
+/// Makes a rename last: on unix the new name is an entry of the directory, which has to reach the disk as well.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    File::open(path)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+fn explain(verb: &str, path: &Path, error: std::io::Error) -> anyhow::Error {
+    let advice = advice(verb, path, error.kind());
+    Err::<(), _>(error)
+        .with_context(|| format!("cannot {verb} {}{advice}", path.display()))
+        .unwrap_err()
+}
+
+fn advice(verb: &str, path: &Path, kind: ErrorKind) -> String {
+    match kind {
+        ErrorKind::NotFound if verb == "read" => " (check the path)".into(),
+        ErrorKind::NotFound => format!(" (create the directory {} first)", parent(path).display()),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            " (check its permissions, or choose another place)".into()
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " (free some space, or choose another disk)".into(),
+        ErrorKind::IsADirectory => " (it is a directory; name a file)".into(),
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            " (a file stands where a directory is needed; move it, or choose another place)".into()
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+    use tempfile::tempdir;
+
+    fn entries(path: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(path)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_else_is_left() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(entries(dir.path()), ["a.txt"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_ordinary_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempdir().unwrap();
+        let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        fs::write(dir.path().join("plain"), b"").unwrap();
+        write_atomic(&dir.path().join("ours"), b"").unwrap();
+        assert_eq!(mode("ours"), mode("plain"));
+    }
+
+    #[test]
+    fn errors_name_the_path_and_the_way_out() {
+        let dir = tempdir().unwrap();
+        let missing = dir.path().join("no/a.txt");
+        let write = format!("{:#}", write_atomic(&missing, b"").unwrap_err());
+        assert!(
+            write.starts_with(&format!("cannot write {}", missing.display())),
+            "{write}"
+        );
+        assert!(
+            write.contains("create the directory") && write.contains("os error 2"),
+            "{write}"
+        );
+        let read = format!("{:#}", read(&missing).unwrap_err());
+        assert!(
+            read.starts_with(&format!("cannot read {} (check the path)", missing.display())),
+            "{read}"
+        );
+        let onto = format!("{:#}", write_atomic(dir.path(), b"").unwrap_err());
+        assert!(onto.contains("it is a directory; name a file"), "{onto}");
+        assert_eq!(entries(dir.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_directory_is_made_and_proved_writable() {
+        let dir = tempdir().unwrap();
+        let deep = dir.path().join("a/b");
+        ensure_writable_dir(&deep).unwrap();
+        assert_eq!(entries(&deep), [""; 0]);
+        fs::write(dir.path().join("file"), b"").unwrap();
+        for taken in ["file", "file/below"] {
+            let error = format!("{:#}", ensure_writable_dir(&dir.path().join(taken)).unwrap_err());
+            assert!(error.contains("a file stands where a directory is needed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_replaced_whole() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("lap");
+        for name in ["one", "two"] {
+            replace_dir(&path, |at| write_atomic(&at.join(name), name.as_bytes())).unwrap();
+            assert_eq!(entries(&path), [name]);
+        }
+        assert_eq!(entries(dir.path()), ["lap"]);
+    }
+
+    #[test]
+    fn a_file_is_not_replaced_by_a_directory() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("lap");
+        fs::write(&path, b"mine").unwrap();
+        let error = format!("{:#}", replace_dir(&path, |_| Ok(())).unwrap_err());
+        assert!(error.contains("a file stands where a directory is needed"), "{error}");
+        assert_eq!(
+            (entries(dir.path()), read(&path).unwrap()),
+            (vec!["lap".into()], b"mine".into())
+        );
+    }
+
+    #[test]
+    fn a_failed_fill_leaves_the_old_directory() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("lap");
+        replace_dir(&path, |at| write_atomic(&at.join("old"), b"")).unwrap();
+        let error = replace_dir(&path, |at| {
+            write_atomic(&at.join("new"), b"")?;
+            bail!("interrupted")
+        });
+        assert_eq!(error.unwrap_err().to_string(), "interrupted");
+        assert_eq!(
+            (entries(dir.path()), entries(&path)),
+            (vec!["lap".into()], vec!["old".into()])
+        );
+    }
+
+    #[test]
+    fn a_swap_that_fails_puts_the_old_directory_back() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("lap");
+        replace_dir(&path, |at| write_atomic(&at.join("old"), b"")).unwrap();
+        assert!(swap(&dir.path().join("nothing here"), &path).is_err());
+        assert_eq!(
+            (entries(dir.path()), entries(&path)),
+            (vec!["lap".into()], vec!["old".into()])
+        );
+    }
+}

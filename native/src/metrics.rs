@@ -1,0 +1,114 @@
+//! metrics.jsonl: one line an event, cut back on resume to what the saved state has seen.
+
+use crate::files;
+use anyhow::{Context, Result};
+use diffem::em::{MonitorRecord, Phase, State};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Scores against the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TruthRecord {
+    /// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6).
+    pub sinkhorn: f64,
+    /// The same of a third truth sample: what a perfect reconstruction would score.
+    pub sinkhorn_floor: f64,
+    /// Points a side.
+    pub points: usize,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Line {
+    /// Training.
+    MStep {
+        /// Lap, from 1.
+        lap: usize,
+        /// Steps taken in this lap.
+        step: usize,
+        /// Mean loss since the last line.
+        loss: f64,
+        /// Learning rate.
+        learning_rate: f64,
+        /// Seconds of training and sampling so far, evaluation not counted.
+        seconds: f64,
+        /// Seconds since 1970.
+        time: f64,
+    },
+    /// A finished lap; lap 0 is the start.
+    Lap {
+        /// Lap, from 0.
+        lap: usize,
+        /// Mean loss over the last tenth of the M-step.
+        loss: Option<f64>,
+        /// Held-out comparison.
+        monitor: Option<MonitorRecord>,
+        /// Comparison with the truth.
+        truth: Option<TruthRecord>,
+        /// Seconds of training and sampling so far, evaluation not counted.
+        seconds: f64,
+        /// Seconds since 1970.
+        time: f64,
+    },
+}
+
+impl Line {
+    fn seconds(&self) -> f64 {
+        match self {
+            Self::MStep { seconds, .. } | Self::Lap { seconds, .. } => *seconds,
+        }
+    }
+
+    /// Was this line written before or at `state`?
+    fn precedes(&self, state: &State) -> bool {
+        match *self {
+            Self::Lap { lap, .. } => lap < state.lap,
+            Self::MStep { lap, step, .. } => {
+                lap < state.lap || (lap == state.lap && (state.phase == Phase::EStep || step <= state.step))
+            }
+        }
+    }
+}
+
+/// The file, open for appending.
+pub struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Opens `path` after cutting it back to the lines that precede `state`; returns the seconds spent until then.
+    pub fn open(path: &Path, state: &State) -> Result<(Self, f64)> {
+        let lines: Vec<Line> = if path.exists() { read(path)? } else { Vec::new() };
+        let kept: Vec<&Line> = lines.iter().filter(|line| line.precedes(state)).collect();
+        let text = kept.iter().map(|line| Ok(serde_json::to_string(line)? + "\n")).collect::<Result<String>>()?;
+        files::write_atomic(path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let seconds = kept.last().map_or(0.0, |line| line.seconds());
+        Ok((Self { path: path.to_path_buf(), file }, seconds))
+    }
+
+    /// Appends a line.
+    pub fn append(&mut self, line: &Line) -> Result<()> {
+        let text = serde_json::to_string(line)? + "\n";
+        self.file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// Reads all whole lines; a torn last one, left by a killed process, is passed over.
+pub fn read(path: &Path) -> Result<Vec<Line>> {
+    let text = String::from_utf8_lossy(&files::read(path)?).into_owned();
+    let whole: Vec<&str> = text.lines().collect();
+    let mut lines = Vec::with_capacity(whole.len());
+    for (i, line) in whole.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(line) => lines.push(line),
+            Err(_) if i + 1 == whole.len() && !text.ends_with('\n') => {}
+            Err(e) => anyhow::bail!("{}: line {}: {e}", path.display(), i + 1),
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,241 @@
+//! A run on disk. Every file appears whole (temporary name, then rename); a lap is finished when its `DONE` exists.
+//!
+//!     config.toml  observations.safetensors  truth.safetensors  metrics.jsonl  summary.json  figures/
+//!     lap-000/ reconstructions                          the start
+//!     lap-003/ model, ema, state, reconstructions, DONE
+//!     state.safetensors                                 the last saved point inside a lap
+
+use crate::config::Config;
+use crate::data::tensors::{Tensor, TensorFile, write_tensors};
+use crate::files;
+use crate::problem::{Problem, Truth};
+use anyhow::{Context, Result, bail};
+use diffem::em::{Phase, State};
+use diffem::network::Layout;
+use diffem::{Observations, Samples, checkpoint};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Arrays of truth.safetensors for u1, u2, u3.
+const U: [&str; 3] = ["u1", "u2", "u3"];
+
+/// The directory of a run.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes a new run directory; refuses one that holds anything already.
+    pub fn create(path: &Path) -> Result<Self> {
+        files::ensure_writable_dir(path)?;
+        let mut entries = std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
+        if entries.next().is_some() {
+            let path = path.display();
+            bail!("{path} is not empty: continue that run with `diffem resume {path}`, or choose another --out");
+        }
+        Ok(Self { path: path.to_path_buf() })
+    }
+
+    /// Opens a run directory made by `train`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let run = Self { path: path.to_path_buf() };
+        if !run.file("config.toml").is_file() {
+            bail!("{} is not a run directory: it has no config.toml; make one with `diffem train`", path.display());
+        }
+        Ok(run)
+    }
+
+    /// Path of `name` inside the run.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Directory of lap `lap`.
+    pub fn lap(&self, lap: usize) -> PathBuf {
+        self.path.join(format!("lap-{lap:03}"))
+    }
+
+    /// Keeps other processes from writing to this run while the returned file is open.
+    pub fn lock(&self) -> Result<File> {
+        let file = File::create(self.file(".lock")).with_context(|| format!("cannot write in {}", self.path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(_) => bail!("{} is being trained by another process; wait for it or stop it", self.path.display()),
+        }
+    }
+
+    /// The run's configuration with `key=value` settings on top.
+    pub fn config(&self, settings: &[String]) -> Result<Config> {
+        let path = self.file("config.toml");
+        let text = String::from_utf8(files::read(&path)?).with_context(|| format!("{}: not UTF-8 text", path.display()))?;
+        crate::config::parse(&text, &path.display().to_string(), settings)
+    }
+
+    /// Writes what a run starts from; config.toml comes last and makes the directory a run.
+    pub fn write_problem(&self, config: &Config, problem: &Problem) -> Result<()> {
+        let observed = tensors_of(&problem.observations, "");
+        write(&self.file("observations.safetensors"), &observed)?;
+        let mut truth = Vec::new();
+        let t = &problem.truth;
+        truth.extend(t.x.iter().map(|x| ("x".to_string(), Tensor::from(x))));
+        truth.extend(t.u.iter().flat_map(|u| U.iter().zip(u).map(|(name, u)| (name.to_string(), Tensor::from(u)))));
+        if let Some((x, observations)) = &t.test {
+            truth.push(("test_x".to_string(), Tensor::from(x)));
+            truth.extend(tensors_of(observations, "test_"));
+        }
+        if !truth.is_empty() {
+            write(&self.file("truth.safetensors"), &truth)?;
+        }
+        self.write_config(config)
+    }
+
+    /// Writes the resolved configuration.
+    pub fn write_config(&self, config: &Config) -> Result<()> {
+        files::write_atomic(&self.file("config.toml"), config.to_toml()?.as_bytes())
+    }
+
+    /// Reads back what [`RunDir::write_problem`] wrote.
+    pub fn problem(&self) -> Result<Problem> {
+        let mut file = TensorFile::open(&self.file("observations.safetensors"), "y")?;
+        let observations = observations_of(&mut file, "")?;
+        let path = self.file("truth.safetensors");
+        if !path.exists() {
+            return Ok(Problem { observations, truth: Truth::default() });
+        }
+        let mut file = TensorFile::open(&path, "x")?;
+        let x = optional(&mut file, "x")?;
+        let u = match U.map(|name| optional(&mut file, name)) {
+            [Ok(Some(a)), Ok(Some(b)), Ok(Some(c))] => Some([a, b, c]),
+            _ => None,
+        };
+        let test = match optional(&mut file, "test_x")? {
+            Some(x) => Some((x, observations_of(&mut file, "test_")?)),
+            None => None,
+        };
+        Ok(Problem { observations, truth: Truth { x, u, test } })
+    }
+
+    /// Writes finished lap `lap` as one step: a directory under a temporary name, then renamed.
+    pub fn write_lap(&self, lap: usize, layout: &Layout, state: &State, config: &Config) -> Result<()> {
+        let meta = weights_meta(config, lap);
+        let host = |t| diffem::network::to_host(t);
+        files::replace_dir(&self.lap(lap), |dir| {
+            write_samples(&dir.join("reconstructions.safetensors"), "x", &state.x)?;
+            if lap > 0 {
+                let weights = checkpoint::encode_weights(layout, &host(&state.optim.weights), &meta)?;
+                files::write_atomic(&dir.join("model.safetensors"), &weights)?;
+                let average = checkpoint::encode_weights(layout, &host(&state.optim.average), &meta)?;
+                files::write_atomic(&dir.join("ema.safetensors"), &average)?;
+                files::write_atomic(&dir.join("state.safetensors"), &checkpoint::encode_state(state, config)?)?;
+            }
+            files::write_atomic(&dir.join("DONE"), b"")
+        })
+    }
+
+    /// Saves a point inside a lap.
+    pub fn write_state(&self, state: &State, config: &Config) -> Result<()> {
+        files::write_atomic(&self.file("state.safetensors"), &checkpoint::encode_state(state, config)?)
+    }
+
+    /// Finished laps, ascending.
+    pub fn laps(&self) -> Result<Vec<usize>> {
+        let entries = std::fs::read_dir(&self.path).with_context(|| format!("cannot list {}", self.path.display()))?;
+        let lap = |entry: std::io::Result<std::fs::DirEntry>| -> Option<usize> {
+            let entry = entry.ok()?;
+            let lap = entry.file_name().to_str()?.strip_prefix("lap-")?.parse().ok()?;
+            entry.path().join("DONE").exists().then_some(lap)
+        };
+        let mut laps: Vec<usize> = entries.filter_map(lap).collect();
+        laps.sort_unstable();
+        Ok(laps)
+    }
+
+    /// The furthest saved state; `None` when not even the start was finished.
+    pub fn latest_state(&self, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<Option<State>> {
+        let mut candidates: Vec<PathBuf> =
+            self.laps()?.last().filter(|lap| **lap > 0).map(|lap| self.lap(*lap).join("state.safetensors")).into_iter().collect();
+        candidates.extend(Some(self.file("state.safetensors")).filter(|p| p.exists()));
+        let mut best: Option<State> = None;
+        for path in candidates {
+            let state = read_state(&path, config, parameters, device)?;
+            if best.as_ref().is_none_or(|b| progress_of(&state) > progress_of(b)) {
+                best = Some(state);
+            }
+        }
+        Ok(best)
+    }
+
+    /// Reconstructions of lap `lap`, `[n, d]`.
+    pub fn reconstructions(&self, lap: usize) -> Result<Samples> {
+        let path = self.lap(lap).join("reconstructions.safetensors");
+        crate::data::observations::load_signals(&path, "x", None)
+    }
+}
+
+/// Order in which states come in a run.
+pub fn progress_of(state: &State) -> (usize, bool, usize, usize) {
+    (state.lap, state.phase == Phase::EStep, state.step, state.partial.len())
+}
+
+fn weights_meta(config: &Config, lap: usize) -> BTreeMap<&'static str, serde_json::Value> {
+    BTreeMap::from([("lap", serde_json::json!(lap)), ("config", serde_json::json!(config))])
+}
+
+fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<State> {
+    let bytes = files::read(path)?;
+    let (state, of): (State, Config) =
+        checkpoint::decode_state(&bytes, parameters, device).with_context(|| path.display().to_string())?;
+    same_run(&of, config).with_context(|| path.display().to_string())?;
+    Ok(state)
+}
+
+/// Refuses to mix configurations; the number of laps, patience and reporting may differ.
+fn same_run(saved: &Config, current: &Config) -> Result<()> {
+    let mut saved = saved.clone();
+    (saved.em.laps, saved.em.patience, saved.report) = (current.em.laps, current.em.patience, current.report.clone());
+    if &saved == current {
+        return Ok(());
+    }
+    let (a, b) = (toml::Table::try_from(&saved)?, toml::Table::try_from(current)?);
+    let field = b.iter().find(|(key, value)| a.get(key.as_str()) != Some(value)).map_or("config", |(key, _)| key.as_str());
+    bail!("this checkpoint belongs to another config: `{field}` differs; only em.laps, em.patience and report.* may change")
+}
+
+/// Weights (the average) of a lap directory and the configuration they were trained with.
+pub fn read_weights<M: DeserializeOwned>(dir: &Path, layout: &Layout) -> Result<(Vec<f32>, M)> {
+    let path = dir.join("ema.safetensors");
+    let bytes = files::read(&path)?;
+    checkpoint::decode_weights(layout, &bytes).with_context(|| path.display().to_string())
+}
+
+fn tensors_of(observations: &Observations, prefix: &str) -> Vec<(String, Tensor)> {
+    let y = std::iter::once((format!("{prefix}y"), Tensor::from(&observations.y)));
+    y.chain(observations.a.iter().map(|a| (format!("{prefix}a"), Tensor::from(a)))).collect()
+}
+
+fn optional(file: &mut TensorFile, name: &str) -> Result<Option<Samples>> {
+    file.has(name).then(|| file.require(name).map(Tensor::into_samples)).transpose()
+}
+
+fn observations_of(file: &mut TensorFile, prefix: &str) -> Result<Observations> {
+    let y = file.require(&format!("{prefix}y"))?.into_samples();
+    Ok(Observations { y, a: optional(file, &format!("{prefix}a"))? })
+}
+
+fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
+    let named: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    write_tensors(path, &named, &BTreeMap::new())
+}
+
+/// Writes one table of rows.
+pub fn write_samples(path: &Path, name: &str, samples: &Samples) -> Result<()> {
+    write(path, &[(name.to_string(), Tensor::from(samples))])
+}

@@ -1,0 +1,165 @@
+//! A run opened for work: configuration, channel, network, observations and device together.
+
+use crate::config::{Config, DataConfig};
+use crate::problem::Problem;
+use crate::run_dir::{RunDir, read_weights};
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use diffem::Observations;
+use diffem::channel::{Channel, Compose};
+use diffem::em::{EStep, Em, StartConfig, corrupted_start, gaussian_start};
+use diffem::network::{Layout, Mlp, flatten, from_host, unflatten};
+use diffem::noise::{Key, Purpose};
+use diffem::{Samples, em::State};
+use std::path::{Path, PathBuf};
+
+/// Everything a command needs of a run.
+pub struct Session {
+    /// The directory.
+    pub run: RunDir,
+    /// Its configuration.
+    pub config: Config,
+    /// The channel.
+    pub channel: Compose,
+    /// The architecture with its initial weights, outside autodiff.
+    pub network: Mlp,
+    /// Its parameters.
+    pub layout: Layout,
+    /// Observations and truth.
+    pub problem: Problem,
+    /// Where to compute.
+    pub device: Device,
+    /// Its name.
+    pub device_name: String,
+}
+
+impl Session {
+    /// Makes a run directory for `config` and opens it.
+    pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
+        let (device_name, device) = crate::device::open(device)?;
+        let channel = config.channel.build(config.signal_len())?;
+        let problem = crate::problem::make(&config, &channel)?;
+        let run = RunDir::create(out)?;
+        run.write_problem(&config, &problem)?;
+        Ok(Self::assemble(run, config, channel, problem, device, device_name))
+    }
+
+    /// Opens an existing run with `key=value` settings on top of its configuration.
+    pub fn open(path: &Path, settings: &[String], device: &str) -> Result<Self> {
+        let run = RunDir::open(path)?;
+        let config = run.config(settings)?;
+        let (device_name, device) = crate::device::open(device)?;
+        let channel = config.channel.build(config.signal_len())?;
+        let problem = run.problem()?;
+        let checked = problem.observations.clone();
+        let file = run.file("observations.safetensors");
+        Observations::new(&channel, checked.y, checked.a).with_context(|| file.display().to_string())?;
+        Ok(Self::assemble(run, config, channel, problem, device, device_name))
+    }
+
+    fn assemble(run: RunDir, config: Config, channel: Compose, problem: Problem, device: Device, device_name: String) -> Self {
+        let network = config.network.init(config.signal_len(), channel.condition_len(), config.seed, &device);
+        let layout = Layout::of(&network);
+        Self { run, config, channel, network, layout, problem, device, device_name }
+    }
+
+    /// The laps of this run.
+    pub fn em(&self) -> Em<'_, Mlp> {
+        let c = &self.config;
+        Em {
+            network: &self.network,
+            schedule: &c.schedule,
+            channel: &self.channel,
+            observations: &self.problem.observations,
+            em: &c.em,
+            m_step: &c.m_step,
+            e_step: &c.e_step,
+            monitor: &c.monitor,
+            seed: c.seed,
+            device: &self.device,
+        }
+    }
+
+    /// The state before lap 1.
+    pub fn start(&self) -> Result<State> {
+        let observations = &self.problem.observations;
+        let weights = flatten(&self.network);
+        let (x, weights) = match &self.config.em.start {
+            StartConfig::Gaussian { std, iterations } => {
+                (gaussian_start(&self.channel, observations, *std, *iterations, self.config.seed)?.0, weights)
+            }
+            StartConfig::Corrupted {} => (corrupted_start(&self.channel, observations)?, weights),
+            StartConfig::Checkpoint { path } => self.warm_start(Path::new(path))?,
+        };
+        Ok(self.em().begin(x, weights)?)
+    }
+
+    fn warm_start(&self, path: &Path) -> Result<(Samples, burn::Tensor<1>)> {
+        let dir = lap_dir(path, None)?;
+        let weights = from_host(self.weights(&dir)?, &self.device);
+        let network = unflatten(self.network.clone(), &weights);
+        let key = Key::new(self.config.seed, Purpose::Sample, 0);
+        let x = self.e_step(&network, &self.problem.observations, key).all(self.config.e_step.shard)?;
+        Ok((x, weights))
+    }
+
+    fn weights(&self, dir: &Path) -> Result<Vec<f32>> {
+        let ignore = |(weights, _): (Vec<f32>, serde_json::Value)| weights;
+        read_weights(dir, &self.layout).map(ignore)
+    }
+
+    /// The posterior network of lap `lap`, or of the best lap; says which.
+    pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, Mlp)> {
+        let dir = lap_dir(self.run.path(), lap)?;
+        let lap = dir.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix("lap-")).and_then(|n| n.parse().ok());
+        let weights = from_host(self.weights(&dir)?, &self.device);
+        Ok((lap.unwrap_or(0), unflatten(self.network.clone(), &weights)))
+    }
+
+    /// Posterior sampling of `observations` with this run's sampler.
+    pub fn e_step<'a>(&'a self, network: &'a Mlp, observations: &'a Observations, key: Key) -> EStep<'a, Mlp> {
+        EStep {
+            network,
+            schedule: &self.config.schedule,
+            channel: &self.channel,
+            observations,
+            sampler: &self.config.e_step.sampler,
+            key,
+            device: &self.device,
+        }
+    }
+
+    /// True when signals are images that a grid can show: (height, width).
+    pub fn image_shape(&self) -> Option<(usize, usize)> {
+        matches!(self.config.data, DataConfig::Digits { .. }).then_some((8, 8))
+    }
+}
+
+/// The directory of a lap of a run: the one asked for, else the best by metrics.jsonl, else the last. `path` may also be
+/// a lap directory itself.
+pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
+    if path.join("ema.safetensors").is_file() {
+        return Ok(path.to_path_buf());
+    }
+    let run = RunDir::open(path)?;
+    let laps: Vec<usize> = run.laps()?.into_iter().filter(|lap| *lap > 0).collect();
+    let Some(&last) = laps.last() else {
+        bail!("{} has no finished lap yet: continue it with `diffem resume`", path.display());
+    };
+    match lap {
+        Some(lap) if laps.contains(&lap) => Ok(run.lap(lap)),
+        Some(lap) => bail!("lap {lap} is not finished: {} has laps 1 to {last}", path.display()),
+        None => Ok(run.lap(best_lap(&run)?.filter(|lap| laps.contains(lap)).unwrap_or(last))),
+    }
+}
+
+/// The lap with the least held-out energy distance.
+pub fn best_lap(run: &RunDir) -> Result<Option<usize>> {
+    let path = run.file("metrics.jsonl");
+    let lines = if path.exists() { crate::metrics::read(&path)? } else { Vec::new() };
+    let scored = lines.iter().filter_map(|line| match line {
+        crate::metrics::Line::Lap { lap, monitor: Some(m), .. } if *lap > 0 => Some((*lap, m.energy)),
+        _ => None,
+    });
+    Ok(scored.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(lap, _)| lap))
+}

@@ -1,0 +1,213 @@
+//! Checkpoints as bytes: safetensors with one metadata entry, `diffem`, that holds JSON. Bytes are a function of the
+//! content alone, and Python's `safetensors` reads them.
+
+use crate::em::{LapRecord, Phase, State};
+use crate::error::{Error, Result};
+use crate::network::{Layout, from_host, to_host};
+use crate::optim::OptimState;
+use crate::samples::Samples;
+use burn::tensor::Device;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::HashMap;
+
+/// Version of the files written here; files of a later one are refused.
+pub const FORMAT_VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header<M> {
+    format_version: u32,
+    content: String,
+    #[serde(flatten)]
+    meta: M,
+}
+
+/// Named `f32` arrays: name, shape and values.
+pub type Arrays = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+/// Serialises `arrays` and `meta`; `content` says what the file is ("weights", "state").
+pub fn encode(content: &str, arrays: &Arrays, meta: &impl Serialize) -> Result<Vec<u8>> {
+    let fail = |e: &dyn std::fmt::Display| Error::Checkpoint(e.to_string());
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        content: content.to_string(),
+        meta,
+    };
+    let header = serde_json::to_string(&header).map_err(|e| fail(&e))?;
+    let bytes: Vec<Vec<u8>> = arrays
+        .iter()
+        .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
+        .collect();
+    let views: Vec<(&str, TensorView)> = arrays
+        .iter()
+        .zip(&bytes)
+        .map(|((name, shape, _), bytes)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes)
+                .map(|v| (name.as_str(), v))
+                .map_err(|e| fail(&e))
+        })
+        .collect::<Result<_>>()?;
+    // A single entry: the order of a map's entries would change from run to run.
+    serialize(views, Some(HashMap::from([("diffem".to_string(), header)]))).map_err(|e| fail(&e))
+}
+
+/// Reads what [`encode`] wrote and checks the kind of content and the version.
+pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Arrays, M)> {
+    let fail = |message: String| Error::Checkpoint(message);
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
+    let json = metadata.metadata().as_ref().and_then(|m| m.get("diffem"));
+    let json = json.ok_or_else(|| fail("no `diffem` entry in the metadata: not written by diffem".into()))?;
+    let version =
+        serde_json::from_str::<Header<HashMap<String, serde_json::Value>>>(json).map_err(|e| fail(e.to_string()))?;
+    if version.format_version > FORMAT_VERSION {
+        let found = version.format_version;
+        return Err(fail(format!(
+            "format version {found}; this build reads up to {FORMAT_VERSION}: update diffem"
+        )));
+    }
+    if version.content != content {
+        return Err(fail(format!("expected a file of {content}, found {}", version.content)));
+    }
+    let meta = serde_json::from_str::<Header<M>>(json)
+        .map_err(|e| fail(format!("metadata: {e}")))?
+        .meta;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
+    let mut arrays = Arrays::new();
+    for (name, view) in tensors.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(fail(format!("tensor `{name}`: expected F32, found {:?}", view.dtype())));
+        }
+        let values = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
+        arrays.push((name.to_string(), view.shape().to_vec(), values));
+    }
+    Ok((arrays, meta))
+}
+
+fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+    let found = arrays.iter().position(|(n, _, _)| n == name);
+    let found = found.ok_or_else(|| Error::Checkpoint(format!("tensor `{name}` is missing")))?;
+    let (_, shape, values) = arrays.swap_remove(found);
+    Ok((shape, values))
+}
+
+/// A flat weight vector as named tensors: linear weights are `[inputs, outputs]`.
+pub fn encode_weights(layout: &Layout, weights: &[f32], meta: &impl Serialize) -> Result<Vec<u8>> {
+    let mut offset = 0;
+    let arrays = layout.entries.iter().map(|(name, shape)| {
+        let n: usize = shape.iter().product();
+        offset += n;
+        (name.clone(), shape.clone(), weights[offset - n..offset].to_vec())
+    });
+    encode("weights", &arrays.collect(), meta)
+}
+
+/// The flat weight vector of a file of weights whose tensors must be exactly those of `layout`.
+pub fn decode_weights<M: DeserializeOwned>(layout: &Layout, bytes: &[u8]) -> Result<(Vec<f32>, M)> {
+    let (mut arrays, meta) = decode("weights", bytes)?;
+    let mut weights = Vec::with_capacity(layout.len());
+    for (name, shape) in &layout.entries {
+        let (found, values) = take(&mut arrays, name)?;
+        if &found != shape {
+            let message = format!("tensor `{name}` has shape {found:?}, the network of this config needs {shape:?}");
+            return Err(Error::Checkpoint(message));
+        }
+        weights.extend(values);
+    }
+    match arrays.first() {
+        Some((name, _, _)) => Err(Error::Checkpoint(format!(
+            "tensor `{name}` is not part of the network of this config"
+        ))),
+        None => Ok((weights, meta)),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct StateMeta<M> {
+    lap: usize,
+    phase: Phase,
+    step: usize,
+    updates: usize,
+    tail_loss: (f64, usize),
+    history: Vec<LapRecord>,
+    run: M,
+}
+
+/// A run's whole state; `run` identifies what it belongs to.
+pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
+    let d = state.x.d();
+    let vector = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len()], v);
+    let matrix = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len() / d, d], v);
+    let o = &state.optim;
+    let arrays = vec![
+        vector("weights", to_host(&o.weights)),
+        vector("average", to_host(&o.average)),
+        vector("first", to_host(&o.first)),
+        vector("second", to_host(&o.second)),
+        matrix("x", state.x.as_slice().to_vec()),
+        matrix("partial", state.partial.clone()),
+    ];
+    let State {
+        lap,
+        phase,
+        step,
+        tail_loss,
+        ..
+    } = *state;
+    let history = state.history.clone();
+    encode(
+        "state",
+        &arrays,
+        &StateMeta {
+            lap,
+            phase,
+            step,
+            updates: o.updates,
+            tail_loss,
+            history,
+            run,
+        },
+    )
+}
+
+/// Reads [`encode_state`]'s bytes for a network of `parameters` weights.
+pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device: &Device) -> Result<(State, M)> {
+    let (mut arrays, meta) = decode::<StateMeta<M>>("state", bytes)?;
+    let mut vector = |name: &str| -> Result<burn::tensor::Tensor<1>> {
+        let (shape, values) = take(&mut arrays, name)?;
+        if shape != [parameters] {
+            let message =
+                format!("tensor `{name}` has shape {shape:?}, the network of this config has {parameters} weights");
+            return Err(Error::Checkpoint(message));
+        }
+        Ok(from_host(values, device))
+    };
+    let optim = OptimState {
+        weights: vector("weights")?,
+        average: vector("average")?,
+        first: vector("first")?,
+        second: vector("second")?,
+        updates: meta.updates,
+    };
+    let (shape, x) = take(&mut arrays, "x")?;
+    let d = *shape
+        .get(1)
+        .filter(|&&d| d > 0)
+        .ok_or_else(|| Error::Checkpoint("tensor `x` is not [n, d]".into()))?;
+    let (_, partial) = take(&mut arrays, "partial")?;
+    let state = State {
+        lap: meta.lap,
+        phase: meta.phase,
+        step: meta.step,
+        optim,
+        x: Samples::new(x, d),
+        partial,
+        tail_loss: meta.tail_loss,
+        history: meta.history,
+    };
+    Ok((state, meta.run))
+}

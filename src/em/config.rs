@@ -1,0 +1,246 @@
+//! Settings of a run, with ranges checked in one place.
+
+use crate::error::{Error, Result};
+use crate::optim::{Decay, check_rate};
+use crate::sampler::{SamplerConfig, Spacing};
+use serde::{Deserialize, Serialize};
+
+/// Laps, start and stopping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct EmConfig {
+    /// Number of laps (M-step then E-step), 1 or more.
+    pub laps: usize,
+    /// Stop after this many laps without a better held-out score; 0 never stops early.
+    pub patience: usize,
+    /// The first reconstructions.
+    pub start: StartConfig,
+}
+
+impl Default for EmConfig {
+    fn default() -> Self {
+        Self {
+            laps: 12,
+            patience: 0,
+            start: StartConfig::default(),
+        }
+    }
+}
+
+/// Where X⁰ comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StartConfig {
+    /// Posterior draws under a Gaussian prior fitted by exact EM; linear channels with Gaussian noise.
+    Gaussian {
+        /// EM iterations; 0 takes the initial prior as it is.
+        #[serde(default = "sixteen")]
+        iterations: usize,
+        /// Standard deviation of the initial prior N(0, std² I), > 0.
+        #[serde(default = "unit")]
+        std: f64,
+    },
+    /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
+    Corrupted {},
+    /// The posterior of another run's checkpoint, whose weights are trained further.
+    Checkpoint {
+        /// A run directory or a lap directory inside one.
+        path: String,
+    },
+}
+
+fn sixteen() -> usize {
+    16
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+impl Default for StartConfig {
+    fn default() -> Self {
+        Self::Gaussian { iterations: 16, std: 1.0 }
+    }
+}
+
+/// When the M-step draws new corruption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Recorruption {
+    /// For every mini-batch: as many different observations as steps.
+    #[default]
+    EveryBatch,
+    /// Once a lap, as the published code does.
+    EveryLap,
+}
+
+/// Training of the posterior on the reconstructions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct MStepConfig {
+    /// Optimiser steps a lap, 1 or more.
+    pub steps: usize,
+    /// Observations a step, 1 or more.
+    pub batch: usize,
+    /// Rows a worker takes at a time; the gradient is the sum over these pieces in order, so this number (not the number
+    /// of threads) decides the rounding.
+    pub micro_batch: usize,
+    /// First learning rate of a lap.
+    pub learning_rate: f64,
+    /// Last learning rate of a lap.
+    pub final_learning_rate: f64,
+    /// Path between the two.
+    pub decay: Decay,
+    /// Bound on the gradient's global norm; 0 for none.
+    pub clip_norm: f64,
+    /// Decay of the exponential moving average of the weights that the E-step samples with, in [0, 1); 0 samples with the
+    /// weights themselves.
+    pub ema: f64,
+    /// New optimiser and schedule every lap. `false` is the published manifold script: created once, so that from the
+    /// second lap on it trains at the final learning rate.
+    pub restart_optimizer: bool,
+    /// When new corruption is drawn.
+    pub recorruption: Recorruption,
+}
+
+impl Default for MStepConfig {
+    fn default() -> Self {
+        Self {
+            steps: 2000,
+            batch: 1024,
+            micro_batch: 256,
+            learning_rate: 1e-3,
+            final_learning_rate: 1e-5,
+            decay: Decay::Cosine,
+            clip_norm: 1.0,
+            ema: 0.999,
+            restart_optimizer: true,
+            recorruption: Recorruption::EveryBatch,
+        }
+    }
+}
+
+/// Sampling of the posterior for every observation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct EStepConfig {
+    /// The sampler.
+    pub sampler: SamplerConfig,
+    /// Observations a worker takes at a time, 1 or more; does not change the result.
+    pub shard: usize,
+}
+
+impl Default for EStepConfig {
+    fn default() -> Self {
+        Self {
+            sampler: SamplerConfig::Heun {
+                steps: 15,
+                spacing: Spacing::Geometric,
+                churn: 0.0,
+            },
+            shard: 256,
+        }
+    }
+}
+
+/// The comparison without clean data: re-corrupted reconstructions against held-out observations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct MonitorConfig {
+    /// Fraction of the observations that is never trained on, in [0, 0.5]; 0 turns the comparison off.
+    pub holdout: f64,
+    /// Most observations on a side of the comparison, 2 or more.
+    pub points: usize,
+    /// Entropic regularisation of the Sinkhorn divergence, > 0, in squared units of the observations.
+    pub regularisation: f64,
+}
+
+impl Default for MonitorConfig {
+    fn default() -> Self {
+        Self {
+            holdout: 0.1,
+            points: 1024,
+            regularisation: 0.1,
+        }
+    }
+}
+
+fn at_least_one(field: &str, value: usize) -> Result<()> {
+    (value >= 1)
+        .then_some(())
+        .ok_or_else(|| Error::config(field, format!("expected 1 or more, found {value}")))
+}
+
+impl EmConfig {
+    /// Checks the ranges.
+    pub fn validate(&self) -> Result<()> {
+        at_least_one("em.laps", self.laps)?;
+        match &self.start {
+            StartConfig::Gaussian { std, .. } if !(*std > 0.0 && std.is_finite()) => {
+                Err(Error::config("em.start.std", format!("expected a number > 0, found {std}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl MStepConfig {
+    /// Checks the ranges.
+    pub fn validate(&self) -> Result<()> {
+        at_least_one("m_step.steps", self.steps)?;
+        at_least_one("m_step.batch", self.batch)?;
+        at_least_one("m_step.micro_batch", self.micro_batch)?;
+        check_rate("m_step.learning_rate", self.learning_rate)?;
+        check_rate("m_step.final_learning_rate", self.final_learning_rate)?;
+        if !(self.clip_norm >= 0.0 && self.clip_norm.is_finite()) {
+            return Err(Error::config(
+                "m_step.clip_norm",
+                format!("expected a number >= 0, found {}", self.clip_norm),
+            ));
+        }
+        if !(0.0..1.0).contains(&self.ema) {
+            return Err(Error::config(
+                "m_step.ema",
+                format!("expected a number in [0, 1), found {}", self.ema),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl EStepConfig {
+    /// Checks the ranges.
+    pub fn validate(&self) -> Result<()> {
+        at_least_one("e_step.shard", self.shard)?;
+        self.sampler.validate("e_step.sampler")
+    }
+}
+
+impl MonitorConfig {
+    /// Checks the ranges.
+    pub fn validate(&self) -> Result<()> {
+        if !(0.0..=0.5).contains(&self.holdout) {
+            return Err(Error::config(
+                "monitor.holdout",
+                format!("expected a number in [0, 0.5], found {}", self.holdout),
+            ));
+        }
+        if self.points < 2 {
+            return Err(Error::config(
+                "monitor.points",
+                format!("expected 2 or more, found {}", self.points),
+            ));
+        }
+        if !(self.regularisation > 0.0 && self.regularisation.is_finite()) {
+            let message = format!("expected a number > 0, found {}", self.regularisation);
+            return Err(Error::config("monitor.regularisation", message));
+        }
+        Ok(())
+    }
+}

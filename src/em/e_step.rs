@@ -1,0 +1,128 @@
+//! E-step: one posterior draw x_i ~ q_θ(. | y_i, a_i) for every observation, in shards that workers take.
+//!
+//! The noise of observation i at sampler step s is keyed by (seed, lap, i, s) alone and every kernel treats rows
+//! independently, so neither the shard size nor the number of workers changes a bit of the result.
+
+use crate::channel::Channel;
+use crate::denoiser::{Preconditioned, to_samples, to_tensor};
+use crate::error::{Error, Result};
+use crate::kernels;
+use crate::network::Network;
+use crate::noise::Key;
+use crate::observations::Observations;
+use crate::parallel;
+use crate::sampler::{Progress, SamplerConfig, sample};
+use crate::samples::Samples;
+use crate::schedule::Schedule;
+use burn::tensor::{Device, Tensor};
+use std::ops::{ControlFlow, Range};
+
+/// Fewest rows that a network call is given: a matrix with a single row takes another path in the multiplication, with
+/// another order of summation.
+const LEAST_ROWS: usize = 8;
+
+/// Posterior sampling of a set of observations.
+pub struct EStep<'a, N> {
+    /// Network outside autodiff, with the weights to sample with.
+    pub network: &'a N,
+    /// Noise range and σ_data.
+    pub schedule: &'a Schedule,
+    /// The channel that made the observations.
+    pub channel: &'a dyn Channel,
+    /// y and a.
+    pub observations: &'a Observations,
+    /// The sampler.
+    pub sampler: &'a SamplerConfig,
+    /// Noise key of this pass; observation index and step are added to it.
+    pub key: Key,
+    /// Where the network lives.
+    pub device: &'a Device,
+}
+
+impl<N: Network> EStep<'_, N> {
+    /// Draws for the observations in `range`, `[len, d]`.
+    pub fn shard(&self, range: Range<usize>) -> Result<Samples> {
+        self.shard_with(range, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// [`EStep::shard`] with a callback after every sampler step.
+    pub fn shard_with(
+        &self,
+        range: Range<usize>,
+        on_step: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Samples> {
+        let rows = range.len().max(LEAST_ROWS);
+        // Short shards are filled up with copies of the last observation, which are dropped again below.
+        let index = |row: usize| (range.start + row).min(range.end - 1);
+        let noise = |step: usize| self.noise(rows, index, step);
+        let grid = self.sampler.grid(self.schedule);
+        let denoiser = Preconditioned {
+            network: self.network,
+            schedule: self.schedule,
+        };
+        let denoiser = denoiser.conditioned(self.conditions(rows, index));
+        let start = noise(0) * grid[0];
+        let x = sample(
+            self.sampler.build().as_ref(),
+            &denoiser,
+            &grid,
+            start,
+            &mut |step| noise(step + 1),
+            on_step,
+        )?;
+        Ok(to_samples(x)?.slice(0..range.len()))
+    }
+
+    /// Draws for observations `from..n` in shards of `size`; `on_group` receives the rows of a group of finished shards,
+    /// in order, and may stop the pass.
+    pub fn run(&self, from: usize, size: usize, on_group: &mut dyn FnMut(&Samples) -> ControlFlow<()>) -> Result<()> {
+        let n = self.observations.n();
+        let group = size * parallel::workers() * 4;
+        for start in (from..n).step_by(group) {
+            let end = n.min(start + group);
+            let draw = |shard: usize| self.shard(start + shard * size..end.min(start + (shard + 1) * size));
+            let shards = (end - start).div_ceil(size);
+            let parts = match kernels::is_flex(self.device) {
+                true => parallel::map(shards, draw),
+                false => (0..shards).map(draw).collect(),
+            };
+            let parts: Vec<Samples> = parts.into_iter().collect::<Result<_>>()?;
+            let rows = parts.into_iter().flat_map(Samples::into_vec).collect();
+            if on_group(&Samples::new(rows, self.channel.signal_len())).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    /// All draws, `[n, d]`.
+    pub fn all(&self, size: usize) -> Result<Samples> {
+        let mut rows = Vec::with_capacity(self.observations.n() * self.channel.signal_len());
+        self.run(0, size, &mut |group| {
+            rows.extend_from_slice(group.as_slice());
+            ControlFlow::Continue(())
+        })?;
+        Ok(Samples::new(rows, self.channel.signal_len()))
+    }
+
+    fn noise(&self, rows: usize, index: impl Fn(usize) -> usize, step: usize) -> Tensor<2> {
+        let mut noise = Samples::zeros(rows, self.channel.signal_len());
+        for row in 0..rows {
+            self.key.stream(index(row), step).fill_normal(noise.row_mut(row));
+        }
+        to_tensor(&noise, self.device)
+    }
+
+    fn conditions(&self, rows: usize, index: impl Fn(usize) -> usize) -> Tensor<2> {
+        let mut conditions = Samples::zeros(rows, self.channel.condition_len());
+        for row in 0..rows {
+            let i = index(row);
+            self.channel.condition(
+                self.observations.y.row(i),
+                self.observations.operator(i),
+                conditions.row_mut(row),
+            );
+        }
+        to_tensor(&conditions, self.device)
+    }
+}

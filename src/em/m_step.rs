@@ -1,0 +1,197 @@
+//! M-step: train D on (x, y'), x a reconstruction, y' ~ Q(. | x) drawn afresh, by denoising:
+//! minimise E λ(σ) mean_d (D(x + σ z, σ, c(y', a')) - x)², t ~ Beta, σ = σ(t), z ~ N(0, I).
+//!
+//! A mini-batch is cut into micro-batches of fixed size; each has its own graph and worker, and their gradients are
+//! added in order. The order of observations, the corruption and the noise are functions of (seed, lap, step, row).
+
+use super::config::{MStepConfig, Recorruption};
+use crate::channel::Channel;
+use crate::denoiser::{Preconditioned, to_tensor};
+use crate::kernels;
+use crate::network::{Network, flatten_gradients, unflatten};
+use crate::noise::{Key, Purpose};
+use crate::optim::{OptimState, Update};
+use crate::parallel;
+use crate::samples::Samples;
+use crate::schedule::Schedule;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Training of one lap.
+pub struct MStep<'a, N> {
+    /// The architecture, outside autodiff; its weights are not used.
+    pub network: &'a N,
+    /// Noise levels and loss weight.
+    pub schedule: &'a Schedule,
+    /// The channel that re-corrupts.
+    pub channel: &'a dyn Channel,
+    /// Reconstructions to train on, `[n, d]`.
+    pub x: &'a Samples,
+    /// Settings.
+    pub config: &'a MStepConfig,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Lap, from 1.
+    pub lap: usize,
+    /// Where to train.
+    pub device: &'a Device,
+    order: Order,
+}
+
+/// The permutations of the epoch under way.
+struct Order {
+    key: Key,
+    epoch: Option<(usize, Vec<usize>)>,
+}
+
+impl Order {
+    /// Index of the observation at `position` in the endless sequence of shuffled epochs.
+    fn at(&mut self, position: usize, n: usize) -> usize {
+        let epoch = position / n;
+        let current = match self.epoch.take() {
+            Some((e, order)) if e == epoch => order,
+            _ => self.key.stream(epoch, 0).permutation(n),
+        };
+        let index = current[position % n];
+        self.epoch = Some((epoch, current));
+        index
+    }
+}
+
+/// The host side of a micro-batch.
+struct Batch {
+    x: Samples,
+    x_t: Samples,
+    condition: Samples,
+    sigma: Vec<f64>,
+}
+
+impl<'a, N: Network> MStep<'a, N> {
+    /// Training on the reconstructions `x` in lap `lap`.
+    #[allow(clippy::too_many_arguments)] // each is a different thing the formula needs
+    pub fn new(
+        network: &'a N,
+        schedule: &'a Schedule,
+        channel: &'a dyn Channel,
+        x: &'a Samples,
+        config: &'a MStepConfig,
+        seed: u64,
+        lap: usize,
+        device: &'a Device,
+    ) -> Self {
+        let order = Order {
+            key: Key::new(seed, Purpose::Shuffle, lap),
+            epoch: None,
+        };
+        Self {
+            network,
+            schedule,
+            channel,
+            x,
+            config,
+            seed,
+            lap,
+            device,
+            order,
+        }
+    }
+
+    /// Takes optimiser step number `step` of the lap; returns the mini-batch's loss, on the device.
+    pub fn step(&mut self, state: &mut OptimState, step: usize) -> Tensor<1> {
+        let MStepConfig { batch, micro_batch, .. } = *self.config;
+        let rows: Vec<usize> = (0..batch)
+            .map(|r| self.order.at(step * batch + r, self.x.n()))
+            .collect();
+        // Plain parameters: every micro-batch makes its own leaves from them, so that the graphs share no node (burn
+        // locks graphs that do) and can be differentiated at the same time.
+        let network = unflatten(self.network.clone(), &state.weights);
+        let this: &Self = self;
+        let piece = |i: usize| {
+            let rows = &rows[i * micro_batch..batch.min((i + 1) * micro_batch)];
+            this.gradient(network.clone().train(), &this.draw(rows, step, i * micro_batch))
+        };
+        let pieces = batch.div_ceil(micro_batch);
+        let parts: Vec<(Tensor<1>, Tensor<1>)> = match kernels::is_flex(self.device) {
+            true => parallel::map(pieces, piece),
+            false => (0..pieces).map(piece).collect(),
+        };
+        let (losses, gradients): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let c = self.config;
+        let learning_rate = self.learning_rate(state.updates);
+        state.update(
+            gradients,
+            Update {
+                learning_rate,
+                clip_norm: c.clip_norm,
+                average_decay: c.ema,
+            },
+        );
+        losses
+            .into_iter()
+            .reduce(|sum, loss| sum + loss)
+            .unwrap_or_else(|| Tensor::zeros([1], self.device))
+    }
+
+    /// Learning rate after `updates` updates.
+    pub fn learning_rate(&self, updates: usize) -> f64 {
+        let c = self.config;
+        c.decay.rate(c.learning_rate, c.final_learning_rate, updates, c.steps)
+    }
+
+    /// Corrupts and noises the reconstructions `rows`; `first` is the first one's place in the mini-batch.
+    fn draw(&self, rows: &[usize], step: usize, first: usize) -> Batch {
+        let (channel, n, d) = (self.channel, rows.len(), self.x.d());
+        let (corrupt, loss) = (
+            Key::new(self.seed, Purpose::Corrupt, self.lap),
+            Key::new(self.seed, Purpose::Loss, self.lap),
+        );
+        let x = self.x.select(rows);
+        let (mut x_t, mut condition) = (Samples::zeros(n, d), Samples::zeros(n, channel.condition_len()));
+        let (mut y, mut a) = (vec![0.0; channel.observation_len()], vec![0.0; channel.operator_len()]);
+        let mut sigma = Vec::with_capacity(n);
+        for (row, &i) in rows.iter().enumerate() {
+            let mut stream = match self.config.recorruption {
+                Recorruption::EveryBatch => corrupt.stream(first + row, step),
+                Recorruption::EveryLap => corrupt.stream(i, 0),
+            };
+            channel.draw_operator(&mut stream, &mut a);
+            channel.observe(x.row(row), &a, &mut stream, &mut y);
+            channel.condition(&y, &a, condition.row_mut(row));
+            let mut stream = loss.stream(first + row, step);
+            let s = self.schedule.sigma(self.schedule.draw_time(&mut stream));
+            x_t.row_mut(row)
+                .iter_mut()
+                .zip(x.row(row))
+                .for_each(|(t, x)| *t = x + s as f32 * stream.normal());
+            sigma.push(s);
+        }
+        Batch {
+            x,
+            x_t,
+            condition,
+            sigma,
+        }
+    }
+
+    /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.
+    fn gradient(&self, network: N, batch: &Batch) -> (Tensor<1>, Tensor<1>) {
+        let device = self.device.clone().autodiff();
+        let (n, d) = (batch.x.n(), batch.x.d());
+        let scale = 1.0 / (self.config.batch * d) as f64;
+        let weight: Vec<f32> = batch
+            .sigma
+            .iter()
+            .map(|&s| (self.schedule.loss_weight(s) * scale) as f32)
+            .collect();
+        let weight = Tensor::<2>::from_data(TensorData::new(weight, [n, 1]), &device);
+        let [x, x_t, condition] = [&batch.x, &batch.x_t, &batch.condition].map(|s| to_tensor(s, &device));
+        let denoiser = Preconditioned {
+            network: &network,
+            schedule: self.schedule,
+        };
+        let error = denoiser.forward(x_t, &batch.sigma, condition) - x;
+        let loss = (error.square() * weight).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        (loss.inner(), flatten_gradients(&network, gradients))
+    }
+}

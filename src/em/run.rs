@@ -1,0 +1,317 @@
+//! The laps.
+
+use super::config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
+use super::e_step::EStep;
+use super::m_step::MStep;
+use super::monitor::{Monitor, MonitorRecord};
+use crate::channel::Channel;
+use crate::error::{Error, Result};
+use crate::network::{Network, unflatten};
+use crate::noise::{Key, Purpose};
+use crate::observations::Observations;
+use crate::optim::OptimState;
+use crate::samples::Samples;
+use crate::schedule::Schedule;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// Steps of the M-step between two events; the loss is read from the device only then.
+const LOG_EVERY: usize = 25;
+
+/// Everything a run is made of but its state.
+pub struct Em<'a, N> {
+    /// The architecture, outside autodiff.
+    pub network: &'a N,
+    /// Noise levels.
+    pub schedule: &'a Schedule,
+    /// The channel.
+    pub channel: &'a dyn Channel,
+    /// All observations.
+    pub observations: &'a Observations,
+    /// Laps and stopping.
+    pub em: &'a EmConfig,
+    /// Training.
+    pub m_step: &'a MStepConfig,
+    /// Sampling.
+    pub e_step: &'a EStepConfig,
+    /// Held-out comparison.
+    pub monitor: &'a MonitorConfig,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where to compute.
+    pub device: &'a Device,
+}
+
+/// What a lap is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Training.
+    MStep,
+    /// Reconstructing.
+    EStep,
+}
+
+/// Figures of a finished lap; lap 0 is the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LapRecord {
+    /// Lap, from 0.
+    pub lap: usize,
+    /// Mean training loss over the last tenth of the M-step; none for lap 0.
+    pub loss: Option<f64>,
+    /// Held-out comparison, if it is on.
+    pub monitor: Option<MonitorRecord>,
+}
+
+/// Where a run stands; all that is needed to go on from there.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Lap under way, from 1.
+    pub lap: usize,
+    /// Its phase.
+    pub phase: Phase,
+    /// M-step steps taken in this lap.
+    pub step: usize,
+    /// Weights and optimiser.
+    pub optim: OptimState,
+    /// Reconstructions of all observations after the last lap, `[n, d]`.
+    pub x: Samples,
+    /// This lap's new reconstructions so far, row by row.
+    pub partial: Vec<f32>,
+    /// Losses of this lap's last steps, for its record: sum and count.
+    pub tail_loss: (f64, usize),
+    /// Finished laps.
+    pub history: Vec<LapRecord>,
+}
+
+impl State {
+    /// The lap with the least held-out energy distance, the last one without the comparison; `None` before lap 1.
+    pub fn best_lap(&self) -> Option<usize> {
+        let laps = self.history.iter().filter(|r| r.lap > 0);
+        let scored = laps.clone().filter_map(|r| r.monitor.map(|m| (r.lap, m.energy)));
+        scored
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(lap, _)| lap)
+            .or(laps.map(|r| r.lap).next_back())
+    }
+}
+
+/// What happened. The state passed along is consistent and may be saved.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// Some optimiser steps were taken.
+    MStep {
+        /// Lap, from 1.
+        lap: usize,
+        /// Steps taken in this lap.
+        step: usize,
+        /// Mean loss since the last event.
+        loss: f64,
+        /// Learning rate of the last step.
+        learning_rate: f64,
+    },
+    /// Some observations were reconstructed.
+    EStep {
+        /// Lap, from 1.
+        lap: usize,
+        /// Observations reconstructed in this lap.
+        done: usize,
+    },
+    /// A lap is finished: the state holds its weights and reconstructions and already points at the next lap.
+    Lap(&'a LapRecord),
+}
+
+/// Is told what happens; may stop the run by breaking.
+pub trait Observer {
+    /// Called after every event. [`ControlFlow::Break`] ends the run with [`Error::Stopped`], leaving the state whole.
+    fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(Event<'_>, &State) -> ControlFlow<()>> Observer for F {
+    fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()> {
+        self(event, state)
+    }
+}
+
+impl<N: Network> Em<'_, N> {
+    /// State before lap 1, from the first reconstructions `x [n, d]` and weights `[P]`.
+    pub fn begin(&self, x: Samples, weights: Tensor<1>) -> Result<State> {
+        let expected = (self.observations.n(), self.channel.signal_len());
+        if (x.n(), x.d()) != expected {
+            return Err(Error::shape(
+                "start",
+                format!("{expected:?}"),
+                format!("({}, {})", x.n(), x.d()),
+            ));
+        }
+        let monitor = self.score(&x, 0)?;
+        Ok(State {
+            lap: 1,
+            phase: Phase::MStep,
+            step: 0,
+            optim: OptimState::new(weights),
+            x,
+            partial: Vec::new(),
+            tail_loss: (0.0, 0),
+            history: vec![LapRecord {
+                lap: 0,
+                loss: None,
+                monitor,
+            }],
+        })
+    }
+
+    /// Runs the laps that are left.
+    pub fn run(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+        while !self.finished(state) {
+            match state.phase {
+                Phase::MStep => self.m_step(state, observer)?,
+                Phase::EStep => self.e_step(state, observer)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// True when all laps are done or patience has run out.
+    pub fn finished(&self, state: &State) -> bool {
+        let out_of_patience = self.em.patience > 0
+            && state.phase == Phase::MStep
+            && state.step == 0
+            && state
+                .best_lap()
+                .is_some_and(|best| state.lap - 1 - best >= self.em.patience);
+        state.lap > self.em.laps || out_of_patience
+    }
+
+    /// Indices of the training and of the held-out observations, each ascending; a function of the seed and n alone.
+    pub fn split(&self) -> (Vec<usize>, Vec<usize>) {
+        let n = self.observations.n();
+        let held_out = (n as f64 * self.monitor.holdout) as usize;
+        let mut order = Key::new(self.seed, Purpose::Split, 0).stream(0, 0).permutation(n);
+        let mut train = order.split_off(held_out);
+        order.sort_unstable();
+        train.sort_unstable();
+        (train, order)
+    }
+
+    /// The network with the weights that sample: the average where one is kept.
+    pub fn posterior(&self, state: &State) -> N {
+        unflatten(self.network.clone(), &state.optim.average)
+    }
+
+    fn m_step(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+        if state.step == 0 && state.lap > 1 && self.m_step.restart_optimizer {
+            state.optim = state.optim.clone().restart();
+        }
+        let x = state.x.select(&self.split().0);
+        let (lap, steps) = (state.lap, self.m_step.steps);
+        let mut m_step = MStep::new(
+            self.network,
+            self.schedule,
+            self.channel,
+            &x,
+            self.m_step,
+            self.seed,
+            lap,
+            self.device,
+        );
+        let mut losses = Vec::new();
+        while state.step < steps {
+            losses.push(m_step.step(&mut state.optim, state.step));
+            state.step += 1;
+            if state.step.is_multiple_of(LOG_EVERY) || state.step == steps {
+                let loss = self.read_losses(&mut losses, state)?;
+                let learning_rate = m_step.learning_rate(state.optim.updates - 1);
+                let event = Event::MStep {
+                    lap,
+                    step: state.step,
+                    loss,
+                    learning_rate,
+                };
+                if state.step < steps && observer.on_event(event.clone(), state).is_break() {
+                    return Err(Error::Stopped);
+                }
+                if state.step == steps {
+                    state.phase = Phase::EStep;
+                    return self.stop_on(observer.on_event(event, state));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn stop_on(&self, flow: ControlFlow<()>) -> Result<()> {
+        if flow.is_break() { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    /// Mean of the losses since the last event; keeps the last tenth of the lap for its record.
+    fn read_losses(&self, losses: &mut Vec<Tensor<1>>, state: &mut State) -> Result<f64> {
+        let (steps, count) = (self.m_step.steps, losses.len());
+        let first = state.step - count;
+        let mut sum = 0.0;
+        for (i, loss) in losses.drain(..).enumerate() {
+            let loss: f32 = loss.into_scalar();
+            if !loss.is_finite() {
+                return Err(Error::Diverged {
+                    lap: state.lap,
+                    step: first + i,
+                    loss,
+                });
+            }
+            sum += loss as f64;
+            if (first + i) * 10 >= steps * 9 {
+                state.tail_loss = (state.tail_loss.0 + loss as f64, state.tail_loss.1 + 1);
+            }
+        }
+        Ok(sum / count as f64)
+    }
+
+    fn e_step(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+        let (lap, d) = (state.lap, self.channel.signal_len());
+        let network = self.posterior(state);
+        let e_step = EStep {
+            network: &network,
+            schedule: self.schedule,
+            channel: self.channel,
+            observations: self.observations,
+            sampler: &self.e_step.sampler,
+            key: Key::new(self.seed, Purpose::Sample, lap),
+            device: self.device,
+        };
+        e_step.run(state.partial.len() / d, self.e_step.shard, &mut |rows| {
+            state.partial.extend_from_slice(rows.as_slice());
+            observer.on_event(
+                Event::EStep {
+                    lap,
+                    done: state.partial.len() / d,
+                },
+                state,
+            )
+        })?;
+        let x = Samples::new(std::mem::take(&mut state.partial), d);
+        if let Some(i) = x.rows().position(|row| row.iter().any(|v| !v.is_finite())) {
+            return Err(Error::shape(
+                format!("reconstruction of observation {i}"),
+                "finite numbers",
+                "NaN or infinity",
+            ));
+        }
+        let (sum, count) = std::mem::take(&mut state.tail_loss);
+        let record = LapRecord {
+            lap,
+            loss: Some(sum / count.max(1) as f64),
+            monitor: self.score(&x, lap)?,
+        };
+        state.history.push(record.clone());
+        (state.x, state.lap, state.phase, state.step) = (x, lap + 1, Phase::MStep, 0);
+        self.stop_on(observer.on_event(Event::Lap(&record), state))
+    }
+
+    fn score(&self, x: &Samples, lap: usize) -> Result<Option<MonitorRecord>> {
+        let (train, held_out) = self.split();
+        let (seen, held_out) = (self.observations.select(&train), self.observations.select(&held_out));
+        let monitor = Monitor::new(self.channel, &held_out, &seen, self.monitor, self.seed)?;
+        monitor.map(|m| m.score(&x.select(&train), lap)).transpose()
+    }
+}

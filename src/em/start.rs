@@ -1,0 +1,62 @@
+//! The first reconstructions X⁰.
+
+use crate::channel::Channel;
+use crate::error::{Error, Result};
+use crate::gaussian::{Gaussian, LinearGaussian};
+use crate::observations::Observations;
+use crate::parallel;
+use crate::samples::Samples;
+use nalgebra::DMatrix;
+
+/// Posterior draws under a Gaussian prior fitted to the observations by `iterations` of exact EM from N(0, std² I):
+/// `[n, d]` and the prior. Too wide a start is safe, too narrow a one barely moves.
+pub fn gaussian_start(
+    channel: &dyn Channel,
+    observations: &Observations,
+    std: f64,
+    iterations: usize,
+    seed: u64,
+) -> Result<(Samples, Gaussian)> {
+    let prior = Gaussian::fit(channel, observations, std, iterations)?;
+    Ok((prior.reconstruct(channel, observations, seed)?, prior))
+}
+
+/// The least-norm solution of A x = y (ridge 1e-6) for linear channels, y itself for others with m = d: `[n, d]`.
+pub fn corrupted_start(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+    let (d, m) = (channel.signal_len(), channel.observation_len());
+    if channel.as_linear().is_none() {
+        return match d == m {
+            true => Ok(observations.y.clone()),
+            false => Err(Error::NotLinear(
+                "a corrupted start with observations of another length than the signal's",
+            )),
+        };
+    }
+    let prior = Gaussian::isotropic(d, 1.0);
+    let rows = parallel::map(observations.n(), |i| -> Result<Vec<f32>> {
+        let matrix = channel
+            .linear_gaussian(observations.operator(i))
+            .ok_or(Error::NotLinear("a start"))?
+            .matrix;
+        let ridge = DMatrix::from_fn(m, m, |r, c| {
+            if r == c && matrix.row(r).amax() > 0.0 {
+                1e-6
+            } else {
+                0.0
+            }
+        });
+        let y: Vec<f64> = observations.y.row(i).iter().map(|&v| v as f64).collect();
+        let x = prior
+            .posterior(
+                &LinearGaussian {
+                    matrix,
+                    covariance: ridge,
+                },
+                &y,
+            )?
+            .mean;
+        Ok(x.iter().map(|&v| v as f32).collect())
+    });
+    let rows: Vec<Vec<f32>> = rows.into_iter().collect::<Result<_>>()?;
+    Ok(Samples::new(rows.concat(), d))
+}

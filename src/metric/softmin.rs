@@ -1,0 +1,211 @@
+//! The inner sum of Sinkhorn's algorithm, over the pairs that matter.
+//!
+//!     L_i = ln Σ_j exp(g_j - |x_i - y_j|²)        C_i = Σ_j |x_i - y_j|² exp(g_j - |x_i - y_j|² - L_i)
+//!
+//! (coordinates already divided by √reg, potentials by reg). A tile of y's adds at most n exp(max g - gap²) to row i, `gap²`
+//! being the squared distance to its box; where that is below exp(-36) = 2e-16 of what the row already holds, it is left
+//! out: the sum is the full one to f64 rounding. The tile that held a row's largest term last time is summed first, so that
+//! nearly all others can be left out.
+
+use super::tiles::{TILE, Tiles};
+use super::vector::{self, Kernel, LANES};
+use crate::parallel;
+
+/// A term this far (natural logarithm) below a row's largest one, and below it by ln n more, is under f64 rounding.
+const NEGLIGIBLE: f64 = 36.0;
+
+/// Σ exp(s) and Σ c exp(s) of one row, relative to its largest term: exp(`peak`) `sum`, exp(`peak`) `cost`.
+#[derive(Clone)]
+pub(super) struct Row {
+    peak: f64,
+    sum: f64,
+    cost: f64,
+    /// The tile that held the largest term.
+    tile: usize,
+}
+
+impl Row {
+    /// ln Σ_j exp(g_j - c_ij).
+    pub(super) fn log_sum(&self) -> f64 {
+        self.peak + self.sum.ln()
+    }
+
+    /// The mean cost Σ_j c_ij P_ij / Σ_j P_ij; zero unless the pass was asked for costs.
+    pub(super) fn mean_cost(&self) -> f64 {
+        self.cost / self.sum
+    }
+
+    fn clear(&mut self) {
+        (self.peak, self.sum, self.cost) = (f64::NEG_INFINITY, 0.0, 0.0);
+    }
+
+    /// Makes `peak` the reference if it is larger, at tile `tile`.
+    #[inline(always)]
+    fn raise(&mut self, peak: f64, tile: usize) {
+        if peak > self.peak {
+            let shrink = (self.peak - peak).exp();
+            (self.peak, self.tile) = (peak, tile);
+            (self.sum, self.cost) = (self.sum * shrink, self.cost * shrink);
+        }
+    }
+}
+
+/// Potentials g of one side, `[tiles * TILE]`, minus infinity in the padding.
+pub(super) struct Potential {
+    values: Vec<f64>,
+    /// The largest value of each tile.
+    peaks: Vec<f64>,
+}
+
+impl Potential {
+    /// g_i = `value(i)` on the points of `tiles`.
+    pub(super) fn new(tiles: &Tiles, value: impl Fn(usize) -> f64) -> Self {
+        let values = tiles.padded(value, f64::NEG_INFINITY);
+        let peaks = values
+            .chunks_exact(TILE)
+            .map(|tile| tile.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+            .collect();
+        Self { values, peaks }
+    }
+
+    /// g_i.
+    pub(super) fn at(&self, i: usize) -> f64 {
+        self.values[i]
+    }
+}
+
+/// Sums over the points of `columns` at every point of `rows`.
+pub(super) struct Pass<'a> {
+    rows: &'a Tiles,
+    columns: &'a Tiles,
+    gaps: Vec<f64>,
+    negligible: f64,
+}
+
+impl<'a> Pass<'a> {
+    /// Prepares the pass: squared distances between boxes, `[rows.count(), columns.count()]`.
+    pub(super) fn new(rows: &'a Tiles, columns: &'a Tiles) -> Self {
+        let negligible = NEGLIGIBLE + (columns.n() as f64).ln();
+        Self {
+            rows,
+            columns,
+            gaps: rows.gaps(columns),
+            negligible,
+        }
+    }
+
+    /// Empty sums, `[rows.n()]`, to be handed to every [`Pass::run`] again: they remember where to begin.
+    pub(super) fn start(&self) -> Vec<Row> {
+        let nearest = |i: usize| {
+            let gaps = self.gaps_of(i / TILE);
+            (0..gaps.len())
+                .min_by(|&a, &b| gaps[a].total_cmp(&gaps[b]))
+                .unwrap_or(0)
+        };
+        (0..self.rows.n())
+            .map(|i| Row {
+                peak: 0.0,
+                sum: 0.0,
+                cost: 0.0,
+                tile: nearest(i),
+            })
+            .collect()
+    }
+
+    /// Computes every row's sums under `potential`; those of the costs only if `COST`.
+    pub(super) fn run<const COST: bool>(&self, potential: &Potential, sums: &mut [Row]) {
+        parallel::for_each_chunk_mut(sums, TILE, |block, sums| {
+            vector::run_widest(Block::<COST> {
+                pass: self,
+                potential,
+                block,
+                sums,
+            });
+        });
+    }
+
+    fn gaps_of(&self, block: usize) -> &[f64] {
+        &self.gaps[block * self.columns.count()..][..self.columns.count()]
+    }
+}
+
+/// The rows of one tile.
+struct Block<'a, const COST: bool> {
+    pass: &'a Pass<'a>,
+    potential: &'a Potential,
+    block: usize,
+    sums: &'a mut [Row],
+}
+
+impl<const COST: bool> Kernel for Block<'_, COST> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        let mut first = [0; TILE];
+        for i in 0..self.sums.len() {
+            first[i] = self.sums[i].tile;
+            self.sums[i].clear();
+            self.add::<FMA>(i, first[i]);
+        }
+        let floor = self.sums.iter().map(|row| row.peak).fold(f64::INFINITY, f64::min) - self.pass.negligible;
+        for tile in 0..self.pass.columns.count() {
+            if self.potential.peaks[tile] - self.pass.gaps_of(self.block)[tile] >= floor {
+                for i in 0..self.sums.len() {
+                    if first[i] != tile && self.matters(i, tile) {
+                        self.add::<FMA>(i, tile);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<const COST: bool> Block<'_, COST> {
+    #[inline(always)]
+    fn point(&self, i: usize) -> &[f64] {
+        self.pass.rows.point(self.block * TILE + i)
+    }
+
+    #[inline(always)]
+    fn matters(&self, i: usize, tile: usize) -> bool {
+        let bound = self.potential.peaks[tile] - self.pass.columns.gap_to_point(tile, self.point(i));
+        bound >= self.sums[i].peak - self.pass.negligible
+    }
+
+    /// Adds the terms of `tile` to row `i`.
+    #[inline(always)]
+    fn add<const FMA: bool>(&mut self, i: usize, tile: usize) {
+        let columns = self.pass.columns.tile(tile);
+        let potential = &self.potential.values[tile * TILE..];
+        for lane in (0..TILE).step_by(LANES) {
+            let costs = vector::squared_distances::<FMA>(self.point(i), &columns[lane..], TILE);
+            let g = potential[lane..].first_chunk().expect("a tile is a multiple of LANES");
+            self.add_lanes::<FMA>(i, tile, g, &costs);
+        }
+    }
+
+    #[inline(always)]
+    fn add_lanes<const FMA: bool>(&mut self, i: usize, tile: usize, g: &[f64; LANES], costs: &[f64; LANES]) {
+        let mut terms = [0.0; LANES];
+        for j in 0..LANES {
+            terms[j] = g[j] - costs[j];
+        }
+        let peak = vector::maximum(&terms);
+        let row = &mut self.sums[i];
+        if peak < row.peak - self.pass.negligible || peak == f64::NEG_INFINITY {
+            return;
+        }
+        row.raise(peak, tile);
+        for term in &mut terms {
+            *term = vector::exp::<FMA>(*term - row.peak);
+        }
+        row.sum += vector::sum(&terms);
+        if COST {
+            for j in 0..LANES {
+                terms[j] *= costs[j];
+            }
+            row.cost += vector::sum(&terms);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Points cut into compact tiles by recursive median splits (the leaves of a k-d tree), with a bounding box each.
+//!
+//! Tiles make sums over all pairs cheap twice: a tile far from a point can be left out with one comparison, and one that is
+//! needed is read as vectors (coordinate-major inside a tile).
+
+use super::vector::LANES;
+use crate::Samples;
+
+/// Points a tile: enough to fill vectors, few enough for tight boxes.
+pub(super) const TILE: usize = LANES;
+
+/// `n` points of dimension `d`, reordered; all tiles are full but the last, which is padded.
+pub(super) struct Tiles {
+    n: usize,
+    d: usize,
+    /// `[tiles, d, TILE]`, padding at zero.
+    columns: Vec<f64>,
+    /// `[n, d]` in the same order.
+    rows: Vec<f64>,
+    /// `[tiles, d]` each.
+    low: Vec<f64>,
+    high: Vec<f64>,
+}
+
+impl Tiles {
+    /// Cuts `samples` (`[n, d]`, finite, n > 0), all values multiplied by `scale`.
+    pub(super) fn new(samples: &Samples, scale: f64) -> Self {
+        let mut order: Vec<usize> = (0..samples.n()).collect();
+        split(samples, &mut order);
+        let rows = order
+            .iter()
+            .flat_map(|&i| samples.row(i))
+            .map(|&x| f64::from(x) * scale)
+            .collect();
+        Self {
+            n: samples.n(),
+            d: samples.d(),
+            columns: vec![],
+            rows,
+            low: vec![],
+            high: vec![],
+        }
+        .laid_out()
+    }
+
+    fn laid_out(mut self) -> Self {
+        self.columns = vec![0.0; self.count() * self.d * TILE];
+        for (i, row) in self.rows.chunks_exact(self.d).enumerate() {
+            let start = (i / TILE) * self.d * TILE + i % TILE;
+            row.iter()
+                .enumerate()
+                .for_each(|(k, &x)| self.columns[start + k * TILE] = x);
+        }
+        self.low = self.bounds(f64::min);
+        self.high = self.bounds(f64::max);
+        self
+    }
+
+    fn bounds(&self, pick: fn(f64, f64) -> f64) -> Vec<f64> {
+        let corner = |tile: &[f64]| -> Vec<f64> {
+            (0..self.d)
+                .map(|k| tile.iter().skip(k).step_by(self.d).copied().reduce(pick).unwrap_or(0.0))
+                .collect()
+        };
+        self.rows.chunks(TILE * self.d).flat_map(corner).collect()
+    }
+
+    /// Number of points.
+    pub(super) fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of tiles.
+    pub(super) fn count(&self) -> usize {
+        self.n.div_ceil(TILE)
+    }
+
+    /// Point `i`, `[d]`.
+    pub(super) fn point(&self, i: usize) -> &[f64] {
+        &self.rows[i * self.d..(i + 1) * self.d]
+    }
+
+    /// Tile `t`, `[d, TILE]`.
+    pub(super) fn tile(&self, t: usize) -> &[f64] {
+        &self.columns[t * self.d * TILE..(t + 1) * self.d * TILE]
+    }
+
+    /// `value(i)` for every point, then `padding` up to the end of the last tile: `[tiles * TILE]`.
+    pub(super) fn padded(&self, value: impl Fn(usize) -> f64, padding: f64) -> Vec<f64> {
+        (0..self.count() * TILE)
+            .map(|i| if i < self.n { value(i) } else { padding })
+            .collect()
+    }
+
+    /// Squared distance from point `x [d]` to the box of tile `t`: no point of the tile is nearer.
+    #[inline(always)]
+    pub(super) fn gap_to_point(&self, t: usize, x: &[f64]) -> f64 {
+        self.gap_to_box(t, x, x)
+    }
+
+    /// Squared distance between the box `[low, high]` and that of tile `t`.
+    #[inline(always)]
+    fn gap_to_box(&self, t: usize, low: &[f64], high: &[f64]) -> f64 {
+        let (own_low, own_high) = self.corners(t);
+        let mut gap = 0.0;
+        for k in 0..self.d {
+            let side = (own_low[k] - high[k]).max(low[k] - own_high[k]).max(0.0);
+            gap += side * side;
+        }
+        gap
+    }
+
+    fn corners(&self, t: usize) -> (&[f64], &[f64]) {
+        let range = t * self.d..(t + 1) * self.d;
+        (&self.low[range.clone()], &self.high[range])
+    }
+
+    /// Squared distances between the boxes of all tiles of `self` and of `other`: `[self.count(), other.count()]`.
+    pub(super) fn gaps(&self, other: &Self) -> Vec<f64> {
+        let pairs = (0..self.count()).flat_map(|s| (0..other.count()).map(move |t| (s, t)));
+        pairs
+            .map(|(s, t)| other.gap_to_box(t, self.corners(s).0, self.corners(s).1))
+            .collect()
+    }
+}
+
+/// Halves `order` at the median of its widest coordinate, and the halves again, down to one tile. Cuts fall on multiples of
+/// [`TILE`], so that only the last tile is not full.
+fn split(samples: &Samples, order: &mut [usize]) {
+    let tiles = order.len().div_ceil(TILE);
+    if tiles < 2 {
+        return;
+    }
+    let k = widest(samples, order);
+    let cut = tiles / 2 * TILE;
+    order.select_nth_unstable_by(cut, |&i, &j| samples.row(i)[k].total_cmp(&samples.row(j)[k]));
+    let (left, right) = order.split_at_mut(cut);
+    split(samples, left);
+    split(samples, right);
+}
+
+fn widest(samples: &Samples, order: &[usize]) -> usize {
+    let width = |k: usize| {
+        let values = || order.iter().map(|&i| samples.row(i)[k]);
+        values().fold(f32::MIN, f32::max) - values().fold(f32::MAX, f32::min)
+    };
+    (0..samples.d())
+        .max_by(|&a, &b| width(a).total_cmp(&width(b)))
+        .unwrap_or(0)
+}

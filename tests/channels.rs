@@ -1,0 +1,138 @@
+//! Channels: adjointness over a registry of linear ones, the laws they promise, and what the network is shown.
+
+use diffem::channel::{BlackBox, Channel, ChannelConfig, StageConfig};
+use diffem::em::corrupted_start;
+use diffem::noise::{Key, Purpose};
+use diffem::{Observations, Samples};
+use nalgebra::DMatrix;
+
+fn registry() -> Vec<(&'static str, usize, ChannelConfig)> {
+    let matrix = || StageConfig::Linear { matrix: vec![vec![1.0, -2.0, 0.5, 0.0], vec![0.0, 3.0, 1.0, -1.0], vec![2.0, 0.0, 0.0, 1.0]] };
+    vec![
+        ("projection", 5, ChannelConfig(vec![StageConfig::Projection { rows: 2 }])),
+        ("mask", 16, ChannelConfig(vec![StageConfig::Mask { rate: 0.4 }])),
+        ("noise", 3, ChannelConfig(vec![StageConfig::Noise { std: 0.2 }])),
+        ("linear", 4, ChannelConfig(vec![matrix()])),
+        ("mask, linear, noise", 4, ChannelConfig(vec![StageConfig::Mask { rate: 0.3 }, matrix(), StageConfig::Noise { std: 0.1 }])),
+        (
+            "linear, projection, mask",
+            4,
+            ChannelConfig(vec![matrix(), StageConfig::Projection { rows: 6 }, StageConfig::Mask { rate: 0.5 }]),
+        ),
+    ]
+}
+
+fn normal(n: usize, index: usize) -> Vec<f32> {
+    let mut v = vec![0.0; n];
+    Key::new(11, Purpose::Truth, 0).stream(index, 0).fill_normal(&mut v);
+    v
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum()
+}
+
+#[test]
+fn every_linear_channel_has_its_adjoint() {
+    for (name, d, config) in registry() {
+        let channel = config.build(d).unwrap();
+        let linear = channel.as_linear().expect(name);
+        for trial in 0..8 {
+            let mut a = vec![0.0; channel.operator_len()];
+            channel.draw_operator(&mut Key::new(1, Purpose::Observe, 0).stream(trial, 0), &mut a);
+            let (x, y) = (normal(d, 2 * trial), normal(channel.observation_len(), 2 * trial + 1));
+            let (mut ax, mut aty) = (vec![0.0; y.len()], vec![0.0; d]);
+            linear.apply(&a, &x, &mut ax);
+            linear.adjoint(&a, &y, &mut aty);
+            let (left, right) = (dot(&ax, &y), dot(&x, &aty));
+            // f32 rounding of sums of a few dozen products.
+            assert!((left - right).abs() < 1e-5 * (1.0 + left.abs()), "{name}: <Ax, y> = {left}, <x, Aty> = {right}");
+        }
+    }
+}
+
+#[test]
+fn linear_gaussian_form_has_the_mean_and_covariance_of_the_draws() {
+    for (name, d, config) in registry() {
+        let channel = config.build(d).unwrap();
+        let mut a = vec![0.0; channel.operator_len()];
+        channel.draw_operator(&mut Key::new(2, Purpose::Observe, 0).stream(0, 0), &mut a);
+        let model = channel.linear_gaussian(&a).expect(name);
+        let (x, m, n) = (normal(d, 3), channel.observation_len(), 20_000);
+        let expected = &model.matrix * nalgebra::DVector::from_iterator(d, x.iter().map(|&v| v as f64));
+        let mut covariance = DMatrix::<f64>::zeros(m, m);
+        let mut y = vec![0.0; m];
+        for i in 0..n {
+            channel.observe(&x, &a, &mut Key::new(3, Purpose::Observe, 0).stream(i, 0), &mut y);
+            let error = nalgebra::DVector::from_iterator(m, y.iter().map(|&v| v as f64)) - &expected;
+            covariance += &error * error.transpose() / n as f64;
+        }
+        // Noise of at most 0.2 through rows of norm at most 4: standard errors below .005.
+        assert!((covariance - &model.covariance).amax() < 0.02, "{name}");
+    }
+}
+
+#[test]
+fn projections_lie_on_the_unit_sphere_and_masks_hide_at_their_rate() {
+    let x = Samples::new(vec![1.0; 4000 * 5], 5);
+    let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }]).build(5).unwrap();
+    let a = Observations::simulate(&channel, &x, Key::new(4, Purpose::Observe, 0), 0).a.unwrap();
+    for row in a.rows().flat_map(|a| a.chunks(5)) {
+        assert!((dot(row, row) - 1.0).abs() < 1e-5);
+    }
+    let mask = ChannelConfig(vec![StageConfig::Mask { rate: 0.75 }]).build(5).unwrap();
+    let seen = Observations::simulate(&mask, &x, Key::new(4, Purpose::Observe, 0), 0);
+    let hidden = seen.a.as_ref().unwrap().as_slice().iter().filter(|a| **a == 0.0).count() as f64 / 20_000.0;
+    assert!((hidden - 0.75).abs() < 0.02, "{hidden}");
+    assert!(seen.y.as_slice().iter().zip(seen.a.as_ref().unwrap().as_slice()).all(|(y, a)| y == a));
+}
+
+#[test]
+fn conditions_tell_a_masked_coordinate_from_a_dark_one() {
+    let channel = ChannelConfig(vec![StageConfig::Mask { rate: 0.5 }]).build(2).unwrap();
+    let mut c = vec![0.0; channel.condition_len()];
+    channel.condition(&[0.0, 0.0], &[1.0, 0.0], &mut c);
+    assert_eq!(c, [0.0, 0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn simulation_does_not_depend_on_how_rows_are_grouped() {
+    let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }]).build(5).unwrap();
+    let x = Samples::new(normal(1000 * 5, 1), 5);
+    let key = Key::new(9, Purpose::Observe, 0);
+    let all = Observations::simulate(&channel, &x, key, 3);
+    let part = Observations::simulate(&channel, &x.slice(0..301), key, 3);
+    assert_eq!(all.select(&(0..301).collect::<Vec<_>>()), part);
+    assert_ne!(all, Observations::simulate(&channel, &x, key, 4));
+}
+
+#[test]
+fn corrupted_start_solves_the_observations() {
+    for (name, d, config) in registry() {
+        let channel = config.build(d).unwrap();
+        let x = Samples::new(normal(64 * d, 5), d);
+        let seen = Observations::simulate(&channel, &x, Key::new(6, Purpose::Observe, 0), 0);
+        let x0 = corrupted_start(&channel, &seen).unwrap();
+        let linear = channel.as_linear().unwrap();
+        let wide = channel.observation_len() <= d;
+        for i in 0..64 {
+            let mut y = vec![0.0; channel.observation_len()];
+            linear.apply(seen.operator(i), x0.row(i), &mut y);
+            let error = y.iter().zip(seen.y.row(i)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(!wide || error < 2e-2, "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_black_box_needs_no_linearity_and_says_so() {
+    let quantise = BlackBox::new(2, 2, |x, a, _, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * a[0]).round() / a[0]))
+        .with_operator(1, |stream, a| a[0] = 1.0 + stream.below(4) as f32);
+    let x = Samples::new(vec![0.3, -0.7, 0.1, 0.9], 2);
+    let seen = Observations::simulate(&quantise, &x, Key::new(1, Purpose::Observe, 0), 0);
+    assert!(seen.a.as_ref().unwrap().as_slice().iter().all(|a| (1.0..=4.0).contains(a)));
+    assert!(quantise.linear_gaussian(&[1.0]).is_none());
+    assert_eq!(corrupted_start(&quantise, &seen).unwrap(), seen.y);
+    let message = diffem::em::gaussian_start(&quantise, &seen, 1.0, 1, 0).unwrap_err().to_string();
+    assert!(message.contains("not linear"), "{message}");
+}
