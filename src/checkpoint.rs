@@ -3,6 +3,7 @@
 
 use crate::em::{LapRecord, Phase, State};
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::network::{Layout, from_host, to_host};
 use crate::optim::OptimState;
 use crate::samples::Samples;
@@ -28,23 +29,14 @@ pub type Arrays = Vec<(String, Vec<usize>, Vec<f32>)>;
 /// Serialises `arrays` and `meta`; `content` says what the file is ("weights", "state").
 pub fn encode(content: &str, arrays: &Arrays, meta: &impl Serialize) -> Result<Vec<u8>> {
     let fail = |e: &dyn std::fmt::Display| Error::Checkpoint(e.to_string());
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        content: content.to_string(),
-        meta,
-    };
+    let header = Header { format_version: FORMAT_VERSION, content: content.to_string(), meta };
     let header = serde_json::to_string(&header).map_err(|e| fail(&e))?;
-    let bytes: Vec<Vec<u8>> = arrays
-        .iter()
-        .map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect())
-        .collect();
+    let bytes: Vec<Vec<u8>> = arrays.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
     let views: Vec<(&str, TensorView)> = arrays
         .iter()
         .zip(&bytes)
         .map(|((name, shape, _), bytes)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytes)
-                .map(|v| (name.as_str(), v))
-                .map_err(|e| fail(&e))
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|v| (name.as_str(), v)).map_err(|e| fail(&e))
         })
         .collect::<Result<_>>()?;
     // A single entry: the order of a map's entries would change from run to run.
@@ -62,27 +54,19 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
         serde_json::from_str::<Header<HashMap<String, serde_json::Value>>>(json).map_err(|e| fail(e.to_string()))?;
     if version.format_version > FORMAT_VERSION {
         let found = version.format_version;
-        return Err(fail(format!(
-            "format version {found}; this build reads up to {FORMAT_VERSION}: update diffem"
-        )));
+        return Err(fail(format!("format version {found}; this build reads up to {FORMAT_VERSION}: update diffem")));
     }
     if version.content != content {
         return Err(fail(format!("expected a file of {content}, found {}", version.content)));
     }
-    let meta = serde_json::from_str::<Header<M>>(json)
-        .map_err(|e| fail(format!("metadata: {e}")))?
-        .meta;
+    let meta = serde_json::from_str::<Header<M>>(json).map_err(|e| fail(format!("metadata: {e}")))?.meta;
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
     let mut arrays = Arrays::new();
     for (name, view) in tensors.iter() {
         if view.dtype() != Dtype::F32 {
             return Err(fail(format!("tensor `{name}`: expected F32, found {:?}", view.dtype())));
         }
-        let values = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         arrays.push((name.to_string(), view.shape().to_vec(), values));
     }
     Ok((arrays, meta))
@@ -119,9 +103,9 @@ pub fn decode_weights<M: DeserializeOwned>(layout: &Layout, bytes: &[u8]) -> Res
         weights.extend(values);
     }
     match arrays.first() {
-        Some((name, _, _)) => Err(Error::Checkpoint(format!(
-            "tensor `{name}` is not part of the network of this config"
-        ))),
+        Some((name, _, _)) => {
+            Err(Error::Checkpoint(format!("tensor `{name}` is not part of the network of this config")))
+        }
         None => Ok((weights, meta)),
     }
 }
@@ -134,7 +118,33 @@ struct StateMeta<M> {
     updates: usize,
     tail_loss: (f64, usize),
     history: Vec<LapRecord>,
+    frame: FrameMeta,
     run: M,
+}
+
+/// A frame as JSON, which keeps all 64 bits.
+#[derive(Serialize, Deserialize)]
+struct FrameMeta {
+    mean: Vec<f64>,
+    root: Vec<f64>,
+}
+
+/// The coordinates of a run, to be kept beside its weights.
+pub fn encode_frame(frame: &Frame) -> Result<Vec<u8>> {
+    let Frame { mean, root, .. } = frame;
+    encode("frame", &Arrays::new(), &FrameMeta { mean: mean.clone(), root: root.clone() })
+}
+
+/// Reads [`encode_frame`]'s bytes for signals of length `d`.
+pub fn decode_frame(bytes: &[u8], d: usize) -> Result<Frame> {
+    let meta = decode::<FrameMeta>("frame", bytes)?.1;
+    if meta.mean.len() != d {
+        return Err(Error::Checkpoint(format!(
+            "frame of {} coordinates, this config's signals have {d}",
+            meta.mean.len()
+        )));
+    }
+    Frame::new(meta.mean, meta.root)
 }
 
 /// A run's whole state; `run` identifies what it belongs to.
@@ -151,27 +161,10 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
         matrix("x", state.x.as_slice().to_vec()),
         matrix("partial", state.partial.clone()),
     ];
-    let State {
-        lap,
-        phase,
-        step,
-        tail_loss,
-        ..
-    } = *state;
+    let State { lap, phase, step, tail_loss, .. } = *state;
     let history = state.history.clone();
-    encode(
-        "state",
-        &arrays,
-        &StateMeta {
-            lap,
-            phase,
-            step,
-            updates: o.updates,
-            tail_loss,
-            history,
-            run,
-        },
-    )
+    let frame = FrameMeta { mean: state.frame.mean.clone(), root: state.frame.root.clone() };
+    encode("state", &arrays, &StateMeta { lap, phase, step, updates: o.updates, tail_loss, history, frame, run })
 }
 
 /// Reads [`encode_state`]'s bytes for a network of `parameters` weights.
@@ -194,16 +187,14 @@ pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device
         updates: meta.updates,
     };
     let (shape, x) = take(&mut arrays, "x")?;
-    let d = *shape
-        .get(1)
-        .filter(|&&d| d > 0)
-        .ok_or_else(|| Error::Checkpoint("tensor `x` is not [n, d]".into()))?;
+    let d = *shape.get(1).filter(|&&d| d > 0).ok_or_else(|| Error::Checkpoint("tensor `x` is not [n, d]".into()))?;
     let (_, partial) = take(&mut arrays, "partial")?;
     let state = State {
         lap: meta.lap,
         phase: meta.phase,
         step: meta.step,
         optim,
+        frame: Frame::new(meta.frame.mean, meta.frame.root)?,
         x: Samples::new(x, d),
         partial,
         tail_loss: meta.tail_loss,

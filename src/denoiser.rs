@@ -48,11 +48,7 @@ impl Denoiser for GaussianDenoiser {
     fn denoise(&self, x_t: Tensor<2>, sigma: f64) -> Tensor<2> {
         let d = self.eigenvalues.len();
         let shrink = DMatrix::from_fn(d, d, |i, j| {
-            if i == j {
-                self.eigenvalues[i] / (self.eigenvalues[i] + sigma * sigma)
-            } else {
-                0.0
-            }
+            if i == j { self.eigenvalues[i] / (self.eigenvalues[i] + sigma * sigma) } else { 0.0 }
         });
         let matrix = &self.eigenvectors * shrink * self.eigenvectors.transpose();
         // Symmetric, so column-major is row-major.
@@ -73,9 +69,29 @@ pub struct Preconditioned<'a, N> {
     pub schedule: &'a Schedule,
 }
 
+/// A measurement update of a batch: D = D₀ + K y - K A D₀, see [`crate::conditioning`].
+#[derive(Clone, Debug)]
+pub struct Gain {
+    /// K A, `[n, d]` (diagonal) or `[n, d * d]` (dense).
+    pub ka: Tensor<2>,
+    /// K y, `[n, d]`.
+    pub ky: Tensor<2>,
+}
+
+impl Gain {
+    fn apply(&self, d0: Tensor<2>) -> Tensor<2> {
+        let [n, d] = d0.dims();
+        let projected = match self.ka.dims()[1] == d {
+            true => d0.clone() * self.ka.clone(),
+            false => (self.ka.clone().reshape([n, d, d]) * d0.clone().reshape([n, 1, d])).sum_dim(2).reshape([n, d]),
+        };
+        d0 + self.ky.clone() - projected
+    }
+}
+
 impl<N: Network> Preconditioned<'_, N> {
-    /// D for `x_t [n, d]`, one noise level a row or a single one for all (`sigma` of length n or 1), `condition [n, c]`.
-    pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64], condition: Tensor<2>) -> Tensor<2> {
+    /// D for `x_t [n, d]`, one noise level a row or a single one for all (`sigma` of length n or 1), `features [n, c]`.
+    pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64], features: Tensor<2>, gain: Option<&Gain>) -> Tensor<2> {
         let (device, [n, _]) = (x_t.device(), x_t.dims());
         let data = self.schedule.sigma_data;
         let column = |f: &dyn Fn(f64) -> f64| {
@@ -87,22 +103,15 @@ impl<N: Network> Preconditioned<'_, N> {
         let c_out = column(&|s| s * data / total(s));
         let embedded =
             embedding(sigma, self.network.embedding_len(), &device).expand([n, self.network.embedding_len()]);
-        let f = self.network.forward(x_t.clone() * c_in, embedded, condition);
-        x_t * c_skip + f * c_out
-    }
-
-    /// The denoiser of a fixed condition `[n, c]`.
-    pub fn conditioned(self, condition: Tensor<2>) -> impl Denoiser {
-        move |x_t: Tensor<2>, sigma: f64| self.forward(x_t, &[sigma], condition.clone())
+        let f = self.network.forward(x_t.clone() * c_in, embedded, features);
+        let d0 = x_t * c_skip + f * c_out;
+        gain.map_or(d0.clone(), |gain| gain.apply(d0))
     }
 }
 
 /// Device tensor of host rows.
 pub fn to_tensor(samples: &crate::samples::Samples, device: &Device) -> Tensor<2> {
-    Tensor::from_data(
-        TensorData::new(samples.as_slice().to_vec(), [samples.n(), samples.d()]),
-        device,
-    )
+    Tensor::from_data(TensorData::new(samples.as_slice().to_vec(), [samples.n(), samples.d()]), device)
 }
 
 /// Host rows of a device tensor.

@@ -53,19 +53,12 @@ pub enum Error {
 impl Error {
     /// A setting outside its range.
     pub fn config(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Config {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self::Config { field: field.into(), message: message.into() }
     }
 
     /// Arrays that do not fit.
     pub fn shape(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
-        Self::Shape {
-            what: what.into(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }
+        Self::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
     }
 }
 

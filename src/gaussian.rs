@@ -37,22 +37,13 @@ impl LinearGaussian {
             .filter(|&i| self.matrix.row(i).amax() > 0.0 || self.covariance[(i, i)] > 0.0)
             .collect();
         let covariance = self.covariance.select_rows(&kept).select_columns(&kept);
-        (
-            Self {
-                matrix: self.matrix.select_rows(&kept),
-                covariance,
-            },
-            kept,
-        )
+        (Self { matrix: self.matrix.select_rows(&kept), covariance }, kept)
     }
 }
 
 fn invert(matrix: DMatrix<f64>, what: &str) -> Result<Cholesky<f64, nalgebra::Dyn>> {
     Cholesky::new(matrix).ok_or_else(|| {
-        Error::config(
-            what,
-            "the covariance is not positive definite; add noise to the channel or drop repeated rows",
-        )
+        Error::config(what, "the covariance is not positive definite; add noise to the channel or drop repeated rows")
     })
 }
 
@@ -61,21 +52,14 @@ impl Gaussian {
     pub fn new(mean: DVector<f64>, covariance: DMatrix<f64>) -> Result<Self> {
         let d = mean.len();
         if covariance.shape() != (d, d) {
-            return Err(Error::shape(
-                "covariance",
-                format!("[{d}, {d}]"),
-                format!("{:?}", covariance.shape()),
-            ));
+            return Err(Error::shape("covariance", format!("[{d}, {d}]"), format!("{:?}", covariance.shape())));
         }
         Ok(Self { mean, covariance })
     }
 
     /// N(0, s² I) in d dimensions.
     pub fn isotropic(d: usize, std: f64) -> Self {
-        Self {
-            mean: DVector::zeros(d),
-            covariance: DMatrix::identity(d, d) * (std * std),
-        }
+        Self { mean: DVector::zeros(d), covariance: DMatrix::identity(d, d) * (std * std) }
     }
 
     /// Dimension d.
@@ -101,19 +85,13 @@ impl Gaussian {
         }
         let (k, covariance) = self.gain(&model)?;
         let y = DVector::from_iterator(kept.len(), kept.iter().map(|&i| y[i]));
-        Ok(Self {
-            mean: &self.mean + k * (y - &model.matrix * &self.mean),
-            covariance,
-        })
+        Ok(Self { mean: &self.mean + k * (y - &model.matrix * &self.mean), covariance })
     }
 
     /// The law of y.
     pub fn observed(&self, model: &LinearGaussian) -> Self {
         let a = &model.matrix;
-        Self {
-            mean: a * &self.mean,
-            covariance: a * &self.covariance * a.transpose() + &model.covariance,
-        }
+        Self { mean: a * &self.mean, covariance: a * &self.covariance * a.transpose() + &model.covariance }
     }
 
     /// One exact EM update when the observations' law is known to be `observed` (infinite data):
@@ -121,26 +99,14 @@ impl Gaussian {
     pub fn em_update(&self, model: &LinearGaussian, observed: &Self) -> Result<Self> {
         let (k, covariance) = self.gain(model)?;
         let mean = &self.mean + &k * (&observed.mean - &model.matrix * &self.mean);
-        Ok(Self {
-            mean,
-            covariance: covariance + &k * &observed.covariance * k.transpose(),
-        })
+        Ok(Self { mean, covariance: covariance + &k * &observed.covariance * k.transpose() })
     }
 
     /// KL(self ‖ other) in nats.
     pub fn kl(&self, other: &Self) -> Result<f64> {
-        let (p, q) = (
-            invert(self.covariance.clone(), "covariance")?,
-            invert(other.covariance.clone(), "covariance")?,
-        );
+        let (p, q) = (invert(self.covariance.clone(), "covariance")?, invert(other.covariance.clone(), "covariance")?);
         let delta = &other.mean - &self.mean;
-        let log_ratio: f64 = q
-            .l()
-            .diagonal()
-            .iter()
-            .zip(p.l().diagonal().iter())
-            .map(|(b, a)| (b / a).ln())
-            .sum();
+        let log_ratio: f64 = q.l().diagonal().iter().zip(p.l().diagonal().iter()).map(|(b, a)| (b / a).ln()).sum();
         let trace = q.solve(&self.covariance).trace();
         Ok(0.5 * (trace + delta.dot(&q.solve(&delta)) - self.d() as f64) + log_ratio)
     }
@@ -193,9 +159,8 @@ impl Gaussian {
 
     /// The posterior of observation `i`.
     pub fn posterior_of(&self, channel: &dyn Channel, observations: &Observations, i: usize) -> Result<Self> {
-        let model = channel
-            .linear_gaussian(observations.operator(i))
-            .ok_or(Error::NotLinear("a Gaussian posterior"))?;
+        let model =
+            channel.linear_gaussian(observations.operator(i)).ok_or(Error::NotLinear("a Gaussian posterior"))?;
         let y: Vec<f64> = observations.y.row(i).iter().map(|&v| v as f64).collect();
         self.posterior(&model, &y)
     }
@@ -224,10 +189,7 @@ mod tests {
     #[test]
     fn posterior_of_a_scalar_is_the_textbook_one() {
         let prior = Gaussian::new(DVector::from_element(1, 1.0), scalar(4.0)).unwrap();
-        let model = LinearGaussian {
-            matrix: scalar(2.0),
-            covariance: scalar(1.0),
-        };
+        let model = LinearGaussian { matrix: scalar(2.0), covariance: scalar(1.0) };
         let p = prior.posterior(&model, &[3.0]).unwrap();
         // Precision 1/4 + 4 = 17/4; mean = (1/4 + 2 * 3) / (17/4).
         assert!((p.covariance[(0, 0)] - 4.0 / 17.0).abs() < 1e-14);
@@ -237,10 +199,7 @@ mod tests {
     #[test]
     fn silent_rows_leave_the_prior_alone() {
         let prior = Gaussian::isotropic(2, 1.5);
-        let model = LinearGaussian {
-            matrix: DMatrix::zeros(2, 2),
-            covariance: DMatrix::zeros(2, 2),
-        };
+        let model = LinearGaussian { matrix: DMatrix::zeros(2, 2), covariance: DMatrix::zeros(2, 2) };
         assert_eq!(prior.posterior(&model, &[0.0, 0.0]).unwrap(), prior);
     }
 

@@ -3,9 +3,11 @@
 
 pub mod channel;
 pub mod checkpoint;
+pub mod conditioning;
 pub mod denoiser;
 pub mod em;
 pub mod error;
+pub mod frame;
 pub mod gaussian;
 mod kernels;
 pub mod metric;

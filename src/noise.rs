@@ -134,12 +134,7 @@ fn philox(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
             k = [k[0].wrapping_add(0x9E37_79B9), k[1].wrapping_add(0xBB67_AE85)];
         }
         let (p, q) = (0xD251_1F53u64 * c[0] as u64, 0xCD9E_8D57u64 * c[2] as u64);
-        c = [
-            (q >> 32) as u32 ^ c[1] ^ k[0],
-            q as u32,
-            (p >> 32) as u32 ^ c[3] ^ k[1],
-            p as u32,
-        ];
+        c = [(q >> 32) as u32 ^ c[1] ^ k[0], q as u32, (p >> 32) as u32 ^ c[3] ^ k[1], p as u32];
     }
     c
 }
@@ -147,10 +142,7 @@ fn philox(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
 /// Natural logarithm of a positive normal number, within 2 ulp (Cephes `logf`).
 fn ln(x: f32) -> f32 {
     let bits = x.to_bits();
-    let (mut e, mut m) = (
-        ((bits >> 23) as i32 - 126) as f32,
-        f32::from_bits((bits & 0x007F_FFFF) | 0x3F00_0000),
-    );
+    let (mut e, mut m) = (((bits >> 23) as i32 - 126) as f32, f32::from_bits((bits & 0x007F_FFFF) | 0x3F00_0000));
     if m < std::f32::consts::FRAC_1_SQRT_2 {
         e -= 1.0;
         m += m;
@@ -195,29 +187,17 @@ mod tests {
     #[test]
     fn philox_known_answers() {
         // Random123's kat_vectors for philox4x32, 10 rounds.
-        assert_eq!(
-            philox([0; 4], [0; 2]),
-            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
-        );
-        assert_eq!(
-            philox([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        );
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         let c = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
-        assert_eq!(
-            philox(c, [0xa409_3822, 0x299f_31d0]),
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
+        assert_eq!(philox(c, [0xa409_3822, 0x299f_31d0]), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
     }
 
     #[test]
     fn elementary_functions_are_accurate() {
         for i in 1..=10_000u32 {
             let u = i as f32 / 10_000.0;
-            assert!(
-                (ln(u) as f64 - (u as f64).ln()).abs() < 2e-7 * (1.0 + (u as f64).ln().abs()),
-                "ln {u}"
-            );
+            assert!((ln(u) as f64 - (u as f64).ln()).abs() < 2e-7 * (1.0 + (u as f64).ln().abs()), "ln {u}");
             let bits = i.wrapping_mul(429_497);
             let angle = bits as f64 / 4_294_967_296.0 * std::f64::consts::TAU;
             let (s, c) = sin_cos_turn(bits);

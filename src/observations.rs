@@ -20,11 +20,7 @@ impl Observations {
     pub fn new(channel: &dyn Channel, y: Samples, a: Option<Samples>) -> Result<Self> {
         let (m, k) = (channel.observation_len(), channel.operator_len());
         if y.d() != m {
-            return Err(Error::shape(
-                "observations y",
-                format!("[n, {m}]"),
-                format!("[{}, {}]", y.n(), y.d()),
-            ));
+            return Err(Error::shape("observations y", format!("[n, {m}]"), format!("[{}, {}]", y.n(), y.d())));
         }
         match (&a, k) {
             (None, 0) => {}
@@ -56,17 +52,9 @@ impl Observations {
             }
         });
         let part = |from: usize, len: usize| {
-            Samples::new(
-                ya.chunks_exact(m + k)
-                    .flat_map(|r| r[from..from + len].iter().copied())
-                    .collect(),
-                len,
-            )
+            Samples::new(ya.chunks_exact(m + k).flat_map(|r| r[from..from + len].iter().copied()).collect(), len)
         };
-        Self {
-            y: part(0, m),
-            a: (k > 0).then(|| part(m, k)),
-        }
+        Self { y: part(0, m), a: (k > 0).then(|| part(m, k)) }
     }
 
     /// Number of observations n.
@@ -81,18 +69,13 @@ impl Observations {
 
     /// The observations at `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
-        Self {
-            y: self.y.select(indices),
-            a: self.a.as_ref().map(|a| a.select(indices)),
-        }
+        Self { y: self.y.select(indices), a: self.a.as_ref().map(|a| a.select(indices)) }
     }
 
     /// Rows (y, a) side by side, `[n, m + k]`: the joint law that two sets of observations can be compared in.
     pub fn joint(&self) -> Samples {
         let d = self.y.d() + self.a.as_ref().map_or(0, Samples::d);
-        let data = (0..self.n())
-            .flat_map(|i| self.y.row(i).iter().chain(self.operator(i)).copied())
-            .collect();
+        let data = (0..self.n()).flat_map(|i| self.y.row(i).iter().chain(self.operator(i)).copied()).collect();
         Samples::new(data, d)
     }
 }

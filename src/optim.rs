@@ -60,7 +60,8 @@ pub struct Update {
     pub learning_rate: f64,
     /// Bound c on the gradient's norm; 0 for none.
     pub clip_norm: f64,
-    /// Decay ρ of the average in [0, 1); 0 keeps no average.
+    /// Decay ρ of the average in [0, 1); 0 keeps no average. In the first updates the smaller (1 + t)/(10 + t) is used,
+    /// so that a short training is not averaged with its random start.
     pub average_decay: f64,
 }
 
@@ -78,24 +79,13 @@ impl OptimState {
     /// Fresh state for weights θ `[P]`.
     pub fn new(weights: Tensor<1>) -> Self {
         let zeros = weights.zeros_like();
-        Self {
-            average: weights.clone(),
-            weights,
-            first: zeros.clone(),
-            second: zeros,
-            updates: 0,
-        }
+        Self { average: weights.clone(), weights, first: zeros.clone(), second: zeros, updates: 0 }
     }
 
     /// The same weights and average with a new optimiser: what each lap begins with.
     pub fn restart(self) -> Self {
         let zeros = self.weights.zeros_like();
-        Self {
-            first: zeros.clone(),
-            second: zeros,
-            updates: 0,
-            ..self
-        }
+        Self { first: zeros.clone(), second: zeros, updates: 0, ..self }
     }
 
     /// One update with the sum of the `gradients` (each `[P]`), added in the order given. Returns nothing that would
@@ -110,7 +100,7 @@ impl OptimState {
             second_scale: (1.0 / (1.0 - BETA.1.powi(t)).sqrt()) as f32,
             epsilon: EPSILON as f32,
             clip_norm: update.clip_norm as f32,
-            average_decay: update.average_decay as f32,
+            average_decay: update.average_decay.min((1 + t) as f64 / (10 + t) as f64) as f32,
         };
         if kernels::is_flex(&self.weights.device()) {
             #[cfg(feature = "flex")]
@@ -141,8 +131,7 @@ impl OptimState {
 /// Checks a learning rate, named in messages.
 pub(crate) fn check_rate(field: &str, rate: f64) -> Result<()> {
     let good = (0.0..=10.0).contains(&rate);
-    good.then_some(())
-        .ok_or_else(|| Error::config(field, format!("expected a number in [0, 10], found {rate}")))
+    good.then_some(()).ok_or_else(|| Error::config(field, format!("expected a number in [0, 10], found {rate}")))
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -166,11 +155,7 @@ mod tests {
         let (mut fused, mut stock) = (OptimState::new(vector(&wave(0.1))), OptimState::new(vector(&wave(0.1))));
         for t in 0..5 {
             let gradients = || vec![vector(&wave(0.3 + t as f32)), vector(&wave(0.7))];
-            let update = Update {
-                learning_rate: 1e-2,
-                clip_norm: 1.0,
-                average_decay: 0.9,
-            };
+            let update = Update { learning_rate: 1e-2, clip_norm: 1.0, average_decay: 0.9 };
             fused.update(gradients(), update);
             stock.updates += 1;
             let k = stock.updates as i32;
@@ -180,20 +165,14 @@ mod tests {
                 second_scale: (1.0 / (1.0 - 0.999f64.powi(k)).sqrt()) as f32,
                 epsilon: 1e-8,
                 clip_norm: 1.0,
-                average_decay: 0.9,
+                average_decay: 0.9f64.min((1 + k) as f64 / (10 + k) as f64) as f32,
             };
             stock.stock_update(gradients(), &c);
         }
-        for (a, b) in [
-            (&fused.weights, &stock.weights),
-            (&fused.average, &stock.average),
-            (&fused.second, &stock.second),
-        ] {
-            let worst = host(a)
-                .iter()
-                .zip(host(b))
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f32::max);
+        for (a, b) in
+            [(&fused.weights, &stock.weights), (&fused.average, &stock.average), (&fused.second, &stock.second)]
+        {
+            let worst = host(a).iter().zip(host(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 2e-6, "{worst}");
         }
     }
@@ -204,17 +183,10 @@ mod tests {
         let mut state = OptimState::new(vector(&[1.0, 1.0, 1.0]));
         state.update(
             vec![vector(&[5.0, -0.01, 0.0])],
-            Update {
-                learning_rate: 0.1,
-                clip_norm: 1.0,
-                average_decay: 0.0,
-            },
+            Update { learning_rate: 0.1, clip_norm: 1.0, average_decay: 0.0 },
         );
         let w = host(&state.weights);
-        assert!(
-            (w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-4 && w[2] == 1.0,
-            "{w:?}"
-        );
+        assert!((w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-4 && w[2] == 1.0, "{w:?}");
         assert_eq!(host(&state.average), w);
     }
 
@@ -231,15 +203,8 @@ mod tests {
     #[test]
     fn parameters_survive_the_round_trip_through_the_flat_vector() {
         use crate::network::{MlpConfig, flatten, unflatten};
-        let config = MlpConfig {
-            width: 8,
-            depth: 2,
-            embedding: 4,
-        };
-        let (a, b) = (
-            config.init(3, 2, 1, &Device::flex()),
-            config.init(3, 2, 2, &Device::flex()),
-        );
+        let config = MlpConfig { width: 8, depth: 2, embedding: 4 };
+        let (a, b) = (config.init(3, 2, 1, &Device::flex()), config.init(3, 2, 2, &Device::flex()));
         assert_eq!(Layout::of(&a).len(), (9 * 8 + 8 + 16) + (8 * 8 + 8 + 16) + (8 * 3 + 3));
         assert_eq!(host(&flatten(&unflatten(b, &flatten(&a)))), host(&flatten(&a)));
     }

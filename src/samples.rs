@@ -11,11 +11,7 @@ pub struct Samples {
 impl Samples {
     /// Wraps `data`, whose length must be a multiple of `d` (a bug in the caller otherwise).
     pub fn new(data: Vec<f32>, d: usize) -> Self {
-        assert!(
-            d > 0 && data.len().is_multiple_of(d),
-            "{} values do not fill rows of {d}",
-            data.len()
-        );
+        assert!(d > 0 && data.len().is_multiple_of(d), "{} values do not fill rows of {d}", data.len());
         Self { data, d }
     }
 

@@ -25,13 +25,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self {
-            sigma_min: 1e-3,
-            sigma_max: 10.0,
-            sigma_data: 1.0,
-            time_alpha: 3,
-            time_beta: 3,
-        }
+        Self { sigma_min: 1e-3, sigma_max: 10.0, sigma_data: 1.0, time_alpha: 3, time_beta: 3 }
     }
 }
 
@@ -44,6 +38,12 @@ impl Schedule {
     /// Weight of the loss, λ(σ) = 1/σ² + 1/σ_data² (EDM, arXiv 2206.00364, table 1).
     pub fn loss_weight(&self, sigma: f64) -> f64 {
         1.0 / (sigma * sigma) + 1.0 / (self.sigma_data * self.sigma_data)
+    }
+
+    /// Variance of x ~ N(0, σ_data² I) given x_t, v = σ² σ_data² / (σ² + σ_data²): c_out² of the preconditioning.
+    pub fn posterior_variance(&self, sigma: f64) -> f64 {
+        let (s, d) = (sigma * sigma, self.sigma_data * self.sigma_data);
+        s * d / (s + d)
     }
 
     /// Draws t ~ Beta(α, β) as the α-th smallest of α + β - 1 uniforms, which has exactly that law.
@@ -64,10 +64,7 @@ impl Schedule {
             ));
         }
         if !(positive(self.sigma_max) && self.sigma_max > self.sigma_min) {
-            let message = format!(
-                "expected a number > sigma_min = {}, found {}",
-                self.sigma_min, self.sigma_max
-            );
+            let message = format!("expected a number > sigma_min = {}, found {}", self.sigma_min, self.sigma_max);
             return Err(Error::config("schedule.sigma_max", message));
         }
         if !positive(self.sigma_data) {
@@ -78,10 +75,7 @@ impl Schedule {
         }
         for (name, v) in [("time_alpha", self.time_alpha), ("time_beta", self.time_beta)] {
             if !(1..=64).contains(&v) {
-                return Err(Error::config(
-                    format!("schedule.{name}"),
-                    format!("expected 1 to 64, found {v}"),
-                ));
+                return Err(Error::config(format!("schedule.{name}"), format!("expected 1 to 64, found {v}")));
             }
         }
         Ok(())
@@ -114,10 +108,7 @@ mod tests {
 
     #[test]
     fn bad_ranges_are_named() {
-        let s = Schedule {
-            sigma_max: 1e-4,
-            ..Default::default()
-        };
+        let s = Schedule { sigma_max: 1e-4, ..Default::default() };
         assert!(s.validate().unwrap_err().to_string().contains("schedule.sigma_max"));
     }
 }

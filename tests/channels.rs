@@ -7,13 +7,19 @@ use diffem::{Observations, Samples};
 use nalgebra::DMatrix;
 
 fn registry() -> Vec<(&'static str, usize, ChannelConfig)> {
-    let matrix = || StageConfig::Linear { matrix: vec![vec![1.0, -2.0, 0.5, 0.0], vec![0.0, 3.0, 1.0, -1.0], vec![2.0, 0.0, 0.0, 1.0]] };
+    let matrix = || StageConfig::Linear {
+        matrix: vec![vec![1.0, -2.0, 0.5, 0.0], vec![0.0, 3.0, 1.0, -1.0], vec![2.0, 0.0, 0.0, 1.0]],
+    };
     vec![
         ("projection", 5, ChannelConfig(vec![StageConfig::Projection { rows: 2 }])),
         ("mask", 16, ChannelConfig(vec![StageConfig::Mask { rate: 0.4 }])),
         ("noise", 3, ChannelConfig(vec![StageConfig::Noise { std: 0.2 }])),
         ("linear", 4, ChannelConfig(vec![matrix()])),
-        ("mask, linear, noise", 4, ChannelConfig(vec![StageConfig::Mask { rate: 0.3 }, matrix(), StageConfig::Noise { std: 0.1 }])),
+        (
+            "mask, linear, noise",
+            4,
+            ChannelConfig(vec![StageConfig::Mask { rate: 0.3 }, matrix(), StageConfig::Noise { std: 0.1 }]),
+        ),
         (
             "linear, projection, mask",
             4,
@@ -97,7 +103,8 @@ fn conditions_tell_a_masked_coordinate_from_a_dark_one() {
 
 #[test]
 fn simulation_does_not_depend_on_how_rows_are_grouped() {
-    let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }]).build(5).unwrap();
+    let channel =
+        ChannelConfig(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }]).build(5).unwrap();
     let x = Samples::new(normal(1000 * 5, 1), 5);
     let key = Key::new(9, Purpose::Observe, 0);
     let all = Observations::simulate(&channel, &x, key, 3);
@@ -114,20 +121,22 @@ fn corrupted_start_solves_the_observations() {
         let seen = Observations::simulate(&channel, &x, Key::new(6, Purpose::Observe, 0), 0);
         let x0 = corrupted_start(&channel, &seen).unwrap();
         let linear = channel.as_linear().unwrap();
-        let wide = channel.observation_len() <= d;
+        // Noise may leave the range of a rank-deficient operator, and more rows than d over-determine x.
+        let solvable = channel.observation_len() <= d && linear.noise_covariance(seen.operator(0)).amax() == 0.0;
         for i in 0..64 {
             let mut y = vec![0.0; channel.observation_len()];
             linear.apply(seen.operator(i), x0.row(i), &mut y);
             let error = y.iter().zip(seen.y.row(i)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(!wide || error < 2e-2, "{name}: {error}");
+            assert!(!solvable || error < 2e-2, "{name}: {error}");
         }
     }
 }
 
 #[test]
 fn a_black_box_needs_no_linearity_and_says_so() {
-    let quantise = BlackBox::new(2, 2, |x, a, _, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * a[0]).round() / a[0]))
-        .with_operator(1, |stream, a| a[0] = 1.0 + stream.below(4) as f32);
+    let quantise =
+        BlackBox::new(2, 2, |x, a, _, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * a[0]).round() / a[0]))
+            .with_operator(1, |stream, a| a[0] = 1.0 + stream.below(4) as f32);
     let x = Samples::new(vec![0.3, -0.7, 0.1, 0.9], 2);
     let seen = Observations::simulate(&quantise, &x, Key::new(1, Purpose::Observe, 0), 0);
     assert!(seen.a.as_ref().unwrap().as_slice().iter().all(|a| (1.0..=4.0).contains(a)));

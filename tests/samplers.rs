@@ -35,7 +35,8 @@ fn variance(config: &SamplerConfig) -> f64 {
         Tensor::<2>::from_data(TensorData::new(values, [rows, 1]), &device)
     };
     let start = unit(0) * (1.0 + schedule.sigma_max.powi(2)).sqrt();
-    let end = sample(config.build().as_ref(), &exact, &grid, start, &mut |i| unit(1 + i), &mut |_| ControlFlow::Continue(()));
+    let end =
+        sample(config.build().as_ref(), &exact, &grid, start, &mut |i| unit(1 + i), &mut |_| ControlFlow::Continue(()));
     let scale = 1.0 / (1.0 + schedule.sigma_min.powi(2));
     let coefficients = to_samples(end.unwrap()).unwrap();
     coefficients.as_slice().iter().map(|&c| (c as f64 / scale).powi(2)).sum()
@@ -82,11 +83,12 @@ fn dpmpp_2m_sde_converges_at_second_order() {
 fn corrector_bias_shrinks_with_its_step_size() {
     // One Langevin step leaves a bias of order tau at fixed steps; the predictor's error is of order 1/steps.
     let error = |tau: f64| {
-        let config = SamplerConfig::Pc { steps: 256, spacing: SPACING, corrections: 1, tau };
+        let config = SamplerConfig::Pc { steps: 1024, spacing: SPACING, corrections: 1, tau };
         (variance(&config) - 1.0 - schedule().sigma_min.powi(2)).abs()
     };
     assert!(error(0.3) > 2.0 * error(0.05), "{} {}", error(0.3), error(0.05));
-    let slope = slope(|steps| SamplerConfig::Pc { steps, spacing: SPACING, corrections: 1, tau: 0.01 / steps as f64 }, 32);
+    let slope =
+        slope(|steps| SamplerConfig::Pc { steps, spacing: SPACING, corrections: 1, tau: 0.01 / steps as f64 }, 32);
     assert!((slope - 1.0).abs() < 0.1, "the predictor's order: {slope}");
 }
 
@@ -107,7 +109,8 @@ fn law(config: SamplerConfig) {
     let grid = config.grid(&schedule);
     let exact: &dyn Denoiser = &GaussianDenoiser::new(&posterior, &device);
     let start = noise(0) * schedule.sigma_max;
-    let x = sample(config.build().as_ref(), exact, &grid, start, &mut |i| noise(i + 1), &mut |_| ControlFlow::Continue(()));
+    let x =
+        sample(config.build().as_ref(), exact, &grid, start, &mut |i| noise(i + 1), &mut |_| ControlFlow::Continue(()));
     let x = to_samples(x.unwrap()).unwrap();
     let rows = || x.rows().map(|r| DVector::from_iterator(3, r.iter().map(|&v| v as f64)));
     let mean = rows().sum::<DVector<f64>>() / n as f64;
@@ -137,10 +140,17 @@ fn callback_sees_every_step_and_can_stop() {
     let run = |stop_at: usize| {
         let mut seen = Vec::new();
         let start = Tensor::<2>::ones([4, 2], &device) * schedule.sigma_max;
-        let out = sample(config.build().as_ref(), &exact, &config.grid(&schedule), start, &mut |_| unreachable!(), &mut |p| {
-            seen.push((p.index, p.steps, p.x.dims(), p.denoised.dims()));
-            if p.index == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        let out = sample(
+            config.build().as_ref(),
+            &exact,
+            &config.grid(&schedule),
+            start,
+            &mut |_| unreachable!(),
+            &mut |p| {
+                seen.push((p.index, p.steps, p.x.dims(), p.denoised.dims()));
+                if p.index == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
         (seen, out)
     };
     let (seen, out) = run(99);
@@ -166,7 +176,8 @@ fn network_calls_are_counted() {
         let start = Tensor::<2>::ones([1, 1], &device);
         let mut noise = |_| Tensor::<2>::zeros([1, 1], &device);
         let grid = config.grid(&schedule());
-        sample(config.build().as_ref(), &counting, &grid, start, &mut noise, &mut |_| ControlFlow::Continue(())).unwrap();
+        sample(config.build().as_ref(), &counting, &grid, start, &mut noise, &mut |_| ControlFlow::Continue(()))
+            .unwrap();
         assert_eq!(calls.get(), config.calls(), "{config:?}");
         assert!(config.with_calls(32).calls() <= 32);
     }

@@ -78,7 +78,7 @@ pub struct Train {
     #[command(flatten)]
     pub settings: Settings,
     /// Seed of everything random
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
     /// Run directory [default: runs/out/NAME-seedS]
     #[arg(long, value_name = "DIR")]
@@ -171,11 +171,12 @@ pub struct Plot {
 
 /// `diffem corrupt`
 #[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("stages").required(true).args(["config", "channel"]))]
 pub struct Corrupt {
     /// Clean signals (.safetensors, .npz or .npy) with x [n, d]
     pub clean: PathBuf,
     /// A preset or TOML file whose channel is used
-    #[arg(long, value_name = "PRESET|FILE", conflicts_with = "channel", required_unless_present = "channel")]
+    #[arg(long, value_name = "PRESET|FILE")]
     pub config: Option<String>,
     /// The channel's stages as TOML, such as '[{ kind = "mask", rate = 0.5 }, { kind = "noise", std = 0.1 }]'
     #[arg(long, value_name = "STAGES")]

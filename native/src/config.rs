@@ -1,7 +1,8 @@
 //! The whole configuration of a run: a TOML file, a preset, and `--set` on top.
 
 use anyhow::{Context, Result, anyhow, bail};
-use diffem::channel::ChannelConfig;
+use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::conditioning::ConditioningConfig;
 use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig};
 use diffem::network::MlpConfig;
 use diffem::schedule::Schedule;
@@ -21,6 +22,9 @@ pub struct Config {
     /// Noise levels of the diffusion.
     #[serde(default)]
     pub schedule: Schedule,
+    /// How an observation enters the denoiser.
+    #[serde(default)]
+    pub conditioning: ConditioningConfig,
     /// The denoiser's network.
     #[serde(default)]
     pub network: MlpConfig,
@@ -101,13 +105,38 @@ impl Default for ReportConfig {
     }
 }
 
+/// Most rows of a batch or a shard.
+const MOST_ROWS: u64 = 1 << 24;
+/// Most rows of a random projection.
+const MOST_PROJECTIONS: u64 = 1 << 16;
+
 /// A preset's name, its TOML and one line about it.
 pub const PRESETS: [(&str, &str, &str); 5] = [
-    ("manifold", include_str!("presets/manifold.toml"), "closed curve in R^5 seen through 2-D projections; minutes on 2 cores (the default)"),
-    ("manifold-paper", include_str!("presets/manifold-paper.toml"), "the same at the paper's sizes and with its settings; days on 2 cores"),
-    ("digits", include_str!("presets/digits.toml"), "8x8 handwritten digits, half the pixels missing; minutes on 2 cores"),
-    ("gaussian", include_str!("presets/gaussian.toml"), "1-D Gaussian with noise, where every lap has a closed form; a minute on 2 cores"),
-    ("gaussian-5d", include_str!("presets/gaussian-5d.toml"), "correlated 5-D Gaussian seen through 2-D projections; minutes on 2 cores"),
+    (
+        "manifold",
+        include_str!("presets/manifold.toml"),
+        "closed curve in R^5 seen through 2-D projections; minutes on 2 cores (the default)",
+    ),
+    (
+        "manifold-paper",
+        include_str!("presets/manifold-paper.toml"),
+        "the same at the paper's sizes and with its settings; days on 2 cores",
+    ),
+    (
+        "digits",
+        include_str!("presets/digits.toml"),
+        "8x8 handwritten digits, half the pixels missing; minutes on 2 cores",
+    ),
+    (
+        "gaussian",
+        include_str!("presets/gaussian.toml"),
+        "1-D Gaussian with noise, where every lap has a closed form; a minute on 2 cores",
+    ),
+    (
+        "gaussian-5d",
+        include_str!("presets/gaussian-5d.toml"),
+        "correlated 5-D Gaussian seen through 2-D projections; minutes on 2 cores",
+    ),
 ];
 
 /// Reads a preset by name or a file by path, then applies `key=value` settings, then checks all ranges.
@@ -121,7 +150,10 @@ pub fn load(source: &str, settings: &[String]) -> Result<Config> {
                 let names: Vec<&str> = PRESETS.iter().map(|(name, _, _)| *name).collect();
                 bail!("`{source}` is neither a preset ({}) nor a file", names.join(", "));
             }
-            (String::from_utf8(crate::files::read(path)?).with_context(|| format!("{source}: not UTF-8 text"))?, source.to_string())
+            (
+                String::from_utf8(crate::files::read(path)?).with_context(|| format!("{source}: not UTF-8 text"))?,
+                source.to_string(),
+            )
         }
     };
     parse(&text, &origin, settings)
@@ -129,46 +161,90 @@ pub fn load(source: &str, settings: &[String]) -> Result<Config> {
 
 /// Parses TOML `text` from `origin` with `key=value` settings on top.
 pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
-    let mut table: toml::Table = toml::from_str(text).with_context(|| format!("{origin}: not valid TOML"))?;
-    for setting in settings {
-        apply(&mut table, setting)?;
+    let mut origin = origin.to_string();
+    let mut config = from_toml(text, &origin)?;
+    if !settings.is_empty() {
+        // On top of every default, so that a setting can change one field of a default.
+        let mut table = toml::Table::try_from(&config)?;
+        for setting in settings {
+            apply(&mut table, setting)?;
+        }
+        origin += &format!(" with --set {}", settings.join(" --set "));
+        // Through text, so that the message shows the line.
+        config = from_toml(&toml::to_string(&table)?, &origin)?;
     }
-    // Through text, so that messages point at a line.
-    let text = toml::to_string(&table).with_context(|| format!("{origin}: cannot be written as TOML"))?;
-    let config: Config = toml::from_str(&text).map_err(|e| anyhow!("{origin}: {}", e.to_string().trim_end()))?;
-    config.validate().with_context(|| origin.to_string())?;
+    config.validate().context(origin)?;
     Ok(config)
 }
 
-/// `a.b.c=value`: the value is TOML where it parses as such, a string otherwise.
+fn from_toml(text: &str, origin: &str) -> Result<Config> {
+    toml::from_str(text).map_err(|e| anyhow!("{origin}: {}", plain(&e)))
+}
+
+/// A parser's message with the names of Rust's types in words.
+pub fn plain(error: &toml::de::Error) -> String {
+    let words = [
+        ("expected usize", "expected a whole number, 0 or more"),
+        ("expected u64", "expected a whole number, 0 or more"),
+        ("expected u32", "expected a whole number, 0 or more"),
+        ("expected f64", "expected a number"),
+        ("expected f32", "expected a number"),
+        ("expected a sequence", "expected a list, [...]"),
+        ("expected struct", "expected a table of settings,"),
+    ];
+    let message = error.to_string();
+    let replace = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+    words.into_iter().fold(message.trim_end().to_string(), replace)
+}
+
+/// `a.b.c=value`: the value is TOML where it parses as such, a string otherwise. Another `kind` empties its table: the
+/// fields of the old one do not belong to the new one.
 fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
-    let (key, value) = setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
+    let (key, value) =
+        setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
     let parsed: Result<toml::Table, _> = toml::from_str(&format!("v = {value}"));
     let value = parsed.ok().and_then(|mut t| t.remove("v")).unwrap_or_else(|| toml::Value::String(value.to_string()));
     let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let last = parts.pop().filter(|p| !p.is_empty()).ok_or_else(|| anyhow!("--set {setting}: empty key"))?;
+    let last = parts
+        .pop()
+        .filter(|p| !p.is_empty())
+        .ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
     let mut at = table;
     for part in parts {
         let entry = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at = entry.as_table_mut().ok_or_else(|| anyhow!("--set {setting}: `{part}` is not a table"))?;
+        at = entry
+            .as_table_mut()
+            .ok_or_else(|| anyhow!("--set {setting}: `{part}` has no fields; set all of it, `{part}=...`"))?;
+    }
+    if last == "kind" && at.get(last) != Some(&value) {
+        at.clear();
     }
     at.insert(last.to_string(), value);
     Ok(())
 }
 
+fn at_most(field: &str, value: u64, most: u64) -> Result<()> {
+    match value <= most {
+        true => Ok(()),
+        false => bail!("{field}: expected at most {most}, found {value}"),
+    }
+}
+
 impl Config {
     /// Length d of a signal.
     pub fn signal_len(&self) -> usize {
-        match &self.data {
-            DataConfig::File { signal, .. } => *signal,
-            DataConfig::Gaussian { std, .. } => std.len(),
-            DataConfig::Manifold { d, .. } => *d,
-            DataConfig::Digits { .. } => 64,
-        }
+        self.data.signal_len()
     }
 
     /// Checks every range; messages name the field.
     pub fn validate(&self) -> Result<()> {
+        let path_like = |c: char| c == '/' || c == '\\' || c.is_control();
+        if self.name.is_empty() || self.name.contains(path_like) {
+            bail!("name: expected a word that can be part of a file name, found {:?}", self.name);
+        }
+        // TOML's integers are signed.
+        at_most("seed", self.seed, i64::MAX as u64)?;
+        self.check_sizes()?;
         self.schedule.validate()?;
         self.network.validate()?;
         self.m_step.validate()?;
@@ -186,7 +262,22 @@ impl Config {
         let channel = self.channel.build(self.signal_len())?;
         if matches!(self.em.start, StartConfig::Gaussian { .. }) {
             use diffem::channel::Channel;
-            channel.as_linear().ok_or_else(|| anyhow!("em.start: \"gaussian\" needs a linear channel; set em.start.kind=\"corrupted\""))?;
+            channel.as_linear().ok_or_else(|| {
+                anyhow!("em.start: \"gaussian\" needs a linear channel; set em.start.kind=\"corrupted\"")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Bounds far above any use, below which no product of sizes overflows.
+    fn check_sizes(&self) -> Result<()> {
+        at_most("m_step.batch", self.m_step.batch as u64, MOST_ROWS)?;
+        at_most("m_step.micro_batch", self.m_step.micro_batch as u64, MOST_ROWS)?;
+        at_most("e_step.shard", self.e_step.shard as u64, MOST_ROWS)?;
+        for (i, stage) in self.channel.0.iter().enumerate() {
+            if let StageConfig::Projection { rows } = stage {
+                at_most(&format!("channel[{i}].rows"), *rows as u64, MOST_PROJECTIONS)?;
+            }
         }
         Ok(())
     }
@@ -198,6 +289,15 @@ impl Config {
 }
 
 impl DataConfig {
+    fn signal_len(&self) -> usize {
+        match self {
+            Self::File { signal, .. } => *signal,
+            Self::Gaussian { std, .. } => std.len(),
+            Self::Manifold { d, .. } => *d,
+            Self::Digits { .. } => 64,
+        }
+    }
+
     fn validate(&self) -> Result<()> {
         let count = |n: usize, most: usize| match (2..=most).contains(&n) {
             true => Ok(()),
@@ -233,3 +333,7 @@ impl DataConfig {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use tempfile::Builder;
 
 const PREFIX: &str = ".tmp-";
@@ -37,6 +37,16 @@ fn write_renamed(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     temporary.as_file().sync_all()?;
     temporary.persist(path)?;
     sync_directory(parent(path))
+}
+
+/// Proves that a file can be written at `path`, and leaves nothing there.
+pub fn ensure_writable(path: &Path) -> Result<()> {
+    let taken = path.is_dir().then(|| ErrorKind::IsADirectory.into());
+    taken
+        .map_or(Ok(()), Err)
+        .and_then(|()| builder(0o666).tempfile_in(parent(path)))
+        .map(drop)
+        .map_err(|e| explain("write", path, e))
 }
 
 /// Creates the directory `path` and its parents where missing, and proves that files can be written in it: a run
@@ -91,9 +101,7 @@ fn keep_for_rescue(aside: tempfile::TempDir) {
 
 /// The directory that holds `path`; the current one for a bare file name.
 fn parent(path: &Path) -> &Path {
-    path.parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Temporary names with the permissions of ordinary files: tempfile's own default hides them from other users.
@@ -118,9 +126,10 @@ fn sync_directory(path: &Path) -> std::io::Result<()> {
 
 fn explain(verb: &str, path: &Path, error: std::io::Error) -> anyhow::Error {
     let advice = advice(verb, path, error.kind());
-    Err::<(), _>(error)
-        .with_context(|| format!("cannot {verb} {}{advice}", path.display()))
-        .unwrap_err()
+    let cause = error.to_string();
+    // tempfile adds its random name, which tells the reader nothing.
+    let cause = cause.split(" at path ").next().unwrap_or_default().to_string();
+    anyhow!(cause).context(format!("cannot {verb} {}{advice}", path.display()))
 }
 
 fn advice(verb: &str, path: &Path, kind: ErrorKind) -> String {
@@ -146,10 +155,8 @@ mod tests {
     use tempfile::tempdir;
 
     fn entries(path: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(path)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -180,19 +187,10 @@ mod tests {
         let dir = tempdir().unwrap();
         let missing = dir.path().join("no/a.txt");
         let write = format!("{:#}", write_atomic(&missing, b"").unwrap_err());
-        assert!(
-            write.starts_with(&format!("cannot write {}", missing.display())),
-            "{write}"
-        );
-        assert!(
-            write.contains("create the directory") && write.contains("os error 2"),
-            "{write}"
-        );
+        assert!(write.starts_with(&format!("cannot write {}", missing.display())), "{write}");
+        assert!(write.contains("create the directory") && write.contains("os error 2"), "{write}");
         let read = format!("{:#}", read(&missing).unwrap_err());
-        assert!(
-            read.starts_with(&format!("cannot read {} (check the path)", missing.display())),
-            "{read}"
-        );
+        assert!(read.starts_with(&format!("cannot read {} (check the path)", missing.display())), "{read}");
         let onto = format!("{:#}", write_atomic(dir.path(), b"").unwrap_err());
         assert!(onto.contains("it is a directory; name a file"), "{onto}");
         assert_eq!(entries(dir.path()), [""; 0]);
@@ -229,10 +227,7 @@ mod tests {
         fs::write(&path, b"mine").unwrap();
         let error = format!("{:#}", replace_dir(&path, |_| Ok(())).unwrap_err());
         assert!(error.contains("a file stands where a directory is needed"), "{error}");
-        assert_eq!(
-            (entries(dir.path()), read(&path).unwrap()),
-            (vec!["lap".into()], b"mine".into())
-        );
+        assert_eq!((entries(dir.path()), read(&path).unwrap()), (vec!["lap".into()], b"mine".into()));
     }
 
     #[test]
@@ -245,10 +240,7 @@ mod tests {
             bail!("interrupted")
         });
         assert_eq!(error.unwrap_err().to_string(), "interrupted");
-        assert_eq!(
-            (entries(dir.path()), entries(&path)),
-            (vec!["lap".into()], vec!["old".into()])
-        );
+        assert_eq!((entries(dir.path()), entries(&path)), (vec!["lap".into()], vec!["old".into()]));
     }
 
     #[test]
@@ -257,9 +249,6 @@ mod tests {
         let path = dir.path().join("lap");
         replace_dir(&path, |at| write_atomic(&at.join("old"), b"")).unwrap();
         assert!(swap(&dir.path().join("nothing here"), &path).is_err());
-        assert_eq!(
-            (entries(dir.path()), entries(&path)),
-            (vec!["lap".into()], vec!["old".into()])
-        );
+        assert_eq!((entries(dir.path()), entries(&path)), (vec!["lap".into()], vec!["old".into()]));
     }
 }

@@ -38,7 +38,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plot(args) => cmd::plot::run(&args)?,
         Command::Corrupt(args) => cmd::corrupt::run(&args)?,
         Command::Presets => cmd::about::presets(),
-        Command::Config(ConfigCommand::Show { config, settings, format }) => cmd::config::show(&config, &settings, format)?,
+        Command::Config(ConfigCommand::Show { config, settings, format }) => {
+            cmd::config::show(&config, &settings, format)?
+        }
         Command::Config(ConfigCommand::Schema) => cmd::config::schema()?,
         Command::Devices => cmd::about::devices(),
         Command::Cite => cmd::about::cite(),

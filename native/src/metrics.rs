@@ -62,6 +62,10 @@ impl Line {
         }
     }
 
+    fn is_start(&self) -> bool {
+        matches!(self, Self::Lap { lap: 0, .. })
+    }
+
     /// Was this line written before or at `state`?
     fn precedes(&self, state: &State) -> bool {
         match *self {
@@ -77,6 +81,8 @@ impl Line {
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
+    /// Is the line of lap 0 there already? A run killed before its first saved state makes its start again.
+    begun: bool,
 }
 
 impl MetricsFile {
@@ -86,13 +92,18 @@ impl MetricsFile {
         let kept: Vec<&Line> = lines.iter().filter(|line| line.precedes(state)).collect();
         let text = kept.iter().map(|line| Ok(serde_json::to_string(line)? + "\n")).collect::<Result<String>>()?;
         files::write_atomic(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            OpenOptions::new().append(true).open(path).with_context(|| format!("cannot write {}", path.display()))?;
         let seconds = kept.last().map_or(0.0, |line| line.seconds());
-        Ok((Self { path: path.to_path_buf(), file }, seconds))
+        let (path, begun) = (path.to_path_buf(), kept.iter().any(|line| line.is_start()));
+        Ok((Self { path, file, begun }, seconds))
     }
 
-    /// Appends a line.
+    /// Appends a line; the line of lap 0 only once.
     pub fn append(&mut self, line: &Line) -> Result<()> {
+        if line.is_start() && std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
         let text = serde_json::to_string(line)? + "\n";
         self.file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
     }
@@ -107,7 +118,11 @@ pub fn read(path: &Path) -> Result<Vec<Line>> {
         match serde_json::from_str(line) {
             Ok(line) => lines.push(line),
             Err(_) if i + 1 == whole.len() && !text.ends_with('\n') => {}
-            Err(e) => anyhow::bail!("{}: line {}: {e}", path.display(), i + 1),
+            Err(e) => anyhow::bail!(
+                "{}: line {} is not one that diffem wrote ({e}); restore or delete that line",
+                path.display(),
+                i + 1
+            ),
         }
     }
     Ok(lines)

@@ -56,7 +56,9 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
             let law = equicorrelated(std, *correlation)?;
             let root = law.root();
             Ok(drawn(*n, config, channel, &|count, key, set| {
-                let rows = (0..count).flat_map(|i| law.draw(&root, &mut key.stream(i, set)).iter().map(|&v| v as f32).collect::<Vec<_>>());
+                let rows = (0..count).flat_map(|i| {
+                    law.draw(&root, &mut key.stream(i, set)).iter().map(|&v| v as f32).collect::<Vec<_>>()
+                });
                 Samples::new(rows.collect(), law.d())
             }))
         }
@@ -103,7 +105,11 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Problem {
 /// What a file of observations must look like for this channel.
 pub fn expected(channel: &dyn Channel) -> Expect {
     let k = channel.operator_len();
-    Expect { m: Some(channel.observation_len()), a_shape: (k > 0).then(|| channel.operator_shape()), d: Some(channel.signal_len()) }
+    Expect {
+        m: Some(channel.observation_len()),
+        a_shape: (k > 0).then(|| channel.operator_shape()),
+        d: Some(channel.signal_len()),
+    }
 }
 
 fn from_file(path: &Path, channel: &dyn Channel) -> Result<Problem> {

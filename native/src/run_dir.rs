@@ -2,7 +2,7 @@
 //!
 //!     config.toml  observations.safetensors  truth.safetensors  metrics.jsonl  summary.json  figures/
 //!     lap-000/ reconstructions                          the start
-//!     lap-003/ model, ema, state, reconstructions, DONE
+//!     lap-003/ model, ema, frame, state, reconstructions, DONE
 //!     state.safetensors                                 the last saved point inside a lap
 
 use crate::config::Config;
@@ -13,13 +13,18 @@ use anyhow::{Context, Result, bail};
 use diffem::em::{Phase, State};
 use diffem::network::Layout;
 use diffem::{Observations, Samples, checkpoint};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// Arrays of truth.safetensors for u1, u2, u3.
 const U: [&str; 3] = ["u1", "u2", "u3"];
+
+/// What to do about a state that cannot be read.
+const DAMAGED: &str = "this state cannot be read; restore it, or delete it (in a lap, the whole directory of that lap) to \
+                       go on from the point before it";
 
 /// The directory of a run.
 #[derive(Clone, Debug)]
@@ -33,8 +38,11 @@ impl RunDir {
         files::ensure_writable_dir(path)?;
         let mut entries = std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
         if entries.next().is_some() {
-            let path = path.display();
-            bail!("{path} is not empty: continue that run with `diffem resume {path}`, or choose another --out");
+            let advice = match path.join("config.toml").is_file() {
+                true => format!("continue that run with `diffem resume {}`", path.display()),
+                false => "it holds no run; empty it".to_string(),
+            };
+            bail!("{} is not empty: {advice}, or choose another --out", path.display());
         }
         Ok(Self { path: path.to_path_buf() })
     }
@@ -65,18 +73,28 @@ impl RunDir {
 
     /// Keeps other processes from writing to this run while the returned file is open.
     pub fn lock(&self) -> Result<File> {
-        let file = File::create(self.file(".lock")).with_context(|| format!("cannot write in {}", self.path.display()))?;
+        let file =
+            File::create(self.file(".lock")).with_context(|| format!("cannot write in {}", self.path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(_) => bail!("{} is being trained by another process; wait for it or stop it", self.path.display()),
+            Err(TryLockError::WouldBlock) => {
+                bail!("{} is being trained by another process; wait for it or stop it", self.path.display())
+            }
+            Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("cannot lock {}", self.path.display())),
         }
     }
 
     /// The run's configuration with `key=value` settings on top.
     pub fn config(&self, settings: &[String]) -> Result<Config> {
         let path = self.file("config.toml");
-        let text = String::from_utf8(files::read(&path)?).with_context(|| format!("{}: not UTF-8 text", path.display()))?;
+        let text =
+            String::from_utf8(files::read(&path)?).with_context(|| format!("{}: not UTF-8 text", path.display()))?;
         crate::config::parse(&text, &path.display().to_string(), settings)
+    }
+
+    /// Refuses a configuration that would make another run of this one.
+    pub fn check_same(&self, config: &Config) -> Result<()> {
+        same_run(&self.config(&[])?, config).with_context(|| self.file("config.toml").display().to_string())
     }
 
     /// Writes what a run starts from; config.toml comes last and makes the directory a run.
@@ -112,8 +130,9 @@ impl RunDir {
         }
         let mut file = TensorFile::open(&path, "x")?;
         let x = optional(&mut file, "x")?;
-        let u = match U.map(|name| optional(&mut file, name)) {
-            [Ok(Some(a)), Ok(Some(b)), Ok(Some(c))] => Some([a, b, c]),
+        let [u1, u2, u3] = U.map(|name| optional(&mut file, name));
+        let u = match (u1?, u2?, u3?) {
+            (Some(a), Some(b), Some(c)) => Some([a, b, c]),
             _ => None,
         };
         let test = match optional(&mut file, "test_x")? {
@@ -134,6 +153,7 @@ impl RunDir {
                 files::write_atomic(&dir.join("model.safetensors"), &weights)?;
                 let average = checkpoint::encode_weights(layout, &host(&state.optim.average), &meta)?;
                 files::write_atomic(&dir.join("ema.safetensors"), &average)?;
+                files::write_atomic(&dir.join("frame.safetensors"), &checkpoint::encode_frame(&state.frame)?)?;
                 files::write_atomic(&dir.join("state.safetensors"), &checkpoint::encode_state(state, config)?)?;
             }
             files::write_atomic(&dir.join("DONE"), b"")
@@ -159,18 +179,46 @@ impl RunDir {
     }
 
     /// The furthest saved state; `None` when not even the start was finished.
-    pub fn latest_state(&self, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<Option<State>> {
-        let mut candidates: Vec<PathBuf> =
-            self.laps()?.last().filter(|lap| **lap > 0).map(|lap| self.lap(*lap).join("state.safetensors")).into_iter().collect();
+    pub fn latest_state(
+        &self,
+        config: &Config,
+        parameters: usize,
+        device: &burn::tensor::Device,
+    ) -> Result<Option<State>> {
+        let mut candidates: Vec<PathBuf> = self
+            .laps()?
+            .last()
+            .filter(|lap| **lap > 0)
+            .map(|lap| self.lap(*lap).join("state.safetensors"))
+            .into_iter()
+            .collect();
         candidates.extend(Some(self.file("state.safetensors")).filter(|p| p.exists()));
         let mut best: Option<State> = None;
         for path in candidates {
             let state = read_state(&path, config, parameters, device)?;
+            self.check_rows(&state, config.signal_len()).with_context(|| path.display().to_string())?;
             if best.as_ref().is_none_or(|b| progress_of(&state) > progress_of(b)) {
                 best = Some(state);
             }
         }
         Ok(best)
+    }
+
+    /// A state must be one of this run's observations.
+    fn check_rows(&self, state: &State, d: usize) -> Result<()> {
+        let path = self.file("observations.safetensors");
+        let n = TensorFile::open(&path, "y")?.shape("y")?[0];
+        if (state.x.n(), state.x.d()) != (n, d) || !state.partial.len().is_multiple_of(d) || state.partial.len() > n * d
+        {
+            bail!(
+                "it holds reconstructions [{}, {}] and {} holds {n} observations of signals of length {d}; put the run's \
+                 own files back",
+                state.x.n(),
+                state.x.d(),
+                path.display()
+            );
+        }
+        Ok(())
     }
 
     /// Reconstructions of lap `lap`, `[n, d]`.
@@ -191,10 +239,19 @@ fn weights_meta(config: &Config, lap: usize) -> BTreeMap<&'static str, serde_jso
 
 fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<State> {
     let bytes = files::read(path)?;
-    let (state, of): (State, Config) =
-        checkpoint::decode_state(&bytes, parameters, device).with_context(|| path.display().to_string())?;
-    same_run(&of, config).with_context(|| path.display().to_string())?;
-    Ok(state)
+    let decode = || -> Result<State> {
+        // The configuration first: its message says which setting differs, not only which shape.
+        let (_, Of { run }) = checkpoint::decode::<Of>("state", &bytes).context(DAMAGED)?;
+        same_run(&run, config)?;
+        Ok(checkpoint::decode_state::<Config>(&bytes, parameters, device)?.0)
+    };
+    decode().with_context(|| path.display().to_string())
+}
+
+/// The part of a state's metadata that says which run it belongs to.
+#[derive(Deserialize)]
+struct Of {
+    run: Config,
 }
 
 /// Refuses to mix configurations; the number of laps, patience and reporting may differ.
@@ -205,15 +262,29 @@ fn same_run(saved: &Config, current: &Config) -> Result<()> {
         return Ok(());
     }
     let (a, b) = (toml::Table::try_from(&saved)?, toml::Table::try_from(current)?);
-    let field = b.iter().find(|(key, value)| a.get(key.as_str()) != Some(value)).map_or("config", |(key, _)| key.as_str());
-    bail!("this checkpoint belongs to another config: `{field}` differs; only em.laps, em.patience and report.* may change")
+    bail!(
+        "{}; in a run that has begun only em.laps, em.patience and report.* may change: train another with `diffem train`",
+        difference("", &a, &b).unwrap_or("another configuration".to_string())
+    )
+}
+
+/// The first setting that differs, with both values.
+fn difference(prefix: &str, saved: &toml::Table, current: &toml::Table) -> Option<String> {
+    let keys: BTreeSet<&String> = saved.keys().chain(current.keys()).collect();
+    let show = |value: Option<&toml::Value>| value.map_or("nothing".to_string(), ToString::to_string);
+    keys.into_iter().find_map(|key| match (saved.get(key), current.get(key)) {
+        (a, b) if a == b => None,
+        (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => difference(&format!("{prefix}{key}."), a, b),
+        (a, b) => Some(format!("{prefix}{key} was {} and is now {}", show(a), show(b))),
+    })
 }
 
 /// Weights (the average) of a lap directory and the configuration they were trained with.
 pub fn read_weights<M: DeserializeOwned>(dir: &Path, layout: &Layout) -> Result<(Vec<f32>, M)> {
     let path = dir.join("ema.safetensors");
     let bytes = files::read(&path)?;
-    checkpoint::decode_weights(layout, &bytes).with_context(|| path.display().to_string())
+    let advice = "cannot use these weights; restore the run's files, or choose another lap";
+    checkpoint::decode_weights(layout, &bytes).with_context(|| format!("{}: {advice}", path.display()))
 }
 
 fn tensors_of(observations: &Observations, prefix: &str) -> Vec<(String, Tensor)> {

@@ -6,11 +6,13 @@ use crate::run_dir::{RunDir, read_weights};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use diffem::Observations;
-use diffem::channel::{Channel, Compose};
+use diffem::channel::Compose;
+use diffem::conditioning::{Conditioning, feature_len};
 use diffem::em::{EStep, Em, StartConfig, corrupted_start, gaussian_start};
+use diffem::frame::Frame;
 use diffem::network::{Layout, Mlp, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
-use diffem::{Samples, em::State};
+use diffem::{checkpoint, em::State};
 use std::path::{Path, PathBuf};
 
 /// Everything a command needs of a run.
@@ -57,8 +59,16 @@ impl Session {
         Ok(Self::assemble(run, config, channel, problem, device, device_name))
     }
 
-    fn assemble(run: RunDir, config: Config, channel: Compose, problem: Problem, device: Device, device_name: String) -> Self {
-        let network = config.network.init(config.signal_len(), channel.condition_len(), config.seed, &device);
+    fn assemble(
+        run: RunDir,
+        config: Config,
+        channel: Compose,
+        problem: Problem,
+        device: Device,
+        device_name: String,
+    ) -> Self {
+        let features = feature_len(&channel, &config.conditioning);
+        let network = config.network.init(config.signal_len(), features, config.seed, &device);
         let layout = Layout::of(&network);
         Self { run, config, channel, network, layout, problem, device, device_name }
     }
@@ -70,6 +80,7 @@ impl Session {
             network: &self.network,
             schedule: &c.schedule,
             channel: &self.channel,
+            conditioning: &c.conditioning,
             observations: &self.problem.observations,
             em: &c.em,
             m_step: &c.m_step,
@@ -82,46 +93,53 @@ impl Session {
 
     /// The state before lap 1.
     pub fn start(&self) -> Result<State> {
-        let observations = &self.problem.observations;
-        let weights = flatten(&self.network);
-        let (x, weights) = match &self.config.em.start {
+        let (observations, em) = (&self.problem.observations, self.em());
+        let x = match &self.config.em.start {
             StartConfig::Gaussian { std, iterations } => {
-                (gaussian_start(&self.channel, observations, *std, *iterations, self.config.seed)?.0, weights)
+                gaussian_start(&self.channel, observations, *std, *iterations, self.config.seed)?.0
             }
-            StartConfig::Corrupted {} => (corrupted_start(&self.channel, observations)?, weights),
-            StartConfig::Checkpoint { path } => self.warm_start(Path::new(path))?,
+            StartConfig::Corrupted {} => corrupted_start(&self.channel, observations)?,
+            StartConfig::Checkpoint { path } => return self.warm_start(Path::new(path)),
         };
-        Ok(self.em().begin(x, weights)?)
+        Ok(em.begin(x, flatten(&self.network), None)?)
     }
 
-    fn warm_start(&self, path: &Path) -> Result<(Samples, burn::Tensor<1>)> {
+    fn warm_start(&self, path: &Path) -> Result<State> {
         let dir = lap_dir(path, None)?;
-        let weights = from_host(self.weights(&dir)?, &self.device);
-        let network = unflatten(self.network.clone(), &weights);
+        let posterior = self.load(&dir)?;
         let key = Key::new(self.config.seed, Purpose::Sample, 0);
-        let x = self.e_step(&network, &self.problem.observations, key).all(self.config.e_step.shard)?;
-        Ok((x, weights))
+        let x = self.e_step(&posterior, &self.problem.observations, key).all(self.config.e_step.shard)?;
+        Ok(self.em().begin(x, flatten(&posterior.0), Some(posterior.1))?)
     }
 
-    fn weights(&self, dir: &Path) -> Result<Vec<f32>> {
-        let ignore = |(weights, _): (Vec<f32>, serde_json::Value)| weights;
-        read_weights(dir, &self.layout).map(ignore)
+    /// The posterior network of a lap directory and the coordinates it works in.
+    fn load(&self, dir: &Path) -> Result<(Mlp, Frame)> {
+        let (weights, _): (Vec<f32>, serde_json::Value) = read_weights(dir, &self.layout)?;
+        let path = dir.join("frame.safetensors");
+        let frame = checkpoint::decode_frame(&crate::files::read(&path)?, self.config.signal_len());
+        let network = unflatten(self.network.clone(), &from_host(weights, &self.device));
+        Ok((network, frame.with_context(|| path.display().to_string())?))
     }
 
-    /// The posterior network of lap `lap`, or of the best lap; says which.
-    pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, Mlp)> {
+    /// The posterior of lap `lap`, or of the best lap; says which.
+    pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, (Mlp, Frame))> {
         let dir = lap_dir(self.run.path(), lap)?;
-        let lap = dir.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix("lap-")).and_then(|n| n.parse().ok());
-        let weights = from_host(self.weights(&dir)?, &self.device);
-        Ok((lap.unwrap_or(0), unflatten(self.network.clone(), &weights)))
+        let lap =
+            dir.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix("lap-")).and_then(|n| n.parse().ok());
+        Ok((lap.unwrap_or(0), self.load(&dir)?))
     }
 
     /// Posterior sampling of `observations` with this run's sampler.
-    pub fn e_step<'a>(&'a self, network: &'a Mlp, observations: &'a Observations, key: Key) -> EStep<'a, Mlp> {
+    pub fn e_step<'a>(
+        &'a self,
+        (network, frame): &'a (Mlp, Frame),
+        observations: &'a Observations,
+        key: Key,
+    ) -> EStep<'a, Mlp> {
         EStep {
             network,
             schedule: &self.config.schedule,
-            channel: &self.channel,
+            conditioning: Conditioning { channel: &self.channel, config: &self.config.conditioning, frame },
             observations,
             sampler: &self.config.e_step.sampler,
             key,

@@ -97,7 +97,18 @@ impl<'a> Reporter<'a> {
         };
         let (metrics, seconds) = MetricsFile::open(&session.run.file("metrics.jsonl"), state)?;
         let now = Instant::now();
-        Ok(Self { session, progress, metrics, truth, seconds, since: now, saved: now, shown: None, done: 0, error: None })
+        Ok(Self {
+            session,
+            progress,
+            metrics,
+            truth,
+            seconds,
+            since: now,
+            saved: now,
+            shown: None,
+            done: 0,
+            error: None,
+        })
     }
 
     fn clock(&self) -> f64 {

@@ -30,13 +30,7 @@ impl BlackBox {
         m: usize,
         observe: impl Fn(&[f32], &[f32], &mut Stream, &mut [f32]) + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            d,
-            m,
-            k: 0,
-            draw: Box::new(|_, _| {}),
-            observe: Box::new(observe),
-        }
+        Self { d, m, k: 0, draw: Box::new(|_, _| {}), observe: Box::new(observe) }
     }
 
     /// Adds `k` known parameters, drawn for each observation by `draw(stream, a)`.

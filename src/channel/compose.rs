@@ -51,6 +51,16 @@ impl Compose {
         }
     }
 
+    /// The two stages of a noiseless dense map followed by parameter-free diagonal noise of unit gain.
+    fn map_then_noise<'a>(&'a self, a: &'a [f32]) -> Option<(&'a dyn LinearChannel, &'a dyn LinearChannel, &'a [f32])> {
+        let [map, noise] = self.stages.as_slice() else {
+            return None;
+        };
+        let (map, noise) = (map.as_linear()?, noise.as_linear()?);
+        let fits = map.is_noiseless() && !noise.is_noiseless() && noise.is_diagonal() && noise.operator_len() == 0;
+        fits.then_some((map, noise, a))
+    }
+
     /// Each stage's linear view with its own parameters.
     fn linear_stages<'a>(&'a self, mut a: &'a [f32]) -> Vec<(&'a dyn LinearChannel, &'a [f32])> {
         let split = |stage: &'a Box<dyn Channel>| {
@@ -127,5 +137,48 @@ impl LinearChannel for Compose {
             covariance = &matrix * covariance * matrix.transpose() + stage.noise_covariance(a);
         }
         covariance
+    }
+
+    fn is_noiseless(&self) -> bool {
+        self.stages.iter().all(|s| s.as_linear().is_some_and(|linear| linear.is_noiseless()))
+    }
+
+    fn is_diagonal(&self) -> bool {
+        self.stages.iter().all(|s| s.as_linear().is_some_and(|linear| linear.is_diagonal()))
+    }
+
+    /// A ← A_s A and Σ ← A_s Σ A_s + Σ_s, coordinate by coordinate.
+    fn write_diagonal(&self, a: &[f32], matrix: &mut [f64], variance: &mut [f64]) {
+        matrix.fill(1.0);
+        variance.fill(0.0);
+        let (mut own, mut noise) = (vec![0.0; matrix.len()], vec![0.0; matrix.len()]);
+        for (stage, a) in self.linear_stages(a) {
+            stage.write_diagonal(a, &mut own, &mut noise);
+            for (j, (matrix, variance)) in matrix.iter_mut().zip(variance.iter_mut()).enumerate() {
+                *matrix *= own[j];
+                *variance = own[j] * own[j] * *variance + noise[j];
+            }
+        }
+    }
+
+    /// A linear map followed by additive noise, the common case, needs no products of matrices.
+    fn write_matrix(&self, a: &[f32], out: &mut [f64]) {
+        match self.map_then_noise(a) {
+            Some((map, _, a)) => map.write_matrix(a, out),
+            None => {
+                let (matrix, d) = (self.matrix(a), self.signal_len());
+                out.iter_mut().enumerate().for_each(|(i, v)| *v = matrix[(i / d, i % d)]);
+            }
+        }
+    }
+
+    fn write_noise(&self, a: &[f32], out: &mut [f64]) {
+        match self.map_then_noise(a) {
+            Some((_, noise, _)) => noise.write_noise(&[], out),
+            None => {
+                let (noise, m) = (self.noise_covariance(a), self.observation_len());
+                out.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i / m, i % m)]);
+            }
+        }
     }
 }

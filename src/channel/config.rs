@@ -77,22 +77,11 @@ mod tests {
 
     #[test]
     fn bad_stages_are_named() {
-        let message = |stages| {
-            ChannelConfig(stages)
-                .build(3)
-                .err()
-                .map(|e| e.to_string())
-                .unwrap_or_default()
-        };
+        let message = |stages| ChannelConfig(stages).build(3).err().map(|e| e.to_string()).unwrap_or_default();
         let noise = message(vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: -1.0 }]);
         assert_eq!(noise, "channel[1].std: expected a number >= 0, found -1");
-        let linear = message(vec![StageConfig::Linear {
-            matrix: vec![vec![1.0, 2.0]],
-        }]);
-        assert!(
-            linear.contains("channel[0].matrix: row 0 has 2 numbers, expected 3"),
-            "{linear}"
-        );
+        let linear = message(vec![StageConfig::Linear { matrix: vec![vec![1.0, 2.0]] }]);
+        assert!(linear.contains("channel[0].matrix: row 0 has 2 numbers, expected 3"), "{linear}");
         assert!(message(vec![]).contains("one or more stages"));
     }
 }

@@ -15,10 +15,7 @@ impl Mask {
     /// Masks signals of length `d`; `rate` in [0, 1) is the probability that a coordinate is missing.
     pub fn new(d: usize, rate: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&rate) {
-            return Err(Error::config(
-                "rate",
-                format!("expected a number in [0, 1), found {rate}"),
-            ));
+            return Err(Error::config("rate", format!("expected a number in [0, 1), found {rate}")));
         }
         Ok(Self { d, rate })
     }
@@ -57,5 +54,14 @@ impl LinearChannel for Mask {
 
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
         self.apply(a, y, x);
+    }
+
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn write_diagonal(&self, a: &[f32], matrix: &mut [f64], variance: &mut [f64]) {
+        matrix.iter_mut().zip(a).for_each(|(m, &a)| *m = a as f64);
+        variance.fill(0.0);
     }
 }

@@ -86,6 +86,38 @@ pub trait LinearChannel: Channel {
         DMatrix::zeros(self.observation_len(), self.observation_len())
     }
 
+    /// True when Σ_y = 0 for every a.
+    fn is_noiseless(&self) -> bool {
+        true
+    }
+
+    /// True when A is diagonal and the noise independent between coordinates, for every a.
+    fn is_diagonal(&self) -> bool {
+        false
+    }
+
+    /// Diagonals of A and Σ_y, each `[d]`, of a diagonal channel.
+    fn write_diagonal(&self, a: &[f32], matrix: &mut [f64], variance: &mut [f64]) {
+        let ones = vec![1.0f32; matrix.len()];
+        let mut diagonal = vec![0.0f32; matrix.len()];
+        self.apply(a, &ones, &mut diagonal);
+        matrix.iter_mut().zip(&diagonal).for_each(|(m, &v)| *m = v as f64);
+        let noise = self.noise_covariance(a);
+        variance.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i, i)]);
+    }
+
+    /// A row by row into `out`, `[m, d]`.
+    fn write_matrix(&self, a: &[f32], out: &mut [f64]) {
+        let (matrix, d) = (self.matrix(a), self.signal_len());
+        out.iter_mut().enumerate().for_each(|(i, v)| *v = matrix[(i / d, i % d)]);
+    }
+
+    /// Σ_y row by row into `out`, `[m, m]`.
+    fn write_noise(&self, a: &[f32], out: &mut [f64]) {
+        let (noise, m) = (self.noise_covariance(a), self.observation_len());
+        out.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i / m, i % m)]);
+    }
+
     /// A, m x d, column by column from [`LinearChannel::apply`].
     fn matrix(&self, a: &[f32]) -> DMatrix<f64> {
         let (d, m) = (self.signal_len(), self.observation_len());
@@ -95,11 +127,7 @@ pub trait LinearChannel: Channel {
             basis[j] = 1.0;
             self.apply(a, &basis, &mut column);
             basis[j] = 0.0;
-            matrix
-                .column_mut(j)
-                .iter_mut()
-                .zip(&column)
-                .for_each(|(e, &v)| *e = v as f64);
+            matrix.column_mut(j).iter_mut().zip(&column).for_each(|(e, &v)| *e = v as f64);
         }
         matrix
     }

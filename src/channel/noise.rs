@@ -32,9 +32,7 @@ impl Channel for AdditiveNoise {
     }
 
     fn observe(&self, x: &[f32], _a: &[f32], stream: &mut Stream, y: &mut [f32]) {
-        y.iter_mut()
-            .zip(x)
-            .for_each(|(y, x)| *y = x + self.std as f32 * stream.normal());
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = x + self.std as f32 * stream.normal());
     }
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
@@ -53,5 +51,23 @@ impl LinearChannel for AdditiveNoise {
 
     fn noise_covariance(&self, _a: &[f32]) -> DMatrix<f64> {
         DMatrix::identity(self.d, self.d) * (self.std * self.std)
+    }
+
+    fn is_noiseless(&self) -> bool {
+        false
+    }
+
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn write_diagonal(&self, _a: &[f32], matrix: &mut [f64], variance: &mut [f64]) {
+        matrix.fill(1.0);
+        variance.fill(self.std * self.std);
+    }
+
+    fn write_noise(&self, _a: &[f32], out: &mut [f64]) {
+        let m = self.d;
+        out.iter_mut().enumerate().for_each(|(i, v)| *v = if i / m == i % m { self.std * self.std } else { 0.0 });
     }
 }

@@ -15,10 +15,7 @@ impl Projection {
     /// `rows` (1 or more) directions in `d` dimensions.
     pub fn new(d: usize, rows: usize) -> Result<Self> {
         if rows == 0 || d == 0 {
-            return Err(Error::config(
-                "rows",
-                "expected 1 or more projections of a signal of length 1 or more",
-            ));
+            return Err(Error::config("rows", "expected 1 or more projections of a signal of length 1 or more"));
         }
         Ok(Self { d, rows })
     }
@@ -70,5 +67,13 @@ impl LinearChannel for Projection {
         for (&y, row) in y.iter().zip(a.chunks_exact(self.d)) {
             x.iter_mut().zip(row).for_each(|(x, a)| *x += a * y);
         }
+    }
+
+    fn write_matrix(&self, a: &[f32], out: &mut [f64]) {
+        out.iter_mut().zip(a).for_each(|(out, &a)| *out = a as f64);
+    }
+
+    fn write_noise(&self, _a: &[f32], out: &mut [f64]) {
+        out.fill(0.0);
     }
 }

@@ -20,11 +20,7 @@ pub struct EmConfig {
 
 impl Default for EmConfig {
     fn default() -> Self {
-        Self {
-            laps: 12,
-            patience: 0,
-            start: StartConfig::default(),
-        }
+        Self { laps: 12, patience: 0, start: StartConfig::default() }
     }
 }
 
@@ -137,14 +133,7 @@ pub struct EStepConfig {
 
 impl Default for EStepConfig {
     fn default() -> Self {
-        Self {
-            sampler: SamplerConfig::Heun {
-                steps: 15,
-                spacing: Spacing::Geometric,
-                churn: 0.0,
-            },
-            shard: 256,
-        }
+        Self { sampler: SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }, shard: 256 }
     }
 }
 
@@ -163,18 +152,12 @@ pub struct MonitorConfig {
 
 impl Default for MonitorConfig {
     fn default() -> Self {
-        Self {
-            holdout: 0.1,
-            points: 1024,
-            regularisation: 0.1,
-        }
+        Self { holdout: 0.1, points: 1024, regularisation: 0.1 }
     }
 }
 
 fn at_least_one(field: &str, value: usize) -> Result<()> {
-    (value >= 1)
-        .then_some(())
-        .ok_or_else(|| Error::config(field, format!("expected 1 or more, found {value}")))
+    (value >= 1).then_some(()).ok_or_else(|| Error::config(field, format!("expected 1 or more, found {value}")))
 }
 
 impl EmConfig {
@@ -199,16 +182,10 @@ impl MStepConfig {
         check_rate("m_step.learning_rate", self.learning_rate)?;
         check_rate("m_step.final_learning_rate", self.final_learning_rate)?;
         if !(self.clip_norm >= 0.0 && self.clip_norm.is_finite()) {
-            return Err(Error::config(
-                "m_step.clip_norm",
-                format!("expected a number >= 0, found {}", self.clip_norm),
-            ));
+            return Err(Error::config("m_step.clip_norm", format!("expected a number >= 0, found {}", self.clip_norm)));
         }
         if !(0.0..1.0).contains(&self.ema) {
-            return Err(Error::config(
-                "m_step.ema",
-                format!("expected a number in [0, 1), found {}", self.ema),
-            ));
+            return Err(Error::config("m_step.ema", format!("expected a number in [0, 1), found {}", self.ema)));
         }
         Ok(())
     }
@@ -232,10 +209,7 @@ impl MonitorConfig {
             ));
         }
         if self.points < 2 {
-            return Err(Error::config(
-                "monitor.points",
-                format!("expected 2 or more, found {}", self.points),
-            ));
+            return Err(Error::config("monitor.points", format!("expected 2 or more, found {}", self.points)));
         }
         if !(self.regularisation > 0.0 && self.regularisation.is_finite()) {
             let message = format!("expected a number > 0, found {}", self.regularisation);

@@ -3,8 +3,8 @@
 //! The noise of observation i at sampler step s is keyed by (seed, lap, i, s) alone and every kernel treats rows
 //! independently, so neither the shard size nor the number of workers changes a bit of the result.
 
-use crate::channel::Channel;
-use crate::denoiser::{Preconditioned, to_samples, to_tensor};
+use crate::conditioning::{Conditioning, Measurement, Shape};
+use crate::denoiser::{Denoiser, Gain, Preconditioned, to_samples, to_tensor};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::network::Network;
@@ -27,8 +27,8 @@ pub struct EStep<'a, N> {
     pub network: &'a N,
     /// Noise range and σ_data.
     pub schedule: &'a Schedule,
-    /// The channel that made the observations.
-    pub channel: &'a dyn Channel,
+    /// How the observations enter the denoiser.
+    pub conditioning: Conditioning<'a>,
     /// y and a.
     pub observations: &'a Observations,
     /// The sampler.
@@ -56,21 +56,10 @@ impl<N: Network> EStep<'_, N> {
         let index = |row: usize| (range.start + row).min(range.end - 1);
         let noise = |step: usize| self.noise(rows, index, step);
         let grid = self.sampler.grid(self.schedule);
-        let denoiser = Preconditioned {
-            network: self.network,
-            schedule: self.schedule,
-        };
-        let denoiser = denoiser.conditioned(self.conditions(rows, index));
+        let denoiser = self.denoiser((0..rows).map(index));
         let start = noise(0) * grid[0];
-        let x = sample(
-            self.sampler.build().as_ref(),
-            &denoiser,
-            &grid,
-            start,
-            &mut |step| noise(step + 1),
-            on_step,
-        )?;
-        Ok(to_samples(x)?.slice(0..range.len()))
+        let x = sample(self.sampler.build().as_ref(), &denoiser, &grid, start, &mut |step| noise(step + 1), on_step)?;
+        Ok(self.conditioning.frame.restore(&to_samples(x)?.slice(0..range.len())))
     }
 
     /// Draws for observations `from..n` in shards of `size`; `on_group` receives the rows of a group of finished shards,
@@ -88,7 +77,7 @@ impl<N: Network> EStep<'_, N> {
             };
             let parts: Vec<Samples> = parts.into_iter().collect::<Result<_>>()?;
             let rows = parts.into_iter().flat_map(Samples::into_vec).collect();
-            if on_group(&Samples::new(rows, self.channel.signal_len())).is_break() {
+            if on_group(&Samples::new(rows, self.conditioning.channel.signal_len())).is_break() {
                 return Err(Error::Stopped);
             }
         }
@@ -97,32 +86,50 @@ impl<N: Network> EStep<'_, N> {
 
     /// All draws, `[n, d]`.
     pub fn all(&self, size: usize) -> Result<Samples> {
-        let mut rows = Vec::with_capacity(self.observations.n() * self.channel.signal_len());
+        let mut rows = Vec::with_capacity(self.observations.n() * self.conditioning.channel.signal_len());
         self.run(0, size, &mut |group| {
             rows.extend_from_slice(group.as_slice());
             ControlFlow::Continue(())
         })?;
-        Ok(Samples::new(rows, self.channel.signal_len()))
+        Ok(Samples::new(rows, self.conditioning.channel.signal_len()))
     }
 
     fn noise(&self, rows: usize, index: impl Fn(usize) -> usize, step: usize) -> Tensor<2> {
-        let mut noise = Samples::zeros(rows, self.channel.signal_len());
+        let mut noise = Samples::zeros(rows, self.conditioning.channel.signal_len());
         for row in 0..rows {
             self.key.stream(index(row), step).fill_normal(noise.row_mut(row));
         }
         to_tensor(&noise, self.device)
     }
 
-    fn conditions(&self, rows: usize, index: impl Fn(usize) -> usize) -> Tensor<2> {
-        let mut conditions = Samples::zeros(rows, self.channel.condition_len());
-        for row in 0..rows {
-            let i = index(row);
-            self.channel.condition(
-                self.observations.y.row(i),
-                self.observations.operator(i),
-                conditions.row_mut(row),
-            );
+    /// The denoiser of the observations `indices`, one a row.
+    fn denoiser(&self, indices: impl ExactSizeIterator<Item = usize> + Clone) -> impl Denoiser {
+        let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
+        let (conditioning, observations) = (self.conditioning, self.observations);
+        let features = to_tensor(&conditioning.all_features(observations, indices.clone()), self.device);
+        let measurements: Option<Vec<Measurement>> =
+            indices.map(|i| conditioning.measure(observations.y.row(i), observations.operator(i))).collect();
+        let d = conditioning.channel.signal_len();
+        move |x_t: Tensor<2>, sigma: f64| {
+            let variance = self.schedule.posterior_variance(sigma);
+            let gain = measurements.as_ref().map(|m| gain(m, |_| variance, conditioning.shape(), d, self.device));
+            preconditioned.forward(x_t, &[sigma], features.clone(), gain.as_ref())
         }
-        to_tensor(&conditions, self.device)
     }
+}
+
+/// The gain of `measurements`, row i for an estimate of variance `variance(i)`.
+pub(super) fn gain(
+    measurements: &[Measurement],
+    variance: impl Fn(usize) -> f64,
+    shape: Shape,
+    d: usize,
+    device: &Device,
+) -> Gain {
+    let width = if shape == Shape::Dense { d * d } else { d };
+    let (mut ka, mut ky) = (Samples::zeros(measurements.len(), width), Samples::zeros(measurements.len(), d));
+    for (i, measurement) in measurements.iter().enumerate() {
+        measurement.update(variance(i), ka.row_mut(i), ky.row_mut(i));
+    }
+    Gain { ka: to_tensor(&ka, device), ky: to_tensor(&ky, device) }
 }

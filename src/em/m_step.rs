@@ -5,7 +5,8 @@
 //! added in order. The order of observations, the corruption and the noise are functions of (seed, lap, step, row).
 
 use super::config::{MStepConfig, Recorruption};
-use crate::channel::Channel;
+use super::e_step::gain;
+use crate::conditioning::{Conditioning, Measurement, Shape};
 use crate::denoiser::{Preconditioned, to_tensor};
 use crate::kernels;
 use crate::network::{Network, flatten_gradients, unflatten};
@@ -23,8 +24,8 @@ pub struct MStep<'a, N> {
     pub network: &'a N,
     /// Noise levels and loss weight.
     pub schedule: &'a Schedule,
-    /// The channel that re-corrupts.
-    pub channel: &'a dyn Channel,
+    /// The channel that re-corrupts, and how its observations enter the denoiser.
+    pub conditioning: Conditioning<'a>,
     /// Reconstructions to train on, `[n, d]`.
     pub x: &'a Samples,
     /// Settings.
@@ -35,6 +36,8 @@ pub struct MStep<'a, N> {
     pub lap: usize,
     /// Where to train.
     pub device: &'a Device,
+    /// `x` in the frame's coordinates.
+    standardised: Samples,
     order: Order,
 }
 
@@ -62,8 +65,9 @@ impl Order {
 struct Batch {
     x: Samples,
     x_t: Samples,
-    condition: Samples,
+    features: Samples,
     sigma: Vec<f64>,
+    measurements: Vec<Measurement>,
 }
 
 impl<'a, N: Network> MStep<'a, N> {
@@ -72,36 +76,22 @@ impl<'a, N: Network> MStep<'a, N> {
     pub fn new(
         network: &'a N,
         schedule: &'a Schedule,
-        channel: &'a dyn Channel,
+        conditioning: Conditioning<'a>,
         x: &'a Samples,
         config: &'a MStepConfig,
         seed: u64,
         lap: usize,
         device: &'a Device,
     ) -> Self {
-        let order = Order {
-            key: Key::new(seed, Purpose::Shuffle, lap),
-            epoch: None,
-        };
-        Self {
-            network,
-            schedule,
-            channel,
-            x,
-            config,
-            seed,
-            lap,
-            device,
-            order,
-        }
+        let standardised = conditioning.frame.standardise(x);
+        let order = Order { key: Key::new(seed, Purpose::Shuffle, lap), epoch: None };
+        Self { network, schedule, conditioning, x, config, seed, lap, device, standardised, order }
     }
 
     /// Takes optimiser step number `step` of the lap; returns the mini-batch's loss, on the device.
     pub fn step(&mut self, state: &mut OptimState, step: usize) -> Tensor<1> {
         let MStepConfig { batch, micro_batch, .. } = *self.config;
-        let rows: Vec<usize> = (0..batch)
-            .map(|r| self.order.at(step * batch + r, self.x.n()))
-            .collect();
+        let rows: Vec<usize> = (0..batch).map(|r| self.order.at(step * batch + r, self.x.n())).collect();
         // Plain parameters: every micro-batch makes its own leaves from them, so that the graphs share no node (burn
         // locks graphs that do) and can be differentiated at the same time.
         let network = unflatten(self.network.clone(), &state.weights);
@@ -118,18 +108,8 @@ impl<'a, N: Network> MStep<'a, N> {
         let (losses, gradients): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let c = self.config;
         let learning_rate = self.learning_rate(state.updates);
-        state.update(
-            gradients,
-            Update {
-                learning_rate,
-                clip_norm: c.clip_norm,
-                average_decay: c.ema,
-            },
-        );
-        losses
-            .into_iter()
-            .reduce(|sum, loss| sum + loss)
-            .unwrap_or_else(|| Tensor::zeros([1], self.device))
+        state.update(gradients, Update { learning_rate, clip_norm: c.clip_norm, average_decay: c.ema });
+        losses.into_iter().reduce(|sum, loss| sum + loss).unwrap_or_else(|| Tensor::zeros([1], self.device))
     }
 
     /// Learning rate after `updates` updates.
@@ -140,37 +120,29 @@ impl<'a, N: Network> MStep<'a, N> {
 
     /// Corrupts and noises the reconstructions `rows`; `first` is the first one's place in the mini-batch.
     fn draw(&self, rows: &[usize], step: usize, first: usize) -> Batch {
-        let (channel, n, d) = (self.channel, rows.len(), self.x.d());
-        let (corrupt, loss) = (
-            Key::new(self.seed, Purpose::Corrupt, self.lap),
-            Key::new(self.seed, Purpose::Loss, self.lap),
-        );
-        let x = self.x.select(rows);
-        let (mut x_t, mut condition) = (Samples::zeros(n, d), Samples::zeros(n, channel.condition_len()));
+        let (conditioning, n, d) = (self.conditioning, rows.len(), self.x.d());
+        let channel = conditioning.channel;
+        let (corrupt, loss) =
+            (Key::new(self.seed, Purpose::Corrupt, self.lap), Key::new(self.seed, Purpose::Loss, self.lap));
+        let (signals, x) = (self.x, self.standardised.select(rows));
+        let (mut x_t, mut features) = (Samples::zeros(n, d), Samples::zeros(n, conditioning.feature_len()));
         let (mut y, mut a) = (vec![0.0; channel.observation_len()], vec![0.0; channel.operator_len()]);
-        let mut sigma = Vec::with_capacity(n);
+        let (mut sigma, mut measurements) = (Vec::with_capacity(n), Vec::new());
         for (row, &i) in rows.iter().enumerate() {
             let mut stream = match self.config.recorruption {
                 Recorruption::EveryBatch => corrupt.stream(first + row, step),
                 Recorruption::EveryLap => corrupt.stream(i, 0),
             };
             channel.draw_operator(&mut stream, &mut a);
-            channel.observe(x.row(row), &a, &mut stream, &mut y);
-            channel.condition(&y, &a, condition.row_mut(row));
+            channel.observe(signals.row(i), &a, &mut stream, &mut y);
+            conditioning.features(&y, &a, features.row_mut(row));
+            measurements.extend(conditioning.measure(&y, &a));
             let mut stream = loss.stream(first + row, step);
             let s = self.schedule.sigma(self.schedule.draw_time(&mut stream));
-            x_t.row_mut(row)
-                .iter_mut()
-                .zip(x.row(row))
-                .for_each(|(t, x)| *t = x + s as f32 * stream.normal());
+            x_t.row_mut(row).iter_mut().zip(x.row(row)).for_each(|(t, x)| *t = x + s as f32 * stream.normal());
             sigma.push(s);
         }
-        Batch {
-            x,
-            x_t,
-            condition,
-            sigma,
-        }
+        Batch { x, x_t, features, sigma, measurements }
     }
 
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.
@@ -178,18 +150,14 @@ impl<'a, N: Network> MStep<'a, N> {
         let device = self.device.clone().autodiff();
         let (n, d) = (batch.x.n(), batch.x.d());
         let scale = 1.0 / (self.config.batch * d) as f64;
-        let weight: Vec<f32> = batch
-            .sigma
-            .iter()
-            .map(|&s| (self.schedule.loss_weight(s) * scale) as f32)
-            .collect();
+        let weight: Vec<f32> = batch.sigma.iter().map(|&s| (self.schedule.loss_weight(s) * scale) as f32).collect();
         let weight = Tensor::<2>::from_data(TensorData::new(weight, [n, 1]), &device);
-        let [x, x_t, condition] = [&batch.x, &batch.x_t, &batch.condition].map(|s| to_tensor(s, &device));
-        let denoiser = Preconditioned {
-            network: &network,
-            schedule: self.schedule,
-        };
-        let error = denoiser.forward(x_t, &batch.sigma, condition) - x;
+        let [x, x_t, features] = [&batch.x, &batch.x_t, &batch.features].map(|s| to_tensor(s, &device));
+        let denoiser = Preconditioned { network: &network, schedule: self.schedule };
+        let shape = self.conditioning.shape();
+        let variance = |i: usize| self.schedule.posterior_variance(batch.sigma[i]);
+        let gain = (shape != Shape::None).then(|| gain(&batch.measurements, variance, shape, d, &device));
+        let error = denoiser.forward(x_t, &batch.sigma, features, gain.as_ref()) - x;
         let loss = (error.square() * weight).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         (loss.inner(), flatten_gradients(&network, gradients))

@@ -53,47 +53,24 @@ impl<'a> Monitor<'a> {
         }
         let all = held_out.joint();
         let (u1, u2) = (all.slice(0..points), all.slice(points..2 * points));
-        let sinkhorn = Sinkhorn {
-            reg: config.regularisation,
-            ..Default::default()
-        };
+        let sinkhorn = Sinkhorn { reg: config.regularisation, ..Default::default() };
         let real = train.joint().slice(0..points);
         let self_cost = sinkhorn.cost(&u1, &u2)?.cost;
-        let (energy_floor, sinkhorn_floor) = (
-            energy_distance(&u1, &real)?,
-            sinkhorn.cost(&u1, &real)?.cost - self_cost,
-        );
-        let floor = MonitorRecord {
-            energy: energy_floor,
-            energy_floor,
-            sinkhorn: sinkhorn_floor,
-            sinkhorn_floor,
-            points,
-        };
-        Ok(Some(Self {
-            channel,
-            seed,
-            sinkhorn,
-            held_out: u1,
-            floor,
-            self_cost,
-        }))
+        let (energy_floor, sinkhorn_floor) =
+            (energy_distance(&u1, &real)?, sinkhorn.cost(&u1, &real)?.cost - self_cost);
+        let floor =
+            MonitorRecord { energy: energy_floor, energy_floor, sinkhorn: sinkhorn_floor, sinkhorn_floor, points };
+        Ok(Some(Self { channel, seed, sinkhorn, held_out: u1, floor, self_cost }))
     }
 
     /// Scores the reconstructions `x [n, d]` of the training observations after `lap`.
     pub fn score(&self, x: &Samples, lap: usize) -> Result<MonitorRecord> {
-        let mut order = Key::new(self.seed, Purpose::Split, lap + 1)
-            .stream(0, 0)
-            .permutation(x.n());
+        let mut order = Key::new(self.seed, Purpose::Split, lap + 1).stream(0, 0).permutation(x.n());
         order.truncate(self.floor.points);
         let key = Key::new(self.seed, Purpose::Monitor, lap);
         let v = Observations::simulate(self.channel, &x.select(&order), key, 0).joint();
         let energy = energy_distance(&self.held_out, &v)?;
         let sinkhorn = self.sinkhorn.cost(&self.held_out, &v)?.cost - self.self_cost;
-        Ok(MonitorRecord {
-            energy,
-            sinkhorn,
-            ..self.floor
-        })
+        Ok(MonitorRecord { energy, sinkhorn, ..self.floor })
     }
 }

@@ -5,7 +5,9 @@ use super::e_step::EStep;
 use super::m_step::MStep;
 use super::monitor::{Monitor, MonitorRecord};
 use crate::channel::Channel;
+use crate::conditioning::{Conditioning, ConditioningConfig};
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::network::{Network, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
@@ -27,6 +29,8 @@ pub struct Em<'a, N> {
     pub schedule: &'a Schedule,
     /// The channel.
     pub channel: &'a dyn Channel,
+    /// How its observations enter the denoiser.
+    pub conditioning: &'a ConditioningConfig,
     /// All observations.
     pub observations: &'a Observations,
     /// Laps and stopping.
@@ -75,6 +79,8 @@ pub struct State {
     pub step: usize,
     /// Weights and optimiser.
     pub optim: OptimState,
+    /// Coordinates in which the diffusion runs.
+    pub frame: Frame,
     /// Reconstructions of all observations after the last lap, `[n, d]`.
     pub x: Samples,
     /// This lap's new reconstructions so far, row by row.
@@ -90,10 +96,7 @@ impl State {
     pub fn best_lap(&self) -> Option<usize> {
         let laps = self.history.iter().filter(|r| r.lap > 0);
         let scored = laps.clone().filter_map(|r| r.monitor.map(|m| (r.lap, m.energy)));
-        scored
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(lap, _)| lap)
-            .or(laps.map(|r| r.lap).next_back())
+        scored.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(lap, _)| lap).or(laps.map(|r| r.lap).next_back())
     }
 }
 
@@ -135,30 +138,26 @@ impl<F: FnMut(Event<'_>, &State) -> ControlFlow<()>> Observer for F {
 }
 
 impl<N: Network> Em<'_, N> {
-    /// State before lap 1, from the first reconstructions `x [n, d]` and weights `[P]`.
-    pub fn begin(&self, x: Samples, weights: Tensor<1>) -> Result<State> {
+    /// State before lap 1, from the first reconstructions `x [n, d]` and weights `[P]`; `frame` are the coordinates that
+    /// trained weights work in, by default those of the moments of `x`.
+    pub fn begin(&self, x: Samples, weights: Tensor<1>, frame: Option<Frame>) -> Result<State> {
         let expected = (self.observations.n(), self.channel.signal_len());
         if (x.n(), x.d()) != expected {
-            return Err(Error::shape(
-                "start",
-                format!("{expected:?}"),
-                format!("({}, {})", x.n(), x.d()),
-            ));
+            return Err(Error::shape("start", format!("{expected:?}"), format!("({}, {})", x.n(), x.d())));
         }
         let monitor = self.score(&x, 0)?;
+        let diagonal = self.channel.as_linear().is_none_or(|channel| channel.is_diagonal());
+        let moments = || Frame::of(&x, self.conditioning.standardise, diagonal);
         Ok(State {
             lap: 1,
             phase: Phase::MStep,
             step: 0,
             optim: OptimState::new(weights),
+            frame: frame.unwrap_or_else(moments),
             x,
             partial: Vec::new(),
             tail_loss: (0.0, 0),
-            history: vec![LapRecord {
-                lap: 0,
-                loss: None,
-                monitor,
-            }],
+            history: vec![LapRecord { lap: 0, loss: None, monitor }],
         })
     }
 
@@ -178,9 +177,7 @@ impl<N: Network> Em<'_, N> {
         let out_of_patience = self.em.patience > 0
             && state.phase == Phase::MStep
             && state.step == 0
-            && state
-                .best_lap()
-                .is_some_and(|best| state.lap - 1 - best >= self.em.patience);
+            && state.best_lap().is_some_and(|best| state.lap - 1 - best >= self.em.patience);
         state.lap > self.em.laps || out_of_patience
     }
 
@@ -200,16 +197,20 @@ impl<N: Network> Em<'_, N> {
         unflatten(self.network.clone(), &state.optim.average)
     }
 
+    fn conditioned<'f>(&'f self, frame: &'f Frame) -> Conditioning<'f> {
+        Conditioning { channel: self.channel, config: self.conditioning, frame }
+    }
+
     fn m_step(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         if state.step == 0 && state.lap > 1 && self.m_step.restart_optimizer {
             state.optim = state.optim.clone().restart();
         }
-        let x = state.x.select(&self.split().0);
+        let (x, frame) = (state.x.select(&self.split().0), state.frame.clone());
         let (lap, steps) = (state.lap, self.m_step.steps);
         let mut m_step = MStep::new(
             self.network,
             self.schedule,
-            self.channel,
+            self.conditioned(&frame),
             &x,
             self.m_step,
             self.seed,
@@ -223,12 +224,7 @@ impl<N: Network> Em<'_, N> {
             if state.step.is_multiple_of(LOG_EVERY) || state.step == steps {
                 let loss = self.read_losses(&mut losses, state)?;
                 let learning_rate = m_step.learning_rate(state.optim.updates - 1);
-                let event = Event::MStep {
-                    lap,
-                    step: state.step,
-                    loss,
-                    learning_rate,
-                };
+                let event = Event::MStep { lap, step: state.step, loss, learning_rate };
                 if state.step < steps && observer.on_event(event.clone(), state).is_break() {
                     return Err(Error::Stopped);
                 }
@@ -253,11 +249,7 @@ impl<N: Network> Em<'_, N> {
         for (i, loss) in losses.drain(..).enumerate() {
             let loss: f32 = loss.into_scalar();
             if !loss.is_finite() {
-                return Err(Error::Diverged {
-                    lap: state.lap,
-                    step: first + i,
-                    loss,
-                });
+                return Err(Error::Diverged { lap: state.lap, step: first + i, loss });
             }
             sum += loss as f64;
             if (first + i) * 10 >= steps * 9 {
@@ -269,11 +261,11 @@ impl<N: Network> Em<'_, N> {
 
     fn e_step(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         let (lap, d) = (state.lap, self.channel.signal_len());
-        let network = self.posterior(state);
+        let (network, frame) = (self.posterior(state), state.frame.clone());
         let e_step = EStep {
             network: &network,
             schedule: self.schedule,
-            channel: self.channel,
+            conditioning: self.conditioned(&frame),
             observations: self.observations,
             sampler: &self.e_step.sampler,
             key: Key::new(self.seed, Purpose::Sample, lap),
@@ -281,13 +273,7 @@ impl<N: Network> Em<'_, N> {
         };
         e_step.run(state.partial.len() / d, self.e_step.shard, &mut |rows| {
             state.partial.extend_from_slice(rows.as_slice());
-            observer.on_event(
-                Event::EStep {
-                    lap,
-                    done: state.partial.len() / d,
-                },
-                state,
-            )
+            observer.on_event(Event::EStep { lap, done: state.partial.len() / d }, state)
         })?;
         let x = Samples::new(std::mem::take(&mut state.partial), d);
         if let Some(i) = x.rows().position(|row| row.iter().any(|v| !v.is_finite())) {
@@ -298,11 +284,7 @@ impl<N: Network> Em<'_, N> {
             ));
         }
         let (sum, count) = std::mem::take(&mut state.tail_loss);
-        let record = LapRecord {
-            lap,
-            loss: Some(sum / count.max(1) as f64),
-            monitor: self.score(&x, lap)?,
-        };
+        let record = LapRecord { lap, loss: Some(sum / count.max(1) as f64), monitor: self.score(&x, lap)? };
         state.history.push(record.clone());
         (state.x, state.lap, state.phase, state.step) = (x, lap + 1, Phase::MStep, 0);
         self.stop_on(observer.on_event(Event::Lap(&record), state))

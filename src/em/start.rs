@@ -27,34 +27,15 @@ pub fn corrupted_start(channel: &dyn Channel, observations: &Observations) -> Re
     if channel.as_linear().is_none() {
         return match d == m {
             true => Ok(observations.y.clone()),
-            false => Err(Error::NotLinear(
-                "a corrupted start with observations of another length than the signal's",
-            )),
+            false => Err(Error::NotLinear("a corrupted start with observations of another length than the signal's")),
         };
     }
     let prior = Gaussian::isotropic(d, 1.0);
     let rows = parallel::map(observations.n(), |i| -> Result<Vec<f32>> {
-        let matrix = channel
-            .linear_gaussian(observations.operator(i))
-            .ok_or(Error::NotLinear("a start"))?
-            .matrix;
-        let ridge = DMatrix::from_fn(m, m, |r, c| {
-            if r == c && matrix.row(r).amax() > 0.0 {
-                1e-6
-            } else {
-                0.0
-            }
-        });
+        let matrix = channel.linear_gaussian(observations.operator(i)).ok_or(Error::NotLinear("a start"))?.matrix;
+        let ridge = DMatrix::from_fn(m, m, |r, c| if r == c && matrix.row(r).amax() > 0.0 { 1e-6 } else { 0.0 });
         let y: Vec<f64> = observations.y.row(i).iter().map(|&v| v as f64).collect();
-        let x = prior
-            .posterior(
-                &LinearGaussian {
-                    matrix,
-                    covariance: ridge,
-                },
-                &y,
-            )?
-            .mean;
+        let x = prior.posterior(&LinearGaussian { matrix, covariance: ridge }, &y)?.mean;
         Ok(x.iter().map(|&v| v as f32).collect())
     });
     let rows: Vec<Vec<f32>> = rows.into_iter().collect::<Result<_>>()?;

@@ -11,15 +11,8 @@ use burn::tensor::{Tensor, TensorData};
 const PIECE: usize = 16_384;
 
 fn values(tensor: &Tensor<1>) -> FlexTensor {
-    let flex = tensor
-        .clone()
-        .try_into_primitive::<Flex>()
-        .expect("a flex tensor outside autodiff");
-    if flex.is_contiguous() {
-        flex
-    } else {
-        flex.to_contiguous()
-    }
+    let flex = tensor.clone().try_into_primitive::<Flex>().expect("a flex tensor outside autodiff");
+    if flex.is_contiguous() { flex } else { flex.to_contiguous() }
 }
 
 fn slice(tensor: &FlexTensor) -> &[f32] {
@@ -53,21 +46,13 @@ pub(crate) fn adam(state: &mut OptimState, gradients: Vec<Tensor<1>>, c: &Coeffi
     let olds = [&state.weights, &state.average, &state.first, &state.second].map(values);
     let [weights, average, first, second] = olds.each_ref().map(slice);
     let (gradient, norm) = reduce(&gradients, weights.len());
-    let scale = if c.clip_norm > 0.0 {
-        (c.clip_norm as f64 / (norm + 1e-6)).min(1.0) as f32
-    } else {
-        1.0
-    };
+    let scale = if c.clip_norm > 0.0 { (c.clip_norm as f64 / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 };
     // Four values a parameter side by side: one parallel pass writes all four vectors.
     let mut out = vec![[0.0f32; 4]; weights.len()];
     parallel::for_each_chunk_mut(&mut out, PIECE, |piece, out| {
         let range = piece * PIECE..piece * PIECE + out.len();
-        let (w, a, m, v) = (
-            &weights[range.clone()],
-            &average[range.clone()],
-            &first[range.clone()],
-            &second[range.clone()],
-        );
+        let (w, a, m, v) =
+            (&weights[range.clone()], &average[range.clone()], &first[range.clone()], &second[range.clone()]);
         let g = &gradient[range];
         simd(|| {
             for i in 0..out.len() {
@@ -75,11 +60,7 @@ pub(crate) fn adam(state: &mut OptimState, gradients: Vec<Tensor<1>>, c: &Coeffi
                 let m = c.beta.0 * m[i] + (1.0 - c.beta.0) * g;
                 let v = c.beta.1 * v[i] + (1.0 - c.beta.1) * (g * g);
                 let w = w[i] - c.step_size * (m / (v.sqrt() * c.second_scale + c.epsilon));
-                let a = if c.average_decay > 0.0 {
-                    c.average_decay * a[i] + (1.0 - c.average_decay) * w
-                } else {
-                    w
-                };
+                let a = if c.average_decay > 0.0 { c.average_decay * a[i] + (1.0 - c.average_decay) * w } else { w };
                 out[i] = [w, a, m, v];
             }
         });

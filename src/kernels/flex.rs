@@ -24,11 +24,7 @@ pub(crate) trait FusedLayers: Backend {
 }
 
 pub(super) fn dense(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::fused_dense(
-        x.into_dispatch(),
-        w.into_dispatch(),
-        b.into_dispatch(),
-    ))
+    Tensor::from_dispatch(Dispatch::fused_dense(x.into_dispatch(), w.into_dispatch(), b.into_dispatch()))
 }
 
 pub(super) fn dense_norm_silu(
@@ -53,11 +49,7 @@ struct Values(FlexTensor);
 impl Values {
     fn new(tensor: FlexTensor) -> Self {
         assert_eq!(tensor.dtype(), DType::F32, "the fused layers compute in f32");
-        Self(if tensor.is_contiguous() {
-            tensor
-        } else {
-            tensor.to_contiguous()
-        })
+        Self(if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() })
     }
 
     fn get(&self) -> &[f32] {
@@ -82,30 +74,16 @@ struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns, "a {rows} x {columns} matrix");
-        Self {
-            values,
-            rows,
-            columns,
-            transposed: false,
-        }
+        Self { values, rows, columns, transposed: false }
     }
 
     fn t(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            transposed: !self.transposed,
-            ..self
-        }
+        Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
     }
 
     /// (row stride, column stride).
     fn strides(&self) -> (isize, isize) {
-        if self.transposed {
-            (1, self.rows as isize)
-        } else {
-            (self.columns as isize, 1)
-        }
+        if self.transposed { (1, self.rows as isize) } else { (self.columns as isize, 1) }
     }
 
     /// self * other, row-major, on this thread.
@@ -143,10 +121,7 @@ fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
     let ((n, k), (k2, m)) = (dims(&x.0), dims(&w.0));
     let mut z = Matrix::new(x.get(), n, k).times(Matrix::new(w.get(), k2, m));
     let b = b.get();
-    simd(|| {
-        z.chunks_exact_mut(m)
-            .for_each(|row| row.iter_mut().zip(b).for_each(|(z, b)| *z += b))
-    });
+    simd(|| z.chunks_exact_mut(m).for_each(|row| row.iter_mut().zip(b).for_each(|(z, b)| *z += b)));
     z
 }
 
@@ -172,11 +147,7 @@ fn norm_silu_row(z: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
 fn norm_silu(z: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
     let m = gamma.len();
     let mut y = vec![0.0; z.len()];
-    simd(|| {
-        y.chunks_exact_mut(m)
-            .zip(z.chunks_exact(m))
-            .for_each(|(y, z)| norm_silu_row(z, gamma, beta, y))
-    });
+    simd(|| y.chunks_exact_mut(m).zip(z.chunks_exact(m)).for_each(|(y, z)| norm_silu_row(z, gamma, beta, y)));
     y
 }
 
@@ -220,11 +191,7 @@ fn norm_silu_row_backward(
 
 fn norm_silu_backward(z: &[f32], dy: &[f32], gamma: &[f32], beta: &[f32]) -> NormGradients {
     let m = gamma.len();
-    let mut out = NormGradients {
-        z: vec![0.0; z.len()],
-        gamma: vec![0.0; m],
-        beta: vec![0.0; m],
-    };
+    let mut out = NormGradients { z: vec![0.0; z.len()], gamma: vec![0.0; m], beta: vec![0.0; m] };
     simd(|| {
         for ((dz, z), dy) in out.z.chunks_exact_mut(m).zip(z.chunks_exact(m)).zip(dy.chunks_exact(m)) {
             norm_silu_row_backward(z, dy, gamma, beta, dz, &mut out.gamma, &mut out.beta);
@@ -240,10 +207,7 @@ fn affine_backward(x: &Values, w: &Values, dz: &[f32], want_x: bool) -> (Option<
     let dx = want_x.then(|| dz_matrix.times(Matrix::new(w.get(), k, m).t()));
     let dw = Matrix::new(x.get(), n, k).t().times(dz_matrix);
     let mut db = vec![0.0; m];
-    simd(|| {
-        dz.chunks_exact(m)
-            .for_each(|row| db.iter_mut().zip(row).for_each(|(b, z)| *b += z))
-    });
+    simd(|| dz.chunks_exact(m).for_each(|row| db.iter_mut().zip(row).for_each(|(b, z)| *b += z)));
     (dx, dw, db)
 }
 
@@ -261,13 +225,8 @@ impl FusedLayers for Flex {
         gamma: FlexTensor,
         beta: FlexTensor,
     ) -> FlexTensor {
-        let (x, w, b, gamma, beta) = (
-            Values::new(x),
-            Values::new(w),
-            Values::new(b),
-            Values::new(gamma),
-            Values::new(beta),
-        );
+        let (x, w, b, gamma, beta) =
+            (Values::new(x), Values::new(w), Values::new(b), Values::new(gamma), Values::new(beta));
         let shape = [dims(&x.0).0, dims(&w.0).1];
         tensor(norm_silu(&affine(&x, &w, &b), gamma.get(), beta.get()), shape)
     }
@@ -328,23 +287,14 @@ impl Backward<Flex, 5> for DenseNormBackward {
 
 impl<C: CheckpointStrategy> FusedLayers for Autodiff<Flex, C> {
     fn fused_dense(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
-        match DenseBackward
-            .prepare::<C>([x.node(), w.node(), b.node()])
-            .compute_bound()
-            .stateful()
-        {
+        match DenseBackward.prepare::<C>([x.node(), w.node(), b.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let state = (prep.checkpoint(&x), prep.checkpoint(&w));
-                prep.finish(
-                    state,
-                    Flex::fused_dense(x.into_primitive(), w.into_primitive(), b.into_primitive()),
-                )
+                prep.finish(state, Flex::fused_dense(x.into_primitive(), w.into_primitive(), b.into_primitive()))
             }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_dense(
-                x.into_primitive(),
-                w.into_primitive(),
-                b.into_primitive(),
-            )),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::fused_dense(x.into_primitive(), w.into_primitive(), b.into_primitive()))
+            }
         }
     }
 
@@ -358,17 +308,9 @@ impl<C: CheckpointStrategy> FusedLayers for Autodiff<Flex, C> {
         let nodes = [x.node(), w.node(), b.node(), gamma.node(), beta.node()];
         match DenseNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
-                let state = [
-                    prep.checkpoint(&x),
-                    prep.checkpoint(&w),
-                    prep.checkpoint(&gamma),
-                    prep.checkpoint(&beta),
-                ];
-                let (x, w, b) = (
-                    Values::new(x.into_primitive()),
-                    Values::new(w.into_primitive()),
-                    Values::new(b.into_primitive()),
-                );
+                let state = [prep.checkpoint(&x), prep.checkpoint(&w), prep.checkpoint(&gamma), prep.checkpoint(&beta)];
+                let (x, w, b) =
+                    (Values::new(x.into_primitive()), Values::new(w.into_primitive()), Values::new(b.into_primitive()));
                 let z = affine(&x, &w, &b);
                 let (gamma, beta) = (Values::new(gamma.into_primitive()), Values::new(beta.into_primitive()));
                 let y = tensor(norm_silu(&z, gamma.get(), beta.get()), [dims(&x.0).0, dims(&w.0).1]);

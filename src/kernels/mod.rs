@@ -22,10 +22,7 @@ pub const NORM_EPSILON: f32 = 1e-5;
 /// True where tensors live in host memory and the fused operations apply.
 pub fn is_flex(device: &Device) -> bool {
     #[cfg(feature = "flex")]
-    return matches!(
-        device.clone().inner().as_dispatch(),
-        burn::backend::DispatchDevice::Flex(_)
-    );
+    return matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::Flex(_));
     #[cfg(not(feature = "flex"))]
     return {
         let _ = device;
@@ -66,9 +63,7 @@ mod tests {
 
     fn normal<const D: usize>(index: usize, shape: [usize; D], device: &Device) -> Tensor<D> {
         let mut values = vec![0.0; shape.iter().product()];
-        Key::new(5, Purpose::Weights, 0)
-            .stream(index, 0)
-            .fill_normal(&mut values);
+        Key::new(5, Purpose::Weights, 0).stream(index, 0).fill_normal(&mut values);
         Tensor::from_data(TensorData::new(values, shape), device)
     }
 
@@ -81,10 +76,7 @@ mod tests {
     /// Output and the gradients of <output, v> with respect to the five inputs.
     fn run(layer: Layer, device: &Device) -> (Tensor<2>, Vec<Tensor<1>>) {
         let (n, k, m) = (37, 19, 33);
-        let (x, w) = (
-            normal(0, [n, k], device).require_grad(),
-            normal(1, [k, m], device).require_grad(),
-        );
+        let (x, w) = (normal(0, [n, k], device).require_grad(), normal(1, [k, m], device).require_grad());
         let [b, gamma, beta] = [2, 3, 4].map(|i| normal(i, [m], device).require_grad());
         let y = layer(x.clone(), w.clone(), b.clone(), gamma.clone(), beta.clone());
         let grads = (y.clone() * normal(5, [n, m], device)).sum().backward();
@@ -111,10 +103,6 @@ mod tests {
 
     #[test]
     fn fused_dense_agrees_with_stock_operations() {
-        agree(
-            |x, w, b, _, _| dense(x, w, b),
-            |x, w, b, _, _| x.matmul(w) + b.unsqueeze(),
-            3,
-        );
+        agree(|x, w, b, _, _| dense(x, w, b), |x, w, b, _, _| x.matmul(w) + b.unsqueeze(), 3);
     }
 }

@@ -16,28 +16,22 @@ mod softmin;
 mod tiles;
 mod vector;
 
-pub use energy::{energy_distance, sliced_wasserstein};
+pub use energy::energy_distance;
 pub use sinkhorn::{Sinkhorn, Transport};
+pub use sliced::sliced_wasserstein;
 
 use crate::Samples;
 
 /// Why a score could not be computed. `set` is the name of the argument at fault.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)] // the messages say what the fields are
 pub enum MetricError {
     /// A set has too few rows.
     #[error("`{set}` has {found} rows, at least {needed} are needed: pass more samples")]
-    TooFew {
-        set: &'static str,
-        found: usize,
-        needed: usize,
-    },
+    TooFew { set: &'static str, found: usize, needed: usize },
     /// Rows of different lengths.
     #[error("rows of `{set}` have {found} values, those of `u` {expected}: compare points of one space")]
-    Dimension {
-        set: &'static str,
-        expected: usize,
-        found: usize,
-    },
+    Dimension { set: &'static str, expected: usize, found: usize },
     /// A NaN or an infinity among the values.
     #[error("row {row} of `{set}` holds a NaN or an infinity: drop it or find where it comes from")]
     NonFinite { set: &'static str, row: usize },
@@ -46,11 +40,7 @@ pub enum MetricError {
     NotUnit { row: usize, norm: f64 },
     /// A setting outside its range.
     #[error("`{name}` is {value}, expected {expected}")]
-    Setting {
-        name: &'static str,
-        value: f64,
-        expected: &'static str,
-    },
+    Setting { name: &'static str, value: f64, expected: &'static str },
     /// The observer asked to stop.
     #[error("stopped by the caller after {iteration} iterations")]
     Stopped { iteration: usize },
@@ -65,11 +55,7 @@ fn check_pair(u: &Samples, v: &Samples, needed: usize) -> Result<(), MetricError
 
 fn check_rows(set: &'static str, samples: &Samples, needed: usize) -> Result<(), MetricError> {
     if samples.n() < needed {
-        return Err(MetricError::TooFew {
-            set,
-            found: samples.n(),
-            needed,
-        });
+        return Err(MetricError::TooFew { set, found: samples.n(), needed });
     }
     match samples.rows().position(|row| row.iter().any(|x| !x.is_finite())) {
         Some(row) => Err(MetricError::NonFinite { set, row }),

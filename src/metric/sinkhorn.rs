@@ -1,11 +1,15 @@
 //! Entropic optimal transport between two point clouds, and the divergence built on it.
 //!
-//!     OT(u, v) = Σ_ij c_ij P_ij,   c_ij = |u_i - v_j|²,   P = argmin Σ_ij c_ij P_ij + reg Σ_ij P_ij ln P_ij
+//! ```text
+//! OT(u, v) = Σ_ij c_ij P_ij,   c_ij = |u_i - v_j|²,   P = argmin Σ_ij c_ij P_ij + reg Σ_ij P_ij ln P_ij
+//! ```
 //!
 //! over plans P with uniform marginals 1/n and 1/m (Cuturi, "Sinkhorn distances", 2013), by alternating updates of the two
 //! potentials in the log domain (Peyré and Cuturi, "Computational optimal transport", 2019, §4.4):
 //!
-//!     g_j = -ln m - ln Σ_i exp(f_i - c_ij / reg)        f_i = -ln n - ln Σ_j exp(g_j - c_ij / reg)
+//! ```text
+//! g_j = -ln m - ln Σ_i exp(f_i - c_ij / reg)        f_i = -ln n - ln Σ_j exp(g_j - c_ij / reg)
+//! ```
 //!
 //! The value is that of POT's `ot.sinkhorn2(a, b, M, reg, method="sinkhorn_log", numItermax=1024)`: same start (f = 0), same
 //! order, same stopping rule, the plan's cost without its entropy. The cost matrix is never held (see `softmin.rs`).
@@ -36,11 +40,7 @@ pub struct Sinkhorn {
 
 impl Default for Sinkhorn {
     fn default() -> Self {
-        Self {
-            reg: 1e-3,
-            max_iterations: 1024,
-            tolerance: 1e-9,
-        }
+        Self { reg: 1e-3, max_iterations: 1024, tolerance: 1e-9 }
     }
 }
 
@@ -81,11 +81,7 @@ impl Sinkhorn {
         let transport = Solver::new(&u, &v).solve(self, observer)?;
         match transport.cost.is_finite() {
             true => Ok(transport),
-            false => Err(setting(
-                "reg",
-                self.reg,
-                "a value at which |u - v|² / reg does not overflow: raise it",
-            )),
+            false => Err(setting("reg", self.reg, "a value at which |u - v|² / reg does not overflow: raise it")),
         }
     }
 
@@ -160,10 +156,7 @@ impl<'a> Side<'a> {
 
 impl<'a> Solver<'a> {
     fn new(u: &'a Tiles, v: &'a Tiles) -> Self {
-        Self {
-            u: Side::new(u, v),
-            v: Side::new(v, u),
-        }
+        Self { u: Side::new(u, v), v: Side::new(v, u) }
     }
 
     fn solve(
@@ -185,10 +178,71 @@ impl<'a> Solver<'a> {
                 g = next;
             }
         }
-        Ok(Transport {
-            cost: settings.reg * self.u.mean_cost(&g),
-            iterations,
-            converged,
-        })
+        Ok(Transport { cost: settings.reg * self.u.mean_cost(&g), iterations, converged })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(values: &[f32]) -> Samples {
+        Samples::new(values.to_vec(), 1)
+    }
+
+    #[test]
+    fn one_point_to_one_point_is_the_squared_distance() {
+        let found = Sinkhorn::default().cost(&points(&[1.0]), &points(&[-2.0])).unwrap();
+        assert!((found.cost - 9.0).abs() < 1e-12 && found.converged && found.iterations == 1, "{found:?}");
+    }
+
+    /// Costs 0 and 1, by symmetry P = (1, e) / 2 (1 + e) with e = exp(-1 / reg).
+    #[test]
+    fn two_points_have_a_closed_form() {
+        let solver = Sinkhorn { reg: 1.0, ..Sinkhorn::default() };
+        let found = solver.cost(&points(&[0.0, 1.0]), &points(&[1.0, 0.0])).unwrap();
+        let e = (-1.0_f64).exp();
+        assert!((found.cost - e / (1.0 + e)).abs() < 1e-12, "{found:?}");
+    }
+
+    #[test]
+    fn divergence_has_a_floor_and_grows_with_distance() {
+        let grid = |shift: f32| points(&(0..200).map(|i| i as f32 / 100.0 + shift).collect::<Vec<_>>());
+        let solver = Sinkhorn { reg: 0.05, ..Sinkhorn::default() };
+        assert_eq!(solver.divergence(&grid(0.0), &grid(0.3), &grid(0.0)).unwrap(), FLOOR);
+        let moved = solver.divergence(&grid(0.0), &grid(0.0), &grid(0.3)).unwrap();
+        assert!((moved - 0.09).abs() < 1e-6, "{moved}");
+    }
+
+    #[test]
+    fn the_observer_counts_and_can_stop() {
+        let grid = points(&[0.0, 0.4, 0.5, 1.5]);
+        let mut seen = vec![];
+        let stop_at_three = &mut |iteration| {
+            seen.push(iteration);
+            if iteration == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let solver = Sinkhorn { tolerance: 0.0, ..Sinkhorn::default() };
+        let stopped = solver.cost_with(&grid, &points(&[0.1, 2.0]), stop_at_three);
+        assert_eq!((stopped, seen), (Err(MetricError::Stopped { iteration: 3 }), vec![1, 2, 3]));
+    }
+
+    fn error(solver: Sinkhorn, u: &Samples, v: &Samples) -> String {
+        solver.cost(u, v).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_what_is_wrong() {
+        let (one, plain) = (points(&[0.0]), Sinkhorn::default);
+        assert!(error(plain(), &one, &Samples::default()).starts_with("`v` has 0 rows"));
+        assert!(error(plain(), &one, &Samples::zeros(1, 2)).contains("rows of `v` have 2 values, those of `u` 1"));
+        assert!(error(plain(), &points(&[0.0, f32::NAN]), &one).starts_with("row 1 of `u` holds a NaN"));
+        for reg in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(error(Sinkhorn { reg, ..plain() }, &one, &one).starts_with("`reg` is"));
+        }
+        assert!(error(Sinkhorn { max_iterations: 0, ..plain() }, &one, &one).starts_with("`max_iterations` is 0"));
+        assert!(error(Sinkhorn { tolerance: -1.0, ..plain() }, &one, &one).starts_with("`tolerance` is -1"));
+        let far = points(&[1e30]);
+        assert!(error(Sinkhorn { reg: 1e-300, ..plain() }, &one, &far).contains("does not overflow"));
     }
 }

@@ -1,11 +1,13 @@
 //! The inner sum of Sinkhorn's algorithm, over the pairs that matter.
 //!
-//!     L_i = ln Σ_j exp(g_j - |x_i - y_j|²)        C_i = Σ_j |x_i - y_j|² exp(g_j - |x_i - y_j|² - L_i)
+//! ```text
+//! L_i = ln Σ_j exp(g_j - |x_i - y_j|²)        C_i = Σ_j |x_i - y_j|² exp(g_j - |x_i - y_j|² - L_i)
+//! ```
 //!
-//! (coordinates already divided by √reg, potentials by reg). A tile of y's adds at most n exp(max g - gap²) to row i, `gap²`
-//! being the squared distance to its box; where that is below exp(-36) = 2e-16 of what the row already holds, it is left
-//! out: the sum is the full one to f64 rounding. The tile that held a row's largest term last time is summed first, so that
-//! nearly all others can be left out.
+//! (coordinates already divided by √reg, potentials by reg). No y of a tile adds more than exp(max g - gap²) to row i, `gap²`
+//! being the squared distance to the tile's box; where that is below exp(-36) / n of the row's largest term so far, the tile
+//! is left out. All that is left out is then below exp(-36) = 2e-16 of the sum, which is f64 rounding. The tile that held a
+//! row's largest term last time is summed first, so that nearly all others can be left out.
 
 use super::tiles::{TILE, Tiles};
 use super::vector::{self, Kernel, LANES};
@@ -61,10 +63,8 @@ impl Potential {
     /// g_i = `value(i)` on the points of `tiles`.
     pub(super) fn new(tiles: &Tiles, value: impl Fn(usize) -> f64) -> Self {
         let values = tiles.padded(value, f64::NEG_INFINITY);
-        let peaks = values
-            .chunks_exact(TILE)
-            .map(|tile| tile.iter().copied().fold(f64::NEG_INFINITY, f64::max))
-            .collect();
+        let peaks =
+            values.chunks_exact(TILE).map(|tile| tile.iter().copied().fold(f64::NEG_INFINITY, f64::max)).collect();
         Self { values, peaks }
     }
 
@@ -86,41 +86,22 @@ impl<'a> Pass<'a> {
     /// Prepares the pass: squared distances between boxes, `[rows.count(), columns.count()]`.
     pub(super) fn new(rows: &'a Tiles, columns: &'a Tiles) -> Self {
         let negligible = NEGLIGIBLE + (columns.n() as f64).ln();
-        Self {
-            rows,
-            columns,
-            gaps: rows.gaps(columns),
-            negligible,
-        }
+        Self { rows, columns, gaps: rows.gaps(columns), negligible }
     }
 
     /// Empty sums, `[rows.n()]`, to be handed to every [`Pass::run`] again: they remember where to begin.
     pub(super) fn start(&self) -> Vec<Row> {
         let nearest = |i: usize| {
             let gaps = self.gaps_of(i / TILE);
-            (0..gaps.len())
-                .min_by(|&a, &b| gaps[a].total_cmp(&gaps[b]))
-                .unwrap_or(0)
+            (0..gaps.len()).min_by(|&a, &b| gaps[a].total_cmp(&gaps[b])).unwrap_or(0)
         };
-        (0..self.rows.n())
-            .map(|i| Row {
-                peak: 0.0,
-                sum: 0.0,
-                cost: 0.0,
-                tile: nearest(i),
-            })
-            .collect()
+        (0..self.rows.n()).map(|i| Row { peak: 0.0, sum: 0.0, cost: 0.0, tile: nearest(i) }).collect()
     }
 
     /// Computes every row's sums under `potential`; those of the costs only if `COST`.
     pub(super) fn run<const COST: bool>(&self, potential: &Potential, sums: &mut [Row]) {
         parallel::for_each_chunk_mut(sums, TILE, |block, sums| {
-            vector::run_widest(Block::<COST> {
-                pass: self,
-                potential,
-                block,
-                sums,
-            });
+            vector::run_widest(Block::<COST> { pass: self, potential, block, sums });
         });
     }
 
@@ -143,19 +124,17 @@ impl<const COST: bool> Kernel for Block<'_, COST> {
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
         let mut first = [0; TILE];
-        for i in 0..self.sums.len() {
-            first[i] = self.sums[i].tile;
-            self.sums[i].clear();
-            self.add::<FMA>(i, first[i]);
+        for (tile, row) in first.iter_mut().zip(&mut *self.sums) {
+            *tile = row.tile;
+            row.clear();
+        }
+        for (i, &tile) in first.iter().enumerate().take(self.sums.len()) {
+            self.add::<FMA>(i, tile);
         }
         let floor = self.sums.iter().map(|row| row.peak).fold(f64::INFINITY, f64::min) - self.pass.negligible;
         for tile in 0..self.pass.columns.count() {
             if self.potential.peaks[tile] - self.pass.gaps_of(self.block)[tile] >= floor {
-                for i in 0..self.sums.len() {
-                    if first[i] != tile && self.matters(i, tile) {
-                        self.add::<FMA>(i, tile);
-                    }
-                }
+                self.add_tile::<FMA>(tile, &first);
             }
         }
     }
@@ -167,10 +146,20 @@ impl<const COST: bool> Block<'_, COST> {
         self.pass.rows.point(self.block * TILE + i)
     }
 
+    /// Adds the terms of `tile` to every row they matter to, but for those that began with it.
     #[inline(always)]
-    fn matters(&self, i: usize, tile: usize) -> bool {
-        let bound = self.potential.peaks[tile] - self.pass.columns.gap_to_point(tile, self.point(i));
-        bound >= self.sums[i].peak - self.pass.negligible
+    fn add_tile<const FMA: bool>(&mut self, tile: usize, first: &[usize; TILE]) {
+        let (low, high) = self.pass.columns.corners(tile);
+        let rows = self.pass.rows.tile(self.block);
+        for lane in (0..self.sums.len()).step_by(LANES) {
+            let gaps = vector::squared_gaps::<FMA>(low, high, &rows[lane..], TILE);
+            for i in lane..self.sums.len().min(lane + LANES) {
+                let bound = self.potential.peaks[tile] - gaps[i - lane];
+                if first[i] != tile && bound >= self.sums[i].peak - self.pass.negligible {
+                    self.add::<FMA>(i, tile);
+                }
+            }
+        }
     }
 
     /// Adds the terms of `tile` to row `i`.
@@ -207,5 +196,77 @@ impl<const COST: bool> Block<'_, COST> {
             }
             row.cost += vector::sum(&terms);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Samples;
+
+    fn cloud(n: usize, seed: f32, spread: f32) -> Tiles {
+        let value = |i: usize| ((i as f32 + seed) * 12.9898).sin() * spread;
+        Tiles::new(&Samples::new((0..3 * n).map(value).collect(), 3), 1.0)
+    }
+
+    /// ln Σ exp(g - c) and the mean of c under it, all pairs, no shortcut.
+    fn plainly(x: &[f64], columns: &Tiles, g: &Potential) -> (f64, f64) {
+        let cost = |j: usize| x.iter().zip(columns.point(j)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+        let peak = (0..columns.n()).map(|j| g.at(j) - cost(j)).fold(f64::NEG_INFINITY, f64::max);
+        let weight = |j: usize| (g.at(j) - cost(j) - peak).exp();
+        let total: f64 = (0..columns.n()).map(weight).sum();
+        (peak + total.ln(), (0..columns.n()).map(|j| cost(j) * weight(j)).sum::<f64>() / total)
+    }
+
+    fn check(rows: &Tiles, columns: &Tiles, g: &Potential, pass: &Pass, sums: &mut [Row]) {
+        pass.run::<true>(g, sums);
+        for (i, row) in sums.iter().enumerate() {
+            let (log_sum, mean_cost) = plainly(rows.point(i), columns, g);
+            assert!(
+                (row.log_sum() - log_sum).abs() < 1e-12 * log_sum.abs().max(1.0),
+                "{i} {} {log_sum}",
+                row.log_sum()
+            );
+            assert!((row.mean_cost() / mean_cost - 1.0).abs() < 1e-12, "{i} {} {mean_cost}", row.mean_cost());
+        }
+    }
+
+    /// Wide clouds (most tiles are left out) and narrow ones (none is), and potentials that move the largest term elsewhere
+    /// between two passes over the same sums.
+    #[test]
+    fn leaving_tiles_out_changes_nothing() {
+        for spread in [0.5, 4.0, 60.0] {
+            let (rows, columns) = (cloud(333, 0.0, spread), cloud(500, 5000.0, spread));
+            let pass = Pass::new(&rows, &columns);
+            let mut sums = pass.start();
+            for height in [0.0, 1.0, 300.0, -2e4, 2e6] {
+                let g = Potential::new(&columns, |j| height * (j as f64).cos());
+                check(&rows, &columns, &g, &pass, &mut sums);
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_sums() {
+        let (rows, columns) = (cloud(TILE - 5, 0.0, 3.0), cloud(300, 700.0, 3.0));
+        let (pass, potential) = (Pass::new(&rows, &columns), Potential::new(&columns, |j| (j as f64).sin()));
+        let (mut widest, mut fused, mut plain) = (pass.start(), pass.start(), pass.start());
+        let block = |sums| Block::<true> { pass: &pass, potential: &potential, block: 0, sums };
+        vector::run_widest(block(&mut widest));
+        block(&mut fused).run::<true>();
+        block(&mut plain).run::<false>();
+        for ((a, b), c) in widest.iter().zip(&fused).zip(&plain) {
+            assert!((a.log_sum() - b.log_sum()).abs() < 1e-13 && (a.log_sum() - c.log_sum()).abs() < 1e-13);
+            assert!((a.mean_cost() / b.mean_cost() - 1.0).abs() < 1e-13);
+            assert!((a.mean_cost() / c.mean_cost() - 1.0).abs() < 1e-13);
+        }
+    }
+
+    #[test]
+    fn most_tiles_of_wide_clouds_are_left_out() {
+        let (rows, columns) = (cloud(2000, 0.0, 60.0), cloud(2000, 9000.0, 60.0));
+        let pass = Pass::new(&rows, &columns);
+        let near = pass.gaps.iter().filter(|&&gap| gap < NEGLIGIBLE).count();
+        assert!(near * 4 < pass.gaps.len(), "{near} of {}", pass.gaps.len());
     }
 }

@@ -7,7 +7,7 @@ use super::vector::LANES;
 use crate::Samples;
 
 /// Points a tile: enough to fill vectors, few enough for tight boxes.
-pub(super) const TILE: usize = LANES;
+pub(super) const TILE: usize = 2 * LANES;
 
 /// `n` points of dimension `d`, reordered; all tiles are full but the last, which is padded.
 pub(super) struct Tiles {
@@ -27,29 +27,15 @@ impl Tiles {
     pub(super) fn new(samples: &Samples, scale: f64) -> Self {
         let mut order: Vec<usize> = (0..samples.n()).collect();
         split(samples, &mut order);
-        let rows = order
-            .iter()
-            .flat_map(|&i| samples.row(i))
-            .map(|&x| f64::from(x) * scale)
-            .collect();
-        Self {
-            n: samples.n(),
-            d: samples.d(),
-            columns: vec![],
-            rows,
-            low: vec![],
-            high: vec![],
-        }
-        .laid_out()
+        let rows = order.iter().flat_map(|&i| samples.row(i)).map(|&x| f64::from(x) * scale).collect();
+        Self { n: samples.n(), d: samples.d(), columns: vec![], rows, low: vec![], high: vec![] }.laid_out()
     }
 
     fn laid_out(mut self) -> Self {
         self.columns = vec![0.0; self.count() * self.d * TILE];
         for (i, row) in self.rows.chunks_exact(self.d).enumerate() {
             let start = (i / TILE) * self.d * TILE + i % TILE;
-            row.iter()
-                .enumerate()
-                .for_each(|(k, &x)| self.columns[start + k * TILE] = x);
+            row.iter().enumerate().for_each(|(k, &x)| self.columns[start + k * TILE] = x);
         }
         self.low = self.bounds(f64::min);
         self.high = self.bounds(f64::max);
@@ -58,9 +44,7 @@ impl Tiles {
 
     fn bounds(&self, pick: fn(f64, f64) -> f64) -> Vec<f64> {
         let corner = |tile: &[f64]| -> Vec<f64> {
-            (0..self.d)
-                .map(|k| tile.iter().skip(k).step_by(self.d).copied().reduce(pick).unwrap_or(0.0))
-                .collect()
+            (0..self.d).map(|k| tile.iter().skip(k).step_by(self.d).copied().reduce(pick).unwrap_or(0.0)).collect()
         };
         self.rows.chunks(TILE * self.d).flat_map(corner).collect()
     }
@@ -87,19 +71,10 @@ impl Tiles {
 
     /// `value(i)` for every point, then `padding` up to the end of the last tile: `[tiles * TILE]`.
     pub(super) fn padded(&self, value: impl Fn(usize) -> f64, padding: f64) -> Vec<f64> {
-        (0..self.count() * TILE)
-            .map(|i| if i < self.n { value(i) } else { padding })
-            .collect()
-    }
-
-    /// Squared distance from point `x [d]` to the box of tile `t`: no point of the tile is nearer.
-    #[inline(always)]
-    pub(super) fn gap_to_point(&self, t: usize, x: &[f64]) -> f64 {
-        self.gap_to_box(t, x, x)
+        (0..self.count() * TILE).map(|i| if i < self.n { value(i) } else { padding }).collect()
     }
 
     /// Squared distance between the box `[low, high]` and that of tile `t`.
-    #[inline(always)]
     fn gap_to_box(&self, t: usize, low: &[f64], high: &[f64]) -> f64 {
         let (own_low, own_high) = self.corners(t);
         let mut gap = 0.0;
@@ -110,7 +85,8 @@ impl Tiles {
         gap
     }
 
-    fn corners(&self, t: usize) -> (&[f64], &[f64]) {
+    /// Lowest and highest coordinates of tile `t`, `[d]` each.
+    pub(super) fn corners(&self, t: usize) -> (&[f64], &[f64]) {
         let range = t * self.d..(t + 1) * self.d;
         (&self.low[range.clone()], &self.high[range])
     }
@@ -118,9 +94,7 @@ impl Tiles {
     /// Squared distances between the boxes of all tiles of `self` and of `other`: `[self.count(), other.count()]`.
     pub(super) fn gaps(&self, other: &Self) -> Vec<f64> {
         let pairs = (0..self.count()).flat_map(|s| (0..other.count()).map(move |t| (s, t)));
-        pairs
-            .map(|(s, t)| other.gap_to_box(t, self.corners(s).0, self.corners(s).1))
-            .collect()
+        pairs.map(|(s, t)| other.gap_to_box(t, self.corners(s).0, self.corners(s).1)).collect()
     }
 }
 
@@ -144,7 +118,51 @@ fn widest(samples: &Samples, order: &[usize]) -> usize {
         let values = || order.iter().map(|&i| samples.row(i)[k]);
         values().fold(f32::MIN, f32::max) - values().fold(f32::MAX, f32::min)
     };
-    (0..samples.d())
-        .max_by(|&a, &b| width(a).total_cmp(&width(b)))
-        .unwrap_or(0)
+    (0..samples.d()).max_by(|&a, &b| width(a).total_cmp(&width(b))).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tiles() -> (Samples, Tiles) {
+        let samples = Samples::new((0..2 * 300).map(|i| (i as f32 * 7.7).sin()).collect(), 2);
+        let tiles = Tiles::new(&samples, 2.0);
+        (samples, tiles)
+    }
+
+    #[test]
+    fn every_point_is_kept_once() {
+        let (samples, tiles) = tiles();
+        let mut expected: Vec<Vec<f64>> =
+            samples.rows().map(|r| r.iter().map(|&x| 2.0 * f64::from(x)).collect()).collect();
+        let mut found: Vec<Vec<f64>> = (0..tiles.n()).map(|i| tiles.point(i).to_vec()).collect();
+        for rows in [&mut expected, &mut found] {
+            rows.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+        }
+        assert_eq!(expected, found);
+    }
+
+    #[test]
+    fn both_layouts_and_the_boxes_agree() {
+        let (_, tiles) = tiles();
+        for i in 0..tiles.n() {
+            let (low, high) = tiles.corners(i / TILE);
+            for (k, &x) in tiles.point(i).iter().enumerate() {
+                assert_eq!(tiles.tile(i / TILE)[k * TILE + i % TILE], x);
+                assert!(low[k] <= x && x <= high[k]);
+            }
+        }
+    }
+
+    #[test]
+    fn gaps_are_lower_bounds_and_not_all_zero() {
+        let (_, tiles) = tiles();
+        let gaps = tiles.gaps(&tiles);
+        for (i, j) in (0..tiles.n()).flat_map(|i| (0..tiles.n()).map(move |j| (i, j))) {
+            let square: f64 = tiles.point(i).iter().zip(tiles.point(j)).map(|(a, b)| (a - b).powi(2)).sum();
+            assert!(square >= gaps[(i / TILE) * tiles.count() + j / TILE]);
+        }
+        assert!(gaps.iter().any(|&gap| gap > 0.01));
+    }
 }

@@ -17,22 +17,14 @@ pub struct Layout {
 impl Layout {
     /// Layout of `module`.
     pub fn of<M: Module>(module: &M) -> Self {
-        let mut visitor = Describe {
-            path: Vec::new(),
-            entries: Vec::new(),
-        };
+        let mut visitor = Describe { path: Vec::new(), entries: Vec::new() };
         module.visit(&mut visitor);
-        Self {
-            entries: visitor.entries,
-        }
+        Self { entries: visitor.entries }
     }
 
     /// Number of parameters P.
     pub fn len(&self) -> usize {
-        self.entries
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum()
+        self.entries.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
     /// True for a module without parameters.
@@ -109,20 +101,13 @@ struct CollectGradients<'a> {
 impl ModuleVisitor for CollectGradients<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let gradient = self.gradients.remove::<D>(param.id);
-        self.out.push(
-            gradient
-                .map(flat)
-                .unwrap_or_else(|| flat(param.val().inner().zeros_like())),
-        );
+        self.out.push(gradient.map(flat).unwrap_or_else(|| flat(param.val().inner().zeros_like())));
     }
 }
 
 /// The gradients of `module`'s parameters, one vector `[P]` in the order of [`flatten`]; zero where there is none.
 pub fn flatten_gradients<M: Module>(module: &M, mut gradients: GradientsParams) -> Tensor<1> {
-    let mut visitor = CollectGradients {
-        gradients: &mut gradients,
-        out: Vec::new(),
-    };
+    let mut visitor = CollectGradients { gradients: &mut gradients, out: Vec::new() };
     module.visit(&mut visitor);
     Tensor::cat(visitor.out, 0)
 }

@@ -24,11 +24,7 @@ pub struct MlpConfig {
 
 impl Default for MlpConfig {
     fn default() -> Self {
-        Self {
-            width: 256,
-            depth: 3,
-            embedding: 64,
-        }
+        Self { width: 256, depth: 3, embedding: 64 }
     }
 }
 
@@ -51,10 +47,7 @@ impl MlpConfig {
     pub fn validate(&self) -> Result<()> {
         let check = |name: &str, value: usize, range: std::ops::RangeInclusive<usize>| {
             let message = format!("expected {} to {}, found {value}", range.start(), range.end());
-            range
-                .contains(&value)
-                .then_some(())
-                .ok_or(Error::config(format!("network.{name}"), message))
+            range.contains(&value).then_some(()).ok_or(Error::config(format!("network.{name}"), message))
         };
         check("width", self.width, 1..=65536)?;
         check("depth", self.depth, 1..=64)?;
@@ -74,23 +67,11 @@ impl MlpConfig {
         let input = d + condition + self.embedding;
         let hidden = (0..self.depth)
             .map(|layer| Hidden {
-                linear: linear(
-                    if layer == 0 { input } else { self.width },
-                    self.width,
-                    key,
-                    layer,
-                    device,
-                ),
-                norm: LayerNormConfig::new(self.width)
-                    .with_epsilon(kernels::NORM_EPSILON as f64)
-                    .init(device),
+                linear: linear(if layer == 0 { input } else { self.width }, self.width, key, layer, device),
+                norm: LayerNormConfig::new(self.width).with_epsilon(kernels::NORM_EPSILON as f64).init(device),
             })
             .collect();
-        Mlp {
-            hidden,
-            output: linear(self.width, d, key, self.depth, device),
-            embedding: self.embedding,
-        }
+        Mlp { hidden, output: linear(self.width, d, key, self.depth, device), embedding: self.embedding }
     }
 }
 
@@ -98,17 +79,11 @@ impl MlpConfig {
 fn linear(inputs: usize, outputs: usize, key: Key, layer: usize, device: &Device) -> Linear {
     let bound = 1.0 / (inputs as f64).sqrt();
     let mut stream = key.stream(layer, 0);
-    let mut uniform = |n: usize| -> Vec<f32> {
-        (0..n)
-            .map(|_| ((2.0 * stream.uniform() - 1.0) * bound) as f32)
-            .collect()
-    };
+    let mut uniform =
+        |n: usize| -> Vec<f32> { (0..n).map(|_| ((2.0 * stream.uniform() - 1.0) * bound) as f32).collect() };
     let weight = TensorData::new(uniform(inputs * outputs), [inputs, outputs]);
     let bias = TensorData::new(uniform(outputs), [outputs]);
-    Linear {
-        weight: Param::from_data(weight, device),
-        bias: Some(Param::from_data(bias, device)),
-    }
+    Linear { weight: Param::from_data(weight, device), bias: Some(Param::from_data(bias, device)) }
 }
 
 fn bias(linear: &Linear) -> Tensor<1> {
@@ -124,12 +99,7 @@ impl Network for Mlp {
         let mut h = Tensor::cat(vec![x, condition, embedding], 1);
         for layer in &self.hidden {
             let gamma = layer.norm.gamma.val();
-            let beta = layer
-                .norm
-                .beta
-                .as_ref()
-                .map(|b| b.val())
-                .unwrap_or_else(|| gamma.zeros_like());
+            let beta = layer.norm.beta.as_ref().map(|b| b.val()).unwrap_or_else(|| gamma.zeros_like());
             h = kernels::dense_norm_silu(h, layer.linear.weight.val(), bias(&layer.linear), gamma, beta);
         }
         kernels::dense(h, self.output.weight.val(), bias(&self.output))

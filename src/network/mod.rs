@@ -23,9 +23,8 @@ pub trait Network: Module + Sync {
 /// 1/512 turn per unit of ln σ, so that the whole range of noise levels is told apart (Vaswani et al. 2017).
 pub(crate) fn embedding(sigma: &[f64], len: usize, device: &Device) -> Tensor<2> {
     let half = len / 2;
-    let frequencies: Vec<f64> = (0..half)
-        .map(|k| 0.5 * 2f64.powf(-8.0 * k as f64 / (half.max(2) - 1) as f64))
-        .collect();
+    let frequencies: Vec<f64> =
+        (0..half).map(|k| 0.5 * 2f64.powf(-8.0 * k as f64 / (half.max(2) - 1) as f64)).collect();
     let mut values = vec![0.0f32; sigma.len() * len];
     for (row, &s) in values.chunks_exact_mut(len).zip(sigma) {
         let log = s.ln();

@@ -14,10 +14,7 @@ impl Sampler for Ddpm {
         let denoised = step.denoiser.denoise(x.clone(), step.from);
         let tau = 1.0 - (step.to / step.from).powi(2);
         let mean = x.clone() - (x - denoised.clone()) * tau;
-        Stepped {
-            x: mean + (step.noise)() * (step.to * tau.sqrt()),
-            denoised,
-        }
+        Stepped { x: mean + (step.noise)() * (step.to * tau.sqrt()), denoised }
     }
 
     fn order(&self) -> usize {

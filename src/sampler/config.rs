@@ -151,20 +151,15 @@ impl SamplerConfig {
     pub fn validate(&self, field: &str) -> Result<()> {
         let (steps, _) = self.grid_of();
         if !(1..=1_000_000).contains(&steps) {
-            return Err(Error::config(
-                format!("{field}.steps"),
-                format!("expected 1 to 1000000, found {steps}"),
-            ));
+            return Err(Error::config(format!("{field}.steps"), format!("expected 1 to 1000000, found {steps}")));
         }
         match *self {
-            Self::Heun { churn, .. } if !(0.0..=1.0).contains(&churn) => Err(Error::config(
-                format!("{field}.churn"),
-                format!("expected a number in [0, 1], found {churn}"),
-            )),
-            Self::Pc { tau, .. } if !(tau > 0.0 && tau < 1.0) => Err(Error::config(
-                format!("{field}.tau"),
-                format!("expected a number in (0, 1), found {tau}"),
-            )),
+            Self::Heun { churn, .. } if !(0.0..=1.0).contains(&churn) => {
+                Err(Error::config(format!("{field}.churn"), format!("expected a number in [0, 1], found {churn}")))
+            }
+            Self::Pc { tau, .. } if !(tau > 0.0 && tau < 1.0) => {
+                Err(Error::config(format!("{field}.tau"), format!("expected a number in (0, 1), found {tau}")))
+            }
             _ => Ok(()),
         }
     }

@@ -16,13 +16,7 @@ pub struct PredictorCorrector {
 impl Sampler for PredictorCorrector {
     fn step(&self, x: Tensor<2>, step: Step<'_>) -> Stepped {
         let (denoiser, to, noise) = (step.denoiser, step.to, step.noise);
-        let predictor = Step {
-            denoiser,
-            noise: &mut *noise,
-            from: step.from,
-            to,
-            previous: None,
-        };
+        let predictor = Step { denoiser, noise: &mut *noise, from: step.from, to, previous: None };
         let Stepped { mut x, denoised } = Ddim.step(x, predictor);
         for _ in 0..self.corrections {
             let mean = x.clone() - (x.clone() - denoiser.denoise(x, to)) * self.tau;

@@ -86,21 +86,9 @@ pub fn sample(
     };
     for (index, pair) in grid.windows(2).enumerate() {
         let (from, to) = (pair[0], pair[1]);
-        let step = Step {
-            denoiser,
-            noise: &mut fresh,
-            from,
-            to,
-            previous: previous.take(),
-        };
+        let step = Step { denoiser, noise: &mut fresh, from, to, previous: previous.take() };
         let stepped = sampler.step(x, step);
-        let progress = Progress {
-            index,
-            steps: grid.len() - 1,
-            sigma: to,
-            x: &stepped.x,
-            denoised: &stepped.denoised,
-        };
+        let progress = Progress { index, steps: grid.len() - 1, sigma: to, x: &stepped.x, denoised: &stepped.denoised };
         if on_step(progress).is_break() {
             return Err(Error::Stopped);
         }

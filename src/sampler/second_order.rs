@@ -22,10 +22,7 @@ impl Sampler for Heun {
         let slope = (x.clone() - denoised.clone()) / from;
         let euler = x.clone() + slope.clone() * (step.to - from);
         let slope_end = (euler.clone() - step.denoiser.denoise(euler, step.to)) / step.to;
-        Stepped {
-            x: x + (slope + slope_end) * (0.5 * (step.to - from)),
-            denoised,
-        }
+        Stepped { x: x + (slope + slope_end) * (0.5 * (step.to - from)), denoised }
     }
 
     fn calls_per_step(&self) -> usize {
@@ -59,11 +56,7 @@ impl Sampler for DpmPp2m {
         let keep = step.to / step.from * (-self.eta * h).exp();
         let mean = x * keep + extrapolated * (-(-h * (1.0 + self.eta)).exp_m1());
         let std = step.to * (-(-2.0 * self.eta * h).exp_m1()).sqrt();
-        let x = if self.eta > 0.0 {
-            mean + (step.noise)() * std
-        } else {
-            mean
-        };
+        let x = if self.eta > 0.0 { mean + (step.noise)() * std } else { mean };
         Stepped { x, denoised }
     }
 

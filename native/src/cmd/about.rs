@@ -13,7 +13,8 @@ pub fn presets() {
 /// `diffem devices`
 pub fn devices() {
     for (name, built, about) in BACKENDS {
-        let state = if built { found(name) } else { format!("not in this build (cargo build --release --features {name})") };
+        let state =
+            if built { found(name) } else { format!("not in this build (cargo build --release --features {name})") };
         println!("{name:8} {about}: {state}");
     }
     println!("workers  {}", rayon::current_num_threads());

@@ -7,15 +7,13 @@ use anyhow::Result;
 /// Prints the resolved configuration.
 pub fn show(source: &str, settings: &Settings, format: Format) -> Result<()> {
     let config = load(source, &settings.set)?;
-    match format {
-        Format::Toml => print!("{}", config.to_toml()?),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&config)?),
-    }
-    Ok(())
+    super::print(&match format {
+        Format::Toml => config.to_toml()?,
+        Format::Json => serde_json::to_string_pretty(&config)? + "\n",
+    })
 }
 
 /// Prints the JSON schema.
 pub fn schema() -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(&schemars::schema_for!(Config))?);
-    Ok(())
+    super::print(&(serde_json::to_string_pretty(&schemars::schema_for!(Config))? + "\n"))
 }

@@ -49,6 +49,12 @@ struct Report {
 /// Runs the command.
 pub fn run(args: &Evaluate) -> Result<()> {
     super::use_threads(&args.compute)?;
+    if args.points < 2 {
+        bail!("--points {}: expected 2 or more", args.points);
+    }
+    if args.draws == 0 {
+        bail!("--draws 0: expected 1 or more");
+    }
     let session = Session::open(&args.run, &[], &args.compute.device)?;
     let mut report = Report::default();
     if let Some(u) = truth(args, &session)? {
@@ -60,26 +66,37 @@ pub fn run(args: &Evaluate) -> Result<()> {
     if report.distances.is_empty() && report.test.is_empty() {
         bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
     }
-    files::write_atomic(&session.run.file("evaluation.json"), (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
-    print(&report);
-    Ok(())
+    files::write_atomic(
+        &session.run.file("evaluation.json"),
+        (serde_json::to_string_pretty(&report)? + "\n").as_bytes(),
+    )?;
+    super::print(&table(&report))
 }
 
-fn print(report: &Report) {
+/// The report for reading.
+fn table(report: &Report) -> String {
+    let mut out = String::new();
     if !report.distances.is_empty() {
-        println!("{:22} {:>19} {:>18} {:>15} {:>7}", "sample", "Sinkhorn divergence", "sliced Wasserstein", "energy distance", "points");
+        out += &format!(
+            "{:22} {:>19} {:>18} {:>15} {:>7}\n",
+            "sample", "Sinkhorn divergence", "sliced Wasserstein", "energy distance", "points"
+        );
     }
     for d in &report.distances {
         let (s, w, e) = (d.sinkhorn_divergence, d.sliced_wasserstein, d.energy_distance);
-        println!("{:22} {s:>19.4e} {w:>18.4e} {e:>15.4e} {:>7}", d.sample, d.points);
+        out += &format!("{:22} {s:>19.4e} {w:>18.4e} {e:>15.4e} {:>7}\n", d.sample, d.points);
     }
     if !report.test.is_empty() {
-        println!("{:22} {:>10} {:>18} {:>12}", "posterior mean of", "PSNR (dB)", "PSNR missing (dB)", "observations");
+        out += &format!(
+            "{:22} {:>10} {:>18} {:>12}\n",
+            "posterior mean of", "PSNR (dB)", "PSNR missing (dB)", "observations"
+        );
     }
     for m in &report.test {
         let missing = m.psnr_missing.map_or("-".to_string(), |v| format!("{v:.2}"));
-        println!("{:22} {:>10.2} {missing:>18} {:>12}", m.posterior, m.psnr, m.observations);
+        out += &format!("{:22} {:>10.2} {missing:>18} {:>12}\n", m.posterior, m.psnr, m.observations);
     }
+    out
 }
 
 /// Three disjoint samples of the signal's law.
@@ -122,7 +139,7 @@ fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<
 fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
     let finished = session.run.laps()?;
     let Some(&last) = finished.last() else { bail!("{} has no finished lap yet", args.run.display()) };
-    let best = best_lap(&session.run)?.unwrap_or(last);
+    let best = best_lap(&session.run)?.filter(|lap| finished.contains(lap)).unwrap_or(last);
     let chosen = if args.laps.is_empty() { vec![0, best, last] } else { args.laps.clone() };
     let mut out: Vec<(usize, String)> = Vec::new();
     for lap in chosen {
@@ -155,7 +172,9 @@ fn directions(d: usize) -> Samples {
 
 /// PSNR of posterior means on the test observations: the Gaussian start's exact ones and the trained posterior's.
 fn means(args: &Evaluate, session: &Session) -> Result<Vec<Means>> {
-    let Some((x, seen)) = &session.problem.truth.test else { return Ok(Vec::new()) };
+    let Some((x, seen)) = &session.problem.truth.test else {
+        return Ok(Vec::new());
+    };
     let masked = masked(session, x, seen);
     let score = |posterior: String, mean: &Samples, draws: usize| Means {
         posterior,
@@ -168,20 +187,22 @@ fn means(args: &Evaluate, session: &Session) -> Result<Vec<Means>> {
     if let StartConfig::Gaussian { std, iterations } = session.config.em.start {
         let prior = Gaussian::fit(&session.channel, &session.problem.observations, std, iterations)?;
         let rows: Vec<f32> = (0..x.n())
-            .map(|i| Ok(prior.posterior_of(&session.channel, seen, i)?.mean.iter().map(|&v| v as f32).collect::<Vec<_>>()))
+            .map(|i| {
+                Ok(prior.posterior_of(&session.channel, seen, i)?.mean.iter().map(|&v| v as f32).collect::<Vec<_>>())
+            })
             .collect::<Result<Vec<_>>>()?
             .concat();
         out.push(score("Gaussian start (exact)".into(), &Samples::new(rows, x.d()), 0));
     }
     let (lap, network) = session.posterior(None)?;
     let mut sum = vec![0.0f64; x.n() * x.d()];
-    for draw in 0..args.draws.max(1) {
+    for draw in 0..args.draws {
         let key = Key::new(session.config.seed, Purpose::Draw, draw);
         let drawn = session.e_step(&network, seen, key).all(session.config.e_step.shard)?;
         sum.iter_mut().zip(drawn.as_slice()).for_each(|(s, v)| *s += *v as f64);
     }
-    let mean = sum.iter().map(|s| (s / args.draws.max(1) as f64) as f32).collect();
-    out.push(score(format!("lap {lap}, {} draws", args.draws.max(1)), &Samples::new(mean, x.d()), args.draws.max(1)));
+    let mean = sum.iter().map(|s| (s / args.draws as f64) as f32).collect();
+    out.push(score(format!("lap {lap}, {} draws", args.draws), &Samples::new(mean, x.d()), args.draws));
     Ok(out)
 }
 

@@ -10,12 +10,27 @@ pub mod train;
 
 use crate::args::Compute;
 use anyhow::{Context, Result, bail};
+use std::io::{ErrorKind, Write};
+
+/// Most worker threads.
+const MOST_THREADS: usize = 1024;
+
+/// Writes to standard output; a reader that went away (`diffem presets | head -1`) is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e).context("cannot write to standard output"),
+        _ => Ok(()),
+    }
+}
 
 /// Sets the number of worker threads, once per process.
 fn use_threads(compute: &Compute) -> Result<()> {
     match compute.threads {
         None => Ok(()),
-        Some(0) => bail!("--threads 0: expected 1 or more"),
-        Some(n) => rayon::ThreadPoolBuilder::new().num_threads(n).build_global().context("cannot start the worker threads"),
+        Some(n) if !(1..=MOST_THREADS).contains(&n) => bail!("--threads {n}: expected 1 to {MOST_THREADS}"),
+        Some(n) => {
+            rayon::ThreadPoolBuilder::new().num_threads(n).build_global().context("cannot start the worker threads")
+        }
     }
 }

@@ -18,21 +18,30 @@ use std::path::Path;
 
 /// Draws shown in a row of an image grid.
 const GRID_DRAWS: usize = 4;
+/// Most draws of a posterior.
+const MOST_DRAWS: usize = 65_536;
 
 /// Runs the command.
 pub fn run(args: &Plot) -> Result<()> {
     super::use_threads(&args.compute)?;
     let session = Session::open(&args.run, &[], &args.compute.device)?;
-    let n = session.problem.observations.n();
+    let n = shown(&session).1.n();
     if let Some(i) = args.observations.iter().find(|i| **i >= n) {
-        bail!("--observations {i}: the run has observations 0 to {}", n - 1);
+        bail!("--observations {i}: the run has observations 0 to {} to show", n - 1);
     }
-    if args.draws < 2 {
-        bail!("--draws {}: expected 2 or more", args.draws);
+    if !(2..=MOST_DRAWS).contains(&args.draws) {
+        bail!("--draws {}: expected 2 to {MOST_DRAWS}", args.draws);
     }
     draw(&session, &args.observations, args.draws)?;
-    println!("figures in {}", session.run.file("figures").display());
-    Ok(())
+    super::print(&format!("figures in {}\n", session.run.file("figures").display()))
+}
+
+/// Truth and observations whose posteriors are shown: images that were not trained on, else the run's own.
+fn shown(session: &Session) -> (Option<&Samples>, &Observations) {
+    match (&session.image_shape(), &session.problem.truth.test) {
+        (Some(_), Some((x, seen))) => (Some(x), seen),
+        _ => (session.problem.truth.x.as_ref(), &session.problem.observations),
+    }
 }
 
 /// Draws all figures; the posteriors shown are those of the observations `chosen` that the run has.
@@ -42,15 +51,13 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     let lines = metrics::read(&session.run.file("metrics.jsonl"))?;
     curves(&lines, &dir)?;
     let laps = session.run.laps()?;
-    let Some(&last) = laps.last().filter(|lap| **lap > 0) else { return Ok(()) };
-    let best = best_lap(&session.run)?.unwrap_or(last);
-    corners(session, best, &dir)?;
-    let n = session.problem.observations.n();
-    let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < n).collect();
-    let (truth, seen) = match (&session.image_shape(), &session.problem.truth.test) {
-        (Some(_), Some((x, seen))) => (Some(x), seen),
-        _ => (session.problem.truth.x.as_ref(), &session.problem.observations),
+    let Some(&last) = laps.last().filter(|lap| **lap > 0) else {
+        return Ok(());
     };
+    let best = best_lap(&session.run)?.filter(|lap| laps.contains(lap)).unwrap_or(last);
+    corners(session, best, &dir)?;
+    let (truth, seen) = shown(session);
+    let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();
     let posteriors = posteriors(session, best, seen, &chosen, draws)?;
     let truth = |i: usize| truth.map(|x| x.row(i));
     match session.image_shape() {
@@ -59,7 +66,12 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
             grid(&posteriors, seen, &chosen, &truth, shape, &dir)
         }
         None => {
-            let titled = |(draws, i): (_, &usize)| Posterior { title: format!("observation {i}"), draws, truth: truth(*i), density: None };
+            let titled = |(draws, i): (_, &usize)| Posterior {
+                title: format!("observation {i}"),
+                draws,
+                truth: truth(*i),
+                density: None,
+            };
             let posteriors: Vec<Posterior> = posteriors.iter().zip(&chosen).map(titled).collect();
             save(&fan(&posteriors, &[])?, &dir, "posterior")
         }
@@ -97,7 +109,14 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
     let floor = |value: Option<f64>, label: &str| value.map(|value| Floor { value, label: label.to_string() });
     if !truth.is_empty() {
         let floor = floor(truth_floor, "truth against truth");
-        let curve = Curve { label: "reconstructions".into(), colour: BLUE, points: &truth, band: &[], floor, best: Some(Best::Lowest) };
+        let curve = Curve {
+            label: "reconstructions".into(),
+            colour: BLUE,
+            points: &truth,
+            band: &[],
+            floor,
+            best: Some(Best::Lowest),
+        };
         save(&metric(&[curve], "Sinkhorn divergence to the truth")?, dir, "divergence")?;
     }
     for (points, value, name, axis) in [
@@ -118,17 +137,29 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
 fn corners(session: &Session, best: usize, dir: &Path) -> Result<()> {
     let (start, x) = (session.run.reconstructions(0)?, session.run.reconstructions(best)?);
     let mut series = vec![Series { label: "start (lap 0)".into(), colour: GREY, samples: &start }];
-    series.extend(session.problem.truth.x.iter().map(|x| Series { label: "truth".into(), colour: VERMILLION, samples: x }));
+    series.extend(session.problem.truth.x.iter().map(|x| Series {
+        label: "truth".into(),
+        colour: VERMILLION,
+        samples: x,
+    }));
     series.push(Series { label: format!("reconstructions (lap {best})"), colour: BLUE, samples: &x });
     save(&corner(&series, &[])?, dir, "corner")
 }
 
 /// `draws` posterior draws of each chosen observation.
-fn posteriors(session: &Session, lap: usize, seen: &Observations, chosen: &[usize], draws: usize) -> Result<Vec<Samples>> {
+fn posteriors(
+    session: &Session,
+    lap: usize,
+    seen: &Observations,
+    chosen: &[usize],
+    draws: usize,
+) -> Result<Vec<Samples>> {
     let (_, network) = session.posterior(Some(lap))?;
     let repeated: Vec<usize> = chosen.iter().flat_map(|i| std::iter::repeat_n(*i, draws)).collect();
     let repeated = seen.select(&repeated);
-    let x = session.e_step(&network, &repeated, Key::new(session.config.seed, Purpose::Draw, 0)).all(session.config.e_step.shard)?;
+    let x = session
+        .e_step(&network, &repeated, Key::new(session.config.seed, Purpose::Draw, 0))
+        .all(session.config.e_step.shard)?;
     Ok((0..chosen.len()).map(|k| x.slice(k * draws..(k + 1) * draws)).collect())
 }
 
@@ -137,7 +168,8 @@ fn moments(draws: &Samples) -> (Vec<f32>, Vec<f32>) {
     let n = draws.n() as f64;
     let column = |j: usize| draws.rows().map(move |row| row[j] as f64);
     let mean: Vec<f64> = (0..draws.d()).map(|j| column(j).sum::<f64>() / n).collect();
-    let std = (0..draws.d()).map(|j| (column(j).map(|v| (v - mean[j]).powi(2)).sum::<f64>() / n).sqrt() as f32).collect();
+    let std =
+        (0..draws.d()).map(|j| (column(j).map(|v| (v - mean[j]).powi(2)).sum::<f64>() / n).sqrt() as f32).collect();
     (mean.iter().map(|&v| v as f32).collect(), std)
 }
 

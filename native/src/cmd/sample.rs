@@ -2,7 +2,8 @@
 
 use crate::args::Sample;
 use crate::data::observations::load_observations;
-use crate::data::tensors::{Tensor, write_tensors};
+use crate::data::tensors::{Tensor, check_target, write_tensors};
+use crate::data::values::{MAX_VALUES, product};
 use crate::problem::expected;
 use crate::session::Session;
 use anyhow::{Context, Result, bail};
@@ -16,6 +17,7 @@ pub fn run(args: &Sample) -> Result<()> {
     if args.draws == 0 {
         bail!("--draws 0: expected 1 or more");
     }
+    check_target(&args.out)?;
     let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
     let observations = match &args.observations {
         None => session.problem.observations.clone(),
@@ -26,7 +28,14 @@ pub fn run(args: &Sample) -> Result<()> {
     };
     let (lap, network) = session.posterior(args.lap)?;
     let (n, d) = (observations.n(), session.config.signal_len());
-    let mut values = vec![0.0f32; n * args.draws * d];
+    let Some(count) = product(&[n, args.draws, d]).filter(|&count| count <= MAX_VALUES) else {
+        bail!(
+            "--draws {}: {n} observations with as many draws of {d} values each are more than {MAX_VALUES} values; \
+             expected fewer draws",
+            args.draws
+        );
+    };
+    let mut values = vec![0.0f32; count];
     for draw in 0..args.draws {
         let key = Key::new(args.seed, Purpose::Draw, draw);
         let x = session.e_step(&network, &observations, key).all(session.config.e_step.shard)?;
@@ -36,6 +45,5 @@ pub fn run(args: &Sample) -> Result<()> {
     }
     let x = Tensor { shape: vec![n, args.draws, d], values };
     write_tensors(&args.out, &[("x", &x)], &BTreeMap::new())?;
-    println!("{}: {} draws of {n} posteriors of lap {lap}", args.out.display(), args.draws);
-    Ok(())
+    super::print(&format!("{}: {} draws of {n} posteriors of lap {lap}\n", args.out.display(), args.draws))
 }

@@ -3,17 +3,23 @@
 use crate::args::{Resume, Train};
 use crate::config::{Config, DataConfig, load};
 use crate::report::progress::ProgressMode;
-use crate::session::Session;
+use crate::session::{Session, lap_dir};
 use crate::training::{EXIT_STOPPED, Ended};
-use anyhow::Result;
-use std::path::PathBuf;
+use anyhow::{Context, Result};
+use diffem::em::StartConfig;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs `diffem train`.
 pub fn run(args: &Train) -> Result<ExitCode> {
     super::use_threads(&args.compute)?;
     let config = configure(args)?;
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
+    let out =
+        args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
+    if let StartConfig::Checkpoint { path } = &config.em.start {
+        // Before anything is made for a run that cannot start.
+        lap_dir(Path::new(path), None).context("em.start.path")?;
+    }
     let session = Session::create(&out, config, &args.compute.device)?;
     finish(&session, args.progress)
 }
@@ -23,7 +29,9 @@ pub fn resume(args: &Resume) -> Result<ExitCode> {
     super::use_threads(&args.compute)?;
     let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
     if !args.settings.set.is_empty() {
-        // Refuses settings that would make another run of it before the changed config is kept.
+        // Nothing is kept while another process trains the run, if another run would come of it, or if it cannot go on.
+        let _lock = session.run.lock()?;
+        session.run.check_same(&session.config)?;
         session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
         session.run.write_config(&session.config)?;
     }
@@ -35,8 +43,9 @@ fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
         Ended::Stopped => Ok(ExitCode::from(EXIT_STOPPED as u8)),
         Ended::Finished => {
             super::plot::draw(session, &[0, 1, 2, 3, 4, 5], 256)?;
-            if progress != ProgressMode::Json {
-                println!("{}: done; figures in {0}/figures, numbers in {0}/summary.json", session.run.path().display());
+            if !matches!(progress, ProgressMode::Json | ProgressMode::Quiet) {
+                let run = session.run.path().display();
+                super::print(&format!("{run}: done; figures in {run}/figures, numbers in {run}/summary.json\n"))?;
             }
             Ok(ExitCode::SUCCESS)
         }

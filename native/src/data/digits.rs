@@ -24,22 +24,14 @@ pub struct Digits {
 /// All 1797 digits, in the order of the file.
 pub fn digits() -> Digits {
     let mut csv = String::new();
-    GzDecoder::new(CSV_GZ)
-        .read_to_string(&mut csv)
-        .expect("the embedded digits are a whole gzip file");
+    GzDecoder::new(CSV_GZ).read_to_string(&mut csv).expect("the embedded digits are a whole gzip file");
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for line in csv.lines() {
-        let row: Vec<u8> = line
-            .split(',')
-            .map(|v| v.parse().expect("the embedded digits are integers"))
-            .collect();
+        let row: Vec<u8> = line.split(',').map(|v| v.parse().expect("the embedded digits are integers")).collect();
         pixels.extend(row[..64].iter().map(|&v| f32::from(v) / 4.0 - 2.0));
         labels.push(row[64]);
     }
-    Digits {
-        pixels: Samples::new(pixels, 64),
-        labels,
-    }
+    Digits { pixels: Samples::new(pixels, 64), labels }
 }
 
 #[cfg(test)]
@@ -69,11 +61,7 @@ mod tests {
     fn the_pixels_fill_the_range() {
         let Digits { pixels, .. } = digits();
         let values = pixels.as_slice();
-        assert!(
-            values
-                .iter()
-                .all(|v| (-2.0..=2.0).contains(v) && (v * 4.0).fract() == 0.0)
-        );
+        assert!(values.iter().all(|v| (-2.0..=2.0).contains(v) && (v * 4.0).fract() == 0.0));
         assert!(values.contains(&-2.0) && values.contains(&2.0));
     }
 }

@@ -48,11 +48,7 @@ impl Curve {
     /// of the next. The limits come from a fixed grid over z and not from a sample, so that the scale of a curve is the
     /// same however many points are drawn from it.
     pub fn draw(d: usize, alpha: f64, uniforms: &mut dyn FnMut() -> f64) -> Self {
-        let mut coordinate = || {
-            (1..=terms_for(alpha))
-                .map(|k| Term::draw(k as f64, alpha, uniforms))
-                .collect()
-        };
+        let mut coordinate = || (1..=terms_for(alpha)).map(|k| Term::draw(k as f64, alpha, uniforms)).collect();
         let terms: Vec<Vec<Term>> = (0..d).map(|_| coordinate()).collect();
         let limits = terms.iter().map(|series| limits(series)).collect();
         Self { terms, limits }
@@ -72,22 +68,14 @@ impl Curve {
     fn scaled(&self, z: f64) -> impl Iterator<Item = f64> {
         self.point(z).into_iter().zip(&self.limits).map(|(x, &(low, high))| {
             // A constant coordinate has no range to stretch: it goes to the middle.
-            if high > low {
-                LIMIT * (2.0 * (x - low) / (high - low) - 1.0)
-            } else {
-                0.0
-            }
+            if high > low { LIMIT * (2.0 * (x - low) / (high - low) - 1.0) } else { 0.0 }
         })
     }
 }
 
 impl Term {
     fn draw(k: f64, alpha: f64, uniforms: &mut dyn FnMut() -> f64) -> Self {
-        Self {
-            amplitude: uniforms() * k.powf(-alpha),
-            frequency: k * uniforms(),
-            phase: uniforms(),
-        }
+        Self { amplitude: uniforms() * k.powf(-alpha), frequency: k * uniforms(), phase: uniforms() }
     }
 
     fn at(&self, z: f64) -> f64 {
@@ -106,9 +94,7 @@ fn sum(series: &[Term], z: f64) -> f64 {
 
 fn limits(series: &[Term]) -> (f64, f64) {
     let values = (0..=GRID).map(|i| sum(series, i as f64 / GRID as f64));
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
-        (low.min(x), high.max(x))
-    })
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
 }
 
 #[cfg(test)]
@@ -195,11 +181,7 @@ mod tests {
         let close = |b: f64| {
             let mut abc = [0.7, b, 0.2].into_iter().cycle();
             let curve = Curve::draw(3, 3.0, &mut || abc.next().unwrap());
-            curve
-                .point(0.1)
-                .iter()
-                .zip(curve.point(1.1))
-                .all(|(x, y)| (x - y).abs() < 1e-12)
+            curve.point(0.1).iter().zip(curve.point(1.1)).all(|(x, y)| (x - y).abs() < 1e-12)
         };
         assert!(close(1.0) && !close(0.5));
     }

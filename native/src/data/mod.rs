@@ -9,4 +9,4 @@ mod safetensors_file;
 pub mod tensors;
 #[cfg(test)]
 mod untrusted;
-mod values;
+pub mod values;

@@ -30,10 +30,7 @@ pub struct NpyFile {
 impl NpyFile {
     /// Wraps `file`; the array is called `name`.
     pub fn new(file: File, name: &str) -> Self {
-        Self {
-            file: BufReader::new(file),
-            name: name.into(),
-        }
+        Self { file: BufReader::new(file), name: name.into() }
     }
 }
 
@@ -65,9 +62,7 @@ impl NpzFile {
 impl Source for NpzFile {
     fn names(&self) -> Vec<String> {
         let entries = self.archive.file_names().flatten();
-        let mut names: Vec<_> = entries
-            .filter_map(|n| n.strip_suffix(".npy").map(String::from))
-            .collect();
+        let mut names: Vec<_> = entries.filter_map(|n| n.strip_suffix(".npy").map(String::from)).collect();
         names.sort();
         names
     }
@@ -81,15 +76,9 @@ impl Source for NpzFile {
 
 fn read_header(data: &mut impl Read) -> Result<Header> {
     let mut start = [0; 8];
-    ensure!(
-        data.read_exact(&mut start).is_ok() && start.starts_with(MAGIC),
-        "not an array in .npy format"
-    );
+    ensure!(data.read_exact(&mut start).is_ok() && start.starts_with(MAGIC), "not an array in .npy format");
     let length = header_length(data, start[6]).context(DAMAGED)?;
-    ensure!(
-        length <= MAX_HEADER,
-        "a header of {length} bytes is too long; expected at most {MAX_HEADER}"
-    );
+    ensure!(length <= MAX_HEADER, "a header of {length} bytes is too long; expected at most {MAX_HEADER}");
     let mut text = vec![0; length];
     data.read_exact(&mut text).context(DAMAGED)?;
     parse_header(&String::from_utf8_lossy(&text))
@@ -112,49 +101,27 @@ fn header_length(data: &mut impl Read, version: u8) -> Result<usize> {
 /// literals recurses as deep as the file nests brackets, which a hostile file could use to exhaust the stack.
 fn parse_header(text: &str) -> Result<Header> {
     let descr = value_of(text, "descr")?;
-    let quoted = descr
-        .strip_prefix('\'')
-        .and_then(|rest| rest.split_once('\''))
-        .map(|(code, _)| code);
+    let quoted = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(code, _)| code);
     let Some(dtype) = quoted.and_then(Dtype::from_npy) else {
         let found = quoted.unwrap_or("a structured record");
-        bail!(
-            "has type {found:?}; expected {}. Convert it with .astype('<f4')",
-            Dtype::ACCEPTED
-        );
+        bail!("has type {found:?}; expected {}. Convert it with .astype('<f4')", Dtype::ACCEPTED);
     };
     let fortran = value_of(text, "fortran_order")?.starts_with("True");
-    Ok(Header {
-        dtype,
-        shape: parse_shape(value_of(text, "shape")?)?,
-        fortran,
-    })
+    Ok(Header { dtype, shape: parse_shape(value_of(text, "shape")?)?, fortran })
 }
 
 /// What follows `'key':`.
 fn value_of<'a>(text: &'a str, key: &str) -> Result<&'a str> {
-    let (_, value) = text
-        .split_once(&format!("'{key}':"))
-        .with_context(|| format!("no `{key}` in the .npy header"))?;
+    let (_, value) = text.split_once(&format!("'{key}':")).with_context(|| format!("no `{key}` in the .npy header"))?;
     Ok(value.trim_start())
 }
 
 fn parse_shape(value: &str) -> Result<Vec<usize>> {
-    let inner = value
-        .strip_prefix('(')
-        .and_then(|rest| rest.split_once(')'))
-        .map(|(inner, _)| inner);
+    let inner = value.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(inner, _)| inner);
     let dims = inner.with_context(|| format!("no shape in the .npy header: {DAMAGED}"))?;
     // `(3,)` ends in a comma, and Python 2 wrote long integers as `3L`.
-    let dims = dims
-        .split(',')
-        .map(|dim| dim.trim().trim_end_matches('L'))
-        .filter(|dim| !dim.is_empty());
-    dims.map(|dim| {
-        dim.parse()
-            .with_context(|| format!("{dim:?} is not the length of a dimension"))
-    })
-    .collect()
+    let dims = dims.split(',').map(|dim| dim.trim().trim_end_matches('L')).filter(|dim| !dim.is_empty());
+    dims.map(|dim| dim.parse().with_context(|| format!("{dim:?} is not the length of a dimension"))).collect()
 }
 
 /// The bytes of an `.npz` that holds `tensors` (as `<f4`, not compressed, like numpy.savez) and `metadata`.
@@ -181,10 +148,7 @@ fn options(length: usize) -> SimpleFileOptions {
 
 fn encode_npy(tensor: &Tensor) -> Vec<u8> {
     let dims: String = tensor.shape.iter().map(|dim| format!("{dim}, ")).collect();
-    let mut header = format!(
-        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}",
-        dims.trim_end()
-    );
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", dims.trim_end());
     // Spaces and a newline bring the start of the data to a multiple of 64 bytes, as the format asks.
     let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
     header = format!("{header:<width$}\n", width = length - 1);

@@ -50,11 +50,7 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
     }
     let a = expect.a_shape.is_some().then(|| read(&mut file, "a")).transpose()?;
     let truth = has_truth.then(|| read(&mut file, "x")).transpose()?;
-    Ok(Loaded {
-        y: read(&mut file, "y")?,
-        a,
-        truth,
-    })
+    Ok(Loaded { y: read(&mut file, "y")?, a, truth })
 }
 
 /// Loads the signals `name [n, d]`; the array of a `.npy` file is taken for it.
@@ -76,10 +72,7 @@ fn check_rows(file: &mut TensorFile, name: &str, what: &str, row: &[Option<usize
     let shape = file.shape(name)?;
     if let [n, rest @ ..] = &shape[..]
         && rest.len() == row.len()
-        && rest
-            .iter()
-            .zip(row)
-            .all(|(dim, wanted)| wanted.is_none_or(|w| w == *dim))
+        && rest.iter().zip(row).all(|(dim, wanted)| wanted.is_none_or(|w| w == *dim))
     {
         ensure!(!shape.contains(&0), empty(file.path(), name, &shape));
         return Ok(*n);
@@ -110,19 +103,13 @@ fn check_counts(path: &Path, n: usize, name: &str, rows: usize) -> Result<()> {
 }
 
 fn empty(path: &Path, name: &str, shape: &[usize]) -> String {
-    format!(
-        "{}: tensor `{name}` has shape {shape:?}, which holds no values; expected at least one row",
-        path.display()
-    )
+    format!("{}: tensor `{name}` has shape {shape:?}, which holds no values; expected at least one row", path.display())
 }
 
 /// The expected shape as text: `[n, 2]`, with a letter for a free length.
 fn pattern(name: &str, row: &[Option<usize>]) -> String {
     let free = if name == "y" { "m" } else { "d" };
-    let dims: Vec<_> = row
-        .iter()
-        .map(|dim| dim.map_or(free.into(), |n| n.to_string()))
-        .collect();
+    let dims: Vec<_> = row.iter().map(|dim| dim.map_or(free.into(), |n| n.to_string())).collect();
     format!("[n, {}]", dims.join(", "))
 }
 
@@ -144,18 +131,11 @@ mod tests {
     const CHANNEL: &[usize] = &[2, 5];
 
     fn expect() -> Expect {
-        Expect {
-            m: Some(2),
-            a_shape: Some(CHANNEL.into()),
-            d: Some(5),
-        }
+        Expect { m: Some(2), a_shape: Some(CHANNEL.into()), d: Some(5) }
     }
 
     fn ramp(shape: &[usize]) -> Tensor {
-        Tensor {
-            shape: shape.into(),
-            values: (0..shape.iter().product()).map(|i| i as f32).collect(),
-        }
+        Tensor { shape: shape.into(), values: (0..shape.iter().product()).map(|i| i as f32).collect() }
     }
 
     /// Loads a file of tensors of these names and shapes.
@@ -187,10 +167,7 @@ mod tests {
 
     #[test]
     fn what_the_channel_does_not_need_is_left_alone() {
-        let free = Expect {
-            a_shape: None,
-            ..Expect::default()
-        };
+        let free = Expect { a_shape: None, ..Expect::default() };
         let loaded = load("o.npz", &[("y", &[4, 3]), ("a", &[7])], &free).unwrap();
         assert_eq!((loaded.y.d(), loaded.a, loaded.truth), (3, None, None));
     }
@@ -248,14 +225,8 @@ mod tests {
         write_tensors(&path, &[("clean", &ramp(&[3, 4]))], &BTreeMap::new()).unwrap();
         assert_eq!(load_signals(&path, "clean", Some(4)).unwrap().n(), 3);
         let error = load_signals(&path, "clean", Some(5)).unwrap_err().to_string();
-        assert!(
-            error.contains("tensor `clean` has shape [3, 4]; expected [n, 5] (one signal a row)"),
-            "{error}"
-        );
+        assert!(error.contains("tensor `clean` has shape [3, 4]; expected [n, 5] (one signal a row)"), "{error}");
         let free = load_signals(&path, "other", None).unwrap_err().to_string();
-        assert!(
-            free.contains("there is no tensor `other`; the file holds `clean`"),
-            "{free}"
-        );
+        assert!(free.contains("there is no tensor `other`; the file holds `clean`"), "{free}");
     }
 }

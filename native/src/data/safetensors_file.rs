@@ -52,10 +52,7 @@ fn header_length(file: &mut File, length: u64) -> Result<u64> {
     }
     let header = u64::from_le_bytes(bytes);
     let limit = MAX_HEADER.min(length - LENGTH);
-    ensure!(
-        header <= limit,
-        "not a safetensors file, or cut short: its header of {header} bytes does not fit in it"
-    );
+    ensure!(header <= limit, "not a safetensors file, or cut short: its header of {header} bytes does not fit in it");
     Ok(header)
 }
 
@@ -69,18 +66,10 @@ impl Source for SafetensorsFile {
     fn open(&mut self, name: &str) -> Result<(Header, Box<dyn Read + '_>)> {
         let info = self.header.info(name).context("not in the header")?;
         let Some(dtype) = Dtype::from_safetensors(info.dtype) else {
-            bail!(
-                "has type {:?}; expected {}. Convert it, for example to float32",
-                info.dtype,
-                Dtype::ACCEPTED
-            );
+            bail!("has type {:?}; expected {}. Convert it, for example to float32", info.dtype, Dtype::ACCEPTED);
         };
         let (begin, end) = info.data_offsets;
-        let header = Header {
-            dtype,
-            shape: info.shape.clone(),
-            fortran: false,
-        };
+        let header = Header { dtype, shape: info.shape.clone(), fortran: false };
         self.file.seek(SeekFrom::Start(self.start + begin as u64))?;
         Ok((header, Box::new(self.file.by_ref().take((end - begin) as u64))))
     }

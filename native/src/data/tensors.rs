@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use super::npz::{self, NpyFile, NpzFile};
 use super::safetensors_file::{self, SafetensorsFile};
 use super::values::{Header, product, read_tensor};
 use crate::files;
+
+const UNKNOWN_TARGET: &str = "unknown tensor format; expected a name that ends in .safetensors or .npz";
 
 /// A dense array in row-major (C) order; `values` has as many elements as the product of `shape`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,10 +36,7 @@ impl Tensor {
 
 impl From<&Samples> for Tensor {
     fn from(samples: &Samples) -> Self {
-        Self {
-            shape: vec![samples.n(), samples.d()],
-            values: samples.as_slice().to_vec(),
-        }
+        Self { shape: vec![samples.n(), samples.d()], values: samples.as_slice().to_vec() }
     }
 }
 
@@ -68,11 +68,15 @@ impl TensorFile {
     /// # Errors
     /// The file cannot be read, has another extension, or its table of contents is broken.
     pub fn open(path: &Path, npy_name: &str) -> Result<Self> {
-        let source = open_source(path, npy_name).with_context(|| path.display().to_string())?;
-        Ok(Self {
-            path: path.into(),
-            source,
-        })
+        let format = format_of(path);
+        ensure!(
+            ["safetensors", "npz", "npy"].contains(&format.as_str()),
+            "{}: unknown tensor format; expected a name that ends in .safetensors, .npz or .npy",
+            path.display()
+        );
+        let file = files::open(path)?;
+        let source = source_of(&format, file, npy_name).with_context(|| path.display().to_string())?;
+        Ok(Self { path: path.into(), source })
     }
 
     /// Where the file is.
@@ -108,44 +112,40 @@ impl TensorFile {
 
     fn opened<T>(&mut self, name: &str, then: impl FnOnce(Header, &mut dyn Read) -> Result<T>) -> Result<T> {
         ensure!(self.has(name), self.missing(name));
-        let opened = self
-            .source
-            .open(name)
-            .and_then(|(header, mut data)| then(header, &mut *data));
+        let opened = self.source.open(name).and_then(|(header, mut data)| then(header, &mut *data));
         opened.with_context(|| format!("{}: tensor `{name}`", self.path.display()))
     }
 
     fn missing(&self, name: &str) -> String {
         let names: Vec<_> = self.names().iter().map(|n| format!("`{n}`")).collect();
-        let held = if names.is_empty() {
-            "nothing".into()
-        } else {
-            names.join(", ")
-        };
+        let held = if names.is_empty() { "nothing".into() } else { names.join(", ") };
         let advice = match format_of(&self.path).as_str() {
             "npy" => "A .npy file holds one array: save them together with numpy.savez",
             _ => "Save it under that name",
         };
-        format!(
-            "{}: there is no tensor `{name}`; the file holds {held}. {advice}",
-            self.path.display()
-        )
+        format!("{}: there is no tensor `{name}`; the file holds {held}. {advice}", self.path.display())
     }
 }
 
 fn format_of(path: &Path) -> String {
-    path.extension()
-        .map(|e| e.to_string_lossy().to_lowercase())
-        .unwrap_or_default()
+    path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 
-fn open_source(path: &Path, npy_name: &str) -> Result<Box<dyn Source>> {
-    Ok(match format_of(path).as_str() {
-        "safetensors" => Box::new(SafetensorsFile::new(files::open(path)?)?),
-        "npz" => Box::new(NpzFile::new(files::open(path)?)?),
-        "npy" => Box::new(NpyFile::new(files::open(path)?, npy_name)),
-        _ => bail!("unknown tensor format; expected a name that ends in .safetensors, .npz or .npy"),
+fn source_of(format: &str, file: File, npy_name: &str) -> Result<Box<dyn Source>> {
+    Ok(match format {
+        "safetensors" => Box::new(SafetensorsFile::new(file)?),
+        "npz" => Box::new(NpzFile::new(file)?),
+        _ => Box::new(NpyFile::new(file, npy_name)),
     })
+}
+
+/// Proves that [`write_tensors`] can write to `path`, before the work whose result goes there.
+///
+/// # Errors
+/// An extension that is not known, or a place that cannot be written.
+pub fn check_target(path: &Path) -> Result<()> {
+    ensure!(["safetensors", "npz"].contains(&format_of(path).as_str()), "{}: {UNKNOWN_TARGET}", path.display());
+    files::ensure_writable(path)
 }
 
 /// Writes `tensors` and `metadata` to `path`, as `.safetensors` or `.npz` by its extension, whole or not at all.
@@ -162,19 +162,13 @@ pub fn write_tensors(path: &Path, tensors: &[(&str, &Tensor)], metadata: &BTreeM
 fn encode(path: &Path, tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
     for (i, (name, tensor)) in tensors.iter().enumerate() {
         let (shape, count) = (&tensor.shape, tensor.values.len());
-        ensure!(
-            product(shape) == Some(count),
-            "tensor `{name}` of shape {shape:?} cannot have {count} values"
-        );
-        ensure!(
-            tensors[..i].iter().all(|(other, _)| other != name),
-            "tensor `{name}` is given twice"
-        );
+        ensure!(product(shape) == Some(count), "tensor `{name}` of shape {shape:?} cannot have {count} values");
+        ensure!(tensors[..i].iter().all(|(other, _)| other != name), "tensor `{name}` is given twice");
     }
     match format_of(path).as_str() {
         "safetensors" => safetensors_file::encode(tensors, metadata),
         "npz" => npz::encode(tensors, metadata),
-        _ => bail!("unknown tensor format; expected a name that ends in .safetensors or .npz"),
+        _ => bail!(UNKNOWN_TARGET),
     }
 }
 
@@ -194,55 +188,28 @@ mod tests {
     }
 
     fn ramp(scale: f32) -> Tensor {
-        Tensor {
-            shape: vec![2, 3, 4],
-            values: (0..24).map(|i| scale * (i as f32 - 7.5)).collect(),
-        }
+        Tensor { shape: vec![2, 3, 4], values: (0..24).map(|i| scale * (i as f32 - 7.5)).collect() }
     }
 
     #[test]
     fn files_of_the_formats_own_libraries_are_read() {
-        for (file, names) in [
-            ("numpy.npz", vec!["f8", "f2", "fortran"]),
-            ("peer.safetensors", vec!["f8", "f2"]),
-        ] {
+        for (file, names) in [("numpy.npz", vec!["f8", "f2", "fortran"]), ("peer.safetensors", vec!["f8", "f2"])] {
             for name in names {
                 assert_eq!(fixture(file).require(name).unwrap(), ramp(1.0), "{file} {name}");
             }
         }
         let mut npz = fixture("numpy.npz");
-        assert_eq!(
-            npz.require("i8").unwrap(),
-            Tensor {
-                shape: vec![3],
-                values: vec![-1.0, 0.0, 1.0]
-            }
-        );
+        assert_eq!(npz.require("i8").unwrap(), Tensor { shape: vec![3], values: vec![-1.0, 0.0, 1.0] });
         assert_eq!(npz.require("u1").unwrap().values, [0.0, 1.0, 2.0]);
-        assert_eq!(
-            npz.require("b1").unwrap(),
-            Tensor {
-                shape: vec![1, 2],
-                values: vec![1.0, 0.0]
-            }
-        );
-        assert_eq!(
-            npz.require("scalar").unwrap(),
-            Tensor {
-                shape: vec![],
-                values: vec![2.5]
-            }
-        );
+        assert_eq!(npz.require("b1").unwrap(), Tensor { shape: vec![1, 2], values: vec![1.0, 0.0] });
+        assert_eq!(npz.require("scalar").unwrap(), Tensor { shape: vec![], values: vec![2.5] });
     }
 
     #[test]
     fn a_npy_array_takes_the_name_asked_for_and_fortran_order_is_undone() {
         let mut file = fixture("fortran.npy");
         let transposed = file.require("x").unwrap();
-        assert_eq!(
-            (file.names(), file.shape("x").unwrap()),
-            (vec!["x".to_string()], vec![4, 3, 2])
-        );
+        assert_eq!((file.names(), file.shape("x").unwrap()), (vec!["x".to_string()], vec![4, 3, 2]));
         for (i, v) in transposed.values.iter().enumerate() {
             let [k, j, l] = [i / 6, i / 2 % 3, i % 2];
             assert_eq!(*v, ramp(1.0).values[(l * 3 + j) * 4 + k]);
@@ -252,30 +219,20 @@ mod tests {
     #[test]
     fn types_that_are_not_numbers_are_refused_with_the_way_out() {
         let mut npz = fixture("numpy.npz");
-        for (name, found) in [
-            ("big", "\">f4\""),
-            ("text", "\"<U1\""),
-            ("record", "\"a structured record\""),
-        ] {
+        for (name, found) in [("big", "\">f4\""), ("text", "\"<U1\""), ("record", "\"a structured record\"")] {
             let error = error(npz.require(name));
             let expected = format!("numpy.npz: tensor `{name}`: has type {found}; expected little-endian float32, ");
             assert!(error.contains(&expected) && error.contains(".astype('<f4')"), "{error}");
         }
         let error = error(fixture("peer.safetensors").shape("u2"));
-        assert!(
-            error.contains("peer.safetensors: tensor `u2`: has type U16; expected little-endian"),
-            "{error}"
-        );
+        assert!(error.contains("peer.safetensors: tensor `u2`: has type U16; expected little-endian"), "{error}");
     }
 
     #[test]
     fn a_missing_tensor_is_answered_with_those_there_are() {
         let error_of = |file: &str| error(fixture(file).require("y"));
         let safetensors = error_of("peer.safetensors");
-        assert!(
-            safetensors.contains("no tensor `y`; the file holds `f2`, `f8`, `u2`. Save it"),
-            "{safetensors}"
-        );
+        assert!(safetensors.contains("no tensor `y`; the file holds `f2`, `f8`, `u2`. Save it"), "{safetensors}");
         let npy = error_of("fortran.npy");
         assert!(npy.contains("the file holds `x`. A .npy file holds one array"), "{npy}");
     }
@@ -289,23 +246,14 @@ mod tests {
         );
         assert!(error_of("nowhere/y.npz").contains("cannot read nowhere/y.npz (check the path)"));
         let write = error(write_tensors(Path::new("y.pt"), &[("y", &ramp(1.0))], &BTreeMap::new()));
-        assert_eq!(
-            write,
-            "y.pt: unknown tensor format; expected a name that ends in .safetensors or .npz"
-        );
+        assert_eq!(write, "y.pt: unknown tensor format; expected a name that ends in .safetensors or .npz");
     }
 
     #[test]
     fn a_tensor_that_contradicts_itself_is_not_written() {
         let error_of =
             |tensors: &[(&str, &Tensor)]| error(write_tensors(Path::new("nowhere/a.npz"), tensors, &BTreeMap::new()));
-        let short = error_of(&[(
-            "y",
-            &Tensor {
-                shape: vec![2, 2],
-                values: vec![0.0],
-            },
-        )]);
+        let short = error_of(&[("y", &Tensor { shape: vec![2, 2], values: vec![0.0] })]);
         assert_eq!(short, "nowhere/a.npz: tensor `y` of shape [2, 2] cannot have 1 values");
         assert!(error_of(&[("y", &ramp(1.0)), ("y", &ramp(2.0))]).contains("`y` is given twice"));
     }
@@ -325,10 +273,7 @@ mod tests {
             assert!(text.contains(r#"{"a":"1","b":"1","q\"":"1","z":"1"}"#), "{text}");
             let mut file = TensorFile::open(&path, "").unwrap();
             assert_eq!(file.names(), ["x", "y"]);
-            assert_eq!(
-                (file.require("x").unwrap(), file.require("y").unwrap()),
-                (ramp(2.0), ramp(1.0))
-            );
+            assert_eq!((file.require("x").unwrap(), file.require("y").unwrap()), (ramp(2.0), ramp(1.0)));
         }
         let bytes = fs::read(dir.path().join("a.safetensors")).unwrap();
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
@@ -339,12 +284,6 @@ mod tests {
     fn rows_are_flattened_and_back() {
         let samples = ramp(1.0).into_samples();
         assert_eq!((samples.n(), samples.d()), (2, 12));
-        assert_eq!(
-            Tensor::from(&samples),
-            Tensor {
-                shape: vec![2, 12],
-                ..ramp(1.0)
-            }
-        );
+        assert_eq!(Tensor::from(&samples), Tensor { shape: vec![2, 12], ..ramp(1.0) });
     }
 }

@@ -22,10 +22,7 @@ fn read(format: &str, bytes: &[u8]) -> Result<Vec<Tensor>> {
 fn read_all(file: &NamedTempFile) -> Result<Vec<Tensor>> {
     let mut file = TensorFile::open(file.path(), "y")?;
     let names = file.names();
-    names
-        .iter()
-        .map(|name| file.shape(name).and_then(|_| file.require(name)))
-        .collect()
+    names.iter().map(|name| file.shape(name).and_then(|_| file.require(name))).collect()
 }
 
 fn error(format: &str, bytes: &[u8]) -> String {
@@ -34,10 +31,7 @@ fn error(format: &str, bytes: &[u8]) -> String {
 
 /// A small valid file: `[3, 2]` in a fixture of the format's own library, or written here.
 fn valid(format: &str) -> Vec<u8> {
-    let tensor = Tensor {
-        shape: vec![3, 2],
-        values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
-    };
+    let tensor = Tensor { shape: vec![3, 2], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
     if format == "npy" {
         return npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2), }", &[0; 24]);
     }
@@ -59,9 +53,7 @@ fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
 /// A zip archive of one compressed entry.
 fn npz(entry: &[u8]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    archive
-        .start_file("y.npy", zip::write::SimpleFileOptions::DEFAULT)
-        .unwrap();
+    archive.start_file("y.npy", zip::write::SimpleFileOptions::DEFAULT).unwrap();
     archive.write_all(entry).unwrap();
     archive.finish().unwrap().into_inner()
 }
@@ -86,28 +78,12 @@ fn a_file_with_bytes_after_its_end_is_an_error() {
 
 #[test]
 fn a_shape_larger_than_the_file_is_an_error_and_not_an_allocation() {
-    let shapes = [
-        "(4000000000, 1)",
-        "(4294967297,)",
-        "(99999999999, 99999999999)",
-        "(0, 18446744073709551616)",
-    ];
-    let messages = [
-        "the data ends after 8 of",
-        "is too large",
-        "is too large",
-        "not the length of a dimension",
-    ];
+    let shapes = ["(4000000000, 1)", "(4294967297,)", "(99999999999, 99999999999)", "(0, 18446744073709551616)"];
+    let messages = ["the data ends after 8 of", "is too large", "is too large", "not the length of a dimension"];
     for (shape, message) in shapes.iter().zip(messages) {
-        let array = npy(
-            &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"),
-            &[0; 8],
-        );
+        let array = npy(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"), &[0; 8]);
         let errors = [error("npy", &array), error("npz", &npz(&array))];
-        assert!(
-            errors.iter().all(|e| e.contains("tensor `y`") && e.contains(message)),
-            "{errors:?}"
-        );
+        assert!(errors.iter().all(|e| e.contains("tensor `y`") && e.contains(message)), "{errors:?}");
     }
 }
 
@@ -132,32 +108,21 @@ fn headers_that_lie_are_errors() {
 #[test]
 fn safetensors_lengths_that_overflow_together_are_an_error() {
     let dim = (1u64 << 61) - 1;
-    let entry = |i: u64| {
-        format!(
-            r#""t{i}":{{"dtype":"U8","shape":[{dim}],"data_offsets":[{},{}]}}"#,
-            i * dim,
-            (i + 1) * dim
-        )
-    };
+    let entry =
+        |i: u64| format!(r#""t{i}":{{"dtype":"U8","shape":[{dim}],"data_offsets":[{},{}]}}"#, i * dim, (i + 1) * dim);
     let header = format!("{{{}}}", (0..8).map(entry).collect::<Vec<_>>().join(","));
     assert!(error("safetensors", &safetensors(&header, &[])).contains("18446744073709551608 bytes of data"));
 }
 
 #[test]
 fn damage_inside_a_compressed_entry_is_found() {
-    let mut whole = npz(&npy(
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (4000,), }",
-        &[7; 4000],
-    ));
+    let mut whole = npz(&npy("{'descr': '|u1', 'fortran_order': False, 'shape': (4000,), }", &[7; 4000]));
     read("npz", &whole).unwrap();
     // The checksum of the data, in the table of contents.
     let at = whole.windows(4).position(|w| w == b"PK\x01\x02").unwrap() + 16;
     whole[at] ^= 1;
     let error = error("npz", &whole);
-    assert!(
-        error.contains("tensor `y`: the file is damaged or cut short"),
-        "{error}"
-    );
+    assert!(error.contains("tensor `y`: the file is damaged or cut short"), "{error}");
 }
 
 #[test]

@@ -29,10 +29,7 @@ impl Header {
     /// Number of values, if there are at most [`MAX_VALUES`].
     fn count(&self) -> Result<usize> {
         product(&self.shape).filter(|&n| n <= MAX_VALUES).with_context(|| {
-            format!(
-                "shape {:?} is too large (more than {MAX_VALUES} values). Split the file",
-                self.shape
-            )
+            format!("shape {:?} is too large (more than {MAX_VALUES} values). Split the file", self.shape)
         })
     }
 }
@@ -45,11 +42,7 @@ pub fn product(shape: &[usize]) -> Option<usize> {
 /// The tensor of `header` whose bytes are `data`, all of them: finite `f32` in row-major order.
 pub fn read_tensor(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
     let stored = read_values(header, data)?;
-    let values = if header.fortran {
-        row_major(&header.shape, &stored)
-    } else {
-        stored
-    };
+    let values = if header.fortran { row_major(&header.shape, &stored) } else { stored };
     if let Some(i) = values.iter().position(|v| !v.is_finite()) {
         bail!(
             "the value at {:?} is {} as float32; expected finite numbers. Repair or remove that row",
@@ -57,49 +50,31 @@ pub fn read_tensor(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
             values[i]
         );
     }
-    Ok(Tensor {
-        shape: header.shape.clone(),
-        values,
-    })
+    Ok(Tensor { shape: header.shape.clone(), values })
 }
 
 fn read_values(header: &Header, data: &mut dyn Read) -> Result<Vec<f32>> {
     let (count, size) = (header.count()?, header.dtype.size());
-    ensure!(
-        count > 0,
-        "shape {:?} holds no values; expected at least one",
-        header.shape
-    );
+    ensure!(count > 0, "shape {:?} holds no values; expected at least one", header.shape);
     let (mut values, mut bytes) = (Vec::new(), Vec::new());
     while values.len() < count {
         let wanted = (count - values.len()).min(CHUNK) * size;
         bytes.clear();
         data.take(wanted as u64).read_to_end(&mut bytes).context(DAMAGED)?;
         let read = values.len() * size + bytes.len();
-        ensure!(
-            bytes.len() == wanted,
-            "the data ends after {read} of {} bytes: {DAMAGED}",
-            count * size
-        );
+        ensure!(bytes.len() == wanted, "the data ends after {read} of {} bytes: {DAMAGED}", count * size);
         header.dtype.decode(&bytes, &mut values);
     }
     // Also where a zip archive checks its checksum.
     let more = data.read(&mut [0]).context(DAMAGED)?;
-    ensure!(
-        more == 0,
-        "bytes follow the {} of shape {:?}: {DAMAGED}",
-        count * size,
-        header.shape
-    );
+    ensure!(more == 0, "bytes follow the {} of shape {:?}: {DAMAGED}", count * size, header.shape);
     Ok(values)
 }
 
 /// Reorders `stored`, whose first index varies fastest, so that the last one does.
 fn row_major(shape: &[usize], stored: &[f32]) -> Vec<f32> {
-    let strides: Vec<usize> = shape
-        .iter()
-        .scan(1, |stride, &dim| Some(std::mem::replace(stride, *stride * dim)))
-        .collect();
+    let strides: Vec<usize> =
+        shape.iter().scan(1, |stride, &dim| Some(std::mem::replace(stride, *stride * dim))).collect();
     let (mut index, mut at) = (vec![0; shape.len()], 0);
     let mut next = || {
         let value = stored[at];
@@ -130,14 +105,7 @@ mod tests {
     /// Reads `[2, 3, 2]` values, the first index fastest if `fortran`.
     fn read(values: &[f32], fortran: bool) -> Result<Tensor> {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        read_tensor(
-            &Header {
-                dtype: Dtype::F32,
-                shape: vec![2, 3, 2],
-                fortran,
-            },
-            &mut &bytes[..],
-        )
+        read_tensor(&Header { dtype: Dtype::F32, shape: vec![2, 3, 2], fortran }, &mut &bytes[..])
     }
 
     fn error(values: &[f32], fortran: bool) -> String {
@@ -152,13 +120,7 @@ mod tests {
     fn the_first_index_is_made_the_slowest() {
         assert_eq!(read(&ramp(), false).unwrap().values, ramp());
         let turned = [0.0, 6.0, 2.0, 8.0, 4.0, 10.0, 1.0, 7.0, 3.0, 9.0, 5.0, 11.0];
-        assert_eq!(
-            read(&ramp(), true).unwrap(),
-            Tensor {
-                shape: vec![2, 3, 2],
-                values: turned.into()
-            }
-        );
+        assert_eq!(read(&ramp(), true).unwrap(), Tensor { shape: vec![2, 3, 2], values: turned.into() });
     }
 
     #[test]
@@ -169,10 +131,7 @@ mod tests {
             values
         };
         let advice = "expected finite numbers. Repair or remove that row";
-        assert_eq!(
-            error(&with(f32::NAN), false),
-            format!("the value at [1, 0, 1] is NaN as float32; {advice}")
-        );
+        assert_eq!(error(&with(f32::NAN), false), format!("the value at [1, 0, 1] is NaN as float32; {advice}"));
         assert_eq!(
             error(&with(f32::NEG_INFINITY), true),
             format!("the value at [1, 0, 1] is -inf as float32; {advice}")
@@ -181,38 +140,22 @@ mod tests {
 
     #[test]
     fn a_double_that_no_float_can_hold_is_a_bad_value() {
-        let header = Header {
-            dtype: Dtype::F64,
-            shape: vec![1],
-            fortran: false,
-        };
-        let error = read_tensor(&header, &mut &1e300f64.to_le_bytes()[..])
-            .unwrap_err()
-            .to_string();
+        let header = Header { dtype: Dtype::F64, shape: vec![1], fortran: false };
+        let error = read_tensor(&header, &mut &1e300f64.to_le_bytes()[..]).unwrap_err().to_string();
         assert!(error.starts_with("the value at [0] is inf as float32"), "{error}");
     }
 
     #[test]
     fn too_few_and_too_many_bytes_are_errors() {
-        assert_eq!(
-            error(&ramp()[..9], false),
-            format!("the data ends after 36 of 48 bytes: {DAMAGED}")
-        );
+        assert_eq!(error(&ramp()[..9], false), format!("the data ends after 36 of 48 bytes: {DAMAGED}"));
         let more = [ramp(), ramp()].concat();
-        assert_eq!(
-            error(&more, false),
-            format!("bytes follow the 48 of shape [2, 3, 2]: {DAMAGED}")
-        );
+        assert_eq!(error(&more, false), format!("bytes follow the 48 of shape [2, 3, 2]: {DAMAGED}"));
     }
 
     #[test]
     fn shapes_without_values_or_with_too_many_are_errors() {
         let error = |shape: &[usize]| {
-            let header = Header {
-                dtype: Dtype::U8,
-                shape: shape.into(),
-                fortran: false,
-            };
+            let header = Header { dtype: Dtype::U8, shape: shape.into(), fortran: false };
             read_tensor(&header, &mut &[0u8; 8][..]).unwrap_err().to_string()
         };
         assert_eq!(error(&[0, 2]), "shape [0, 2] holds no values; expected at least one");
@@ -224,11 +167,7 @@ mod tests {
     #[test]
     fn long_data_is_read_to_the_end() {
         let bytes: Vec<u8> = (0..2 * CHUNK + 5).map(|i| (i % 251) as u8).collect();
-        let header = Header {
-            dtype: Dtype::U8,
-            shape: vec![bytes.len()],
-            fortran: false,
-        };
+        let header = Header { dtype: Dtype::U8, shape: vec![bytes.len()], fortran: false };
         let values = read_tensor(&header, &mut &bytes[..]).unwrap().values;
         assert!(values.iter().zip(&bytes).all(|(v, b)| *v == f32::from(*b)) && values.len() == bytes.len());
     }

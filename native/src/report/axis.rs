@@ -29,10 +29,7 @@ impl Axis {
 
     /// A logarithmic axis for values in `lo..=hi`, `lo > 0`.
     pub fn log(lo: f64, hi: f64, most: usize, name: &str) -> Self {
-        Self {
-            logarithmic: true,
-            ..Self::new((lo, hi), log_ticks(lo, hi, most), name)
-        }
+        Self { logarithmic: true, ..Self::new((lo, hi), log_ticks(lo, hi, most), name) }
     }
 
     /// An axis for counts (laps, steps, coordinates): ticks at whole numbers only.
@@ -44,43 +41,23 @@ impl Axis {
 
     /// An axis with a tick at each of `1, 2, ..` that bears a name.
     pub fn named(names: &[String]) -> Self {
-        let ticks = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| ((i + 1) as f64, name.clone()))
-            .collect();
-        Self {
-            ticks,
-            ..Self::new((0.7, names.len() as f64 + 0.3), Vec::new(), "")
-        }
+        let ticks = names.iter().enumerate().map(|(i, name)| ((i + 1) as f64, name.clone())).collect();
+        Self { ticks, ..Self::new((0.7, names.len() as f64 + 0.3), Vec::new(), "") }
     }
 
     /// An axis without ticks or labels.
     pub fn bare(lo: f64, hi: f64) -> Self {
-        Self {
-            labelled: false,
-            ..Self::new((lo, hi), Vec::new(), "")
-        }
+        Self { labelled: false, ..Self::new((lo, hi), Vec::new(), "") }
     }
 
     fn new(limits: (f64, f64), ticks: Vec<f64>, name: &str) -> Self {
         let ticks = ticks.into_iter().map(|v| (v, label(v))).collect();
-        Self {
-            limits,
-            ticks,
-            name: name.into(),
-            labelled: true,
-            grid: true,
-            logarithmic: false,
-        }
+        Self { limits, ticks, name: name.into(), labelled: true, grid: true, logarithmic: false }
     }
 
     /// The same axis, printed without labels and name.
     pub fn unlabelled(self) -> Self {
-        Self {
-            labelled: false,
-            ..self
-        }
+        Self { labelled: false, ..self }
     }
 
     /// The same axis without lines across the panel.
@@ -90,11 +67,7 @@ impl Axis {
 
     /// Room in pixels for tick labels and name when the axis stands at the left of a panel; 0 when it is unlabelled.
     pub fn room(&self) -> f64 {
-        let widest = self
-            .ticks
-            .iter()
-            .map(|tick| text_width(&tick.1, SMALL))
-            .fold(0.0, f64::max);
+        let widest = self.ticks.iter().map(|tick| text_width(&tick.1, SMALL)).fold(0.0, f64::max);
         let name = if self.name.is_empty() { 0.0 } else { 1.9 * NORMAL };
         if self.labelled { 12.0 + widest + name } else { 0.0 }
     }
@@ -137,11 +110,7 @@ impl ValueFormatter<f64> for Axis {
     }
 
     fn format_ext(&self, value: &f64) -> String {
-        self.ticks
-            .iter()
-            .find(|tick| tick.0 == *value)
-            .map(|tick| tick.1.clone())
-            .unwrap_or_default()
+        self.ticks.iter().find(|tick| tick.0 == *value).map(|tick| tick.1.clone()).unwrap_or_default()
     }
 }
 
@@ -166,10 +135,7 @@ pub fn sorted(values: impl IntoIterator<Item = f32>) -> Vec<f32> {
 /// (definition 7 of Hyndman & Fan 1996).
 pub fn quantile(sorted: &[f32], q: f64) -> f64 {
     let place = q * (sorted.len() - 1) as f64;
-    let (below, above) = (
-        sorted[place.floor() as usize] as f64,
-        sorted[place.ceil() as usize] as f64,
-    );
+    let (below, above) = (sorted[place.floor() as usize] as f64, sorted[place.ceil() as usize] as f64);
     below + (above - below) * place.fract()
 }
 
@@ -202,9 +168,7 @@ fn multiples(lo: f64, hi: f64, step: f64) -> Vec<f64> {
 fn log_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
     let decades = lo.log10().floor() as i32..=hi.log10().ceil() as i32;
     let ticks = |factors: &[f64]| -> Vec<f64> {
-        let all = decades
-            .clone()
-            .flat_map(|k| factors.iter().map(move |f| clean(f * 10f64.powi(k))));
+        let all = decades.clone().flat_map(|k| factors.iter().map(move |f| clean(f * 10f64.powi(k))));
         all.filter(|tick| (lo..=hi).contains(tick)).collect()
     };
     let tens = ticks(&[1.0]);
@@ -212,11 +176,7 @@ fn log_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
         return tens.iter().copied().step_by(tens.len().div_ceil(most.max(1))).collect();
     }
     let fine = ticks(&[1.0, 2.0, 5.0]);
-    if fine.len() >= 3 {
-        fine
-    } else {
-        round_ticks(lo, hi, most)
-    }
+    if fine.len() >= 3 { fine } else { round_ticks(lo, hi, most) }
 }
 
 /// Drops the noise of the last bits, so that 3 · 0.1 is 0.3.
@@ -246,11 +206,7 @@ fn scientific(size: f64) -> String {
     let text = format!("{size:e}");
     let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
     let power: String = power.chars().map(superscript).collect();
-    if digits == "1" {
-        format!("10{power}")
-    } else {
-        format!("{digits}·10{power}")
-    }
+    if digits == "1" { format!("10{power}") } else { format!("{digits}·10{power}") }
 }
 
 fn superscript(c: char) -> char {
@@ -284,36 +240,24 @@ mod tests {
     #[test]
     fn a_logarithmic_axis_places_by_exponent_and_keeps_inside() {
         let axis = Axis::log(0.01, 100.0, 5, "");
-        assert_eq!(
-            [0.01, 1.0, 10.0, 1e9, 0.0].map(|v| axis.map(&v, (400, 0))),
-            [400, 200, 100, 0, 400]
-        );
+        assert_eq!([0.01, 1.0, 10.0, 1e9, 0.0].map(|v| axis.map(&v, (400, 0))), [400, 200, 100, 0, 400]);
     }
 
     #[test]
     fn labels_are_short() {
-        assert_eq!(
-            [2e4, 1.5e6, 2e-7, 1e12, -0.25].map(label),
-            ["20k", "1.5M", "2·10⁻⁷", "10¹²", "−0.25"]
-        );
+        assert_eq!([2e4, 1.5e6, 2e-7, 1e12, -0.25].map(label), ["20k", "1.5M", "2·10⁻⁷", "10¹²", "−0.25"]);
     }
 
     #[test]
     fn short_labels_round() {
-        assert_eq!(
-            [24.954, 0.062_512, 3.14159e-5].map(short),
-            ["25", "0.0625", "3.14·10⁻⁵"]
-        );
+        assert_eq!([24.954, 0.062_512, 3.14159e-5].map(short), ["25", "0.0625", "3.14·10⁻⁵"]);
     }
 
     #[test]
     fn limits_ignore_outliers_and_what_is_not_finite() {
         let values = (0..=1000).map(|i| i as f32).chain([f32::NAN, 1e9]);
         let (lo, hi) = bulk_limits(values, 0.001..=0.999);
-        assert!(
-            (-50.0..0.0).contains(&lo) && (1000.0..1050.0).contains(&hi),
-            "{lo} {hi}"
-        );
+        assert!((-50.0..0.0).contains(&lo) && (1000.0..1050.0).contains(&hi), "{lo} {hi}");
         assert_eq!(bulk_limits([f32::NAN], 0.0..=1.0), (-1.0, 1.0));
         assert_eq!(bulk_limits([3.0], 0.0..=1.0), (2.5, 3.5));
     }
@@ -321,9 +265,6 @@ mod tests {
     #[test]
     fn quantiles_match_numpy() {
         // numpy.quantile([1, 2, 4, 8], [0, .25, .5, 1]) = [1, 1.75, 3, 8]
-        assert_eq!(
-            [0.0, 0.25, 0.5, 1.0].map(|q| quantile(&[1.0, 2.0, 4.0, 8.0], q)),
-            [1.0, 1.75, 3.0, 8.0]
-        );
+        assert_eq!([0.0, 0.25, 0.5, 1.0].map(|q| quantile(&[1.0, 2.0, 4.0, 8.0], q)), [1.0, 1.75, 3.0, 8.0]);
     }
 }

@@ -80,11 +80,7 @@ pub fn sheet(
         paint(&area, &mut layer)?;
         area.present()?;
     }
-    let body = svg
-        .split_once('>')
-        .map_or("", |(_, rest)| rest)
-        .trim_end()
-        .trim_end_matches("</svg>");
+    let body = svg.split_once('>').map_or("", |(_, rest)| rest).trim_end().trim_end_matches("</svg>");
     let (w, h) = (units(width), units(height));
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}\" \
@@ -95,10 +91,7 @@ pub fn sheet(
 /// A font of `size` pixels in `colour`. plotters-svg divides sizes by 1.24, which is undone here.
 fn font(size: f64, colour: Colour) -> TextStyle<'static> {
     let style = TextStyle::from((FONTS, size * UNITS * 1.24).into_font());
-    TextStyle {
-        color: colour.to_backend_color(),
-        ..style
-    }
+    TextStyle { color: colour.to_backend_color(), ..style }
 }
 
 /// A line of `width` pixels.
@@ -142,14 +135,7 @@ fn letter_width(letter: char) -> f64 {
 /// Writes `words` over as many lines as fit into `width`.
 pub fn paragraph(area: &Area<'_>, words: &str, at: (f64, f64), width: f64, size: f64, colour: Colour) -> Result<()> {
     for (i, row) in wrapped(words, width, size).iter().enumerate() {
-        text(
-            area,
-            row,
-            (at.0, at.1 + i as f64 * 1.4 * size),
-            size,
-            colour,
-            Align::Left,
-        )?;
+        text(area, row, (at.0, at.1 + i as f64 * 1.4 * size), size, colour, Align::Left)?;
     }
     Ok(())
 }
@@ -176,10 +162,8 @@ pub const MARGIN_BELOW: f64 = 42.0;
 pub fn panel<'a>(area: &Area<'a>, rect: Rect, x: &Axis, y: &Axis) -> Result<Panel<'a>> {
     let left = y.room();
     let below = if x.labelled { MARGIN_BELOW } else { 0.0 };
-    let outer = area.clone().shrink(
-        (units(rect.x - left), units(rect.y)),
-        (units(rect.w + left), units(rect.h + below)),
-    );
+    let outer =
+        area.clone().shrink((units(rect.x - left), units(rect.y)), (units(rect.w + left), units(rect.h + below)));
     let mut panel = ChartBuilder::on(&outer)
         .x_label_area_size(units(below))
         .y_label_area_size(units(left))
@@ -278,9 +262,6 @@ mod tests {
     fn paragraphs_break_between_words() {
         let rows = wrapped("one two three four five six", 80.0, 10.0);
         assert_eq!(rows.join(" "), "one two three four five six");
-        assert!(
-            rows.len() > 1 && rows.iter().all(|row| text_width(row, 10.0) < 80.0),
-            "{rows:?}"
-        );
+        assert!(rows.len() > 1 && rows.iter().all(|row| text_width(row, 10.0) < 80.0), "{rows:?}");
     }
 }

@@ -41,11 +41,7 @@ pub fn corner(series: &[Series<'_>], names: &[String]) -> Result<String> {
     let d = series[0].samples.d();
     for other in series {
         let (label, own) = (&other.label, other.samples.d());
-        ensure!(
-            own == d,
-            "corner plot: series {label:?} has {own} coordinates, {:?} has {d}",
-            series[0].label
-        );
+        ensure!(own == d, "corner plot: series {label:?} has {own} coordinates, {:?} has {d}", series[0].label);
     }
     let layout = Layout::new(series, names);
     let (width, height) = layout.size();
@@ -67,28 +63,13 @@ impl<'a> Layout<'a> {
         let d = series[0].samples.d().min(MOST_COORDINATES);
         let side = (620.0 / d as f64).clamp(110.0, 230.0);
         let axes: Vec<Axis> = (0..d).map(|j| axis(series, j, names, (side / 30.0) as usize)).collect();
-        let entries: Vec<Entry> = series
-            .iter()
-            .map(|s| Entry::new(Swatch::Dot, s.colour, s.label.clone()))
-            .collect();
+        let entries: Vec<Entry> = series.iter().map(|s| Entry::new(Swatch::Dot, s.colour, s.label.clone())).collect();
         let panels = (d * (d - 1) / 2).max(1);
         let points = MOST_POINTS.min(MOST_DOTS / panels / series.len());
         // With one coordinate there is no free corner for the legend.
-        let top = if d == 1 {
-            TOP + legend_height(&entries, side)
-        } else {
-            TOP
-        };
+        let top = if d == 1 { TOP + legend_height(&entries, side) } else { TOP };
         let left = axes.iter().map(Axis::room).fold(0.0, f64::max) + GAP;
-        Self {
-            series,
-            axes,
-            left,
-            side,
-            top,
-            entries,
-            points,
-        }
+        Self { series, axes, left, side, top, entries, points }
     }
 
     fn size(&self) -> (f64, f64) {
@@ -98,12 +79,7 @@ impl<'a> Layout<'a> {
 
     fn cell(&self, row: usize, column: usize) -> Rect {
         let step = self.side + GAP;
-        Rect {
-            x: self.left + column as f64 * step,
-            y: self.top + row as f64 * step,
-            w: self.side,
-            h: self.side,
-        }
+        Rect { x: self.left + column as f64 * step, y: self.top + row as f64 * step, w: self.side, h: self.side }
     }
 
     fn paint(&self, area: &Area<'_>, layer: &mut String) -> Result<()> {
@@ -137,11 +113,7 @@ impl<'a> Layout<'a> {
 
     fn density(&self, area: &Area<'_>, j: usize) -> Result<()> {
         let x = self.axis(j, j + 1 == self.axes.len());
-        let curves: Vec<Vec<f64>> = self
-            .series
-            .iter()
-            .map(|s| histogram(s.samples, j, x.limits, BINS))
-            .collect();
+        let curves: Vec<Vec<f64>> = self.series.iter().map(|s| histogram(s.samples, j, x.limits, BINS)).collect();
         let highest = curves.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
         let mut panel = panel(area, self.cell(j, j), &x, &Axis::bare(0.0, 1.06 * highest))?;
         for (series, curve) in self.series.iter().zip(&curves) {
@@ -154,14 +126,7 @@ impl<'a> Layout<'a> {
     fn explain(&self, area: &Area<'_>) -> Result<()> {
         let d = self.axes.len();
         // From the first column that leaves a panel's width free at the top.
-        let free = if d == 1 {
-            Rect {
-                y: 6.0,
-                ..self.cell(0, 0)
-            }
-        } else {
-            self.cell(0, (d / 2).max(1))
-        };
+        let free = if d == 1 { Rect { y: 6.0, ..self.cell(0, 0) } } else { self.cell(0, (d / 2).max(1)) };
         let width = self.size().0 - GAP - free.x;
         legend(area, &self.entries, (free.x, free.y), width)?;
         let below = free.y + legend_height(&self.entries, width) + SMALL;
@@ -172,26 +137,17 @@ impl<'a> Layout<'a> {
         let all = self.series.iter().map(|s| s.samples.n()).max().unwrap_or(0);
         let mut notes = Vec::new();
         if self.series[0].samples.d() > self.axes.len() {
-            notes.push(format!(
-                "First {} of {} coordinates.",
-                self.axes.len(),
-                self.series[0].samples.d()
-            ));
+            notes.push(format!("First {} of {} coordinates.", self.axes.len(), self.series[0].samples.d()));
         }
         if self.axes.len() > 1 && all > self.points {
-            notes.push(format!(
-                "Panels show up to {} points a series; densities use all.",
-                self.points
-            ));
+            notes.push(format!("Panels show up to {} points a series; densities use all.", self.points));
         }
         notes.join(" ")
     }
 }
 
 fn axis(series: &[Series<'_>], j: usize, names: &[String], ticks: usize) -> Axis {
-    let each = series
-        .iter()
-        .map(|s| bulk_limits(s.samples.rows().map(|row| row[j]), 0.001..=0.999));
+    let each = series.iter().map(|s| bulk_limits(s.samples.rows().map(|row| row[j]), 0.001..=0.999));
     let (lo, hi) = each.fold((f64::MAX, f64::MIN), |all, own| (all.0.min(own.0), all.1.max(own.1)));
     let name = names.get(j).cloned().unwrap_or_else(|| default_name(j));
     Axis::linear(lo, hi, ticks, &name).without_grid()
@@ -201,10 +157,7 @@ fn axis(series: &[Series<'_>], j: usize, names: &[String], ticks: usize) -> Axis
 pub fn default_name(j: usize) -> String {
     let digits = ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'];
     let index = (j + 1).to_string();
-    let index = index
-        .chars()
-        .filter_map(|c| c.to_digit(10))
-        .map(|digit| digits[digit as usize]);
+    let index = index.chars().filter_map(|c| c.to_digit(10)).map(|digit| digits[digit as usize]);
     std::iter::once('x').chain(index).collect()
 }
 
@@ -230,14 +183,9 @@ pub fn histogram(samples: &Samples, j: usize, limits: (f64, f64), bins: usize) -
 /// Draws a histogram over `limits` as an outline over a light fill.
 pub fn steps(panel: &mut Panel<'_>, heights: &[f64], limits: (f64, f64), colour: Colour) -> Result<()> {
     let edge = |i: usize| limits.0 + (limits.1 - limits.0) * i as f64 / heights.len() as f64;
-    let tops = heights
-        .iter()
-        .enumerate()
-        .flat_map(|(i, &h)| [(edge(i), h), (edge(i + 1), h)]);
-    let outline: Vec<(f64, f64)> = std::iter::once((limits.0, 0.0))
-        .chain(tops)
-        .chain(std::iter::once((limits.1, 0.0)))
-        .collect();
+    let tops = heights.iter().enumerate().flat_map(|(i, &h)| [(edge(i), h), (edge(i + 1), h)]);
+    let outline: Vec<(f64, f64)> =
+        std::iter::once((limits.0, 0.0)).chain(tops).chain(std::iter::once((limits.1, 0.0))).collect();
     panel.draw_series([Polygon::new(outline.clone(), colour.mix(0.13).filled())])?;
     panel.draw_series([PathElement::new(outline, line(colour, 1.0, 1.3))])?;
     Ok(())
@@ -249,18 +197,11 @@ mod tests {
     use crate::report::canvas::{BLUE, INK};
 
     fn samples(n: usize, d: usize) -> Samples {
-        Samples::new(
-            (0..n * d).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect(),
-            d,
-        )
+        Samples::new((0..n * d).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect(), d)
     }
 
     fn series(samples: &Samples) -> [Series<'_>; 2] {
-        [(BLUE, "start"), (INK, "truth")].map(|(colour, label)| Series {
-            label: label.into(),
-            colour,
-            samples,
-        })
+        [(BLUE, "start"), (INK, "truth")].map(|(colour, label)| Series { label: label.into(), colour, samples })
     }
 
     #[test]
@@ -271,13 +212,7 @@ mod tests {
         let many = corner(&series(&samples(100, 12)), &[]).unwrap();
         assert_eq!(many.matches("<g fill").count(), 28 * 2);
         assert!(many.contains("First 8 of 12") && !many.contains("x₉"));
-        assert_eq!(
-            corner(&series(&samples(100, 1)), &[])
-                .unwrap()
-                .matches("<g fill")
-                .count(),
-            0
-        );
+        assert_eq!(corner(&series(&samples(100, 1)), &[]).unwrap().matches("<g fill").count(), 0);
     }
 
     #[test]
@@ -294,20 +229,12 @@ mod tests {
         let samples = Samples::new((0..10_000).map(|i| i as f32 / 10_000.0).collect(), 1);
         let uniform = histogram(&samples, 0, (-0.5, 2.5), BINS);
         let total: f64 = uniform.iter().sum::<f64>() * 3.0 / BINS as f64;
-        assert!(
-            (total - 1.0).abs() < 1e-9 && (uniform[20] - 1.0).abs() < 0.01,
-            "{total} {uniform:?}"
-        );
+        assert!((total - 1.0).abs() < 1e-9 && (uniform[20] - 1.0).abs() < 0.01, "{total} {uniform:?}");
     }
 
     #[test]
     fn bad_input_is_named() {
-        assert!(
-            corner(&[], &[])
-                .unwrap_err()
-                .to_string()
-                .contains("at least one series")
-        );
+        assert!(corner(&[], &[]).unwrap_err().to_string().contains("at least one series"));
         let (two, three) = (samples(5, 2), samples(5, 3));
         let mixed = [series(&two)[0].clone(), series(&three)[1].clone()];
         assert!(corner(&mixed, &[]).unwrap_err().to_string().contains("\"truth\" has 3"));

@@ -51,17 +51,11 @@ pub fn metric(curves: &[Curve<'_>], name: &str) -> Result<String> {
     for curve in curves {
         let (bands, points) = (curve.band.len(), curve.points.len());
         let fits = bands == 0 || bands == points;
-        ensure!(
-            fits,
-            "curve {:?}: {bands} band limits for {points} points, expected one pair a point",
-            curve.label
-        );
+        ensure!(fits, "curve {:?}: {bands} band limits for {points} points, expected one pair a point", curve.label);
     }
     let x = lap_axis(curves)?;
     let y = value_axis(curves.iter().flat_map(values), name)?;
-    chart(&entries(curves), &x, &y, |_, panel| {
-        curves.iter().try_for_each(|curve| draw(panel, curve, &x))
-    })
+    chart(&entries(curves), &x, &y, |_, panel| curves.iter().try_for_each(|curve| draw(panel, curve, &x)))
 }
 
 /// Legend above, one panel below.
@@ -74,12 +68,7 @@ pub fn chart(
     let left = EDGE / 2.0 + y.room();
     let width = WIDTH - left - EDGE;
     let top = EDGE + legend_height(entries, width) + SMALL;
-    let rect = Rect {
-        x: left,
-        y: top,
-        w: width,
-        h: HEIGHT - top - MARGIN_BELOW - EDGE / 2.0,
-    };
+    let rect = Rect { x: left, y: top, w: width, h: HEIGHT - top - MARGIN_BELOW - EDGE / 2.0 };
     sheet(WIDTH, HEIGHT, |area, _| {
         legend(area, entries, (left, EDGE / 2.0), width)?;
         paint(area, &mut panel(area, rect, x, y)?)
@@ -91,11 +80,7 @@ fn entries(curves: &[Curve<'_>]) -> Vec<Entry> {
     for curve in curves {
         entries.push(Entry::new(Swatch::Line, curve.colour, curve.label.clone()));
         if let Some((lap, value)) = best(curve) {
-            entries.push(Entry::new(
-                Swatch::Ring,
-                curve.colour,
-                format!("best: {}, lap {lap}", short(value)),
-            ));
+            entries.push(Entry::new(Swatch::Ring, curve.colour, format!("best: {}, lap {lap}", short(value))));
         }
         if let Some(floor) = &curve.floor {
             entries.push(Entry::new(Swatch::Dashes, curve.colour, floor.label.clone()));
@@ -114,12 +99,7 @@ fn best(curve: &Curve<'_>) -> Option<(f64, f64)> {
 
 fn values<'a>(curve: &'a Curve<'_>) -> impl Iterator<Item = f64> + 'a {
     let band = curve.band.iter().flat_map(|&(low, high)| [low, high]);
-    curve
-        .points
-        .iter()
-        .map(|point| point.1)
-        .chain(band)
-        .chain(curve.floor.iter().map(|floor| floor.value))
+    curve.points.iter().map(|point| point.1).chain(band).chain(curve.floor.iter().map(|floor| floor.value))
 }
 
 fn lap_axis(curves: &[Curve<'_>]) -> Result<Axis> {
@@ -134,10 +114,7 @@ fn lap_axis(curves: &[Curve<'_>]) -> Result<Axis> {
 pub fn value_axis(values: impl Iterator<Item = f64>, name: &str) -> Result<Axis> {
     let finite: Vec<f64> = values.filter(|value| value.is_finite()).collect();
     ensure!(!finite.is_empty(), "nothing to draw: {name:?} has no finite value");
-    let (lo, hi) = (
-        finite.iter().copied().fold(f64::MAX, f64::min),
-        finite.iter().copied().fold(f64::MIN, f64::max),
-    );
+    let (lo, hi) = (finite.iter().copied().fold(f64::MAX, f64::min), finite.iter().copied().fold(f64::MIN, f64::max));
     if lo <= 0.0 || hi < LOG_SPAN * lo {
         let (lo, hi) = padded(lo, hi, 0.05);
         return Ok(Axis::linear(lo, hi, 7, name));
@@ -147,11 +124,7 @@ pub fn value_axis(values: impl Iterator<Item = f64>, name: &str) -> Result<Axis>
 }
 
 fn draw(panel: &mut Panel<'_>, curve: &Curve<'_>, x: &Axis) -> Result<()> {
-    let band = curve
-        .points
-        .iter()
-        .zip(curve.band)
-        .map(|(point, &(low, high))| (point.0, low, high));
+    let band = curve.points.iter().zip(curve.band).map(|(point, &(low, high))| (point.0, low, high));
     fill(panel, &band.collect::<Vec<_>>(), curve.colour, 0.18)?;
     if let Some(floor) = &curve.floor {
         let ends = [x.limits.0, x.limits.1].map(|lap| (lap, floor.value));
@@ -195,18 +168,8 @@ mod tests {
     use crate::report::canvas::{BLUE, VERMILLION};
 
     fn curve(points: &[(f64, f64)]) -> Curve<'_> {
-        let floor = Some(Floor {
-            value: 0.01,
-            label: "truth against truth".into(),
-        });
-        Curve {
-            label: "DiffEM".into(),
-            colour: BLUE,
-            points,
-            band: &[],
-            floor,
-            best: Some(Best::Lowest),
-        }
+        let floor = Some(Floor { value: 0.01, label: "truth against truth".into() });
+        Curve { label: "DiffEM".into(), colour: BLUE, points, band: &[], floor, best: Some(Best::Lowest) }
     }
 
     #[test]
@@ -216,10 +179,7 @@ mod tests {
         assert!(svg.contains("best: 0.0625, lap 3") && svg.contains("truth against truth"));
         assert_eq!(svg.matches("r=\"26\"").count(), 3, "a dot for each finite value");
         assert_eq!(svg.matches("r=\"65\"").count(), 1, "one ring in the panel");
-        let highest = Curve {
-            best: Some(Best::Highest),
-            ..curve(&points)
-        };
+        let highest = Curve { best: Some(Best::Highest), ..curve(&points) };
         assert_eq!(best(&highest), Some((1.0, 0.5)));
     }
 
@@ -235,16 +195,7 @@ mod tests {
     #[test]
     fn bad_input_is_named() {
         assert!(metric(&[], "FID").unwrap_err().to_string().contains("nothing to draw"));
-        let band = Curve {
-            band: &[(0.0, 1.0)],
-            colour: VERMILLION,
-            ..curve(&[(1.0, 1.0), (2.0, 1.0)])
-        };
-        assert!(
-            metric(&[band], "FID")
-                .unwrap_err()
-                .to_string()
-                .contains("1 band limits for 2 points")
-        );
+        let band = Curve { band: &[(0.0, 1.0)], colour: VERMILLION, ..curve(&[(1.0, 1.0), (2.0, 1.0)]) };
+        assert!(metric(&[band], "FID").unwrap_err().to_string().contains("1 band limits for 2 points"));
     }
 }

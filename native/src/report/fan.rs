@@ -44,28 +44,16 @@ pub fn fan(posteriors: &[Posterior<'_>], names: &[String]) -> Result<String> {
     ensure!(!posteriors.is_empty(), "a fan needs at least one posterior");
     let d = posteriors[0].draws.d();
     posteriors.iter().try_for_each(|posterior| check(posterior, d))?;
-    let names: Vec<String> = (0..d)
-        .map(|j| names.get(j).cloned().unwrap_or_else(|| default_name(j)))
-        .collect();
-    if d == 1 {
-        histograms(posteriors, &names[0])
-    } else {
-        fans(posteriors, &names)
-    }
+    let names: Vec<String> = (0..d).map(|j| names.get(j).cloned().unwrap_or_else(|| default_name(j))).collect();
+    if d == 1 { histograms(posteriors, &names[0]) } else { fans(posteriors, &names) }
 }
 
 fn check(posterior: &Posterior<'_>, d: usize) -> Result<()> {
     let (title, own) = (&posterior.title, posterior.draws.d());
     ensure!(posterior.draws.n() > 0, "posterior {title:?} has no draws");
-    ensure!(
-        own == d,
-        "posterior {title:?}: draws have {own} coordinates, those before it have {d}"
-    );
+    ensure!(own == d, "posterior {title:?}: draws have {own} coordinates, those before it have {d}");
     let truth = posterior.truth.map_or(d, <[f32]>::len);
-    ensure!(
-        truth == d,
-        "posterior {title:?}: the truth has {truth} coordinates, its draws have {d}"
-    );
+    ensure!(truth == d, "posterior {title:?}: the truth has {truth} coordinates, its draws have {d}");
     Ok(())
 }
 
@@ -77,26 +65,13 @@ fn fans(posteriors: &[Posterior<'_>], names: &[String]) -> Result<String> {
         Entry::new(Swatch::Line, INK, "truth"),
     ];
     let known = posteriors.iter().any(|posterior| posterior.truth.is_some());
-    let x = if names.len() <= MOST_NAMES {
-        Axis::named(names)
-    } else {
-        Axis::whole(1.0, names.len() as f64, 5, "")
-    };
+    let x = if names.len() <= MOST_NAMES { Axis::named(names) } else { Axis::whole(1.0, names.len() as f64, 5, "") };
     let y = shared_axis(posteriors);
     let all: Vec<Vec<[f64; 5]>> = posteriors.iter().map(|posterior| quantiles(posterior.draws)).collect();
-    multiples(
-        posteriors,
-        &entries[..if known { 4 } else { 3 }],
-        y.room(),
-        |area, rect, i| {
-            let y = if i % COLUMNS == 0 {
-                y.clone()
-            } else {
-                y.clone().unlabelled()
-            };
-            draw_fan(&mut panel(area, rect, &x, &y)?, &all[i], posteriors[i].truth)
-        },
-    )
+    multiples(posteriors, &entries[..if known { 4 } else { 3 }], y.room(), |area, rect, i| {
+        let y = if i % COLUMNS == 0 { y.clone() } else { y.clone().unlabelled() };
+        draw_fan(&mut panel(area, rect, &x, &y)?, &all[i], posteriors[i].truth)
+    })
 }
 
 /// The 5, 25, 50, 75 and 95 % quantiles of each coordinate.
@@ -104,10 +79,7 @@ fn quantiles(draws: &Samples) -> Vec<[f64; 5]> {
     let coordinate = |j: usize| sorted(draws.rows().map(move |row| row[j]));
     let levels = |values: Vec<f32>| [0.05, 0.25, 0.5, 0.75, 0.95].map(|q| quantile(&values, q));
     let none = [f64::NAN; 5];
-    (0..draws.d())
-        .map(coordinate)
-        .map(|values| if values.is_empty() { none } else { levels(values) })
-        .collect()
+    (0..draws.d()).map(coordinate).map(|values| if values.is_empty() { none } else { levels(values) }).collect()
 }
 
 /// One vertical axis for all panels, which then compare.
@@ -125,26 +97,13 @@ fn shared_axis(posteriors: &[Posterior<'_>]) -> Axis {
 fn draw_fan(panel: &mut Panel<'_>, quantiles: &[[f64; 5]], truth: Option<&[f32]>) -> Result<()> {
     let place = |j: usize| (j + 1) as f64;
     let band = |low: usize, high: usize| -> Vec<(f64, f64, f64)> {
-        quantiles
-            .iter()
-            .enumerate()
-            .map(|(j, q)| (place(j), q[low], q[high]))
-            .collect()
+        quantiles.iter().enumerate().map(|(j, q)| (place(j), q[low], q[high])).collect()
     };
     fill(panel, &band(0, 4), BLUE, 0.2)?;
     fill(panel, &band(1, 3), BLUE, 0.35)?;
     let median = quantiles.iter().enumerate().map(|(j, q)| (place(j), q[2]));
-    panel.draw_series(LineSeries::new(
-        median.filter(|point| point.1.is_finite()),
-        line(BLUE, 1.0, 1.8),
-    ))?;
-    let places = || {
-        truth
-            .unwrap_or(&[])
-            .iter()
-            .enumerate()
-            .map(|(j, &v)| (place(j), f64::from(v)))
-    };
+    panel.draw_series(LineSeries::new(median.filter(|point| point.1.is_finite()), line(BLUE, 1.0, 1.8)))?;
+    let places = || truth.unwrap_or(&[]).iter().enumerate().map(|(j, &v)| (place(j), f64::from(v)));
     let truth = || places().filter(|point| point.1.is_finite());
     panel.draw_series(LineSeries::new(truth(), line(INK, 1.0, 1.4)))?;
     if quantiles.len() <= 4 * MOST_NAMES {
@@ -159,9 +118,7 @@ fn histograms(posteriors: &[Posterior<'_>], name: &str) -> Result<String> {
     let mut entries = vec![Entry::new(Swatch::Box(0.3), BLUE, format!("draws of {name}"))];
     entries.extend(exact.then(|| Entry::new(Swatch::Line, VERMILLION, "exact density")));
     entries.extend(known.then(|| Entry::new(Swatch::Dashes, INK, "truth")));
-    multiples(posteriors, &entries, 0.0, |area, rect, i| {
-        draw_histogram(area, rect, &posteriors[i])
-    })
+    multiples(posteriors, &entries, 0.0, |area, rect, i| draw_histogram(area, rect, &posteriors[i]))
 }
 
 fn draw_histogram(area: &Area<'_>, rect: Rect, posterior: &Posterior<'_>) -> Result<()> {
@@ -169,19 +126,8 @@ fn draw_histogram(area: &Area<'_>, rect: Rect, posterior: &Posterior<'_>) -> Res
     let (lo, hi) = bulk_limits(posterior.draws.as_slice().iter().copied(), 0.001..=0.999);
     let limits = truth.map_or((lo, hi), |truth| (lo.min(truth), hi.max(truth)));
     let heights = histogram(posterior.draws, 0, limits, BINS);
-    let inside = || {
-        posterior
-            .density
-            .unwrap_or(&[])
-            .iter()
-            .copied()
-            .filter(|p| (limits.0..=limits.1).contains(&p.0))
-    };
-    let highest = heights
-        .iter()
-        .copied()
-        .chain(inside().map(|p| p.1))
-        .fold(f64::MIN_POSITIVE, f64::max);
+    let inside = || posterior.density.unwrap_or(&[]).iter().copied().filter(|p| (limits.0..=limits.1).contains(&p.0));
+    let highest = heights.iter().copied().chain(inside().map(|p| p.1)).fold(f64::MIN_POSITIVE, f64::max);
     let x = Axis::linear(limits.0, limits.1, 5, "").without_grid();
     let mut panel = panel(area, rect, &x, &Axis::bare(0.0, 1.08 * highest))?;
     steps(&mut panel, &heights, limits, BLUE)?;
@@ -216,24 +162,8 @@ fn multiples(
         for (i, posterior) in posteriors.iter().enumerate() {
             let x = left + (i % COLUMNS) as f64 * (PANEL_WIDTH + GAP);
             let y = top + (i / COLUMNS) as f64 * step + TITLE;
-            text(
-                area,
-                &posterior.title,
-                (x, y - TITLE / 2.0 + 2.0),
-                NORMAL,
-                INK,
-                Align::Left,
-            )?;
-            paint(
-                area,
-                Rect {
-                    x,
-                    y,
-                    w: PANEL_WIDTH,
-                    h: PANEL_HEIGHT,
-                },
-                i,
-            )?;
+            text(area, &posterior.title, (x, y - TITLE / 2.0 + 2.0), NORMAL, INK, Align::Left)?;
+            paint(area, Rect { x, y, w: PANEL_WIDTH, h: PANEL_HEIGHT }, i)?;
         }
         Ok(())
     })
@@ -248,12 +178,7 @@ mod tests {
     }
 
     fn posterior<'a>(draws: &'a Samples, truth: &'a [f32]) -> Posterior<'a> {
-        Posterior {
-            title: "observation 7".into(),
-            draws,
-            truth: Some(truth),
-            density: None,
-        }
+        Posterior { title: "observation 7".into(), draws, truth: Some(truth), density: None }
     }
 
     #[test]
@@ -273,15 +198,9 @@ mod tests {
     #[test]
     fn one_coordinate_becomes_a_histogram_with_its_exact_density() {
         let (draws, density) = (draws(1), [(0.0, 0.01), (100.0, 0.01)]);
-        let exact = Posterior {
-            density: Some(&density),
-            ..posterior(&draws, &[400.0])
-        };
+        let exact = Posterior { density: Some(&density), ..posterior(&draws, &[400.0]) };
         let svg = fan(&[exact], &[]).unwrap();
-        assert!(
-            svg.contains("exact density") && svg.contains(">\n400\n<"),
-            "the truth widens the limits"
-        );
+        assert!(svg.contains("exact density") && svg.contains(">\n400\n<"), "the truth widens the limits");
         assert!(!fan(&[posterior(&draws, &[4.0])], &[]).unwrap().contains("exact"));
     }
 

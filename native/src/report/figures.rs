@@ -29,26 +29,14 @@ pub fn save(svg: &str, dir: &Path, name: &str) -> Result<()> {
 /// When `svg` is not valid SVG or is larger than memory allows.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
     let tree = usvg::Tree::from_str(svg, &options())?;
-    let size = tree
-        .size()
-        .to_int_size()
-        .scale_by(ZOOM)
-        .context("the figure is too large")?;
+    let size = tree.size().to_int_size().scale_by(ZOOM).context("the figure is too large")?;
     let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).context("the figure is too large")?;
-    resvg::render(
-        &tree,
-        tiny_skia::Transform::from_scale(ZOOM, ZOOM),
-        &mut pixels.as_mut(),
-    );
+    resvg::render(&tree, tiny_skia::Transform::from_scale(ZOOM, ZOOM), &mut pixels.as_mut());
     Ok(pixels.encode_png()?)
 }
 
 fn options() -> usvg::Options<'static> {
-    usvg::Options {
-        fontdb: FONTS.clone(),
-        font_family: "Ubuntu".into(),
-        ..usvg::Options::default()
-    }
+    usvg::Options { fontdb: FONTS.clone(), font_family: "Ubuntu".into(), ..usvg::Options::default() }
 }
 
 /// Ubuntu for the text; Hack for the letters that Ubuntu lacks.
@@ -83,10 +71,7 @@ mod tests {
     #[test]
     fn text_is_drawn_without_fonts_of_the_machine() {
         let written = |words: &str| {
-            ink(&sheet(80.0, 30.0, |area, _| {
-                text(area, words, (40.0, 15.0), 13.0, INK, Align::Centre)
-            })
-            .unwrap())
+            ink(&sheet(80.0, 30.0, |area, _| text(area, words, (40.0, 15.0), 13.0, INK, Align::Centre)).unwrap())
         };
         assert_eq!(written(" "), 0);
         for words in ["x₁ ≤ σ²", "−10⁻⁴"] {

@@ -17,20 +17,12 @@ pub struct Column {
 impl Column {
     /// Images with values in `range`.
     pub fn images(heading: &str, range: (f32, f32)) -> Self {
-        Self {
-            heading: heading.into(),
-            range: Some(range),
-            colours: Colours::Natural,
-        }
+        Self { heading: heading.into(), range: Some(range), colours: Colours::Natural }
     }
 
     /// Standard deviations, on a colour scale of their own.
     pub fn spread(heading: &str) -> Self {
-        Self {
-            heading: heading.into(),
-            range: None,
-            colours: Colours::Heat,
-        }
+        Self { heading: heading.into(), range: None, colours: Colours::Heat }
     }
 }
 
@@ -59,14 +51,8 @@ pub fn image_grid(columns: &[Column], rows: &[Vec<Tile<'_>>], shape: Shape) -> R
 fn check(columns: &[Column], rows: &[Vec<Tile<'_>>], shape: Shape) -> Result<()> {
     let (height, width, channels) = (shape.height, shape.width, shape.channels);
     let drawable = height > 0 && width > 0 && matches!(channels, 1 | 3);
-    ensure!(
-        drawable,
-        "image grid: {height} x {width} pixels of {channels} channels, expected pixels of 1 or 3"
-    );
-    ensure!(
-        !columns.is_empty() && !rows.is_empty(),
-        "an image grid needs at least one column and one row"
-    );
+    ensure!(drawable, "image grid: {height} x {width} pixels of {channels} channels, expected pixels of 1 or 3");
+    ensure!(!columns.is_empty() && !rows.is_empty(), "an image grid needs at least one column and one row");
     for (i, row) in rows.iter().enumerate() {
         let (own, all) = (row.len(), columns.len());
         ensure!(own == all, "image grid: row {i} has {own} tiles for {all} columns");
@@ -133,11 +119,7 @@ impl<'a> Grid<'a> {
             self.lefts.push(x);
             x += self.tile().0 + GAP;
         }
-        let lines = self
-            .groups()
-            .map(|(start, end)| self.heading(start, end).len())
-            .max()
-            .unwrap_or(1);
+        let lines = self.groups().map(|(start, end)| self.heading(start, end).len()).max().unwrap_or(1);
         self.top = EDGE + lines as f64 * HEADING_LINE + GAP;
     }
 
@@ -164,10 +146,7 @@ impl<'a> Grid<'a> {
     fn size(&self) -> (f64, f64) {
         let tiles = self.lefts[self.lefts.len() - 1] + self.tile().0 + EDGE;
         let scales: f64 = self.keys().iter().map(|key| key.width() + GROUP_GAP).sum();
-        (
-            tiles.max(scales + 2.0 * EDGE - GROUP_GAP),
-            self.bottom() + 3.0 * SMALL + EDGE,
-        )
+        (tiles.max(scales + 2.0 * EDGE - GROUP_GAP), self.bottom() + 3.0 * SMALL + EDGE)
     }
 
     fn headings(&self, area: &Area<'_>) -> Result<()> {
@@ -227,17 +206,10 @@ impl<'a> Grid<'a> {
 fn found(heading: &str, columns: &[Column], rows: &[Vec<Tile<'_>>]) -> (f32, f32) {
     let own = |row: &'_ Vec<Tile<'_>>| -> Vec<f32> {
         let tiles = row.iter().zip(columns).filter(|(_, column)| column.heading == heading);
-        tiles
-            .flat_map(|(tile, _)| tile.values.iter().copied().filter(|v| v.is_finite()))
-            .collect()
+        tiles.flat_map(|(tile, _)| tile.values.iter().copied().filter(|v| v.is_finite())).collect()
     };
-    let (lo, hi) = rows
-        .iter()
-        .flat_map(own)
-        .fold((f32::MAX, f32::MIN), |(lo, hi), v| (lo.min(v), hi.max(v)));
-    let heat = columns
-        .iter()
-        .any(|column| column.heading == heading && column.colours == Colours::Heat);
+    let (lo, hi) = rows.iter().flat_map(own).fold((f32::MAX, f32::MIN), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    let heat = columns.iter().any(|column| column.heading == heading && column.colours == Colours::Heat);
     let lo = if heat { 0.0 } else { lo };
     if lo < hi { (lo, hi) } else { (0.0, 1.0) }
 }
@@ -247,26 +219,16 @@ mod tests {
     use super::*;
     use crate::report::figures::png;
 
-    const SHAPE: Shape = Shape {
-        channels: 1,
-        height: 8,
-        width: 8,
-    };
+    const SHAPE: Shape = Shape { channels: 1, height: 8, width: 8 };
 
     fn columns() -> Vec<Column> {
-        vec![
-            Column::images("observation", (0.0, 1.0)),
-            Column::spread("standard deviation"),
-        ]
+        vec![Column::images("observation", (0.0, 1.0)), Column::spread("standard deviation")]
     }
 
     #[test]
     fn the_picture_reaches_the_png_unsmoothed() {
         let values: Vec<f32> = (0..64).map(|i| (i % 2) as f32).collect();
-        let rows = vec![vec![Tile {
-            values: &values,
-            known: None,
-        }]];
+        let rows = vec![vec![Tile { values: &values, known: None }]];
         let columns = [Column::images("x", (0.0, 1.0))];
         let grid = Grid::new(&columns, &rows, SHAPE);
         let (left, top) = (2 * grid.lefts[0] as u32, (2.0 * grid.top).round() as u32);
@@ -280,24 +242,12 @@ mod tests {
     #[test]
     fn neighbours_share_a_heading_and_each_scale_has_one_key() {
         let (values, colour) = ([0.25; 64], [0.25; 192]);
-        let tile = Tile {
-            values: &values,
-            known: None,
-        };
+        let tile = Tile { values: &values, known: None };
         let columns = ["draws", "draws", "mean"].map(|heading| Column::images(heading, (-2.0, 2.0)));
         let svg = image_grid(&columns, &[vec![tile; 3]], SHAPE).unwrap();
-        assert_eq!(
-            (
-                svg.matches("draws").count(),
-                svg.matches("pixel value, −2 to 2").count()
-            ),
-            (1, 1)
-        );
+        assert_eq!((svg.matches("draws").count(), svg.matches("pixel value, −2 to 2").count()), (1, 1));
         assert!(!svg.contains("missing"));
-        let tile = Tile {
-            values: &colour,
-            known: None,
-        };
+        let tile = Tile { values: &colour, known: None };
         let colour = image_grid(&columns, &[vec![tile; 3]], Shape { channels: 3, ..SHAPE }).unwrap();
         assert!(!colour.contains("pixel value"));
     }
@@ -305,13 +255,7 @@ mod tests {
     #[test]
     fn a_spread_finds_its_own_scale() {
         let values: Vec<f32> = (0..64).map(|i| 0.5 + i as f32 / 128.0).collect();
-        let row = vec![
-            Tile {
-                values: &values,
-                known: None
-            };
-            2
-        ];
+        let row = vec![Tile { values: &values, known: None }; 2];
         let (columns, rows) = (columns(), [row]);
         let scales = Grid::new(&columns, &rows, SHAPE).scales;
         let ranges: Vec<(f32, f32)> = scales.iter().map(|scale| scale.range).collect();
@@ -322,26 +266,11 @@ mod tests {
     fn bad_input_is_named() {
         let error = |rows: &[Vec<Tile<'_>>]| format!("{:#}", image_grid(&columns(), rows, SHAPE).unwrap_err());
         let (values, mask) = ([0.0; 64], [true; 63]);
-        let good = Tile {
-            values: &values,
-            known: None,
-        };
+        let good = Tile { values: &values, known: None };
         assert!(error(&[]).contains("at least one"));
         assert!(error(&[vec![good]]).contains("row 0 has 1 tiles for 2 columns"));
-        let short = Tile {
-            values: &values[1..],
-            known: None,
-        };
+        let short = Tile { values: &values[1..], known: None };
         assert!(error(&[vec![good, short]]).contains("\"standard deviation\": 63 values, expected 64"));
-        assert!(
-            error(&[vec![
-                Tile {
-                    known: Some(&mask),
-                    ..good
-                },
-                good
-            ]])
-            .contains("mask of 63")
-        );
+        assert!(error(&[vec![Tile { known: Some(&mask), ..good }, good]]).contains("mask of 63"));
     }
 }

@@ -31,11 +31,7 @@ pub struct Entry {
 impl Entry {
     /// An entry that shows `label` beside `swatch` in `colour`.
     pub fn new(swatch: Swatch, colour: Colour, label: impl Into<String>) -> Self {
-        Self {
-            swatch,
-            colour,
-            label: label.into(),
-        }
+        Self { swatch, colour, label: label.into() }
     }
 }
 
@@ -61,9 +57,7 @@ pub fn legend_layout(entries: &[Entry], width: f64) -> Vec<(f64, f64)> {
 
 /// Height of a legend `width` wide.
 pub fn legend_height(entries: &[Entry], width: f64) -> f64 {
-    legend_layout(entries, width)
-        .last()
-        .map_or(0.0, |last| last.1 + LEGEND_LINE)
+    legend_layout(entries, width).last().map_or(0.0, |last| last.1 + LEGEND_LINE)
 }
 
 /// Draws a legend whose top left corner is `at`.
@@ -102,9 +96,7 @@ mod tests {
 
     #[test]
     fn a_legend_wraps_and_its_entries_never_overlap() {
-        let entries: Vec<Entry> = (0..5)
-            .map(|i| Entry::new(Swatch::Dot, INK, "x".repeat(8 + i)))
-            .collect();
+        let entries: Vec<Entry> = (0..5).map(|i| Entry::new(Swatch::Dot, INK, "x".repeat(8 + i))).collect();
         let places = legend_layout(&entries, 260.0);
         for (i, pair) in places.windows(2).enumerate() {
             let end = pair[0].0 + SWATCH + text_width(&entries[i].label, NORMAL);

@@ -45,10 +45,7 @@ const LAP: Colour = RGBColor(205, 205, 205);
 fn boundaries(area: &Area<'_>, panel: &mut Panel<'_>, laps: &[f64], x: &Axis, y: &Axis) -> Result<()> {
     let every = laps.len().div_ceil(16).max(1);
     for (i, &step) in laps.iter().enumerate().filter(|(_, step)| x.holds(**step)) {
-        panel.draw_series([PathElement::new(
-            vec![(step, y.limits.0), (step, y.limits.1)],
-            line(LAP, 1.0, 0.8),
-        )])?;
+        panel.draw_series([PathElement::new(vec![(step, y.limits.0), (step, y.limits.1)], line(LAP, 1.0, 0.8))])?;
         if i % every == 0 {
             let (px, py) = panel.backend_coord(&(step, y.limits.1));
             let at = (f64::from(px) / 10.0, f64::from(py) / 10.0 - 8.0);
@@ -71,11 +68,7 @@ struct Stretch {
 }
 
 fn stretches(points: &[(f64, f64)]) -> Vec<Stretch> {
-    let length = points
-        .len()
-        .div_ceil(MOST_MEANS)
-        .max(LEAST_STEPS.min(points.len() / LEAST_STEPS))
-        .max(1);
+    let length = points.len().div_ceil(MOST_MEANS).max(LEAST_STEPS.min(points.len() / LEAST_STEPS)).max(1);
     points.chunks(length).map(stretch).collect()
 }
 
@@ -84,20 +77,10 @@ fn stretch(points: &[(f64, f64)]) -> Stretch {
     let step = points.iter().map(|point| point.0).sum::<f64>() / points.len() as f64;
     if values.len() < points.len() {
         // One loss that is not finite and the stretch shows as a gap: it must not look like a good one.
-        return Stretch {
-            step,
-            mean: f64::NAN,
-            low: f64::NAN,
-            high: f64::NAN,
-        };
+        return Stretch { step, mean: f64::NAN, low: f64::NAN, high: f64::NAN };
     }
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
-    Stretch {
-        step,
-        mean,
-        low: quantile(&values, 0.05),
-        high: quantile(&values, 0.95),
-    }
+    Stretch { step, mean, low: quantile(&values, 0.05), high: quantile(&values, 0.95) }
 }
 
 #[cfg(test)]
@@ -109,13 +92,7 @@ mod tests {
         let points: Vec<(f64, f64)> = (0..100_000).map(|i| (f64::from(i), f64::from(i % 10))).collect();
         let means = stretches(&points);
         assert_eq!(means.len(), 1000);
-        assert!(
-            means
-                .iter()
-                .all(|s| (s.mean - 4.5).abs() < 1e-9 && s.low == 0.0 && s.high == 9.0),
-            "{:?}",
-            means[0]
-        );
+        assert!(means.iter().all(|s| (s.mean - 4.5).abs() < 1e-9 && s.low == 0.0 && s.high == 9.0), "{:?}", means[0]);
         assert!(loss(&points, &[0.0, 50_000.0], "loss").unwrap().len() < 100_000);
     }
 
@@ -128,12 +105,7 @@ mod tests {
 
     #[test]
     fn without_a_finite_loss_there_is_nothing_to_draw() {
-        assert!(
-            loss(&[], &[], "loss")
-                .unwrap_err()
-                .to_string()
-                .contains("\"loss\" has no finite value")
-        );
+        assert!(loss(&[], &[], "loss").unwrap_err().to_string().contains("\"loss\" has no finite value"));
         assert!(loss(&[(0.0, f64::NAN)], &[], "loss").is_err());
     }
 }

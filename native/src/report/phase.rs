@@ -23,15 +23,7 @@ impl Phase {
     /// A phase that begins `now`.
     pub fn new(name: &str, total: u64, unit: &str, now: Duration) -> Self {
         let (name, unit, message) = (name.to_string(), unit.to_string(), String::new());
-        Self {
-            name,
-            unit,
-            done: 0,
-            total,
-            began: now,
-            printed: now,
-            message,
-        }
+        Self { name, unit, done: 0, total, began: now, printed: now, message }
     }
 
     /// Units a second so far, once any time has passed.
@@ -58,11 +50,7 @@ impl Phase {
             Some(seconds) if done < total => line += &format!(", {} left", clock_time(seconds)),
             _ => line += &format!(", {} in all", clock_time(now.saturating_sub(self.began).as_secs_f64())),
         }
-        if self.message.is_empty() {
-            line
-        } else {
-            line + ", " + &self.message
-        }
+        if self.message.is_empty() { line } else { line + ", " + &self.message }
     }
 
     /// The state at `now` for a scheduler; `lap` is (lap, laps).
@@ -103,11 +91,7 @@ pub struct Report<'a> {
 fn clock_time(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if h > 0 {
-        format!("{h}:{m:02}:{s:02}")
-    } else {
-        format!("{m}:{s:02}")
-    }
+    if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
 }
 
 #[cfg(test)]
@@ -122,14 +106,8 @@ mod tests {
     #[test]
     fn without_time_nothing_is_claimed_about_speed() {
         let phase = Phase::new("E-step", 8, "observations", Duration::from_secs(9));
-        assert_eq!(
-            (phase.rate(Duration::from_secs(9)), phase.left(Duration::from_secs(9))),
-            (None, None)
-        );
+        assert_eq!((phase.rate(Duration::from_secs(9)), phase.left(Duration::from_secs(9))), (None, None));
         // Time has passed, nothing is done: a rate of zero, and no guess at the end.
-        assert_eq!(
-            (phase.rate(Duration::from_secs(10)), phase.left(Duration::from_secs(10))),
-            (Some(0.0), None)
-        );
+        assert_eq!((phase.rate(Duration::from_secs(10)), phase.left(Duration::from_secs(10))), (Some(0.0), None));
     }
 }

@@ -63,12 +63,7 @@ impl Progress {
     }
 
     fn with(view: View, clock: Clock) -> Self {
-        Self {
-            view,
-            clock,
-            lap: None,
-            phase: None,
-        }
+        Self { view, clock, lap: None, phase: None }
     }
 
     /// Lap `lap` of `laps` begins, counted from 1.
@@ -138,10 +133,7 @@ impl Progress {
 
     /// `lap 3/32 M-step`
     fn title(&self) -> String {
-        let lap = self
-            .lap
-            .map(|(lap, laps)| format!("lap {lap}/{laps} "))
-            .unwrap_or_default();
+        let lap = self.lap.map(|(lap, laps)| format!("lap {lap}/{laps} ")).unwrap_or_default();
         lap + self.phase.as_ref().map_or("", |phase| &phase.name)
     }
 }
@@ -243,10 +235,7 @@ mod tests {
         let lines = bench.lines();
         assert_eq!(lines.len(), 21, "{lines:#?}");
         assert_eq!(lines[0], "lap 3/32 M-step: 5/100 steps (5 %), 1.0/s, 1:35 left, loss 4");
-        assert_eq!(
-            lines[20],
-            "lap 3/32 M-step: 100/100 steps (100 %), 1.0/s, 1:40 in all, loss 99"
-        );
+        assert_eq!(lines[20], "lap 3/32 M-step: 100/100 steps (100 %), 1.0/s, 1:40 in all, loss 99");
     }
 
     #[test]

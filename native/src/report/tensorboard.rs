@@ -216,10 +216,7 @@ mod tests {
         write_events(&path, some()).unwrap();
         let payloads = payloads(&std::fs::read(&path).unwrap());
         assert_eq!(fields(&payloads[0])[1], (3, b"brain.Event:2".to_vec()));
-        assert_eq!(
-            payloads[1..].iter().map(|payload| scalar(payload)).collect::<Vec<_>>(),
-            some()
-        );
+        assert_eq!(payloads[1..].iter().map(|payload| scalar(payload)).collect::<Vec<_>>(), some());
     }
 
     #[test]

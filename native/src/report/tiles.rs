@@ -66,12 +66,7 @@ impl Tile<'_> {
         let values = [0, 1, 2].map(|c| self.values[(c % shape.channels) * plane + pixel]);
         let known = self.known.is_none_or(|known| known[pixel]) && values.iter().all(|v| v.is_finite());
         let (lo, hi) = scale.range;
-        known.then(|| {
-            paint(
-                scale.colours,
-                values.map(|value| ((value - lo) / (hi - lo)).clamp(0.0, 1.0)),
-            )
-        })
+        known.then(|| paint(scale.colours, values.map(|value| ((value - lo) / (hi - lo)).clamp(0.0, 1.0))))
     }
 
     /// Whether any pixel is unknown or not finite.
@@ -127,18 +122,12 @@ const GAP: f64 = 6.0;
 impl Key {
     /// The key of a colour scale.
     pub fn scale(name: &str, scale: Scale) -> Self {
-        Self {
-            name: name.into(),
-            scale: Some(scale),
-        }
+        Self { name: name.into(), scale: Some(scale) }
     }
 
     /// The key of the hatch.
     pub fn missing() -> Self {
-        Self {
-            name: "missing".into(),
-            scale: None,
-        }
+        Self { name: "missing".into(), scale: None }
     }
 
     /// What is printed right of the bar.
@@ -171,14 +160,7 @@ impl Key {
             })
         });
         embed(layer, &bar, (x, y - 6.0))?;
-        text(
-            area,
-            &self.label(),
-            (x + f64::from(self.bar_width()) + GAP, y),
-            SMALL,
-            INK,
-            Align::Left,
-        )
+        text(area, &self.label(), (x + f64::from(self.bar_width()) + GAP, y), SMALL, INK, Align::Left)
     }
 }
 
@@ -186,74 +168,33 @@ impl Key {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        channels: 1,
-        height: 8,
-        width: 8,
-    };
-    const UNIT: Scale = Scale {
-        range: (0.0, 1.0),
-        colours: Colours::Natural,
-    };
+    const SHAPE: Shape = Shape { channels: 1, height: 8, width: 8 };
+    const UNIT: Scale = Scale { range: (0.0, 1.0), colours: Colours::Natural };
 
     #[test]
     fn pixels_get_their_colour_and_missing_ones_the_hatch() {
         let mut values: Vec<f32> = (0..64).map(|i| (i % 2) as f32).collect();
         values[63] = f32::NAN;
         let known: Vec<bool> = (0..64).map(|i| i >= 8).collect();
-        let tile = Tile {
-            values: &values,
-            known: Some(&known),
-        };
+        let tile = Tile { values: &values, known: Some(&known) };
         let picture = tile.picture(SHAPE, UNIT, 18);
         assert_eq!(picture.dimensions(), (144, 144));
-        assert_eq!(
-            [(20, 30), (10, 30)].map(|(x, y)| picture.get_pixel(x, y).0),
-            [[255; 3], [0; 3]]
-        );
-        assert!(
-            [(20, 9), (140, 140)]
-                .iter()
-                .all(|&(x, y)| MISSING.contains(&picture.get_pixel(x, y).0))
-        );
-        assert!(
-            tile.misses_some()
-                && !Tile {
-                    values: &values[..63],
-                    known: None
-                }
-                .misses_some()
-        );
+        assert_eq!([(20, 30), (10, 30)].map(|(x, y)| picture.get_pixel(x, y).0), [[255; 3], [0; 3]]);
+        assert!([(20, 9), (140, 140)].iter().all(|&(x, y)| MISSING.contains(&picture.get_pixel(x, y).0)));
+        assert!(tile.misses_some() && !Tile { values: &values[..63], known: None }.misses_some());
     }
 
     #[test]
     fn colour_images_are_channel_first() {
         let values = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0];
-        let shape = Shape {
-            channels: 3,
-            height: 1,
-            width: 2,
-        };
-        let picture = Tile {
-            values: &values,
-            known: None,
-        }
-        .picture(shape, UNIT, 1);
+        let shape = Shape { channels: 3, height: 1, width: 2 };
+        let picture = Tile { values: &values, known: None }.picture(shape, UNIT, 1);
         assert_eq!([0, 1].map(|x| picture.get_pixel(x, 0).0), [[255, 0, 0], [0, 0, 255]]);
     }
 
     #[test]
     fn keys_print_the_ends_of_their_scale() {
-        let key = Key::scale(
-            "deviation",
-            Scale {
-                range: (0.0, 0.123_456),
-                colours: Colours::Heat,
-            },
-        );
-        assert_eq!(
-            (key.label().as_str(), Key::missing().label().as_str()),
-            ("deviation, 0 to 0.123", "missing")
-        );
+        let key = Key::scale("deviation", Scale { range: (0.0, 0.123_456), colours: Colours::Heat });
+        assert_eq!((key.label().as_str(), Key::missing().label().as_str()), ("deviation, 0 to 0.123", "missing"));
     }
 }

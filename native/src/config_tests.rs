@@ -1,0 +1,250 @@
+//! Configurations survive being written and read; whatever is read instead is an error, never a panic.
+
+use super::*;
+use diffem::conditioning::Features;
+use diffem::em::Recorruption;
+use diffem::optim::Decay;
+use diffem::sampler::{SamplerConfig, Spacing};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Whole numbers that TOML can hold.
+fn whole(least: usize) -> impl Strategy<Value = usize> {
+    least..=i64::MAX as usize
+}
+
+/// All positive numbers, with 17 significant digits and any exponent.
+fn positive() -> impl Strategy<Value = f64> {
+    use prop::num::f64::{NORMAL, POSITIVE, SUBNORMAL};
+    POSITIVE | NORMAL | SUBNORMAL
+}
+
+fn rows() -> impl Strategy<Value = usize> {
+    1..=MOST_ROWS as usize
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    (positive(), positive(), positive(), 1u32..=64, 1u32..=64)
+        .prop_filter("sigma_min < sigma_max", |(a, b, ..)| a != b)
+        .prop_map(|(a, b, sigma_data, time_alpha, time_beta)| Schedule {
+            sigma_min: a.min(b),
+            sigma_max: a.max(b),
+            sigma_data,
+            time_alpha,
+            time_beta,
+        })
+}
+
+fn network() -> impl Strategy<Value = MlpConfig> {
+    (1usize..=65536, 1usize..=64, 1usize..=2048).prop_map(|(width, depth, half)| MlpConfig {
+        width,
+        depth,
+        embedding: 2 * half,
+    })
+}
+
+fn m_step() -> impl Strategy<Value = MStepConfig> {
+    let decay = select(vec![Decay::Constant, Decay::Linear, Decay::Cosine]);
+    let recorruption = select(vec![Recorruption::EveryBatch, Recorruption::EveryLap]);
+    let rates = (0.0..=10.0, 0.0..=10.0, decay, 0.0..1e9, 0.0..1.0);
+    (whole(1), rows(), rows(), rates, any::<bool>(), recorruption).prop_map(
+        |(steps, batch, micro_batch, (first, last, decay, clip_norm, ema), restart_optimizer, recorruption)| {
+            MStepConfig {
+                steps,
+                batch,
+                micro_batch,
+                learning_rate: first,
+                final_learning_rate: last,
+                decay,
+                clip_norm,
+                ema,
+                restart_optimizer,
+                recorruption,
+            }
+        },
+    )
+}
+
+fn sampler() -> impl Strategy<Value = SamplerConfig> {
+    let spacing = select(vec![Spacing::Geometric, Spacing::Edm]);
+    (0..6, 1usize..=1_000_000, spacing, 0.001..0.999, whole(0)).prop_map(|(kind, steps, spacing, unit, corrections)| {
+        match kind {
+            0 => SamplerConfig::Ddpm { steps, spacing },
+            1 => SamplerConfig::Ddim { steps, spacing },
+            2 => SamplerConfig::Heun { steps, spacing, churn: unit },
+            3 => SamplerConfig::Dpmpp2m { steps, spacing },
+            4 => SamplerConfig::Dpmpp2mSde { steps, spacing },
+            _ => SamplerConfig::Pc { steps, spacing, corrections: corrections % 1000, tau: unit },
+        }
+    })
+}
+
+fn em() -> impl Strategy<Value = EmConfig> {
+    let start = prop_oneof![
+        (whole(0), positive()).prop_map(|(iterations, std)| StartConfig::Gaussian { iterations, std }),
+        Just(StartConfig::Corrupted {}),
+        any::<String>().prop_map(|path| StartConfig::Checkpoint { path }),
+    ];
+    (whole(1), whole(0), start).prop_map(|(laps, patience, start)| EmConfig { laps, patience, start })
+}
+
+/// Data and a channel for signals of its length.
+fn problem() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
+    let data = prop_oneof![
+        (any::<String>(), 1usize..=6).prop_map(|(path, signal)| DataConfig::File { path, signal }),
+        (2usize..=1 << 30, prop::collection::vec(positive(), 1..=6), -0.199..1.0)
+            .prop_map(|(n, std, correlation)| DataConfig::Gaussian { n, std, correlation }),
+        (2usize..=1 << 30, 1usize..=6, 1.0..=64.0).prop_map(|(n, d, alpha)| DataConfig::Manifold { n, d, alpha }),
+        (2usize..=1796).prop_map(|n| DataConfig::Digits { n }),
+    ];
+    let stages = prop_oneof![
+        (1usize..=9).prop_map(|rows| vec![StageConfig::Projection { rows }]),
+        (0.0..1.0).prop_map(|rate| vec![StageConfig::Mask { rate }]),
+        Just(vec![]),
+    ];
+    (data, stages, prop::option::of(-9.0f32..9.0), 0.0..1e9).prop_map(|(data, mut stages, entry, std)| {
+        let d = data.signal_len();
+        // A dense map first, where there is one: its rows are as long as the signal.
+        stages.splice(0..0, entry.map(|v| StageConfig::Linear { matrix: vec![vec![v; d]; 2] }));
+        stages.push(StageConfig::Noise { std });
+        (data, ChannelConfig(stages))
+    })
+}
+
+prop_compose! {
+    fn config()(
+        (name, seed) in (r"[^/\\\pC]{1,12}", 0..=i64::MAX as u64),
+        (schedule, network, m_step, em) in (schedule(), network(), m_step(), em()),
+        (sampler, shard) in (sampler(), rows()),
+        (features, measurement_update) in (select(vec![Features::Observation, Features::Geometry]), any::<bool>()),
+        (holdout, monitor_points, monitor_reg) in (0.0..=0.5, whole(2), positive()),
+        (points, regularisation, save_every) in (whole(0), positive(), 0.0..1e9),
+        (data, channel) in problem(),
+    ) -> Config {
+        Config {
+            name,
+            seed,
+            schedule,
+            conditioning: ConditioningConfig { features, measurement_update, ..Default::default() },
+            network,
+            m_step,
+            e_step: EStepConfig { sampler, shard },
+            monitor: MonitorConfig { holdout, points: monitor_points, regularisation: monitor_reg },
+            report: ReportConfig { points, regularisation, save_every },
+            em,
+            data,
+            channel,
+        }
+    }
+}
+
+/// A line of TOML that is nearly one of a configuration's.
+fn line() -> impl Strategy<Value = String> {
+    let key = select(vec!["name", "seed", "em.laps", "data.kind", "std", "channel", "m_step", "kind", "x y", ""]);
+    let value =
+        select(vec!["1", "-1", "1e999", "nan", "\"gaussian\"", "[[]]", "{ kind = 1 }", "99999999999999999999", "]"]);
+    let header = select(vec!["[data]", "[[channel]]", "[em.start]", "[name]", "[["]);
+    prop_oneof![
+        (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
+        header.prop_map(|header| format!("{header}\n")),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn what_is_written_is_read_back_unchanged(config in config()) {
+        prop_assert!(config.validate().is_ok(), "{:#}", config.validate().unwrap_err());
+        prop_assert_eq!(&parse(&config.to_toml().unwrap(), "t", &[]).unwrap(), &config);
+        // A setting that changes nothing goes through the resolved table.
+        prop_assert_eq!(&parse(&config.to_toml().unwrap(), "t", &[format!("seed={}", config.seed)]).unwrap(), &config);
+        // As checkpoints keep it.
+        let json = serde_json::to_string(&config).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Config>(&json).unwrap(), &config);
+    }
+
+    #[test]
+    fn arbitrary_text_is_an_error(text in r"\PC{0,80}", setting in r"[a-z_.=\[\]{}0-9]{0,20}") {
+        prop_assert!(parse(&text, "t", &[]).is_err());
+        let _ = parse(PRESETS[0].1, "t", &[setting]);
+    }
+
+    #[test]
+    fn lines_that_are_nearly_right_never_panic(lines in prop::collection::vec(line(), 0..12)) {
+        let _ = parse(&lines.concat(), "t", &[]);
+    }
+
+    #[test]
+    fn a_damaged_preset_never_panics(preset in 0..PRESETS.len(), at in any::<prop::sample::Index>(), to in any::<char>()) {
+        let mut text: Vec<char> = PRESETS[preset].1.chars().collect();
+        let at = at.index(text.len());
+        text[at] = to;
+        let _ = parse(&text.into_iter().collect::<String>(), "t", &[]);
+    }
+
+    #[test]
+    fn arbitrary_bytes_in_a_file_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, bytes).unwrap();
+        prop_assert!(load(path.to_str().unwrap(), &[]).is_err());
+    }
+}
+
+#[test]
+fn every_preset_is_valid() {
+    for (name, _, _) in PRESETS {
+        let config = load(name, &[]).unwrap();
+        assert_eq!(config.name, name);
+    }
+}
+
+/// `settings` on the preset "gaussian".
+fn set(settings: &[&str]) -> Result<Config> {
+    let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    load("gaussian", &settings)
+}
+
+#[test]
+fn one_field_of_a_default_can_be_set() {
+    let sampler = set(&["e_step.sampler.steps=7"]).unwrap().e_step.sampler;
+    let (spacing, churn) = (Spacing::Geometric, 0.0);
+    assert_eq!(sampler, SamplerConfig::Heun { steps: 7, spacing, churn });
+}
+
+#[test]
+fn another_kind_drops_the_fields_of_the_old_one() {
+    let start = set(&["em.start.kind=corrupted"]).unwrap().em.start;
+    assert_eq!(start, StartConfig::Corrupted {});
+    let same = set(&["em.start.kind=gaussian"]).unwrap().em.start;
+    assert_eq!(same, set(&[]).unwrap().em.start);
+    let file = set(&["data.kind=file", "data.path=o.npz", "data.signal=3"]).unwrap();
+    assert_eq!(file.signal_len(), 3);
+}
+
+#[test]
+fn a_value_that_is_not_toml_is_a_string() {
+    assert_eq!(set(&["name=a b=c"]).unwrap().name, "a b=c");
+    assert_eq!(set(&["name=\"7\""]).unwrap().name, "7");
+}
+
+#[test]
+fn sizes_that_would_overflow_are_refused() {
+    let huge = "4611686018427387904";
+    for field in ["m_step.batch", "m_step.micro_batch", "e_step.shard"] {
+        let error = format!("{:#}", set(&[&format!("{field}={huge}")]).unwrap_err());
+        let expected = format!("{field}: expected at most {MOST_ROWS}, found {huge}");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let error = set(&[&format!("channel=[{{ kind = \"projection\", rows = {huge} }}]")]).unwrap_err();
+    assert!(format!("{error:#}").contains("channel[0].rows: expected at most 65536"));
+}
+
+#[test]
+fn a_name_must_fit_into_a_file_name() {
+    for name in ["", "a/b", "a\\b", "a\nb"] {
+        let error = format!("{:#}", set(&[&format!("name={}", toml::Value::from(name))]).unwrap_err());
+        assert!(error.contains("name: expected a word"), "{error}");
+    }
+}

@@ -1,0 +1,217 @@
+//! The way of a user with data of his own: corrupt (or bring) observations, train, sample, evaluate, plot.
+
+mod common;
+
+use common::arrays::{self, Array, signals};
+use common::{assert_same_run, files, succeed};
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+const N: usize = 300;
+const D: usize = 5;
+
+/// The preset "gaussian-5d" (two projections of a signal of length 5, noise) with a very small network.
+fn tiny() -> Vec<&'static str> {
+    let settings = [
+        "em.laps=2",
+        "network.width=16",
+        "network.depth=1",
+        "m_step.steps=50",
+        "m_step.batch=64",
+        "e_step.sampler.steps=5",
+        "report.save_every=0.0",
+    ];
+    let set = settings.iter().flat_map(|setting| ["--set", setting]);
+    ["train", "gaussian-5d", "--progress", "quiet"].into_iter().chain(set).collect()
+}
+
+fn train(dir: &Path, more: &[&str]) {
+    succeed(dir, &[&tiny()[..], more].concat());
+}
+
+fn assert_finite((shape, values): &Array, expected: &[usize]) {
+    assert_eq!(shape, expected);
+    assert_eq!(values.len(), expected.iter().product::<usize>());
+    assert!(values.iter().all(|v| v.is_finite()));
+    let spread = values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    assert!(spread > 0.1 && spread < 100.0, "values up to {spread}");
+}
+
+/// Clean signals in `clean.EXT`, observations of others in `seen.EXT`, by the command.
+fn observed(extension: &str) -> TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [clean, hidden, seen] = ["clean", "hidden", "seen"].map(|name| format!("{name}.{extension}"));
+    arrays::write(&dir.path().join(clean), &[("x", signals(N, D, 1))]);
+    arrays::write(&dir.path().join(&hidden), &[("x", signals(N, D, 2))]);
+    let said = succeed(dir.path(), &["corrupt", &hidden, "--config", "gaussian-5d", "--seed", "7", "--out", &seen]);
+    assert_eq!(said, format!("{seen}: 300 observations of length 2\n"));
+    dir
+}
+
+/// y = A x + noise with unit rows of A and noise of standard deviation 0.3.
+fn assert_observes(y: &Array, a: &Array, x: &Array) {
+    assert_finite(y, &[N, 2]);
+    assert_finite(a, &[N, 2, D]);
+    let rows = a.1.chunks(D).zip(y.1.iter()).zip(x.1.chunks(D).flat_map(|x| [x, x]));
+    let noise: Vec<f32> = rows
+        .map(|((row, y), x)| {
+            assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
+            y - row.iter().zip(x).map(|(a, x)| a * x).sum::<f32>()
+        })
+        .collect();
+    let std = (noise.iter().map(|e| e * e).sum::<f32>() / noise.len() as f32).sqrt();
+    // 600 values: the estimate is within 12 % at four standard errors.
+    assert!((std / 0.3 - 1.0).abs() < 0.12, "{std}");
+}
+
+fn assert_figure(run: &Path, name: &str) {
+    let svg = std::fs::read_to_string(run.join("figures").join(format!("{name}.svg"))).expect("a figure");
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{name}");
+    let png = image::open(run.join("figures").join(format!("{name}.png"))).expect("a picture");
+    assert!(png.width() > 200 && png.height() > 100, "{name}: {} x {}", png.width(), png.height());
+}
+
+fn assert_evaluation(run: &Path) {
+    let report = std::fs::read_to_string(run.join("evaluation.json")).expect("evaluation.json");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let distances = report["distances"].as_array().expect("distances");
+    let names: Vec<_> = distances.iter().filter_map(|d| d["sample"].as_str()).collect();
+    assert_eq!(names[..2], ["truth (floor)", "lap 0 (start)"]);
+    assert!(names.len() >= 3 && names[2..].iter().all(|name| name.starts_with("lap ")), "{names:?}");
+    for distance in distances {
+        // A third of the clean signals.
+        assert_eq!(distance["points"], 100);
+        for score in ["sinkhorn_divergence", "sliced_wasserstein"] {
+            assert!(distance[score].as_f64().is_some_and(|v| v > 0.0 && v < 100.0), "{distance}");
+        }
+        assert!(distance["energy_distance"].as_f64().is_some_and(f64::is_finite), "{distance}");
+    }
+}
+
+fn journey(extension: &str) {
+    let dir = observed(extension);
+    let at = |name: &str| dir.path().join(format!("{name}.{extension}"));
+    let [clean, seen, draws] = ["clean", "seen", "draws"].map(|name| format!("{name}.{extension}"));
+    let [y, a] = ["y", "a"].map(|name| arrays::read(&at("seen"), name));
+    assert_observes(&y, &a, &arrays::read(&at("hidden"), "x"));
+
+    train(dir.path(), &["--observations", &seen, "--out", "run"]);
+    let run = dir.path().join("run");
+    let kept = run.join("observations.safetensors");
+    assert!(arrays::read(&kept, "y") == y && arrays::read(&kept, "a").1 == a.1);
+    assert_finite(&arrays::read(&run.join("lap-002/reconstructions.safetensors"), "x"), &[N, D]);
+    let summary = std::fs::read_to_string(run.join("summary.json")).expect("summary.json");
+    let summary: Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!((&summary["observations"], summary["laps"].as_array().map(Vec::len)), (&N.into(), Some(3)));
+
+    succeed(dir.path(), &["sample", "run", "--observations", &seen, "--draws", "4", "--out", &draws]);
+    let x = arrays::read(&at("draws"), "x");
+    assert_finite(&x, &[N, 4, D]);
+    assert_ne!(x.1[..D], x.1[D..2 * D], "two draws of one posterior are different");
+
+    let table = succeed(dir.path(), &["evaluate", "run", "--truth", &clean]);
+    assert!(table.contains("sliced Wasserstein") && table.contains("lap 0 (start)"), "{table}");
+    assert_evaluation(&run);
+
+    std::fs::remove_dir_all(run.join("figures")).expect("figures of the training");
+    let args = ["plot", "run", "--observations", "0,299", "--draws", "20"];
+    assert_eq!(succeed(dir.path(), &args), "figures in run/figures\n");
+    for figure in ["loss", "held-out-energy", "held-out-sinkhorn", "corner", "posterior"] {
+        assert_figure(&run, figure);
+    }
+}
+
+#[test]
+fn the_way_of_a_user_with_npz_files() {
+    journey("npz");
+}
+
+#[test]
+fn the_way_of_a_user_with_safetensors_files() {
+    journey("safetensors");
+}
+
+#[test]
+fn both_formats_give_the_same_run() {
+    let [npz, safetensors] = ["npz", "safetensors"].map(observed);
+    let arrays = |dir: &TempDir, file: &str| ["y", "a"].map(|name| arrays::read(&dir.path().join(file), name));
+    assert!(arrays(&npz, "seen.npz") == arrays(&safetensors, "seen.safetensors"));
+}
+
+#[test]
+fn a_seed_decides_what_is_observed_and_drawn() {
+    let dir = observed("npz");
+    let corrupt = |seed: &str| {
+        succeed(dir.path(), &["corrupt", "hidden.npz", "--config", "gaussian-5d", "--seed", seed, "--out", "o.npz"]);
+        std::fs::read(dir.path().join("o.npz")).expect("a file")
+    };
+    assert!(corrupt("7") == std::fs::read(dir.path().join("seen.npz")).expect("a file"));
+    assert!(corrupt("7") != corrupt("8"));
+    train(dir.path(), &["--observations", "seen.npz", "--out", "run"]);
+    let sample = |seed: &str| {
+        succeed(dir.path(), &["sample", "run", "--seed", seed, "--out", "x.npz"]);
+        std::fs::read(dir.path().join("x.npz")).expect("a file")
+    };
+    assert!(sample("1") == sample("1"));
+    assert!(sample("1") != sample("2"));
+}
+
+/// Two runs from `seen.safetensors`, one file with the signals and one without.
+#[test]
+fn signals_beside_the_observations_change_nothing() {
+    let [with, without] = ["safetensors", "safetensors"].map(observed);
+    let path = with.path().join("seen.safetensors");
+    let array = |name: &str| arrays::read(&path, name);
+    let hidden = arrays::read(&with.path().join("hidden.safetensors"), "x");
+    arrays::write(&path, &[("y", array("y")), ("a", array("a")), ("x", hidden)]);
+    for dir in [&with, &without] {
+        train(dir.path(), &["--observations", "seen.safetensors", "--out", "run"]);
+    }
+    assert!(with.path().join("run/truth.safetensors").exists());
+    assert!(!without.path().join("run/truth.safetensors").exists());
+    assert_same_run(&with.path().join("run"), &without.path().join("run"));
+}
+
+/// The truth of a built-in problem is for scores alone.
+#[test]
+fn a_truth_taken_away_changes_no_weight() {
+    let [with, without] = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));
+    for dir in [&with, &without] {
+        train(dir.path(), &["--set", "data.n=300", "--set", "em.laps=1", "--set", "report.points=64", "--out", "run"]);
+    }
+    std::fs::remove_file(without.path().join("run/truth.safetensors")).expect("the truth");
+    for dir in [&with, &without] {
+        succeed(dir.path(), &["resume", "run", "--set", "em.laps=2", "--progress", "quiet"]);
+    }
+    let lap = |dir: &TempDir| files(&dir.path().join("run/lap-002"));
+    assert!(lap(&with).contains_key("state.safetensors"));
+    assert!(lap(&with) == lap(&without));
+}
+
+/// Images that are not trained on are shown and scored; there are fewer of them than observations.
+#[test]
+fn digits_are_shown_in_a_grid() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let small = [
+        "em.laps=1",
+        "network.width=16",
+        "m_step.steps=20",
+        "m_step.batch=64",
+        "e_step.sampler.steps=2",
+        "data.n=1794",
+    ];
+    let small: Vec<&str> = small.iter().flat_map(|setting| ["--set", setting]).collect();
+    succeed(dir.path(), &[&["train", "digits", "--out", "run", "--progress", "quiet"], &small[..]].concat());
+    assert_figure(&dir.path().join("run"), "grid");
+    let args = ["plot", "run", "--observations", "2", "--draws", "4"];
+    succeed(dir.path(), &args);
+    let beyond = common::run(dir.path(), &["plot", "run", "--observations", "3", "--draws", "4"]);
+    assert_eq!(beyond.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8_lossy(&beyond.stderr),
+        "error: --observations 3: the run has observations 0 to 2 to show\n"
+    );
+    let table = succeed(dir.path(), &["evaluate", "run", "--draws", "2"]);
+    assert!(table.contains("PSNR missing") && table.contains("Gaussian start (exact)"), "{table}");
+}

@@ -1,0 +1,304 @@
+//! How an observation enters the denoiser: the features c(y, a) that the network sees, and, for linear channels with
+//! Gaussian noise, a measurement update of its output.
+//!
+//! EDM's denoiser D₀ = c_skip x_t + c_out F leaves the network to learn A x = y from examples: for operators that differ from
+//! observation to observation that takes most of its capacity. Here D₀ is taken for a Gaussian estimate of x with variance
+//! v = c_out² (which it is for F = 0 under x ~ N(0, σ_d² I)) and updated by the observation, as in a Kalman filter:
+//!
+//!     D = D₀ + K (y - A D₀),   K = v Aᵀ (v A Aᵀ + Σ_y)⁻¹,   v = σ² σ_d² / (σ² + σ_d²)
+//!
+//! As σ falls below the noise, K vanishes and the network has the last word. The loss and the samplers stay as they are; a
+//! channel without a linear-Gaussian form gets no update.
+
+use crate::channel::Channel;
+use crate::frame::{Frame, Standardise};
+use crate::observations::Observations;
+use crate::samples::Samples;
+use serde::{Deserialize, Serialize};
+
+/// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
+const LEAST_STD: f64 = 1e-4;
+
+/// What the network is shown of an observation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Features {
+    /// The observation y and its operator's parameters a, as they are.
+    Observation,
+    /// For dense linear channels what (y, A) say of x whatever the order, sign and scale of A's rows: the least-norm solution
+    /// A⁺ y and the projector A⁺ A. For all others y and a.
+    #[default]
+    Geometry,
+}
+
+/// How an observation enters the denoiser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ConditioningConfig {
+    /// What the network is shown.
+    pub features: Features,
+    /// Coordinates in which the diffusion runs, from the moments of the first reconstructions.
+    pub standardise: Standardise,
+    /// Updates the network's estimate by the observation (linear channels with Gaussian noise).
+    pub measurement_update: bool,
+}
+
+impl Default for ConditioningConfig {
+    fn default() -> Self {
+        Self { features: Features::Geometry, standardise: Standardise::Auto, measurement_update: true }
+    }
+}
+
+/// A channel together with how its observations enter the denoiser.
+#[derive(Clone, Copy)]
+pub struct Conditioning<'a> {
+    /// The channel.
+    pub channel: &'a dyn Channel,
+    /// Settings.
+    pub config: &'a ConditioningConfig,
+    /// Coordinates of the signal; A and y are taken to them as A L and y - A μ.
+    pub frame: &'a Frame,
+}
+
+fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
+    let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal());
+    dense && config.features == Features::Geometry
+}
+
+/// Number of features that the network sees of an observation.
+pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize {
+    let d = channel.signal_len();
+    if geometric(channel, config) { d + d * (d + 1) / 2 } else { channel.condition_len() }
+}
+
+/// Layout of the matrix K A of a measurement update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// No update.
+    None,
+    /// K A is diagonal: d values.
+    Diagonal,
+    /// K A is full: d x d values.
+    Dense,
+}
+
+/// Linear-Gaussian form of one observation, ready for updates at any noise level.
+pub struct Measurement {
+    /// Diagonal: A's diagonal `[d]`; dense: A row by row, `[m, d]`.
+    matrix: Vec<f64>,
+    /// Diagonal: variances `[d]`; dense: Σ_y row by row, `[m, m]`.
+    noise: Vec<f64>,
+    y: Vec<f64>,
+    shape: Shape,
+}
+
+impl<'a> Conditioning<'a> {
+    /// Shape of the measurement update.
+    pub fn shape(&self) -> Shape {
+        match self.channel.as_linear() {
+            Some(linear) if self.config.measurement_update && linear.is_diagonal() && self.frame.is_diagonal() => {
+                Shape::Diagonal
+            }
+            Some(_) if self.config.measurement_update => Shape::Dense,
+            _ => Shape::None,
+        }
+    }
+
+    fn geometric(&self) -> bool {
+        geometric(self.channel, self.config)
+    }
+
+    /// Number of features.
+    pub fn feature_len(&self) -> usize {
+        let d = self.channel.signal_len();
+        if self.geometric() { d + d * (d + 1) / 2 } else { self.channel.condition_len() }
+    }
+
+    /// Features of (y, a) into `out`.
+    pub fn features(&self, y: &[f32], a: &[f32], out: &mut [f32]) {
+        if !self.geometric() {
+            return self.plain_features(y, a, out);
+        }
+        // v -> infinity in the update's gain gives A⁺ and A⁺ A (up to the noise's share).
+        let d = self.channel.signal_len();
+        let (mut projector, mut solution) = (vec![0.0f32; d * d], vec![0.0f32; d]);
+        if let Some(measurement) = self.measurement(y, a, Shape::Dense) {
+            measurement.update(1.0, &mut projector, &mut solution);
+        }
+        out[..d].copy_from_slice(&solution);
+        let upper = (0..d).flat_map(|i| (i..d).map(move |j| i * d + j));
+        out[d..].iter_mut().zip(upper).for_each(|(out, index)| *out = projector[index]);
+    }
+
+    /// y and a; where both are diagonal, y is taken to the signal's coordinates (0 stays 0 for what is missing).
+    fn plain_features(&self, y: &[f32], a: &[f32], out: &mut [f32]) {
+        self.channel.condition(y, a, out);
+        if self.config.features == Features::Geometry
+            && let Some(measurement) = self.measurement(y, a, Shape::Diagonal)
+        {
+            for (j, out) in out[..y.len()].iter_mut().enumerate() {
+                *out =
+                    if measurement.matrix[j] == 0.0 { 0.0 } else { (measurement.y[j] / measurement.matrix[j]) as f32 };
+            }
+        }
+    }
+
+    /// The linear-Gaussian form of (y, a) for updates of this conditioning's shape; `None` where there is no update.
+    pub fn measure(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
+        self.measurement(y, a, self.shape())
+    }
+
+    fn measurement(&self, y: &[f32], a: &[f32], shape: Shape) -> Option<Measurement> {
+        let linear = self.channel.as_linear()?;
+        if shape == Shape::Diagonal && !(linear.is_diagonal() && self.frame.is_diagonal()) {
+            return None;
+        }
+        let mut y: Vec<f64> = y.iter().map(|&v| v as f64).collect();
+        let (m, d) = (y.len(), self.channel.signal_len());
+        let floor = LEAST_STD * LEAST_STD;
+        let (mut matrix, mut noise) = match shape {
+            Shape::None => return None,
+            Shape::Diagonal => (vec![0.0; d], vec![0.0; d]),
+            Shape::Dense => (vec![0.0; m * d], vec![0.0; m * m]),
+        };
+        if shape == Shape::Diagonal {
+            linear.write_diagonal(a, &mut matrix, &mut noise);
+            y.iter_mut().zip(&matrix).zip(&self.frame.mean).for_each(|((y, a), mean)| *y -= a * mean);
+            noise.iter_mut().for_each(|v| *v += floor);
+        } else {
+            linear.write_matrix(a, &mut matrix);
+            let mean = &self.frame.mean;
+            let shift = |row: &[f64]| row.iter().zip(mean).map(|(a, mean)| a * mean).sum::<f64>();
+            y.iter_mut().zip(matrix.chunks_exact(d)).for_each(|(y, row)| *y -= shift(row));
+            linear.write_noise(a, &mut noise);
+            (0..m).for_each(|i| noise[i * m + i] += floor);
+        }
+        self.frame.compose(&mut matrix, shape == Shape::Diagonal);
+        Some(Measurement { matrix, noise, y, shape })
+    }
+
+    /// Features of observations `rows`, `[len, feature_len]`.
+    pub fn all_features(&self, observations: &Observations, rows: impl ExactSizeIterator<Item = usize>) -> Samples {
+        let mut out = Samples::zeros(rows.len(), self.feature_len());
+        for (row, i) in rows.enumerate() {
+            self.features(observations.y.row(i), observations.operator(i), out.row_mut(row));
+        }
+        out
+    }
+}
+
+impl Measurement {
+    /// Writes K A (shape as declared) and K y `[d]` for an estimate of variance `v`.
+    pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
+        match self.shape {
+            Shape::None => {}
+            Shape::Diagonal => {
+                for (j, (ka, ky)) in ka.iter_mut().zip(ky).enumerate() {
+                    let a = self.matrix[j];
+                    let k = v * a / (v * a * a + self.noise[j]);
+                    (*ka, *ky) = ((k * a) as f32, (k * self.y[j]) as f32);
+                }
+            }
+            Shape::Dense => self.dense_update(v, ka, ky),
+        }
+    }
+
+    /// K A = v Aᵀ E⁻¹ A and K y = v Aᵀ E⁻¹ y with E = v A Aᵀ + Σ_y = L Lᵀ: with B = L⁻¹ A and z = L⁻¹ y they are
+    /// v Bᵀ B and v Bᵀ z.
+    fn dense_update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
+        let (m, d) = (self.y.len(), ky.len());
+        let (mut b, mut z) = (self.matrix.clone(), self.y.clone());
+        let mut e = self.noise.clone();
+        for i in 0..m {
+            for j in 0..=i {
+                let (ri, rj) = (&self.matrix[i * d..(i + 1) * d], &self.matrix[j * d..(j + 1) * d]);
+                e[i * m + j] += v * ri.iter().zip(rj).map(|(x, y)| x * y).sum::<f64>();
+            }
+        }
+        // Cholesky and forward substitution, row by row.
+        for i in 0..m {
+            for j in 0..i {
+                let dot: f64 = (0..j).map(|k| e[i * m + k] * e[j * m + k]).sum();
+                let l = (e[i * m + j] - dot) / e[j * m + j];
+                e[i * m + j] = l;
+                z[i] -= l * z[j];
+                let (done, row) = b.split_at_mut(i * d);
+                row[..d].iter_mut().zip(&done[j * d..(j + 1) * d]).for_each(|(x, y)| *x -= l * y);
+            }
+            let dot: f64 = (0..i).map(|k| e[i * m + k] * e[i * m + k]).sum();
+            let pivot = (e[i * m + i] - dot).max(f64::MIN_POSITIVE).sqrt();
+            e[i * m + i] = pivot;
+            z[i] /= pivot;
+            b[i * d..(i + 1) * d].iter_mut().for_each(|x| *x /= pivot);
+        }
+        for p in 0..d {
+            ky[p] = (v * (0..m).map(|i| b[i * d + p] * z[i]).sum::<f64>()) as f32;
+            for q in 0..d {
+                ka[p * d + q] = (v * (0..m).map(|i| b[i * d + p] * b[i * d + q]).sum::<f64>()) as f32;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{ChannelConfig, StageConfig};
+    use crate::gaussian::Gaussian;
+    use crate::noise::{Key, Purpose};
+
+    /// The update of an estimate with variance v is the exact Gaussian posterior mean.
+    fn agrees(stages: Vec<StageConfig>, shape: Shape) {
+        let (d, v) = (4, 0.7f64);
+        let channel = ChannelConfig(stages).build(d).unwrap();
+        let frame = Frame::identity(d);
+        let conditioning = Conditioning { channel: &channel, config: &ConditioningConfig::default(), frame: &frame };
+        assert_eq!(conditioning.shape(), shape);
+        let x = Samples::new(vec![0.3, -1.0, 0.8, 0.1], d);
+        let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
+        let size = if shape == Shape::Dense { d * d } else { d };
+        let (mut ka, mut ky) = (vec![0.0; size], vec![0.0; d]);
+        conditioning.measure(seen.y.row(0), seen.operator(0)).unwrap().update(v, &mut ka, &mut ky);
+        let estimate = [0.5f32, 0.2, -0.4, 1.0];
+        let mean = nalgebra::DVector::from_iterator(d, estimate.iter().map(|&e| e as f64));
+        let prior = Gaussian { mean, covariance: nalgebra::DMatrix::identity(d, d) * v };
+        let exact = prior.posterior_of(&channel, &seen, 0).unwrap().mean;
+        for p in 0..d {
+            let kad: f32 = match shape {
+                Shape::Dense => (0..d).map(|q| ka[p * d + q] * estimate[q]).sum(),
+                _ => ka[p] * estimate[p],
+            };
+            let updated = estimate[p] + ky[p] - kad;
+            assert!((updated as f64 - exact[p]).abs() < 1e-5, "{shape:?} coordinate {p}: {updated} {}", exact[p]);
+        }
+    }
+
+    #[test]
+    fn updates_are_the_exact_gaussian_posterior() {
+        agrees(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }], Shape::Dense);
+        agrees(vec![StageConfig::Noise { std: 0.2 }, StageConfig::Projection { rows: 3 }], Shape::Dense);
+        agrees(vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }], Shape::Diagonal);
+        agrees(vec![StageConfig::Noise { std: 0.1 }, StageConfig::Mask { rate: 0.5 }], Shape::Diagonal);
+    }
+
+    #[test]
+    fn geometry_does_not_depend_on_the_order_and_sign_of_the_rows() {
+        let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }]).build(3).unwrap();
+        let frame = Frame::identity(3);
+        let conditioning = Conditioning { channel: &channel, config: &ConditioningConfig::default(), frame: &frame };
+        let features = |y: [f32; 2], a: [f32; 6]| {
+            let mut out = vec![0.0; conditioning.feature_len()];
+            conditioning.features(&y, &a, &mut out);
+            out
+        };
+        let one = features([0.5, -0.3], [1.0, 0.0, 0.0, 0.6, 0.8, 0.0]);
+        let other = features([0.3, 0.5], [-0.6, -0.8, 0.0, 1.0, 0.0, 0.0]);
+        assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-5), "{one:?} {other:?}");
+        // The projector onto the first two axes.
+        for (found, expected) in one[3..].iter().zip([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-5);
+        }
+    }
+}

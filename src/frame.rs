@@ -1,0 +1,195 @@
+//! Coordinates in which the diffusion runs: x = μ + L x̃ with x̃ of mean 0 and covariance near I.
+//!
+//! The preconditioning and the measurement update assume x̃ ~ N(0, σ_d² I). With μ and L Lᵀ the moments of the first
+//! reconstructions that is their Gaussian fit, so the network has only the remainder to learn: on a Gaussian signal seen
+//! through a linear channel F = 0 is already the exact posterior.
+
+use crate::error::{Error, Result};
+use crate::samples::Samples;
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use serde::{Deserialize, Serialize};
+
+/// Least standard deviation of a direction, relative to the widest one.
+const LEAST_SPREAD: f64 = 1e-3;
+/// Longest signal whose directions (not only its coordinates) are standardised by default.
+const MOST_DIRECTIONS: usize = 32;
+
+/// What is standardised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Standardise {
+    /// Directions for dense linear channels and up to 32 coordinates, coordinates otherwise.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// Each coordinate.
+    Coordinates,
+    /// Each principal direction.
+    Directions,
+}
+
+/// An affine change of coordinates x = μ + L x̃.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// μ, length d.
+    pub mean: Vec<f64>,
+    /// L: its diagonal (d values) or L row by row (d x d values).
+    pub root: Vec<f64>,
+    /// L⁻¹ in the same layout.
+    inverse: Vec<f64>,
+}
+
+impl Frame {
+    /// x = x̃ in d dimensions.
+    pub fn identity(d: usize) -> Self {
+        Self { mean: vec![0.0; d], root: vec![1.0; d], inverse: vec![1.0; d] }
+    }
+
+    /// The frame of the moments of `x [n, d]`; `diagonal` says whether the channel is.
+    pub fn of(x: &Samples, standardise: Standardise, diagonal: bool) -> Self {
+        let d = x.d();
+        let full = match standardise {
+            Standardise::None => return Self::identity(d),
+            Standardise::Coordinates => false,
+            Standardise::Directions => true,
+            Standardise::Auto => !diagonal && d <= MOST_DIRECTIONS,
+        };
+        let n = x.n() as f64;
+        let row = |r: &[f32]| DVector::from_iterator(d, r.iter().map(|&v| v as f64));
+        let mean = x.rows().map(row).sum::<DVector<f64>>() / n;
+        if !full {
+            let square = |r: &[f32]| (row(r) - &mean).map(|v| v * v);
+            let variance = x.rows().map(square).sum::<DVector<f64>>() / n;
+            let least = variance.amax().sqrt() * LEAST_SPREAD;
+            let root: Vec<f64> = variance.iter().map(|v| v.sqrt().max(least).max(f64::MIN_POSITIVE)).collect();
+            let inverse = root.iter().map(|v| 1.0 / v).collect();
+            return Self { mean: mean.iter().copied().collect(), root, inverse };
+        }
+        let outer = |r: &[f32]| (row(r) - &mean) * (row(r) - &mean).transpose();
+        let eigen = SymmetricEigen::new(x.rows().map(outer).sum::<DMatrix<f64>>() / n);
+        let least = eigen.eigenvalues.amax().sqrt() * LEAST_SPREAD;
+        let std = eigen.eigenvalues.map(|v| v.max(0.0).sqrt().max(least).max(f64::MIN_POSITIVE));
+        let u = &eigen.eigenvectors;
+        let root = u * DMatrix::from_diagonal(&std);
+        let inverse = DMatrix::from_diagonal(&std.map(|v| 1.0 / v)) * u.transpose();
+        let by_row = |m: DMatrix<f64>| m.transpose().iter().copied().collect();
+        Self { mean: mean.iter().copied().collect(), root: by_row(root), inverse: by_row(inverse) }
+    }
+
+    /// The frame with this μ and L (layouts as in the fields).
+    pub fn new(mean: Vec<f64>, root: Vec<f64>) -> Result<Self> {
+        let d = mean.len();
+        let bad = || Error::shape("frame", format!("an invertible matrix of {d} or {d} x {d} values"), root.len());
+        if root.len() == d {
+            let inverse: Vec<f64> = root.iter().map(|v| 1.0 / v).collect();
+            return match inverse.iter().all(|v| v.is_finite()) {
+                true => Ok(Self { mean, root, inverse }),
+                false => Err(bad()),
+            };
+        }
+        if root.len() != d * d {
+            return Err(bad());
+        }
+        let inverse = DMatrix::from_row_slice(d, d, &root).try_inverse().ok_or_else(bad)?;
+        let inverse = inverse.transpose().iter().copied().collect();
+        Ok(Self { mean, root, inverse })
+    }
+
+    /// True when L is diagonal.
+    pub fn is_diagonal(&self) -> bool {
+        self.root.len() == self.mean.len()
+    }
+
+    /// x̃ = L⁻¹ (x - μ) of every row.
+    pub fn standardise(&self, x: &Samples) -> Samples {
+        self.map(x, |x, out| {
+            let centred: Vec<f64> = x.iter().zip(&self.mean).map(|(&x, m)| x as f64 - m).collect();
+            self.times(&self.inverse, &centred, out);
+        })
+    }
+
+    /// x = μ + L x̃ of every row.
+    pub fn restore(&self, x: &Samples) -> Samples {
+        self.map(x, |x, out| {
+            let x: Vec<f64> = x.iter().map(|&x| x as f64).collect();
+            self.times(&self.root, &x, out);
+            out.iter_mut().zip(&self.mean).for_each(|(out, m)| *out += m);
+        })
+    }
+
+    fn map(&self, x: &Samples, f: impl Fn(&[f32], &mut [f64])) -> Samples {
+        let mut out = vec![0.0; x.d()];
+        let mut values = Vec::with_capacity(x.as_slice().len());
+        for row in x.rows() {
+            f(row, &mut out);
+            values.extend(out.iter().map(|&v| v as f32));
+        }
+        Samples::new(values, x.d())
+    }
+
+    fn times(&self, matrix: &[f64], x: &[f64], out: &mut [f64]) {
+        let d = x.len();
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = match self.is_diagonal() {
+                true => matrix[i] * x[i],
+                false => matrix[i * d..(i + 1) * d].iter().zip(x).map(|(m, x)| m * x).sum(),
+            };
+        }
+    }
+
+    /// A L of a matrix `a [m, d]` given row by row, or of a diagonal one given by its diagonal (L diagonal too), in place.
+    pub fn compose(&self, a: &mut [f64], diagonal: bool) {
+        let d = self.mean.len();
+        if diagonal {
+            return a.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l);
+        }
+        for row in a.chunks_exact_mut(d) {
+            if self.is_diagonal() {
+                row.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l);
+            } else {
+                let product: Vec<f64> = (0..d).map(|j| (0..d).map(|k| row[k] * self.root[k * d + j]).sum()).collect();
+                row.copy_from_slice(&product);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::{Key, Purpose};
+
+    fn cloud() -> Samples {
+        let mut x = Samples::zeros(5000, 3);
+        for i in 0..x.n() {
+            let mut s = Key::new(1, Purpose::Truth, 0).stream(i, 0);
+            let (a, b, c) = (s.normal(), s.normal(), s.normal());
+            x.row_mut(i).copy_from_slice(&[1.0 + 2.0 * a, a + 0.1 * b, -3.0 + c]);
+        }
+        x
+    }
+
+    #[test]
+    fn standardised_samples_have_mean_zero_and_unit_covariance() {
+        let x = cloud();
+        for (kind, correlated) in [(Standardise::Directions, false), (Standardise::Coordinates, true)] {
+            let frame = Frame::of(&x, kind, false);
+            let y = frame.standardise(&x);
+            let moment = |i: usize, j: usize| y.rows().map(|r| (r[i] * r[j]) as f64).sum::<f64>() / y.n() as f64;
+            assert!((0..3).all(|i| (moment(i, i) - 1.0).abs() < 1e-3));
+            assert_eq!(moment(0, 1).abs() > 0.5, correlated);
+            let back = frame.restore(&y);
+            assert!(x.as_slice().iter().zip(back.as_slice()).all(|(a, b)| (a - b).abs() < 1e-4));
+        }
+    }
+
+    #[test]
+    fn a_frame_is_rebuilt_from_its_mean_and_root() {
+        let frame = Frame::of(&cloud(), Standardise::Directions, false);
+        let again = Frame::new(frame.mean.clone(), frame.root.clone()).unwrap();
+        assert!(frame.inverse.iter().zip(&again.inverse).all(|(a, b)| (a - b).abs() < 1e-9));
+        assert!(Frame::new(vec![0.0; 2], vec![1.0; 3]).is_err() && Frame::new(vec![0.0; 2], vec![0.0; 4]).is_err());
+    }
+}
