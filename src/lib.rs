@@ -1,4 +1,57 @@
-//! DiffEM
+//! # diffem
+//!
+//! Diffusion models trained from corrupted observations only (DiffEM, arXiv 2510.12691).
+//!
+//! A signal x is seen only through a known channel, y ~ Q(. | x, a), with parameters a that may differ from observation to
+//! observation. A conditional denoiser D(x_t, σ, y, a) = E[x | x_t, y] drives a sampler; what it samples is the posterior
+//! q(x | y). It is trained by expectation-maximisation:
+//!
+//! ```text
+//! start   X⁰_i from a Gaussian fitted to the observations by exact EM
+//! lap k   M-step: train D on (x, y'), x from X^(k-1), y' ~ Q(. | x) drawn afresh for every mini-batch
+//!         E-step: X^k_i ~ q(. | y_i, a_i) for every observation i
+//! ```
+//!
+//! | concept | here |
+//! |---|---|
+//! | corruption | [`channel::Channel`], [`channel::LinearChannel`], [`Observations`] |
+//! | noise levels | [`schedule::Schedule`] |
+//! | denoiser | [`denoiser::Denoiser`], [`denoiser::Preconditioned`], [`conditioning::Conditioning`] |
+//! | sampler | [`sampler::Sampler`], [`sampler::sample`] |
+//! | the laps | [`em::Em`], [`em::EStep`], [`em::MStep`], [`em::Observer`] |
+//! | scores | [`metric`] |
+//!
+//! The core knows no files, clocks or terminals. Every random number is a function of (seed, purpose, lap, index, step), so
+//! a run is a function of its configuration and seed, for any number of threads.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use diffem::channel::{ChannelConfig, StageConfig};
+//! use diffem::conditioning::{ConditioningConfig, feature_len};
+//! use diffem::em::*;
+//! use diffem::network::{MlpConfig, flatten};
+//! use diffem::noise::{Key, Purpose};
+//! use diffem::{Observations, Samples, schedule::Schedule};
+//! use std::ops::ControlFlow;
+//!
+//! // 200 points on a circle, each seen through one random projection with noise.
+//! let circle = (0..200).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect();
+//! let channel = ChannelConfig(vec![StageConfig::Projection { rows: 1 }, StageConfig::Noise { std: 0.05 }]).build(2)?;
+//! let observations = Observations::simulate(&channel, &Samples::new(circle, 2), Key::new(0, Purpose::Observe, 0), 0);
+//!
+//! let (device, schedule, conditioning) = (Device::flex(), Schedule::default(), ConditioningConfig::default());
+//! let network = MlpConfig { width: 32, depth: 2, embedding: 16 }.init(2, feature_len(&channel, &conditioning), 0, &device);
+//! let (em, m_step) = (EmConfig { laps: 1, ..Default::default() }, MStepConfig { steps: 20, batch: 64, ..Default::default() });
+//! let run = Em {
+//!     network: &network, schedule: &schedule, channel: &channel, conditioning: &conditioning, observations: &observations,
+//!     em: &em, m_step: &m_step, e_step: &EStepConfig::default(), monitor: &MonitorConfig::default(), seed: 0, device: &device,
+//! };
+//! let (x0, _) = gaussian_start(&channel, &observations, 1.0, 16, 0)?;
+//! let mut state = run.begin(x0, flatten(&network), None)?;
+//! run.run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(()))?;
+//! assert_eq!((state.x.n(), state.x.d()), (200, 2));
+//! # Ok::<(), diffem::Error>(())
+//! ```
 #![warn(missing_docs)]
 
 pub mod channel;

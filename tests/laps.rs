@@ -121,8 +121,9 @@ fn e_step_does_not_depend_on_the_shard_size() {
     let draw = |shard| {
         let key = Key::new(7, Purpose::Sample, 3);
         let frame = Frame::identity(3);
-        let Setup { network, schedule, channel, conditioning, observations, e_step, device, .. } = &setup;
-        EStep { network, schedule, channel, conditioning, observations, sampler: &e_step.sampler, key, device }
+        let Setup { network, schedule, channel, conditioning: config, observations, e_step, device, .. } = &setup;
+        let conditioning = Conditioning { channel, config, frame: &frame };
+        EStep { network, schedule, conditioning, observations, sampler: &e_step.sampler, key, device }
             .all(shard)
             .unwrap()
     };
@@ -198,7 +199,7 @@ fn monitor_prefers_reconstructions_of_the_right_law() {
         em.begin(x, flatten(&setup.network), None).unwrap().history[0].monitor.unwrap()
     };
     let right = score(1.0, 50);
-    assert!(right.energy < score(2.0, 50).energy && right.energy < score(0.3, 50).energy);
+    assert!(right.energy_score < score(2.0, 50).energy_score && right.energy_score < score(0.3, 50).energy_score);
     assert!(right.points == 10 && right.energy_floor.abs() < 1.0);
 }
 

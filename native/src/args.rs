@@ -141,6 +141,9 @@ pub struct Evaluate {
     /// Clean signals x [n, d] to compare with, three equal parts of which are used [default: the run's own truth]
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// A file of samples x [n, d] or [n, draws, d] to score instead of the run's laps, as `sample` writes them
+    #[arg(long, value_name = "FILE", conflicts_with = "laps")]
+    pub samples: Option<PathBuf>,
     /// Laps to score [default: the start, the best and the last]
     #[arg(long, value_delimiter = ',', value_name = "LAP,...")]
     pub laps: Vec<usize>,

@@ -71,7 +71,7 @@ pub enum DataConfig {
         #[serde(default)]
         correlation: f64,
     },
-    /// Random smooth closed curves (the paper's manifold), scaled to [-2, 2].
+    /// Random smooth curves (the paper's manifold), scaled to [-2, 2].
     Manifold {
         /// Number of observations.
         n: usize,
@@ -115,7 +115,7 @@ pub const PRESETS: [(&str, &str, &str); 5] = [
     (
         "manifold",
         include_str!("presets/manifold.toml"),
-        "closed curve in R^5 seen through 2-D projections; minutes on 2 cores (the default)",
+        "smooth curve in R^5 seen through 2-D projections; minutes on 2 cores (the default)",
     ),
     (
         "manifold-paper",
@@ -162,7 +162,7 @@ pub fn load(source: &str, settings: &[String]) -> Result<Config> {
 /// Parses TOML `text` from `origin` with `key=value` settings on top.
 pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     let mut origin = origin.to_string();
-    let mut config = from_toml(text, &origin)?;
+    let mut config: Config = toml::from_str(text).map_err(|e| anyhow!("{origin}: {}", plain(&e.to_string())))?;
     if !settings.is_empty() {
         // On top of every default, so that a setting can change one field of a default.
         let mut table = toml::Table::try_from(&config)?;
@@ -170,19 +170,21 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
             apply(&mut table, setting)?;
         }
         origin += &format!(" with --set {}", settings.join(" --set "));
-        // Through text, so that the message shows the line.
-        config = from_toml(&toml::to_string(&table)?, &origin)?;
+        // Through text, so that the message shows the line (not its number: nobody has that text before him).
+        let text = toml::to_string(&table)?;
+        config = toml::from_str(&text).map_err(|e| {
+            let at = e.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text[..at].lines().count().saturating_sub(usize::from(!text[..at].ends_with('\n')));
+            let line = text.lines().nth(line).unwrap_or_default();
+            anyhow!("{origin}: {}, at `{line}`", plain(e.message()))
+        })?;
     }
     config.validate().context(origin)?;
     Ok(config)
 }
 
-fn from_toml(text: &str, origin: &str) -> Result<Config> {
-    toml::from_str(text).map_err(|e| anyhow!("{origin}: {}", plain(&e)))
-}
-
 /// A parser's message with the names of Rust's types in words.
-pub fn plain(error: &toml::de::Error) -> String {
+pub fn plain(message: &str) -> String {
     let words = [
         ("expected usize", "expected a whole number, 0 or more"),
         ("expected u64", "expected a whole number, 0 or more"),
@@ -192,7 +194,6 @@ pub fn plain(error: &toml::de::Error) -> String {
         ("expected a sequence", "expected a list, [...]"),
         ("expected struct", "expected a table of settings,"),
     ];
-    let message = error.to_string();
     let replace = |text: String, (from, to): (&str, &str)| text.replace(from, to);
     words.into_iter().fold(message.trim_end().to_string(), replace)
 }

@@ -171,12 +171,12 @@ pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     }
 }
 
-/// The lap with the least held-out energy distance.
+/// The lap with the least held-out energy score.
 pub fn best_lap(run: &RunDir) -> Result<Option<usize>> {
     let path = run.file("metrics.jsonl");
     let lines = if path.exists() { crate::metrics::read(&path)? } else { Vec::new() };
     let scored = lines.iter().filter_map(|line| match line {
-        crate::metrics::Line::Lap { lap, monitor: Some(m), .. } if *lap > 0 => Some((*lap, m.energy)),
+        crate::metrics::Line::Lap { lap, monitor: Some(m), .. } if *lap > 0 => Some((*lap, m.energy_score)),
         _ => None,
     });
     Ok(scored.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(lap, _)| lap))

@@ -190,7 +190,7 @@ fn describe(record: &LapRecord, truth: Option<crate::metrics::TruthRecord>) -> S
         text += &format!(": Sinkhorn divergence to the truth {:.3e} (floor {:.1e})", t.sinkhorn, t.sinkhorn_floor);
     }
     if let Some(m) = record.monitor {
-        text += &format!("; held-out energy distance {:.2e} (floor {:.1e})", m.energy, m.energy_floor);
+        text += &format!("; held-out energy score {:.5}", m.energy_score);
     }
     text
 }

@@ -133,7 +133,7 @@ pub struct EStepConfig {
 
 impl Default for EStepConfig {
     fn default() -> Self {
-        Self { sampler: SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }, shard: 256 }
+        Self { sampler: SamplerConfig::Ddpm { steps: 30, spacing: Spacing::Geometric }, shard: 256 }
     }
 }
 

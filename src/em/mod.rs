@@ -14,6 +14,6 @@ mod start;
 pub use config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, Recorruption, StartConfig};
 pub use e_step::EStep;
 pub use m_step::MStep;
-pub use monitor::{Monitor, MonitorRecord};
+pub use monitor::MonitorRecord;
 pub use run::{Em, Event, LapRecord, Observer, Phase, State};
 pub use start::{corrupted_start, gaussian_start};

@@ -92,10 +92,10 @@ pub struct State {
 }
 
 impl State {
-    /// The lap with the least held-out energy distance, the last one without the comparison; `None` before lap 1.
+    /// The lap with the least held-out energy score, the last one without the comparison; `None` before lap 1.
     pub fn best_lap(&self) -> Option<usize> {
         let laps = self.history.iter().filter(|r| r.lap > 0);
-        let scored = laps.clone().filter_map(|r| r.monitor.map(|m| (r.lap, m.energy)));
+        let scored = laps.clone().filter_map(|r| r.monitor.map(|m| (r.lap, m.energy_score)));
         scored.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(lap, _)| lap).or(laps.map(|r| r.lap).next_back())
     }
 }
@@ -291,9 +291,9 @@ impl<N: Network> Em<'_, N> {
     }
 
     fn score(&self, x: &Samples, lap: usize) -> Result<Option<MonitorRecord>> {
-        let (train, held_out) = self.split();
-        let (seen, held_out) = (self.observations.select(&train), self.observations.select(&held_out));
-        let monitor = Monitor::new(self.channel, &held_out, &seen, self.monitor, self.seed)?;
-        monitor.map(|m| m.score(&x.select(&train), lap)).transpose()
+        let (indices, others) = self.split();
+        let (seen, held_out) = (self.observations.select(&indices), self.observations.select(&others));
+        let (held_out, train, config) = (&held_out, &seen, self.monitor);
+        Monitor { channel: self.channel, held_out, train, config, seed: self.seed }.score(&x.select(&indices), lap)
     }
 }

@@ -42,8 +42,8 @@ fn stages(args: &Corrupt) -> Result<ChannelConfig> {
     match (&args.config, &args.channel) {
         (Some(source), _) => Ok(crate::config::load(source, &[])?.channel),
         (None, Some(text)) => {
-            let mut table: BTreeMap<String, ChannelConfig> =
-                toml::from_str(&format!("channel = {text}")).map_err(|e| anyhow!("--channel: {}", plain(&e)))?;
+            let mut table: BTreeMap<String, ChannelConfig> = toml::from_str(&format!("channel = {text}"))
+                .map_err(|e| anyhow!("--channel: {}", plain(&e.to_string())))?;
             table.remove("channel").ok_or_else(|| anyhow!("--channel is empty"))
         }
         (None, None) => Err(anyhow!("expected --config or --channel")),

@@ -2,6 +2,7 @@
 
 use crate::args::Evaluate;
 use crate::data::observations::load_signals;
+use crate::data::tensors::TensorFile;
 use crate::files;
 use crate::session::{Session, best_lap};
 use anyhow::{Result, bail};
@@ -60,7 +61,7 @@ pub fn run(args: &Evaluate) -> Result<()> {
     if let Some(u) = truth(args, &session)? {
         report.distances = distances(args, &session, u)?;
     }
-    if session.problem.truth.test.is_some() {
+    if session.problem.truth.test.is_some() && args.samples.is_none() {
         report.test = means(args, &session)?;
     }
     if report.distances.is_empty() && report.test.is_empty() {
@@ -113,8 +114,8 @@ fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
 }
 
 fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<Distances>> {
-    let laps = laps(args, session)?;
-    let n = args.points.min(u[0].n()).min(session.problem.observations.n());
+    let scored = scored(args, session)?;
+    let n = args.points.min(u[0].n()).min(scored.iter().map(|(_, x)| x.n()).min().unwrap_or(0));
     let [u1, u2, u3] = u.map(|u| u.slice(0..n));
     let sinkhorn = Sinkhorn { reg: session.config.report.regularisation, ..Default::default() };
     let directions = directions(u1.d());
@@ -129,10 +130,24 @@ fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<
         })
     };
     let mut out = vec![score("truth (floor)".into(), &u3)?];
-    for (lap, label) in laps {
-        out.push(score(label, &session.run.reconstructions(lap)?.slice(0..n))?);
+    for (label, x) in scored {
+        out.push(score(label, &x.slice(0..n))?);
     }
     Ok(out)
+}
+
+/// The samples to score, with their labels.
+fn scored(args: &Evaluate, session: &Session) -> Result<Vec<(String, Samples)>> {
+    if let Some(path) = &args.samples {
+        let d = session.config.signal_len();
+        let x = TensorFile::open(path, "x")?.require("x")?;
+        if x.shape.last() != Some(&d) || x.values.is_empty() {
+            bail!("{}: `x` has shape {:?}; expected [n, {d}] or [n, draws, {d}]", path.display(), x.shape);
+        }
+        return Ok(vec![(path.display().to_string(), Samples::new(x.values, d))]);
+    }
+    let row = |(lap, label)| Ok((label, session.run.reconstructions(lap)?));
+    laps(args, session)?.into_iter().map(row).collect()
 }
 
 /// The laps to score, with their labels.

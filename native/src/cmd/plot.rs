@@ -81,7 +81,7 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
 /// Loss, divergence to the truth, held-out scores.
 fn curves(lines: &[Line], dir: &Path) -> Result<()> {
     let (mut losses, mut begins, mut base, mut last) = (Vec::new(), Vec::new(), 0, (0, 0));
-    let (mut truth, mut energy, mut sinkhorn) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut truth, mut score, mut energy, mut sinkhorn) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut truth_floor, mut floors) = (None, None);
     for line in lines {
         match line {
@@ -96,6 +96,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
             Line::Lap { lap, monitor, truth: t, .. } => {
                 let lap = *lap as f64;
                 truth.extend(t.map(|t| (lap, t.sinkhorn)));
+                score.extend(monitor.map(|m| (lap, m.energy_score)));
                 energy.extend(monitor.map(|m| (lap, m.energy)));
                 sinkhorn.extend(monitor.map(|m| (lap, m.sinkhorn)));
                 truth_floor = t.map(|t| t.sinkhorn_floor).or(truth_floor);
@@ -120,6 +121,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
         save(&metric(&[curve], "Sinkhorn divergence to the truth")?, dir, "divergence")?;
     }
     for (points, value, name, axis) in [
+        (&score, None, "held-out-score", "held-out energy score"),
         (&energy, floors.map(|f| f.0), "held-out-energy", "held-out energy distance"),
         (&sinkhorn, floors.map(|f| f.1), "held-out-sinkhorn", "held-out Sinkhorn divergence"),
     ] {
