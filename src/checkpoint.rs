@@ -158,6 +158,7 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
         vector("average", to_host(&o.average)),
         vector("first", to_host(&o.first)),
         vector("second", to_host(&o.second)),
+        vector("best_scores", state.best_scores.clone()),
         matrix("x", state.x.as_slice().to_vec()),
         matrix("partial", state.partial.clone()),
     ];
@@ -189,6 +190,7 @@ pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device
     let (shape, x) = take(&mut arrays, "x")?;
     let d = *shape.get(1).filter(|&&d| d > 0).ok_or_else(|| Error::Checkpoint("tensor `x` is not [n, d]".into()))?;
     let (_, partial) = take(&mut arrays, "partial")?;
+    let (_, best_scores) = take(&mut arrays, "best_scores")?;
     let state = State {
         lap: meta.lap,
         phase: meta.phase,
@@ -198,6 +200,7 @@ pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device
         x: Samples::new(x, d),
         partial,
         tail_loss: meta.tail_loss,
+        best_scores,
         history: meta.history,
     };
     Ok((state, meta.run))

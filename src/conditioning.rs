@@ -174,6 +174,7 @@ impl<'a> Conditioning<'a> {
             y.iter_mut().zip(matrix.chunks_exact(d)).for_each(|(y, row)| *y -= shift(row));
             linear.write_noise(a, &mut noise);
             (0..m).for_each(|i| noise[i * m + i] += floor);
+            drop_silent_rows(&mut matrix, &mut noise, &mut y, d);
         }
         self.frame.compose(&mut matrix, shape == Shape::Diagonal);
         Some(Measurement { matrix, noise, y, shape })
@@ -187,6 +188,18 @@ impl<'a> Conditioning<'a> {
         }
         out
     }
+}
+
+/// Drops the measurements that see nothing, such as masked coordinates.
+fn drop_silent_rows(matrix: &mut Vec<f64>, noise: &mut Vec<f64>, y: &mut Vec<f64>, d: usize) {
+    let m = y.len();
+    let kept: Vec<usize> = (0..m).filter(|&i| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0)).collect();
+    if kept.len() == m {
+        return;
+    }
+    *matrix = kept.iter().flat_map(|&i| matrix[i * d..(i + 1) * d].to_vec()).collect();
+    *noise = kept.iter().flat_map(|&i| kept.iter().map(|&j| noise[i * m + j]).collect::<Vec<_>>()).collect();
+    *y = kept.iter().map(|&i| y[i]).collect();
 }
 
 impl Measurement {
@@ -233,12 +246,15 @@ impl Measurement {
             z[i] /= pivot;
             b[i * d..(i + 1) * d].iter_mut().for_each(|x| *x /= pivot);
         }
-        for p in 0..d {
-            ky[p] = (v * (0..m).map(|i| b[i * d + p] * z[i]).sum::<f64>()) as f32;
-            for q in 0..d {
-                ka[p * d + q] = (v * (0..m).map(|i| b[i * d + p] * b[i * d + q]).sum::<f64>()) as f32;
+        let (mut ba, mut bz) = (vec![0.0; d * d], vec![0.0; d]);
+        for (row, z) in b.chunks_exact(d).zip(&z) {
+            bz.iter_mut().zip(row).for_each(|(sum, b)| *sum += b * z);
+            for (sums, b) in ba.chunks_exact_mut(d).zip(row) {
+                sums.iter_mut().zip(row).for_each(|(sum, c)| *sum += b * c);
             }
         }
+        ka.iter_mut().zip(&ba).for_each(|(ka, sum)| *ka = (v * sum) as f32);
+        ky.iter_mut().zip(&bz).for_each(|(ky, sum)| *ky = (v * sum) as f32);
     }
 }
 

@@ -34,8 +34,8 @@ pub enum Error {
     Checkpoint(String),
     /// The training loss stopped being finite.
     #[error(
-        "the loss became {loss} at lap {lap}, step {step}: training has diverged; lower m_step.learning_rate, \
-         check the observations' scale (the schedule assumes a standard deviation near 1), or lower m_step.clip_norm"
+        "the loss became {loss} at lap {lap}, step {step}: training has diverged; train anew with a lower m_step.learning_rate, \
+         or check the observations' scale (the schedule assumes a standard deviation near 1)"
     )]
     Diverged {
         /// Lap, from 1.

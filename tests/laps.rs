@@ -1,7 +1,7 @@
 //! The learned posterior: reproducible to the bit, resumable from any event, and right on Gaussians.
 
 use burn::tensor::Device;
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::channel::{ChannelConfig, Compose, StageConfig};
 use diffem::checkpoint;
 use diffem::conditioning::{Conditioning, ConditioningConfig, feature_len};
 use diffem::em::*;

@@ -6,7 +6,7 @@ use diffem::channel::{Channel, ChannelConfig, StageConfig};
 use diffem::denoiser::{Denoiser, GaussianDenoiser, to_samples, to_tensor};
 use diffem::gaussian::Gaussian;
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{SamplerConfig, Spacing, sample};
+use diffem::sampler::{PredictorCorrector, Sampler, SamplerConfig, Spacing, Step, sample};
 use diffem::schedule::Schedule;
 use nalgebra::{DMatrix, DVector};
 use std::ops::ControlFlow;
@@ -80,16 +80,36 @@ fn dpmpp_2m_sde_converges_at_second_order() {
 }
 
 #[test]
-fn corrector_bias_shrinks_with_its_step_size() {
-    // One Langevin step leaves a bias of order tau at fixed steps; the predictor's error is of order 1/steps.
-    let error = |tau: f64| {
-        let config = SamplerConfig::Pc { steps: 1024, spacing: SPACING, corrections: 1, tau };
-        (variance(&config) - 1.0 - schedule().sigma_min.powi(2)).abs()
-    };
-    assert!(error(0.3) > 2.0 * error(0.05), "{} {}", error(0.3), error(0.05));
-    let slope =
-        slope(|steps| SamplerConfig::Pc { steps, spacing: SPACING, corrections: 1, tau: 0.01 / steps as f64 }, 32);
-    assert!((slope - 1.0).abs() < 0.1, "the predictor's order: {slope}");
+fn predictor_corrector_converges_at_the_predictors_order() {
+    let small = |steps| SamplerConfig::Pc { steps, spacing: SPACING, corrections: 1, tau: 0.01 / steps as f64 };
+    let slope = slope(small, 32);
+    assert!((slope - 1.0).abs() < 0.1, "{slope}");
+}
+
+#[test]
+fn corrector_is_stationary_where_the_closed_form_says() {
+    // x <- (1 - tau a) x + sigma sqrt(2 tau) e with a = s^2/(1 + s^2) has the stationary variance (1 + s^2)/(1 - tau a/2):
+    // a bias of order tau. Coefficients as in `variance`: one noise alone a row.
+    let (sigma, device, corrections) = (2.0f64, device(), 300);
+    let exact = GaussianDenoiser::new(&Gaussian::isotropic(1, 1.0), &device);
+    let a = sigma * sigma / (1.0 + sigma * sigma);
+    for tau in [0.4, 0.1] {
+        let unit = |hot: usize| {
+            let values: Vec<f32> = (0..corrections).map(|r| f32::from(r == hot)).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [corrections, 1]), &device)
+        };
+        let sampler = PredictorCorrector { corrections, tau };
+        let mut draws = 0;
+        let mut noise = || {
+            draws += 1;
+            unit(draws - 1)
+        };
+        let step = Step { denoiser: &exact, noise: &mut noise, from: sigma, to: sigma, previous: None };
+        let x = to_samples(sampler.step(Tensor::zeros([corrections, 1], &device), step).x).unwrap();
+        let variance: f64 = x.as_slice().iter().map(|&c| (c as f64).powi(2)).sum();
+        let expected = (1.0 + sigma * sigma) / (1.0 - tau * a / 2.0);
+        assert!((variance / expected - 1.0).abs() < 1e-4, "tau {tau}: {variance}, expected {expected}");
+    }
 }
 
 /// Draws from the exact posterior of one observation of a 3-D Gaussian, against its mean and covariance.

@@ -16,7 +16,7 @@ mod training;
 mod truth;
 
 use args::{Cli, Command, ConfigCommand};
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -37,17 +37,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Evaluate(args) => cmd::evaluate::run(&args)?,
         Command::Plot(args) => cmd::plot::run(&args)?,
         Command::Corrupt(args) => cmd::corrupt::run(&args)?,
-        Command::Presets => cmd::about::presets(),
+        Command::Presets => cmd::about::presets()?,
         Command::Config(ConfigCommand::Show { config, settings, format }) => {
             cmd::config::show(&config, &settings, format)?
         }
         Command::Config(ConfigCommand::Schema) => cmd::config::schema()?,
-        Command::Devices => cmd::about::devices(),
-        Command::Cite => cmd::about::cite(),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "diffem", &mut std::io::stdout());
-        }
-        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?,
+        Command::Devices => cmd::about::devices()?,
+        Command::Cite => cmd::about::cite()?,
+        Command::Completions { shell } => cmd::about::completions(shell)?,
+        Command::Man => cmd::about::man()?,
     }
     Ok(ExitCode::SUCCESS)
 }

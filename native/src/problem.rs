@@ -93,7 +93,7 @@ fn drawn(n: usize, config: &Config, channel: &dyn Channel, draw: &dyn Fn(usize, 
 
 /// The first `n` digits of a shuffled order are observed, the others kept for testing.
 fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Problem {
-    let pixels = digits().pixels;
+    let pixels = digits();
     let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, 0).permutation(pixels.n());
     let (x, test) = (pixels.select(&order[..n]), pixels.select(&order[n..]));
     let observe = Key::new(config.seed, Purpose::Observe, 0);

@@ -1,6 +1,7 @@
 //! A run opened for work: configuration, channel, network, observations and device together.
 
 use crate::config::{Config, DataConfig};
+use crate::metrics::Line;
 use crate::problem::Problem;
 use crate::run_dir::{RunDir, read_weights};
 use anyhow::{Context, Result, bail};
@@ -8,7 +9,7 @@ use burn::tensor::Device;
 use diffem::Observations;
 use diffem::channel::Compose;
 use diffem::conditioning::{Conditioning, feature_len};
-use diffem::em::{EStep, Em, StartConfig, corrupted_start, gaussian_start};
+use diffem::em::{EStep, Em, LapRecord, StartConfig, corrupted_start, gaussian_start};
 use diffem::frame::Frame;
 use diffem::network::{Layout, Mlp, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
@@ -171,13 +172,13 @@ pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     }
 }
 
-/// The lap with the least held-out energy score.
+/// The lap that the held-out observations choose.
 pub fn best_lap(run: &RunDir) -> Result<Option<usize>> {
     let path = run.file("metrics.jsonl");
     let lines = if path.exists() { crate::metrics::read(&path)? } else { Vec::new() };
-    let scored = lines.iter().filter_map(|line| match line {
-        crate::metrics::Line::Lap { lap, monitor: Some(m), .. } if *lap > 0 => Some((*lap, m.energy_score)),
-        _ => None,
-    });
-    Ok(scored.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(lap, _)| lap))
+    let record = |line: &Line| match *line {
+        Line::Lap { lap, loss, monitor, .. } => Some(LapRecord { lap, loss, monitor }),
+        Line::MStep { .. } => None,
+    };
+    Ok(LapRecord::best(&lines.iter().filter_map(record).collect::<Vec<_>>()))
 }

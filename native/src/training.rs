@@ -92,7 +92,9 @@ impl<'a> Reporter<'a> {
     fn new(session: &'a Session, progress: Progress, state: &State) -> Result<Self> {
         let report = &session.config.report;
         let truth = match &session.problem.truth.u {
-            Some(u) if report.points >= 2 => Some(TruthScorer::new(u, report.points, report.regularisation)?),
+            Some(u) if report.points >= 2 => {
+                Some(TruthScorer::new(u, report.points.min(state.x.n()), report.regularisation)?)
+            }
             _ => None,
         };
         let (metrics, seconds) = MetricsFile::open(&session.run.file("metrics.jsonl"), state)?;
@@ -126,7 +128,7 @@ impl<'a> Reporter<'a> {
             Event::Lap(record) => {
                 self.progress.finish();
                 self.lap(record, state)?;
-                return Ok(if stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+                return Ok(self.break_if_stopping(state));
             }
         }
         let due = self.saved.elapsed().as_secs_f64() >= self.session.config.report.save_every;
@@ -134,13 +136,18 @@ impl<'a> Reporter<'a> {
             self.session.run.write_state(state, &self.session.config)?;
             self.saved = Instant::now();
         }
-        if stopping() {
-            let run = self.session.run.path().display();
-            self.progress.finish();
-            self.progress.message(&format!("stopped in lap {}; continue with `diffem resume {run}`", state.lap));
-            return Ok(ControlFlow::Break(()));
+        Ok(self.break_if_stopping(state))
+    }
+
+    /// Ends the run, saying how to go on, when a signal asked for it.
+    fn break_if_stopping(&mut self, state: &State) -> ControlFlow<()> {
+        if !stopping() {
+            return ControlFlow::Continue(());
         }
-        Ok(ControlFlow::Continue(()))
+        let run = self.session.run.path().display();
+        self.progress.finish();
+        self.progress.message(&format!("stopped in lap {}; continue with `diffem resume {run}`", state.lap));
+        ControlFlow::Break(())
     }
 
     /// Moves the bar of a phase to `done`.
@@ -182,17 +189,16 @@ impl<'a> Reporter<'a> {
 
 /// One line about a finished lap.
 fn describe(record: &LapRecord, truth: Option<crate::metrics::TruthRecord>) -> String {
-    let mut text = match record.lap {
+    let title = match record.lap {
         0 => "start".to_string(),
         lap => format!("lap {lap}"),
     };
-    if let Some(t) = truth {
-        text += &format!(": Sinkhorn divergence to the truth {:.3e} (floor {:.1e})", t.sinkhorn, t.sinkhorn_floor);
-    }
-    if let Some(m) = record.monitor {
-        text += &format!("; held-out energy score {:.5}", m.energy_score);
-    }
-    text
+    let truth =
+        truth.map(|t| format!("Sinkhorn divergence to the truth {:.3e} (floor {:.1e})", t.sinkhorn, t.sinkhorn_floor));
+    let monitor = record.monitor.map(|m| format!("held-out energy score {:.5}", m.energy_score));
+    let loss = record.loss.map(|loss| format!("loss {loss:.4}"));
+    let scores: Vec<String> = [truth, monitor, loss].into_iter().flatten().collect();
+    if scores.is_empty() { title } else { format!("{title}: {}", scores.join("; ")) }
 }
 
 impl Observer for Reporter<'_> {

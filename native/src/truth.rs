@@ -17,7 +17,8 @@ pub struct TruthScorer {
 }
 
 impl TruthScorer {
-    /// Scorer with the first `points` rows of three truth samples.
+    /// Scorer with the first `points` rows of three truth samples; `points` at most the rows that will be scored, so that
+    /// all sets are of one size.
     pub fn new(u: &[Samples; 3], points: usize, regularisation: f64) -> Result<Self> {
         let [u1, u2, u3] = u.each_ref().map(|u| u.slice(0..points.min(u.n())));
         let sinkhorn = Sinkhorn { reg: regularisation, ..Default::default() };
@@ -28,7 +29,7 @@ impl TruthScorer {
 
     /// Scores the first rows of `x`.
     pub fn score(&self, x: &Samples) -> Result<TruthRecord> {
-        let points = self.u1.n().min(x.n());
+        let points = self.u1.n();
         let cost = self.sinkhorn.cost(&self.u1, &x.slice(0..points))?.cost;
         Ok(TruthRecord { sinkhorn: (cost - self.self_cost).max(LEAST), sinkhorn_floor: self.floor, points })
     }

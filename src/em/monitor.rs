@@ -8,7 +8,8 @@
 //!     ES = mean over i of  E|y' - y_i| - ½ E|y' - y''|,   y', y'' ~ Q(. | x, a_i), x ~ X^k
 //!
 //! Its expectation is least for the true law, and the same y_i and a_i serve every lap, so that differences between laps are
-//! far more certain than the value.
+//! far more certain than the value. The theory says that the likelihood of the observations climbs lap by lap, so the lap
+//! chosen is the last one that is not worse than the best mean by more than two standard errors.
 
 use super::config::MonitorConfig;
 use crate::channel::Channel;
@@ -26,8 +27,11 @@ const SIMULATIONS: usize = 512;
 /// Held-out scores of one lap; smaller is better, the floors are what real observations score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MonitorRecord {
-    /// Mean energy score of the held-out observations under their own operators; laps are chosen by it.
+    /// Mean energy score of the held-out observations under their own operators.
     pub energy_score: f64,
+    /// How much worse than the best mean of the earlier laps, in standard errors of the paired difference; negative where
+    /// better. Laps are chosen by it.
+    pub excess: f64,
     /// Energy distance between re-corrupted reconstructions and held-out observations (unbiased: near 0, either sign, when
     /// the laws agree).
     pub energy: f64,
@@ -53,7 +57,9 @@ pub(super) struct Monitor<'a> {
 impl Monitor<'_> {
     /// Scores the reconstructions `x [n, d]` of the training observations after `lap`; `None` where the settings or the
     /// number of held-out observations leave fewer than two points a side.
-    pub fn score(&self, x: &Samples, lap: usize) -> Result<Option<MonitorRecord>> {
+    ///
+    /// `best` holds the held-out observations' scores of the lap with the best mean; they are replaced by better ones.
+    pub fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<Option<MonitorRecord>> {
         let points = self.config.points.min(self.held_out.n() / 2).min(self.train.n());
         if points < 2 {
             return Ok(None);
@@ -66,8 +72,14 @@ impl Monitor<'_> {
         let v = Observations::simulate(self.channel, &x.select(&order[..points]), key, 0).joint();
         let sinkhorn = Sinkhorn { reg: self.config.regularisation, ..Default::default() };
         let own = sinkhorn.cost(&u1, &u2)?.cost;
+        let scores = self.energy_scores(x);
+        let (energy_score, excess) = (mean(&scores), excess(&scores, best));
+        if excess <= 0.0 {
+            *best = scores;
+        }
         Ok(Some(MonitorRecord {
-            energy_score: self.energy_score(x),
+            energy_score,
+            excess,
             energy: energy_distance(&u1, &v)?,
             energy_floor: energy_distance(&u1, &real)?,
             sinkhorn: sinkhorn.cost(&u1, &v)?.cost - own,
@@ -76,12 +88,12 @@ impl Monitor<'_> {
         }))
     }
 
-    /// Mean energy score of the held-out observations, each against simulations by its own operator from the next rows of
+    /// Energy score of each held-out observation against simulations by its own operator from the next rows of
     /// `x`. Rows and noise are the same in every lap, so that chance hardly enters the difference of two laps.
-    fn energy_score(&self, x: &Samples) -> f64 {
+    fn energy_scores(&self, x: &Samples) -> Vec<f32> {
         let (n, m, simulations) = (self.held_out.n(), self.channel.observation_len(), SIMULATIONS.min(x.n()));
         let key = Key::new(self.seed, Purpose::Monitor, 0);
-        let scores = parallel::map(n, |i| {
+        parallel::map(n, |i| {
             // Step 0 makes the joint samples.
             let mut stream = key.stream(i, 1);
             let (seen, a) = (self.held_out.y.row(i), self.held_out.operator(i));
@@ -94,10 +106,26 @@ impl Monitor<'_> {
                 // Neighbouring rows are independent draws.
                 to_previous += if j > 0 { distance(&y, &previous) } else { 0.0 };
             }
-            to_seen / simulations as f64 - 0.5 * to_previous / (simulations - 1).max(1) as f64
-        });
-        scores.iter().sum::<f64>() / n as f64
+            let score = to_seen / simulations as f64 - 0.5 * to_previous / (simulations - 1).max(1) as f64;
+            score as f32
+        })
     }
+}
+
+fn mean(scores: &[f32]) -> f64 {
+    scores.iter().map(|&s| s as f64).sum::<f64>() / scores.len() as f64
+}
+
+/// Mean of scores - best in standard errors; 0 without earlier scores.
+fn excess(scores: &[f32], best: &[f32]) -> f64 {
+    if best.len() != scores.len() {
+        return 0.0;
+    }
+    let differences: Vec<f64> = scores.iter().zip(best).map(|(s, b)| *s as f64 - *b as f64).collect();
+    let n = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / n;
+    let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    mean / (variance / n).sqrt().max(f64::MIN_POSITIVE)
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f64 {

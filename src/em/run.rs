@@ -68,6 +68,19 @@ pub struct LapRecord {
     pub monitor: Option<MonitorRecord>,
 }
 
+/// Standard errors by which a lap may be worse than the best mean and still be chosen.
+const TOLERANCE: f64 = 2.0;
+
+impl LapRecord {
+    /// The last lap whose held-out energy score is not significantly worse than the best one before it (laps only improve
+    /// in theory); the last lap where nothing is held out. `None` without a lap after the start.
+    pub fn best(history: &[Self]) -> Option<usize> {
+        let good = |r: &&Self| r.monitor.is_none_or(|m| m.excess <= TOLERANCE);
+        let laps = || history.iter().filter(|r| r.lap > 0);
+        laps().filter(good).next_back().or(laps().next()).map(|r| r.lap)
+    }
+}
+
 /// Where a run stands; all that is needed to go on from there.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -87,16 +100,16 @@ pub struct State {
     pub partial: Vec<f32>,
     /// Losses of this lap's last steps, for its record: sum and count.
     pub tail_loss: (f64, usize),
+    /// Scores of the held-out observations in the lap with the best mean.
+    pub best_scores: Vec<f32>,
     /// Finished laps.
     pub history: Vec<LapRecord>,
 }
 
 impl State {
-    /// The lap with the least held-out energy score, the last one without the comparison; `None` before lap 1.
+    /// The lap that the held-out observations choose, see [`LapRecord::best`]; `None` before lap 1.
     pub fn best_lap(&self) -> Option<usize> {
-        let laps = self.history.iter().filter(|r| r.lap > 0);
-        let scored = laps.clone().filter_map(|r| r.monitor.map(|m| (r.lap, m.energy_score)));
-        scored.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(lap, _)| lap).or(laps.map(|r| r.lap).next_back())
+        LapRecord::best(&self.history)
     }
 }
 
@@ -145,7 +158,8 @@ impl<N: Network> Em<'_, N> {
         if (x.n(), x.d()) != expected {
             return Err(Error::shape("start", format!("{expected:?}"), format!("({}, {})", x.n(), x.d())));
         }
-        let monitor = self.score(&x, 0)?;
+        let mut best_scores = Vec::new();
+        let monitor = self.score(&x, 0, &mut best_scores)?;
         let diagonal = self.channel.as_linear().is_none_or(|channel| channel.is_diagonal());
         let moments = || Frame::of(&x, self.conditioning.standardise, diagonal);
         Ok(State {
@@ -157,6 +171,7 @@ impl<N: Network> Em<'_, N> {
             x,
             partial: Vec::new(),
             tail_loss: (0.0, 0),
+            best_scores,
             history: vec![LapRecord { lap: 0, loss: None, monitor }],
         })
     }
@@ -218,6 +233,11 @@ impl<N: Network> Em<'_, N> {
             self.device,
         );
         let mut losses = Vec::new();
+        if state.step >= steps {
+            // A state from elsewhere: there is nothing to train.
+            state.phase = Phase::EStep;
+            return Ok(());
+        }
         while state.step < steps {
             losses.push(m_step.step(&mut state.optim, state.step));
             state.step += 1;
@@ -284,16 +304,24 @@ impl<N: Network> Em<'_, N> {
             ));
         }
         let (sum, count) = std::mem::take(&mut state.tail_loss);
-        let record = LapRecord { lap, loss: Some(sum / count.max(1) as f64), monitor: self.score(&x, lap)? };
+        let record = LapRecord {
+            lap,
+            loss: Some(sum / count.max(1) as f64),
+            monitor: self.score(&x, lap, &mut state.best_scores)?,
+        };
         state.history.push(record.clone());
         (state.x, state.lap, state.phase, state.step) = (x, lap + 1, Phase::MStep, 0);
         self.stop_on(observer.on_event(Event::Lap(&record), state))
     }
 
-    fn score(&self, x: &Samples, lap: usize) -> Result<Option<MonitorRecord>> {
+    fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<Option<MonitorRecord>> {
         let (indices, others) = self.split();
         let (seen, held_out) = (self.observations.select(&indices), self.observations.select(&others));
         let (held_out, train, config) = (&held_out, &seen, self.monitor);
-        Monitor { channel: self.channel, held_out, train, config, seed: self.seed }.score(&x.select(&indices), lap)
+        Monitor { channel: self.channel, held_out, train, config, seed: self.seed }.score(
+            &x.select(&indices),
+            lap,
+            best,
+        )
     }
 }

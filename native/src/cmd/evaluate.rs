@@ -209,15 +209,18 @@ fn means(args: &Evaluate, session: &Session) -> Result<Vec<Means>> {
             .concat();
         out.push(score("Gaussian start (exact)".into(), &Samples::new(rows, x.d()), 0));
     }
-    let (lap, network) = session.posterior(None)?;
-    let mut sum = vec![0.0f64; x.n() * x.d()];
-    for draw in 0..args.draws {
-        let key = Key::new(session.config.seed, Purpose::Draw, draw);
-        let drawn = session.e_step(&network, seen, key).all(session.config.e_step.shard)?;
-        sum.iter_mut().zip(drawn.as_slice()).for_each(|(s, v)| *s += *v as f64);
+    let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
+    for (lap, label) in chosen {
+        let (_, posterior) = session.posterior(Some(lap))?;
+        let mut sum = vec![0.0f64; x.n() * x.d()];
+        for draw in 0..args.draws {
+            let key = Key::new(session.config.seed, Purpose::Draw, draw);
+            let drawn = session.e_step(&posterior, seen, key).all(session.config.e_step.shard)?;
+            sum.iter_mut().zip(drawn.as_slice()).for_each(|(s, v)| *s += *v as f64);
+        }
+        let mean = sum.iter().map(|s| (s / args.draws as f64) as f32).collect();
+        out.push(score(label, &Samples::new(mean, x.d()), args.draws));
     }
-    let mean = sum.iter().map(|s| (s / args.draws as f64) as f32).collect();
-    out.push(score(format!("lap {lap}, {} draws", args.draws), &Samples::new(mean, x.d()), args.draws));
     Ok(out)
 }
 

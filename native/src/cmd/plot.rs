@@ -4,7 +4,7 @@ use crate::args::Plot;
 use crate::metrics::{self, Line};
 use crate::report::canvas::{BLUE, GREY, VERMILLION};
 use crate::report::corner::{Series, corner};
-use crate::report::curves::{Best, Curve, Floor, metric};
+use crate::report::curves::{Curve, Floor, metric};
 use crate::report::fan::{Posterior, fan};
 use crate::report::figures::save;
 use crate::report::grid::{Column, image_grid};
@@ -116,7 +116,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
             points: &truth,
             band: &[],
             floor,
-            best: Some(Best::Lowest),
+            ring_lowest: true,
         };
         save(&metric(&[curve], "Sinkhorn divergence to the truth")?, dir, "divergence")?;
     }
@@ -128,7 +128,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
         if !points.is_empty() {
             let floor = floor(value, "real observations");
             let label = "re-corrupted reconstructions".to_string();
-            let curve = Curve { label, colour: VERMILLION, points, band: &[], floor, best: Some(Best::Lowest) };
+            let curve = Curve { label, colour: VERMILLION, points, band: &[], floor, ring_lowest: true };
             save(&metric(&[curve], axis)?, dir, name)?;
         }
     }

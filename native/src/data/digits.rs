@@ -13,25 +13,19 @@ use flate2::read::GzDecoder;
 /// would be larger (72 kB against 57 kB), and so its checksum is the one of its source.
 const CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
 
-/// Images and what they show.
-pub struct Digits {
-    /// `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, -2 for paper and 2 for full ink.
-    pub pixels: Samples,
-    /// `[1797]`: the digit, 0..=9.
-    pub labels: Vec<u8>,
+/// All 1797 digits in the order of the file, `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, -2 for paper and 2 for full
+/// ink.
+pub fn digits() -> Samples {
+    let pixels = rows().into_iter().flat_map(|row| row.into_iter().take(64));
+    Samples::new(pixels.map(|v| f32::from(v) / 4.0 - 2.0).collect(), 64)
 }
 
-/// All 1797 digits, in the order of the file.
-pub fn digits() -> Digits {
+/// The file's lines: 64 pixels and the digit.
+fn rows() -> Vec<Vec<u8>> {
     let mut csv = String::new();
     GzDecoder::new(CSV_GZ).read_to_string(&mut csv).expect("the embedded digits are a whole gzip file");
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for line in csv.lines() {
-        let row: Vec<u8> = line.split(',').map(|v| v.parse().expect("the embedded digits are integers")).collect();
-        pixels.extend(row[..64].iter().map(|&v| f32::from(v) / 4.0 - 2.0));
-        labels.push(row[64]);
-    }
-    Digits { pixels: Samples::new(pixels, 64), labels }
+    let number = |v: &str| v.parse().expect("the embedded digits are integers");
+    csv.lines().map(|line| line.split(',').map(number).collect()).collect()
 }
 
 #[cfg(test)]
@@ -41,7 +35,7 @@ mod tests {
     /// The numbers here were computed from the same file in Python.
     #[test]
     fn the_digits_are_those_of_the_source() {
-        let Digits { pixels, labels } = digits();
+        let (pixels, labels) = (digits(), rows().iter().map(|row| row[64]).collect::<Vec<u8>>());
         assert_eq!((pixels.n(), pixels.d(), labels.len()), (1797, 64, 1797));
         let counts: Vec<usize> = (0..10).map(|d| labels.iter().filter(|&&l| l == d).count()).collect();
         assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
@@ -59,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_pixels_fill_the_range() {
-        let Digits { pixels, .. } = digits();
+        let pixels = digits();
         let values = pixels.as_slice();
         assert!(values.iter().all(|v| (-2.0..=2.0).contains(v) && (v * 4.0).fract() == 0.0));
         assert!(values.contains(&-2.0) && values.contains(&2.0));

@@ -19,21 +19,10 @@ pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A panel with its two axes.
 pub type Panel<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 
-/// The palette of Okabe & Ito (2008), told apart under every common colour blindness; its yellow is left out, since
-/// it is too pale for lines on white.
-pub const PALETTE: [Colour; 7] = [BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK];
 /// Okabe-Ito blue.
 pub const BLUE: Colour = RGBColor(0, 114, 178);
 /// Okabe-Ito vermillion.
 pub const VERMILLION: Colour = RGBColor(213, 94, 0);
-/// Okabe-Ito bluish green.
-pub const GREEN: Colour = RGBColor(0, 158, 115);
-/// Okabe-Ito reddish purple.
-pub const PURPLE: Colour = RGBColor(204, 121, 167);
-/// Okabe-Ito sky blue.
-pub const SKY: Colour = RGBColor(86, 180, 233);
-/// Okabe-Ito orange.
-pub const ORANGE: Colour = RGBColor(230, 159, 0);
 /// Near black: text and truth.
 pub const INK: Colour = RGBColor(26, 26, 26);
 /// Secondary text.

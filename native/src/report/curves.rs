@@ -15,13 +15,6 @@ pub struct Floor {
     pub label: String,
 }
 
-/// Which point of a curve is the best one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Best {
-    Lowest,
-    Highest,
-}
-
 /// A metric lap by lap.
 #[derive(Clone, Debug)]
 pub struct Curve<'a> {
@@ -33,8 +26,8 @@ pub struct Curve<'a> {
     /// Low and high end of a band around the points, one each; may be empty.
     pub band: &'a [(f64, f64)],
     pub floor: Option<Floor>,
-    /// Marks the best point, when set.
-    pub best: Option<Best>,
+    /// Rings the lowest point.
+    pub ring_lowest: bool,
 }
 
 const WIDTH: f64 = 760.0;
@@ -91,10 +84,7 @@ fn entries(curves: &[Curve<'_>]) -> Vec<Entry> {
 
 fn best(curve: &Curve<'_>) -> Option<(f64, f64)> {
     let finite = curve.points.iter().copied().filter(|point| point.1.is_finite());
-    match curve.best? {
-        Best::Lowest => finite.min_by(|a, b| a.1.total_cmp(&b.1)),
-        Best::Highest => finite.max_by(|a, b| a.1.total_cmp(&b.1)),
-    }
+    finite.min_by(|a, b| a.1.total_cmp(&b.1)).filter(|_| curve.ring_lowest)
 }
 
 fn values<'a>(curve: &'a Curve<'_>) -> impl Iterator<Item = f64> + 'a {
@@ -169,7 +159,7 @@ mod tests {
 
     fn curve(points: &[(f64, f64)]) -> Curve<'_> {
         let floor = Some(Floor { value: 0.01, label: "truth against truth".into() });
-        Curve { label: "DiffEM".into(), colour: BLUE, points, band: &[], floor, best: Some(Best::Lowest) }
+        Curve { label: "DiffEM".into(), colour: BLUE, points, band: &[], floor, ring_lowest: true }
     }
 
     #[test]
@@ -179,8 +169,8 @@ mod tests {
         assert!(svg.contains("best: 0.0625, lap 3") && svg.contains("truth against truth"));
         assert_eq!(svg.matches("r=\"26\"").count(), 3, "a dot for each finite value");
         assert_eq!(svg.matches("r=\"65\"").count(), 1, "one ring in the panel");
-        let highest = Curve { best: Some(Best::Highest), ..curve(&points) };
-        assert_eq!(best(&highest), Some((1.0, 0.5)));
+        let plain = Curve { ring_lowest: false, ..curve(&points) };
+        assert_eq!((best(&curve(&points)), best(&plain)), (Some((3.0, 0.0625)), None));
     }
 
     #[test]
