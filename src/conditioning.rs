@@ -5,7 +5,9 @@
 //! observation to observation that takes most of its capacity. Here D₀ is taken for a Gaussian estimate of x with variance
 //! v = c_out² (which it is for F = 0 under x ~ N(0, σ_d² I)) and updated by the observation, as in a Kalman filter:
 //!
-//!     D = D₀ + K (y - A D₀),   K = v Aᵀ (v A Aᵀ + Σ_y)⁻¹,   v = σ² σ_d² / (σ² + σ_d²)
+//! ```text
+//! D = D₀ + K (y - A D₀),   K = v Aᵀ (v A Aᵀ + Σ_y)⁻¹,   v = σ² σ_d² / (σ² + σ_d²)
+//! ```
 //!
 //! As σ falls below the noise, K vanishes and the network has the last word. The loss and the samplers stay as they are; a
 //! channel without a linear-Gaussian form gets no update.

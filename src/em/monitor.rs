@@ -5,7 +5,9 @@
 //! operators all differ, so laps are chosen by the energy score instead (Gneiting & Raftery 2007), a proper scoring rule
 //! for each held-out observation under its own operator:
 //!
-//!     ES = mean over i of  E|y' - y_i| - ½ E|y' - y''|,   y', y'' ~ Q(. | x, a_i), x ~ X^k
+//! ```text
+//! ES = mean over i of  E|y' - y_i| - ½ E|y' - y''|,   y', y'' ~ Q(. | x, a_i), x ~ X^k
+//! ```
 //!
 //! Its expectation is least for the true law, and the same y_i and a_i serve every lap, so that differences between laps are
 //! far more certain than the value. The theory says that the likelihood of the observations climbs lap by lap, so the lap
