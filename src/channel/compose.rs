@@ -63,12 +63,12 @@ impl Compose {
 
     /// Each stage's linear view with its own parameters.
     fn linear_stages<'a>(&'a self, mut a: &'a [f32]) -> Vec<(&'a dyn LinearChannel, &'a [f32])> {
-        let split = |stage: &'a Box<dyn Channel>| {
+        let split = |stage: &'a dyn Channel| {
             let (own, rest) = a.split_at(stage.operator_len());
             a = rest;
             stage.as_linear().map(|linear| (linear, own))
         };
-        self.stages.iter().filter_map(split).collect()
+        self.stages.iter().map(|stage| stage.as_ref()).filter_map(split).collect()
     }
 }
 

@@ -77,7 +77,7 @@ impl LapRecord {
     pub fn best(history: &[Self]) -> Option<usize> {
         let good = |r: &&Self| r.monitor.is_none_or(|m| m.excess <= TOLERANCE);
         let laps = || history.iter().filter(|r| r.lap > 0);
-        laps().filter(good).next_back().or(laps().next()).map(|r| r.lap)
+        laps().rfind(good).or(laps().next()).map(|r| r.lap)
     }
 }
 
