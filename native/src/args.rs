@@ -151,7 +151,7 @@ pub struct Evaluate {
     #[arg(long, default_value_t = 16_384, value_name = "N")]
     pub points: usize,
     /// Posterior draws for each test observation
-    #[arg(long, default_value_t = 16, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N")]
     pub draws: usize,
     #[command(flatten)]
     pub compute: Compute,

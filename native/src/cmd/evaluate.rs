@@ -163,7 +163,7 @@ fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
         }
         let label = match lap {
             0 => "lap 0 (start)".to_string(),
-            lap if lap == best => format!("lap {lap} (best held out)"),
+            lap if lap == best => format!("lap {lap} (chosen)"),
             lap => format!("lap {lap}"),
         };
         if out.iter().all(|(l, _)| *l != lap) {

@@ -135,16 +135,16 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gaussian start, reconstructions and truth of each pair of coordinates.
+/// Start, reconstructions and truth of each pair of coordinates, the widest cloud first.
 fn corners(session: &Session, best: usize, dir: &Path) -> Result<()> {
     let (start, x) = (session.run.reconstructions(0)?, session.run.reconstructions(best)?);
-    let mut series = vec![Series { label: "start (lap 0)".into(), colour: GREY, samples: &start }];
-    series.extend(session.problem.truth.x.iter().map(|x| Series {
-        label: "truth".into(),
-        colour: VERMILLION,
-        samples: x,
-    }));
-    series.push(Series { label: format!("reconstructions (lap {best})"), colour: BLUE, samples: &x });
+    let label = format!("reconstructions (lap {best})");
+    let mut series = vec![
+        Series { label: "start (lap 0)".into(), colour: GREY, samples: &start },
+        Series { label, colour: BLUE, samples: &x },
+    ];
+    let truth = session.problem.truth.x.iter();
+    series.extend(truth.map(|x| Series { label: "truth".into(), colour: VERMILLION, samples: x }));
     save(&corner(&series, &[])?, dir, "corner")
 }
 
