@@ -14,8 +14,6 @@
 
 use crate::channel::Channel;
 use crate::frame::{Frame, Standardise};
-use crate::observations::Observations;
-use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
 
 /// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
@@ -97,66 +95,40 @@ pub struct Measurement {
 }
 
 impl<'a> Conditioning<'a> {
-    /// Shape of the measurement update.
-    pub fn shape(&self) -> Shape {
+    /// Shape of the linear-Gaussian form of an observation.
+    fn form(&self) -> Shape {
         match self.channel.as_linear() {
-            Some(linear) if self.config.measurement_update && linear.is_diagonal() && self.frame.is_diagonal() => {
-                Shape::Diagonal
-            }
-            Some(_) if self.config.measurement_update => Shape::Dense,
-            _ => Shape::None,
+            Some(linear) if linear.is_diagonal() && self.frame.is_diagonal() => Shape::Diagonal,
+            Some(_) => Shape::Dense,
+            None => Shape::None,
         }
-    }
-
-    fn geometric(&self) -> bool {
-        geometric(self.channel, self.config)
     }
 
     /// Number of features.
     pub fn feature_len(&self) -> usize {
-        let d = self.channel.signal_len();
-        if self.geometric() { d + d * (d + 1) / 2 } else { self.channel.condition_len() }
+        feature_len(self.channel, self.config)
     }
 
-    /// Features of (y, a) into `out`.
-    pub fn features(&self, y: &[f32], a: &[f32], out: &mut [f32]) {
-        if !self.geometric() {
-            return self.plain_features(y, a, out);
-        }
-        // v -> infinity in the update's gain gives A⁺ and A⁺ A (up to the noise's share).
-        let d = self.channel.signal_len();
-        let (mut projector, mut solution) = (vec![0.0f32; d * d], vec![0.0f32; d]);
-        if let Some(measurement) = self.measurement(y, a, Shape::Dense) {
-            measurement.update(1.0, &mut projector, &mut solution);
-        }
-        out[..d].copy_from_slice(&solution);
-        let upper = (0..d).flat_map(|i| (i..d).map(move |j| i * d + j));
-        out[d..].iter_mut().zip(upper).for_each(|(out, index)| *out = projector[index]);
-    }
-
-    /// y and a; where both are diagonal, y is taken to the signal's coordinates (0 stays 0 for what is missing).
-    fn plain_features(&self, y: &[f32], a: &[f32], out: &mut [f32]) {
-        self.channel.condition(y, a, out);
-        if self.config.features == Features::Geometry
-            && let Some(measurement) = self.measurement(y, a, Shape::Diagonal)
-        {
-            for (j, out) in out[..y.len()].iter_mut().enumerate() {
-                *out =
-                    if measurement.matrix[j] == 0.0 { 0.0 } else { (measurement.y[j] / measurement.matrix[j]) as f32 };
+    /// Writes the features of (y, a) into `features` and returns the measurement for updates; `None` where there is no
+    /// update.
+    pub fn condition(&self, y: &[f32], a: &[f32], features: &mut [f32]) -> Option<Measurement> {
+        let needed = self.config.measurement_update || self.config.features == Features::Geometry;
+        let measurement = needed.then(|| self.measurement(y, a)).flatten();
+        match measurement.as_ref().filter(|_| self.config.features == Features::Geometry) {
+            Some(measurement) if geometric(self.channel, self.config) => {
+                measurement.write_geometry(self.channel.signal_len(), features);
             }
+            Some(measurement) if measurement.shape == Shape::Diagonal => {
+                self.channel.condition(y, a, features);
+                measurement.write_estimates(&mut features[..y.len()]);
+            }
+            _ => self.channel.condition(y, a, features),
         }
+        measurement.filter(|_| self.config.measurement_update)
     }
 
-    /// The linear-Gaussian form of (y, a) for updates of this conditioning's shape; `None` where there is no update.
-    pub fn measure(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
-        self.measurement(y, a, self.shape())
-    }
-
-    fn measurement(&self, y: &[f32], a: &[f32], shape: Shape) -> Option<Measurement> {
-        let linear = self.channel.as_linear()?;
-        if shape == Shape::Diagonal && !(linear.is_diagonal() && self.frame.is_diagonal()) {
-            return None;
-        }
+    fn measurement(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
+        let (linear, shape) = (self.channel.as_linear()?, self.form());
         let mut y: Vec<f64> = y.iter().map(|&v| v as f64).collect();
         let (m, d) = (y.len(), self.channel.signal_len());
         let floor = LEAST_STD * LEAST_STD;
@@ -181,15 +153,6 @@ impl<'a> Conditioning<'a> {
         self.frame.compose(&mut matrix, shape == Shape::Diagonal);
         Some(Measurement { matrix, noise, y, shape })
     }
-
-    /// Features of observations `rows`, `[len, feature_len]`.
-    pub fn all_features(&self, observations: &Observations, rows: impl ExactSizeIterator<Item = usize>) -> Samples {
-        let mut out = Samples::zeros(rows.len(), self.feature_len());
-        for (row, i) in rows.enumerate() {
-            self.features(observations.y.row(i), observations.operator(i), out.row_mut(row));
-        }
-        out
-    }
 }
 
 /// Drops the measurements that see nothing, such as masked coordinates.
@@ -205,6 +168,28 @@ fn drop_silent_rows(matrix: &mut Vec<f64>, noise: &mut Vec<f64>, y: &mut Vec<f64
 }
 
 impl Measurement {
+    /// Layout of K A.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A: the update of an estimate that is
+    /// much less certain than the observation (variance 1 in standardised coordinates).
+    fn write_geometry(&self, d: usize, out: &mut [f32]) {
+        let (solution, upper) = out.split_at_mut(d);
+        let mut projector = vec![0.0f32; d * d];
+        self.update(1.0, &mut projector, solution);
+        let places = (0..d).flat_map(|i| (i..d).map(move |j| i * d + j));
+        upper.iter_mut().zip(places).for_each(|(out, place)| *out = projector[place]);
+    }
+
+    /// y / a of each coordinate of a diagonal measurement; 0 for what is missing.
+    fn write_estimates(&self, out: &mut [f32]) {
+        for ((out, &a), &y) in out.iter_mut().zip(&self.matrix).zip(&self.y) {
+            *out = if a == 0.0 { 0.0 } else { (y / a) as f32 };
+        }
+    }
+
     /// Writes K A (shape as declared) and K y `[d]` for an estimate of variance `v`.
     pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
         match self.shape {
@@ -266,6 +251,7 @@ mod tests {
     use crate::channel::{ChannelConfig, StageConfig};
     use crate::gaussian::Gaussian;
     use crate::noise::{Key, Purpose};
+    use crate::{Observations, Samples};
 
     /// The update of an estimate with variance v is the exact Gaussian posterior mean.
     fn agrees(stages: Vec<StageConfig>, shape: Shape) {
@@ -273,12 +259,14 @@ mod tests {
         let channel = ChannelConfig(stages).build(d).unwrap();
         let frame = Frame::identity(d);
         let conditioning = Conditioning { channel: &channel, config: &ConditioningConfig::default(), frame: &frame };
-        assert_eq!(conditioning.shape(), shape);
+        assert_eq!(conditioning.form(), shape);
         let x = Samples::new(vec![0.3, -1.0, 0.8, 0.1], d);
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
         let size = if shape == Shape::Dense { d * d } else { d };
         let (mut ka, mut ky) = (vec![0.0; size], vec![0.0; d]);
-        conditioning.measure(seen.y.row(0), seen.operator(0)).unwrap().update(v, &mut ka, &mut ky);
+        let mut features = vec![0.0; conditioning.feature_len()];
+        let measurement = conditioning.condition(seen.y.row(0), seen.operator(0), &mut features).unwrap();
+        measurement.update(v, &mut ka, &mut ky);
         let estimate = [0.5f32, 0.2, -0.4, 1.0];
         let mean = nalgebra::DVector::from_iterator(d, estimate.iter().map(|&e| e as f64));
         let prior = Gaussian { mean, covariance: nalgebra::DMatrix::identity(d, d) * v };
@@ -308,7 +296,7 @@ mod tests {
         let conditioning = Conditioning { channel: &channel, config: &ConditioningConfig::default(), frame: &frame };
         let features = |y: [f32; 2], a: [f32; 6]| {
             let mut out = vec![0.0; conditioning.feature_len()];
-            conditioning.features(&y, &a, &mut out);
+            conditioning.condition(&y, &a, &mut out);
             out
         };
         let one = features([0.5, -0.3], [1.0, 0.0, 0.0, 0.6, 0.8, 0.0]);

@@ -105,7 +105,10 @@ impl<N: Network> Preconditioned<'_, N> {
             embedding(sigma, self.network.embedding_len(), &device).expand([n, self.network.embedding_len()]);
         let f = self.network.forward(x_t.clone() * c_in, embedded, features);
         let d0 = x_t * c_skip + f * c_out;
-        gain.map_or(d0.clone(), |gain| gain.apply(d0))
+        match gain {
+            Some(gain) => gain.apply(d0),
+            None => d0,
+        }
     }
 }
 

@@ -75,6 +75,20 @@ pub(crate) struct Coefficients {
     pub average_decay: f32,
 }
 
+impl Update {
+    /// Coefficients of update number `t`, from 1: m̂ = m / (1 - β₁ᵗ), √v̂ = √v / √(1 - β₂ᵗ).
+    fn coefficients(&self, t: i32) -> Coefficients {
+        Coefficients {
+            beta: (BETA.0 as f32, BETA.1 as f32),
+            step_size: (self.learning_rate / (1.0 - BETA.0.powi(t))) as f32,
+            second_scale: (1.0 / (1.0 - BETA.1.powi(t)).sqrt()) as f32,
+            epsilon: EPSILON as f32,
+            clip_norm: self.clip_norm as f32,
+            average_decay: self.average_decay.min((1 + t) as f64 / (10 + t) as f64) as f32,
+        }
+    }
+}
+
 impl OptimState {
     /// Fresh state for weights θ `[P]`.
     pub fn new(weights: Tensor<1>) -> Self {
@@ -92,16 +106,7 @@ impl OptimState {
     /// force the device to be waited for.
     pub fn update(&mut self, gradients: Vec<Tensor<1>>, update: Update) {
         self.updates += 1;
-        let t = self.updates as i32;
-        // m̂ = m / (1 - β₁ᵗ), √v̂ = √v / √(1 - β₂ᵗ).
-        let c = Coefficients {
-            beta: (BETA.0 as f32, BETA.1 as f32),
-            step_size: (update.learning_rate / (1.0 - BETA.0.powi(t))) as f32,
-            second_scale: (1.0 / (1.0 - BETA.1.powi(t)).sqrt()) as f32,
-            epsilon: EPSILON as f32,
-            clip_norm: update.clip_norm as f32,
-            average_decay: update.average_decay.min((1 + t) as f64 / (10 + t) as f64) as f32,
-        };
+        let c = update.coefficients(self.updates as i32);
         if kernels::is_flex(&self.weights.device()) {
             #[cfg(feature = "flex")]
             return kernels::adam(self, gradients, &c);
@@ -158,15 +163,7 @@ mod tests {
             let update = Update { learning_rate: 1e-2, clip_norm: 1.0, average_decay: 0.9 };
             fused.update(gradients(), update);
             stock.updates += 1;
-            let k = stock.updates as i32;
-            let c = Coefficients {
-                beta: (0.9, 0.999),
-                step_size: (1e-2 / (1.0 - 0.9f64.powi(k))) as f32,
-                second_scale: (1.0 / (1.0 - 0.999f64.powi(k)).sqrt()) as f32,
-                epsilon: 1e-8,
-                clip_norm: 1.0,
-                average_decay: 0.9f64.min((1 + k) as f64 / (10 + k) as f64) as f32,
-            };
+            let c = update.coefficients(stock.updates as i32);
             stock.stock_update(gradients(), &c);
         }
         for (a, b) in

@@ -109,6 +109,20 @@ impl MetricsFile {
     }
 }
 
+/// Each line with the number of M-step steps taken in all laps until then.
+pub fn with_total_steps(lines: &[Line]) -> impl Iterator<Item = (usize, &Line)> {
+    let (mut before, mut last) = (0, (0, 0));
+    lines.iter().map(move |line| {
+        if let Line::MStep { lap, step, .. } = *line {
+            if lap != last.0 {
+                before += last.1;
+            }
+            last = (lap, step);
+        }
+        (before + last.1, line)
+    })
+}
+
 /// Reads all whole lines; a torn last one, left by a killed process, is passed over.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let text = String::from_utf8_lossy(&files::read(path)?).into_owned();

@@ -168,8 +168,13 @@ pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     match lap {
         Some(lap) if laps.contains(&lap) => Ok(run.lap(lap)),
         Some(lap) => bail!("lap {lap} is not finished: {} has laps 1 to {last}", path.display()),
-        None => Ok(run.lap(best_lap(&run)?.filter(|lap| laps.contains(lap)).unwrap_or(last))),
+        None => Ok(run.lap(chosen_lap(&run, &laps, last)?)),
     }
+}
+
+/// The lap that the held-out observations choose among the `finished` ones, the `last` one where they choose another.
+pub fn chosen_lap(run: &RunDir, finished: &[usize], last: usize) -> Result<usize> {
+    Ok(best_lap(run)?.filter(|lap| finished.contains(lap)).unwrap_or(last))
 }
 
 /// The lap that the held-out observations choose.

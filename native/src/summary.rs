@@ -1,7 +1,7 @@
 //! What is rebuilt from metrics.jsonl: summary.json and the event file for TensorBoard.
 
 use crate::files;
-use crate::metrics::{self, Line};
+use crate::metrics::{self, Line, with_total_steps};
 use crate::report::tensorboard::{Scalar, file_name, write_events as write_scalars};
 use crate::run_dir::RunDir;
 use crate::session::{Session, best_lap};
@@ -44,16 +44,11 @@ fn scalars(lines: &[Line]) -> Vec<Scalar> {
     let mut push = |tag: &str, step: usize, wall_time: f64, value: f64| {
         out.push(Scalar { tag: tag.to_string(), step: step as i64, wall_time, value: value as f32 });
     };
-    let (mut base, mut last) = (0, (0, 0));
-    for line in lines {
+    for (total, line) in with_total_steps(lines) {
         match line {
-            Line::MStep { lap, step, loss, learning_rate, time, .. } => {
-                if *lap != last.0 {
-                    base += last.1;
-                }
-                last = (*lap, *step);
-                push("m-step/loss", base + step, *time, *loss);
-                push("m-step/learning-rate", base + step, *time, *learning_rate);
+            Line::MStep { loss, learning_rate, time, .. } => {
+                push("m-step/loss", total, *time, *loss);
+                push("m-step/learning-rate", total, *time, *learning_rate);
             }
             Line::Lap { lap, monitor, truth, time, .. } => {
                 if let Some(m) = monitor {

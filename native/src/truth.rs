@@ -27,6 +27,11 @@ impl TruthScorer {
         Ok(Self { sinkhorn, u1, self_cost, floor })
     }
 
+    /// Divergence of the third truth sample.
+    pub fn floor(&self) -> f64 {
+        self.floor
+    }
+
     /// Scores the first rows of `x`.
     pub fn score(&self, x: &Samples) -> Result<TruthRecord> {
         let points = self.u1.n();

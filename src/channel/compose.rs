@@ -1,6 +1,6 @@
 //! One stage after another: the output of a stage is the next one's signal.
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, write_rows};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::DMatrix;
@@ -165,20 +165,14 @@ impl LinearChannel for Compose {
     fn write_matrix(&self, a: &[f32], out: &mut [f64]) {
         match self.map_then_noise(a) {
             Some((map, _, a)) => map.write_matrix(a, out),
-            None => {
-                let (matrix, d) = (self.matrix(a), self.signal_len());
-                out.iter_mut().enumerate().for_each(|(i, v)| *v = matrix[(i / d, i % d)]);
-            }
+            None => write_rows(&self.matrix(a), out),
         }
     }
 
     fn write_noise(&self, a: &[f32], out: &mut [f64]) {
         match self.map_then_noise(a) {
             Some((_, noise, _)) => noise.write_noise(&[], out),
-            None => {
-                let (noise, m) = (self.noise_covariance(a), self.observation_len());
-                out.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i / m, i % m)]);
-            }
+            None => write_rows(&self.noise_covariance(a), out),
         }
     }
 }

@@ -73,6 +73,12 @@ pub trait Channel: Send + Sync {
     }
 }
 
+/// A matrix row by row into `out`.
+fn write_rows(matrix: &DMatrix<f64>, out: &mut [f64]) {
+    let columns = matrix.ncols();
+    out.iter_mut().enumerate().for_each(|(i, v)| *v = matrix[(i / columns, i % columns)]);
+}
+
 /// E[y | x, a] = A x with Gaussian noise.
 pub trait LinearChannel: Channel {
     /// A x into `y` (length m), without noise.
@@ -108,14 +114,12 @@ pub trait LinearChannel: Channel {
 
     /// A row by row into `out`, `[m, d]`.
     fn write_matrix(&self, a: &[f32], out: &mut [f64]) {
-        let (matrix, d) = (self.matrix(a), self.signal_len());
-        out.iter_mut().enumerate().for_each(|(i, v)| *v = matrix[(i / d, i % d)]);
+        write_rows(&self.matrix(a), out);
     }
 
     /// Σ_y row by row into `out`, `[m, m]`.
     fn write_noise(&self, a: &[f32], out: &mut [f64]) {
-        let (noise, m) = (self.noise_covariance(a), self.observation_len());
-        out.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i / m, i % m)]);
+        write_rows(&self.noise_covariance(a), out);
     }
 
     /// A, m x d, column by column from [`LinearChannel::apply`].

@@ -71,11 +71,8 @@ impl<N: Network> EStep<'_, N> {
             let end = n.min(start + group);
             let draw = |shard: usize| self.shard(start + shard * size..end.min(start + (shard + 1) * size));
             let shards = (end - start).div_ceil(size);
-            let parts = match kernels::is_flex(self.device) {
-                true => parallel::map(shards, draw),
-                false => (0..shards).map(draw).collect(),
-            };
-            let parts: Vec<Samples> = parts.into_iter().collect::<Result<_>>()?;
+            let parts: Vec<Samples> =
+                kernels::map_shards(self.device, shards, draw).into_iter().collect::<Result<_>>()?;
             let rows = parts.into_iter().flat_map(Samples::into_vec).collect();
             if on_group(&Samples::new(rows, self.conditioning.channel.signal_len())).is_break() {
                 return Err(Error::Stopped);
@@ -103,33 +100,34 @@ impl<N: Network> EStep<'_, N> {
     }
 
     /// The denoiser of the observations `indices`, one a row.
-    fn denoiser(&self, indices: impl ExactSizeIterator<Item = usize> + Clone) -> impl Denoiser {
+    fn denoiser(&self, indices: impl ExactSizeIterator<Item = usize>) -> impl Denoiser {
         let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
         let (conditioning, observations) = (self.conditioning, self.observations);
-        let features = to_tensor(&conditioning.all_features(observations, indices.clone()), self.device);
-        let measurements: Option<Vec<Measurement>> =
-            indices.map(|i| conditioning.measure(observations.y.row(i), observations.operator(i))).collect();
+        let mut features = Samples::zeros(indices.len(), conditioning.feature_len());
+        let read =
+            |(row, i)| conditioning.condition(observations.y.row(i), observations.operator(i), features.row_mut(row));
+        let measurements: Vec<Measurement> = indices.enumerate().filter_map(read).collect();
+        let features = to_tensor(&features, self.device);
         let d = conditioning.channel.signal_len();
         move |x_t: Tensor<2>, sigma: f64| {
             let variance = self.schedule.posterior_variance(sigma);
-            let gain = measurements.as_ref().map(|m| gain(m, |_| variance, conditioning.shape(), d, self.device));
+            let gain = gain(&measurements, |_| variance, d, self.device);
             preconditioned.forward(x_t, &[sigma], features.clone(), gain.as_ref())
         }
     }
 }
 
-/// The gain of `measurements`, row i for an estimate of variance `variance(i)`.
+/// The gain of `measurements`, row i for an estimate of variance `variance(i)`; `None` without measurements.
 pub(super) fn gain(
     measurements: &[Measurement],
     variance: impl Fn(usize) -> f64,
-    shape: Shape,
     d: usize,
     device: &Device,
-) -> Gain {
-    let width = if shape == Shape::Dense { d * d } else { d };
+) -> Option<Gain> {
+    let width = if measurements.first()?.shape() == Shape::Dense { d * d } else { d };
     let (mut ka, mut ky) = (Samples::zeros(measurements.len(), width), Samples::zeros(measurements.len(), d));
     for (i, measurement) in measurements.iter().enumerate() {
         measurement.update(variance(i), ka.row_mut(i), ky.row_mut(i));
     }
-    Gain { ka: to_tensor(&ka, device), ky: to_tensor(&ky, device) }
+    Some(Gain { ka: to_tensor(&ka, device), ky: to_tensor(&ky, device) })
 }

@@ -6,13 +6,12 @@
 
 use super::config::{MStepConfig, Recorruption};
 use super::e_step::gain;
-use crate::conditioning::{Conditioning, Measurement, Shape};
+use crate::conditioning::{Conditioning, Measurement};
 use crate::denoiser::{Preconditioned, to_tensor};
 use crate::kernels;
 use crate::network::{Network, flatten_gradients, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::optim::{OptimState, Update};
-use crate::parallel;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::optim::GradientsParams;
@@ -101,10 +100,7 @@ impl<'a, N: Network> MStep<'a, N> {
             this.gradient(network.clone().train(), &this.draw(rows, step, i * micro_batch))
         };
         let pieces = batch.div_ceil(micro_batch);
-        let parts: Vec<(Tensor<1>, Tensor<1>)> = match kernels::is_flex(self.device) {
-            true => parallel::map(pieces, piece),
-            false => (0..pieces).map(piece).collect(),
-        };
+        let parts: Vec<(Tensor<1>, Tensor<1>)> = kernels::map_shards(self.device, pieces, piece);
         let (losses, gradients): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let c = self.config;
         let learning_rate = self.learning_rate(state.updates);
@@ -135,8 +131,7 @@ impl<'a, N: Network> MStep<'a, N> {
             };
             channel.draw_operator(&mut stream, &mut a);
             channel.observe(signals.row(i), &a, &mut stream, &mut y);
-            conditioning.features(&y, &a, features.row_mut(row));
-            measurements.extend(conditioning.measure(&y, &a));
+            measurements.extend(conditioning.condition(&y, &a, features.row_mut(row)));
             let mut stream = loss.stream(first + row, step);
             let s = self.schedule.sigma(self.schedule.draw_time(&mut stream));
             x_t.row_mut(row).iter_mut().zip(x.row(row)).for_each(|(t, x)| *t = x + s as f32 * stream.normal());
@@ -154,9 +149,8 @@ impl<'a, N: Network> MStep<'a, N> {
         let weight = Tensor::<2>::from_data(TensorData::new(weight, [n, 1]), &device);
         let [x, x_t, features] = [&batch.x, &batch.x_t, &batch.features].map(|s| to_tensor(s, &device));
         let denoiser = Preconditioned { network: &network, schedule: self.schedule };
-        let shape = self.conditioning.shape();
         let variance = |i: usize| self.schedule.posterior_variance(batch.sigma[i]);
-        let gain = (shape != Shape::None).then(|| gain(&batch.measurements, variance, shape, d, &device));
+        let gain = gain(&batch.measurements, variance, d, &device);
         let error = denoiser.forward(x_t, &batch.sigma, features, gain.as_ref()) - x;
         let loss = (error.square() * weight).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);

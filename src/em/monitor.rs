@@ -47,47 +47,66 @@ pub struct MonitorRecord {
     pub points: usize,
 }
 
-/// What a lap's reconstructions are compared with.
+/// What the laps' reconstructions are compared with, and what no lap changes.
 pub(super) struct Monitor<'a> {
-    pub channel: &'a dyn Channel,
-    pub held_out: &'a Observations,
-    pub train: &'a Observations,
-    pub config: &'a MonitorConfig,
-    pub seed: u64,
+    channel: &'a dyn Channel,
+    seed: u64,
+    held_out: Observations,
+    sinkhorn: Sinkhorn,
+    /// Held-out joint rows, `[points, m + k]`.
+    u1: Samples,
+    /// OT(u1, u2), u2 the held-out rows that follow.
+    own_cost: f64,
+    energy_floor: f64,
+    sinkhorn_floor: f64,
 }
 
-impl Monitor<'_> {
-    /// Scores the reconstructions `x [n, d]` of the training observations after `lap`; `None` where the settings or the
-    /// number of held-out observations leave fewer than two points a side.
-    ///
-    /// `best` holds the held-out observations' scores of the lap with the best mean; they are replaced by better ones.
-    pub fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<Option<MonitorRecord>> {
-        let points = self.config.points.min(self.held_out.n() / 2).min(self.train.n());
+impl<'a> Monitor<'a> {
+    /// Compares with `held_out`; `train` gives the floors. `None` where the settings or the number of held-out observations
+    /// leave fewer than two points a side.
+    pub fn new(
+        channel: &'a dyn Channel,
+        held_out: Observations,
+        train: &Observations,
+        config: &MonitorConfig,
+        seed: u64,
+    ) -> Result<Option<Self>> {
+        let points = config.points.min(held_out.n() / 2).min(train.n());
         if points < 2 {
             return Ok(None);
         }
-        let all = self.held_out.joint();
+        let all = held_out.joint();
         let (u1, u2) = (all.slice(0..points), all.slice(points..2 * points));
-        let real = self.train.joint().slice(0..points);
+        let real = train.joint().slice(0..points);
+        let sinkhorn = Sinkhorn { reg: config.regularisation, ..Default::default() };
+        let own_cost = sinkhorn.cost(&u1, &u2)?.cost;
+        let energy_floor = energy_distance(&u1, &real)?;
+        let sinkhorn_floor = sinkhorn.cost(&u1, &real)?.cost - own_cost;
+        Ok(Some(Self { channel, seed, held_out, sinkhorn, u1, own_cost, energy_floor, sinkhorn_floor }))
+    }
+
+    /// Scores the reconstructions `x [n, d]` of the training observations after `lap`.
+    ///
+    /// `best` holds the held-out observations' scores of the lap with the best mean; they are replaced by better ones.
+    pub fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<MonitorRecord> {
+        let points = self.u1.n();
         let order = Key::new(self.seed, Purpose::Split, lap + 1).stream(0, 0).permutation(x.n());
         let key = Key::new(self.seed, Purpose::Monitor, lap);
         let v = Observations::simulate(self.channel, &x.select(&order[..points]), key, 0).joint();
-        let sinkhorn = Sinkhorn { reg: self.config.regularisation, ..Default::default() };
-        let own = sinkhorn.cost(&u1, &u2)?.cost;
         let scores = self.energy_scores(x);
         let (energy_score, excess) = (mean(&scores), excess(&scores, best));
         if excess <= 0.0 {
             *best = scores;
         }
-        Ok(Some(MonitorRecord {
+        Ok(MonitorRecord {
             energy_score,
             excess,
-            energy: energy_distance(&u1, &v)?,
-            energy_floor: energy_distance(&u1, &real)?,
-            sinkhorn: sinkhorn.cost(&u1, &v)?.cost - own,
-            sinkhorn_floor: sinkhorn.cost(&u1, &real)?.cost - own,
+            energy: energy_distance(&self.u1, &v)?,
+            energy_floor: self.energy_floor,
+            sinkhorn: self.sinkhorn.cost(&self.u1, &v)?.cost - self.own_cost,
+            sinkhorn_floor: self.sinkhorn_floor,
             points,
-        }))
+        })
     }
 
     /// Energy score of each held-out observation against simulations by its own operator from the next rows of

@@ -159,7 +159,7 @@ impl<N: Network> Em<'_, N> {
             return Err(Error::shape("start", format!("{expected:?}"), format!("({}, {})", x.n(), x.d())));
         }
         let mut best_scores = Vec::new();
-        let monitor = self.score(&x, 0, &mut best_scores)?;
+        let monitor = self.comparison()?.score(&x, 0, &mut best_scores)?;
         let diagonal = self.channel.as_linear().is_none_or(|channel| channel.is_diagonal());
         let moments = || Frame::of(&x, self.conditioning.standardise, diagonal);
         Ok(State {
@@ -178,10 +178,14 @@ impl<N: Network> Em<'_, N> {
 
     /// Runs the laps that are left.
     pub fn run(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+        if self.finished(state) {
+            return Ok(());
+        }
+        let monitor = self.comparison()?;
         while !self.finished(state) {
             match state.phase {
                 Phase::MStep => self.m_step(state, observer)?,
-                Phase::EStep => self.e_step(state, observer)?,
+                Phase::EStep => self.e_step(state, &monitor, observer)?,
             }
         }
         Ok(())
@@ -217,11 +221,16 @@ impl<N: Network> Em<'_, N> {
     }
 
     fn m_step(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+        let (lap, steps) = (state.lap, self.m_step.steps);
+        if state.step >= steps {
+            // A state from elsewhere: there is nothing to train.
+            state.phase = Phase::EStep;
+            return Ok(());
+        }
         if state.step == 0 && state.lap > 1 && self.m_step.restart_optimizer {
             state.optim = state.optim.clone().restart();
         }
         let (x, frame) = (state.x.select(&self.split().0), state.frame.clone());
-        let (lap, steps) = (state.lap, self.m_step.steps);
         let mut m_step = MStep::new(
             self.network,
             self.schedule,
@@ -233,11 +242,6 @@ impl<N: Network> Em<'_, N> {
             self.device,
         );
         let mut losses = Vec::new();
-        if state.step >= steps {
-            // A state from elsewhere: there is nothing to train.
-            state.phase = Phase::EStep;
-            return Ok(());
-        }
         while state.step < steps {
             losses.push(m_step.step(&mut state.optim, state.step));
             state.step += 1;
@@ -245,20 +249,13 @@ impl<N: Network> Em<'_, N> {
                 let loss = self.read_losses(&mut losses, state)?;
                 let learning_rate = m_step.learning_rate(state.optim.updates - 1);
                 let event = Event::MStep { lap, step: state.step, loss, learning_rate };
-                if state.step < steps && observer.on_event(event.clone(), state).is_break() {
-                    return Err(Error::Stopped);
-                }
                 if state.step == steps {
                     state.phase = Phase::EStep;
-                    return self.stop_on(observer.on_event(event, state));
                 }
+                stop_on(observer.on_event(event, state))?;
             }
         }
         Ok(())
-    }
-
-    fn stop_on(&self, flow: ControlFlow<()>) -> Result<()> {
-        if flow.is_break() { Err(Error::Stopped) } else { Ok(()) }
     }
 
     /// Mean of the losses since the last event; keeps the last tenth of the lap for its record.
@@ -279,7 +276,7 @@ impl<N: Network> Em<'_, N> {
         Ok(sum / count as f64)
     }
 
-    fn e_step(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+    fn e_step(&self, state: &mut State, monitor: &Comparison<'_>, observer: &mut dyn Observer) -> Result<()> {
         let (lap, d) = (state.lap, self.channel.signal_len());
         let (network, frame) = (self.posterior(state), state.frame.clone());
         let e_step = EStep {
@@ -307,21 +304,33 @@ impl<N: Network> Em<'_, N> {
         let record = LapRecord {
             lap,
             loss: Some(sum / count.max(1) as f64),
-            monitor: self.score(&x, lap, &mut state.best_scores)?,
+            monitor: monitor.score(&x, lap, &mut state.best_scores)?,
         };
         state.history.push(record.clone());
         (state.x, state.lap, state.phase, state.step) = (x, lap + 1, Phase::MStep, 0);
-        self.stop_on(observer.on_event(Event::Lap(&record), state))
+        stop_on(observer.on_event(Event::Lap(&record), state))
     }
 
-    fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<Option<MonitorRecord>> {
-        let (indices, others) = self.split();
-        let (seen, held_out) = (self.observations.select(&indices), self.observations.select(&others));
-        let (held_out, train, config) = (&held_out, &seen, self.monitor);
-        Monitor { channel: self.channel, held_out, train, config, seed: self.seed }.score(
-            &x.select(&indices),
-            lap,
-            best,
-        )
+    fn comparison(&self) -> Result<Comparison<'_>> {
+        let (train, others) = self.split();
+        let (seen, held_out) = (self.observations.select(&train), self.observations.select(&others));
+        Ok(Comparison { monitor: Monitor::new(self.channel, held_out, &seen, self.monitor, self.seed)?, train })
     }
+}
+
+/// The held-out comparison, where it is on, and the rows that it scores.
+struct Comparison<'a> {
+    monitor: Option<Monitor<'a>>,
+    train: Vec<usize>,
+}
+
+impl Comparison<'_> {
+    fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<Option<MonitorRecord>> {
+        let score = |monitor: &Monitor<'_>| monitor.score(&x.select(&self.train), lap, best);
+        self.monitor.as_ref().map(score).transpose()
+    }
+}
+
+fn stop_on(flow: ControlFlow<()>) -> Result<()> {
+    if flow.is_break() { Err(Error::Stopped) } else { Ok(()) }
 }

@@ -1,33 +1,27 @@
 //! Sum of the shards' gradients, clipping, Adam and the average in one pass over host memory.
 
+use super::flex::Values;
 use super::math::simd;
 use crate::optim::{Coefficients, OptimState};
 use crate::parallel;
 use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
 use burn::tensor::{Tensor, TensorData};
 
 /// Values a piece of work spans; fixed, so that thread count changes no bit.
 const PIECE: usize = 16_384;
 
-fn values(tensor: &Tensor<1>) -> FlexTensor {
-    let flex = tensor.clone().try_into_primitive::<Flex>().expect("a flex tensor outside autodiff");
-    if flex.is_contiguous() { flex } else { flex.to_contiguous() }
-}
-
-fn slice(tensor: &FlexTensor) -> &[f32] {
-    let start = tensor.layout().start_offset();
-    &tensor.storage::<f32>()[start..start + tensor.layout().num_elements()]
+fn values(tensor: &Tensor<1>) -> Values {
+    Values::new(tensor.clone().try_into_primitive::<Flex>().expect("a flex tensor outside autodiff"))
 }
 
 /// Sums the gradients in order; returns the sum and its Euclidean norm.
-fn reduce(gradients: &[FlexTensor], len: usize) -> (Vec<f32>, f64) {
+fn reduce(gradients: &[Values], len: usize) -> (Vec<f32>, f64) {
     let mut sum = vec![0.0f32; len];
     parallel::for_each_chunk_mut(&mut sum, PIECE, |piece, out| {
         let from = piece * PIECE;
         simd(|| {
             for g in gradients {
-                let g = &slice(g)[from..from + out.len()];
+                let g = &g.get()[from..from + out.len()];
                 out.iter_mut().zip(g).for_each(|(o, g)| *o += g);
             }
         });
@@ -42,9 +36,9 @@ fn reduce(gradients: &[FlexTensor], len: usize) -> (Vec<f32>, f64) {
 /// The update of [`OptimState::update`] on flex.
 pub(crate) fn adam(state: &mut OptimState, gradients: Vec<Tensor<1>>, c: &Coefficients) {
     let device = state.weights.device();
-    let gradients: Vec<FlexTensor> = gradients.iter().map(values).collect();
+    let gradients: Vec<Values> = gradients.iter().map(values).collect();
     let olds = [&state.weights, &state.average, &state.first, &state.second].map(values);
-    let [weights, average, first, second] = olds.each_ref().map(slice);
+    let [weights, average, first, second] = olds.each_ref().map(Values::get);
     let (gradient, norm) = reduce(&gradients, weights.len());
     let scale = if c.clip_norm > 0.0 { (c.clip_norm as f64 / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 };
     // Four values a parameter side by side: one parallel pass writes all four vectors.

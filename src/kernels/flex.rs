@@ -44,15 +44,15 @@ pub(super) fn dense_norm_silu(
 }
 
 /// A contiguous f32 tensor and the values it spans.
-struct Values(FlexTensor);
+pub(super) struct Values(FlexTensor);
 
 impl Values {
-    fn new(tensor: FlexTensor) -> Self {
-        assert_eq!(tensor.dtype(), DType::F32, "the fused layers compute in f32");
+    pub(super) fn new(tensor: FlexTensor) -> Self {
+        assert_eq!(tensor.dtype(), DType::F32, "the fused operations compute in f32");
         Self(if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() })
     }
 
-    fn get(&self) -> &[f32] {
+    pub(super) fn get(&self) -> &[f32] {
         let start = self.0.layout().start_offset();
         &self.0.storage::<f32>()[start..start + self.0.layout().num_elements()]
     }

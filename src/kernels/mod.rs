@@ -30,6 +30,12 @@ pub fn is_flex(device: &Device) -> bool {
     };
 }
 
+/// `[f(0), ..., f(n - 1)]` for independent shards: a thread each on flex, whose kernels are serial, one after the other where
+/// the device itself is parallel.
+pub(crate) fn map_shards<T: Send>(device: &Device, n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    if is_flex(device) { crate::parallel::map(n, f) } else { (0..n).map(f).collect() }
+}
+
 /// x W + b: `x [n, k]`, `w [k, m]`, `b [m]` -> `[n, m]`.
 pub fn dense(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>) -> Tensor<2> {
     #[cfg(feature = "flex")]

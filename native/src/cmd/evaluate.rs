@@ -4,20 +4,19 @@ use crate::args::Evaluate;
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
 use crate::files;
-use crate::session::{Session, best_lap};
+use crate::session::{Session, chosen_lap};
+use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
 use diffem::Samples;
 use diffem::channel::Channel;
 use diffem::em::StartConfig;
 use diffem::gaussian::Gaussian;
-use diffem::metric::{Sinkhorn, energy_distance, sliced_wasserstein};
+use diffem::metric::{energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
 use serde::Serialize;
 
 /// Projections of the sliced Wasserstein distance.
 const DIRECTIONS: usize = 256;
-/// Least Sinkhorn divergence reported (the published protocol's).
-const LEAST: f64 = 1e-6;
 /// Width of the presets' signal range [-2, 2], the peak of the PSNR.
 const PEAK: f64 = 4.0;
 
@@ -116,22 +115,21 @@ fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
 fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<Distances>> {
     let scored = scored(args, session)?;
     let n = args.points.min(u[0].n()).min(scored.iter().map(|(_, x)| x.n()).min().unwrap_or(0));
-    let [u1, u2, u3] = u.map(|u| u.slice(0..n));
-    let sinkhorn = Sinkhorn { reg: session.config.report.regularisation, ..Default::default() };
-    let directions = directions(u1.d());
-    let self_cost = sinkhorn.cost(&u1, &u2)?.cost;
-    let score = |sample: String, v: &Samples| -> Result<Distances> {
+    let scorer = TruthScorer::new(&u, n, session.config.report.regularisation)?;
+    let directions = directions(u[0].d());
+    let [u1, _, u3] = u.map(|u| u.slice(0..n));
+    let score = |sample: String, sinkhorn_divergence: f64, v: &Samples| -> Result<Distances> {
         Ok(Distances {
             sample,
-            sinkhorn_divergence: (sinkhorn.cost(&u1, v)?.cost - self_cost).max(LEAST),
+            sinkhorn_divergence,
             sliced_wasserstein: sliced_wasserstein(&u1, v, &directions)?,
             energy_distance: energy_distance(&u1, v)?,
             points: n,
         })
     };
-    let mut out = vec![score("truth (floor)".into(), &u3)?];
+    let mut out = vec![score("truth (floor)".into(), scorer.floor(), &u3)?];
     for (label, x) in scored {
-        out.push(score(label, &x.slice(0..n))?);
+        out.push(score(label, scorer.score(&x)?.sinkhorn, &x.slice(0..n))?);
     }
     Ok(out)
 }
@@ -154,7 +152,7 @@ fn scored(args: &Evaluate, session: &Session) -> Result<Vec<(String, Samples)>> 
 fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
     let finished = session.run.laps()?;
     let Some(&last) = finished.last() else { bail!("{} has no finished lap yet", args.run.display()) };
-    let best = best_lap(&session.run)?.filter(|lap| finished.contains(lap)).unwrap_or(last);
+    let best = chosen_lap(&session.run, &finished, last)?;
     let chosen = if args.laps.is_empty() { vec![0, best, last] } else { args.laps.clone() };
     let mut out: Vec<(usize, String)> = Vec::new();
     for lap in chosen {

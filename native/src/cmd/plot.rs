@@ -1,7 +1,7 @@
 //! `diffem plot`: the figures of a run.
 
 use crate::args::Plot;
-use crate::metrics::{self, Line};
+use crate::metrics::{self, Line, with_total_steps};
 use crate::report::canvas::{BLUE, GREY, VERMILLION};
 use crate::report::corner::{Series, corner};
 use crate::report::curves::{Curve, Floor, metric};
@@ -10,7 +10,7 @@ use crate::report::figures::save;
 use crate::report::grid::{Column, image_grid};
 use crate::report::loss::loss;
 use crate::report::tiles::{Shape, Tile};
-use crate::session::{Session, best_lap};
+use crate::session::{Session, chosen_lap};
 use anyhow::{Result, bail};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
@@ -54,7 +54,7 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     let Some(&last) = laps.last().filter(|lap| **lap > 0) else {
         return Ok(());
     };
-    let best = best_lap(&session.run)?.filter(|lap| laps.contains(lap)).unwrap_or(last);
+    let best = chosen_lap(&session.run, &laps, last)?;
     corners(session, best, &dir)?;
     let (truth, seen) = shown(session);
     let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();
@@ -80,18 +80,17 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
 
 /// Loss, divergence to the truth, held-out scores.
 fn curves(lines: &[Line], dir: &Path) -> Result<()> {
-    let (mut losses, mut begins, mut base, mut last) = (Vec::new(), Vec::new(), 0, (0, 0));
+    let (mut losses, mut begins, mut current) = (Vec::new(), Vec::new(), 0);
     let (mut truth, mut score, mut energy, mut sinkhorn) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut truth_floor, mut floors) = (None, None);
-    for line in lines {
+    for (total, line) in with_total_steps(lines) {
         match line {
             Line::MStep { lap, step, loss, .. } => {
-                if *lap != last.0 {
-                    base += last.1;
-                    begins.push(base as f64);
+                if *lap != current {
+                    begins.push((total - step) as f64);
+                    current = *lap;
                 }
-                last = (*lap, *step);
-                losses.push(((base + step) as f64, *loss));
+                losses.push((total as f64, *loss));
             }
             Line::Lap { lap, monitor, truth: t, .. } => {
                 let lap = *lap as f64;
