@@ -62,6 +62,7 @@ pub mod em;
 pub mod error;
 pub mod frame;
 pub mod gaussian;
+pub mod image;
 mod kernels;
 pub mod metric;
 pub mod network;
