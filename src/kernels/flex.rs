@@ -58,7 +58,7 @@ impl Values {
     }
 }
 
-fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
 
@@ -252,7 +252,7 @@ impl Backward<Flex, 3> for DenseBackward {
     }
 }
 
-fn register<B: Backend<FloatTensorPrimitive = FlexTensor>>(
+pub(super) fn register<B: Backend<FloatTensorPrimitive = FlexTensor>>(
     grads: &mut Gradients,
     node: Option<NodeId>,
     gradient: Option<FlexTensor>,

@@ -8,7 +8,13 @@
 #[cfg(feature = "flex")]
 mod adam;
 #[cfg(feature = "flex")]
+mod block;
+#[cfg(feature = "flex")]
+mod conv;
+#[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod image;
 pub(crate) mod math;
 
 use burn::tensor::{Device, Tensor, activation};
@@ -61,6 +67,95 @@ fn stock_dense_norm_silu(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, gamma: Tensor
     activation::silu(centred / (variance + NORM_EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze())
 }
 
+/// Kernels and biases of a [`block`]: `w1`, `w2 [9 · c, c]` (neighbourhood row by row), `b1`, `b2 [c]`.
+pub struct BlockParameters {
+    /// First convolution.
+    pub w1: Tensor<2>,
+    /// Its bias.
+    pub b1: Tensor<1>,
+    /// Second convolution.
+    pub w2: Tensor<2>,
+    /// Its bias.
+    pub b2: Tensor<1>,
+}
+
+/// 3 x 3 convolution with zero borders of images `[n · h · w, c]` of `size = [h, w]`: `w [9 · c, m]` (neighbourhood row by
+/// row), `b [m]` -> `[n · h · w, m]`, or every second row and column of it for `stride` 2 (h and w even).
+pub fn conv3(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, size: [usize; 2], stride: usize) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if is_flex(&x.device()) {
+        return image::conv3(x, w, b, size, stride);
+    }
+    stock_conv3(x, w, b, size, stride)
+}
+
+fn stock_conv3(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, [h, width]: [usize; 2], stride: usize) -> Tensor<2> {
+    let ([pixels, c], m) = (x.dims(), b.dims()[0]);
+    let images = x.reshape([pixels / (h * width), h, width, c]).permute([0, 3, 1, 2]);
+    let kernel = w.reshape([3, 3, c, m]).permute([3, 2, 0, 1]);
+    let options = burn::tensor::ops::ConvOptions::new([stride, stride], [1, 1], [1, 1], 1);
+    let y = burn::tensor::module::conv2d(images, kernel, Some(b), options);
+    y.permute([0, 2, 3, 1]).reshape([pixels / (stride * stride), m])
+}
+
+/// (x - mean) / std of each row of `x [n, c]` (LayerNorm without parameters).
+pub fn row_norm(x: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if is_flex(&x.device()) {
+        return image::row_norm(x);
+    }
+    stock_row_norm(x)
+}
+
+fn stock_row_norm(x: Tensor<2>) -> Tensor<2> {
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = centred.clone().square().mean_dim(1);
+    centred / (variance + NORM_EPSILON).sqrt()
+}
+
+/// Every pixel of images `[n · h · w, c]` with rows of `width` pixels becomes 2 x 2 pixels: `[4 · n · h · w, c]`.
+pub fn upsample(x: Tensor<2>, width: usize) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if is_flex(&x.device()) {
+        return image::upsample(x, width);
+    }
+    stock_upsample(x, width)
+}
+
+fn stock_upsample(x: Tensor<2>, width: usize) -> Tensor<2> {
+    let [pixels, c] = x.dims();
+    let rows = pixels / width;
+    x.reshape([rows, 1, width, 1, c]).expand([rows, 2, width, 2, c]).reshape([4 * pixels, c])
+}
+
+/// The U-Net's residual block (Rozet et al. 2024, appendix): with (a, b, g) = `modulation [n, 3 · c]` of each image,
+/// u = (a + 1) x + b, y = conv(SiLU(conv(LayerNorm(u)))), out = (x + g y)/√(1 + g²); `x [n · h · w, c]`, `size = [h, w]`.
+pub fn block(x: Tensor<2>, modulation: Tensor<2>, parameters: BlockParameters, size: [usize; 2]) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if is_flex(&x.device()) {
+        return image::block(x, modulation, parameters, size);
+    }
+    let p = parameters;
+    gated(x, modulation, size, |v| conv3(activation::silu(conv3(v, p.w1, p.b1, size, 1)), p.w2, p.b2, size, 1))
+}
+
+/// out = (x + g f(v))/√(1 + g²), v = LayerNorm((a + 1) x + b), with (a, b, g) = `modulation [n, 3 · c]` of each image.
+pub fn gated(
+    x: Tensor<2>,
+    modulation: Tensor<2>,
+    size: [usize; 2],
+    f: impl FnOnce(Tensor<2>) -> Tensor<2>,
+) -> Tensor<2> {
+    let ([n, c3], pixels) = (modulation.dims(), size[0] * size[1]);
+    let c = c3 / 3;
+    let part = |k: usize| modulation.clone().narrow(1, k * c, c).reshape([n, 1, c]);
+    let images = |x: Tensor<2>| x.reshape([n, pixels, c]);
+    let rows = |x: Tensor<3>| x.reshape([n * pixels, c]);
+    let (a, b, gate) = (part(0), part(1), part(2));
+    let v = row_norm(rows(images(x.clone()) * (a + 1.0) + b));
+    rows((images(x) + images(f(v)) * gate.clone()) / (gate.square() + 1.0).sqrt())
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
@@ -105,6 +200,75 @@ mod tests {
     #[test]
     fn fused_layer_agrees_with_stock_operations() {
         agree(dense_norm_silu, stock_dense_norm_silu, 5);
+    }
+
+    /// Greatest differences between two functions of tensors: outputs, then the gradients of <output, v> with respect to
+    /// each input, relative to the second one's size.
+    fn compare(
+        shapes: &[[usize; 2]],
+        fused: impl Fn(&[Tensor<2>]) -> Tensor<2>,
+        stock: impl Fn(&[Tensor<2>]) -> Tensor<2>,
+    ) -> Vec<f32> {
+        let device = Device::flex().autodiff();
+        let run = |f: &dyn Fn(&[Tensor<2>]) -> Tensor<2>| {
+            let inputs: Vec<Tensor<2>> =
+                shapes.iter().enumerate().map(|(i, s)| normal(10 + i, *s, &device).require_grad()).collect();
+            let y = f(&inputs);
+            let grads = (y.clone() * normal(9, y.dims(), &device)).sum().backward();
+            let gradients = inputs.iter().map(|t| t.grad(&grads).expect("tracked"));
+            std::iter::once(y.inner()).chain(gradients).collect::<Vec<_>>()
+        };
+        let relative = |(a, b): (Tensor<2>, Tensor<2>)| {
+            let scale: f32 = b.clone().abs().max().into_scalar();
+            difference(a, b) / scale
+        };
+        run(&fused).into_iter().zip(run(&stock)).map(relative).collect()
+    }
+
+    fn bias(t: &Tensor<2>) -> Tensor<1> {
+        t.clone().flatten(0, 1)
+    }
+
+    #[test]
+    fn convolutions_agree_with_stock_operations() {
+        for (n, h, w, c, m) in [(1, 4, 6, 1, 1), (3, 8, 8, 5, 7), (5, 28, 28, 4, 3), (9, 14, 14, 16, 20)] {
+            for stride in [1, 2] {
+                let shapes = [[n * h * w, c], [9 * c, m], [1, m]];
+                let worst = compare(
+                    &shapes,
+                    |t| conv3(t[0].clone(), t[1].clone(), bias(&t[2]), [h, w], stride),
+                    |t| stock_conv3(t[0].clone(), t[1].clone(), bias(&t[2]), [h, w], stride),
+                );
+                assert!(worst.iter().all(|&d| d < 2e-5), "{n} {h} {w} {c} {m} stride {stride}: {worst:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn norms_and_upsampling_agree_with_stock_operations() {
+        let worst = compare(&[[30, 19]], |t| row_norm(t[0].clone()), |t| stock_row_norm(t[0].clone()));
+        assert!(worst.iter().all(|&d| d < 1e-5), "{worst:?}");
+        let worst = compare(&[[2 * 3 * 5, 4]], |t| upsample(t[0].clone(), 5), |t| stock_upsample(t[0].clone(), 5));
+        assert!(worst.iter().all(|&d| d < 1e-6), "{worst:?}");
+    }
+
+    #[test]
+    fn blocks_agree_with_stock_operations() {
+        for (n, h, w, c) in [(1, 4, 4, 8), (5, 14, 14, 12), (2, 28, 28, 9)] {
+            let shapes = [[n * h * w, c], [n, 3 * c], [9 * c, c], [1, c], [9 * c, c], [1, c]];
+            let size = [h, w];
+            let fused = |t: &[Tensor<2>]| {
+                let p = BlockParameters { w1: t[2].clone(), b1: bias(&t[3]), w2: t[4].clone(), b2: bias(&t[5]) };
+                block(t[0].clone(), t[1].clone(), p, size)
+            };
+            let stock = |t: &[Tensor<2>]| {
+                let conv = |x, w: &Tensor<2>, b: &Tensor<2>| stock_conv3(x, w.clone(), bias(b), size, 1);
+                let inside = |v| conv(activation::silu(conv(v, &t[2], &t[3])), &t[4], &t[5]);
+                gated(t[0].clone(), t[1].clone(), size, inside)
+            };
+            let worst = compare(&shapes, fused, stock);
+            assert!(worst.iter().all(|&d| d < 5e-5), "{n} {h} {w} {c}: {worst:?}");
+        }
     }
 
     #[test]

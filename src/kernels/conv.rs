@@ -1,0 +1,315 @@
+//! 3 x 3 convolution of images stored pixel by pixel (`[n · h · w, c]`), without unrolling the image.
+//!
+//! An image is copied once into rows of w + 1 pixels, the last one zero, with a zero row between images. Then the pixel at
+//! offset (δi, δj) of a neighbourhood stands δi (w + 1) + δj pixels away, whatever the border, and the three pixels of a
+//! neighbourhood's row are 3 c consecutive values. So the convolution is three matrix products whose left operand's rows
+//! overlap in memory; so are its two gradients.
+
+use std::ops::Range;
+
+/// Rows that a matrix product should have at least; smaller images are taken in groups.
+const LEAST_ROWS: usize = 256;
+
+/// Images of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// Images.
+    pub n: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+}
+
+impl Grid {
+    /// Pixels of all images.
+    pub fn pixels(&self) -> usize {
+        self.n * self.h * self.w
+    }
+
+    /// Groups of images whose products are neither tiny nor larger than a cache; the same for every batch size.
+    pub fn groups(self) -> impl Iterator<Item = (Grid, Range<usize>)> {
+        let size = LEAST_ROWS.div_ceil(self.h * self.w).max(1);
+        (0..self.n.div_ceil(size)).map(move |g| {
+            let group = Grid { n: size.min(self.n - g * size), ..self };
+            let from = g * size * self.h * self.w;
+            (group, from..from + group.pixels())
+        })
+    }
+
+    /// Pixels before the first image.
+    fn base(&self) -> usize {
+        self.w + 2
+    }
+
+    /// Products' rows: all images with their borders, but for the last border.
+    fn rows(&self) -> usize {
+        (self.n * (self.h + 1) - 1) * (self.w + 1)
+    }
+
+    /// Pixels of a padded buffer.
+    fn padded(&self) -> usize {
+        self.n * (self.h + 1) * (self.w + 1) + self.w + 3
+    }
+
+    /// Runs of w pixels: (first pixel in the images, first pixel in a padded buffer).
+    fn runs(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.n).flat_map(move |image| {
+            (0..self.h)
+                .map(move |i| ((image * self.h + i) * self.w, self.base() + (image * (self.h + 1) + i) * (self.w + 1)))
+        })
+    }
+}
+
+/// Images with zero borders.
+pub(crate) struct Padded {
+    grid: Grid,
+    c: usize,
+    data: Vec<f32>,
+}
+
+impl Padded {
+    /// Zeros.
+    pub fn zeros(grid: Grid, c: usize) -> Self {
+        Self { grid, c, data: vec![0.0; grid.padded() * c] }
+    }
+
+    /// A copy of `x [pixels, c]`.
+    pub fn copy(grid: Grid, c: usize, x: &[f32]) -> Self {
+        let mut out = Self::zeros(grid, c);
+        out.fill(|from, _, run| run.copy_from_slice(&x[from..from + run.len()]));
+        out
+    }
+
+    /// Calls `f(start, image, run)` for every run of w pixels; `start` is the place of the run's first value in a dense
+    /// `[pixels, c]` array.
+    pub fn fill(&mut self, mut f: impl FnMut(usize, usize, &mut [f32])) {
+        let (c, len) = (self.c, self.grid.w * self.c);
+        for (k, (dense, padded)) in self.grid.runs().enumerate() {
+            f(dense * c, k / self.grid.h, &mut self.data[padded * c..padded * c + len]);
+        }
+    }
+
+    /// Calls `f(start, image, run)` for every run of w pixels.
+    pub fn read(&self, mut f: impl FnMut(usize, usize, &[f32])) {
+        let (c, len) = (self.c, self.grid.w * self.c);
+        for (k, (dense, padded)) in self.grid.runs().enumerate() {
+            f(dense * c, k / self.grid.h, &self.data[padded * c..padded * c + len]);
+        }
+    }
+
+    /// Calls `f(run, other's run)` for every run of w pixels of two buffers of one shape.
+    pub fn zip(&mut self, other: &Padded, mut f: impl FnMut(&mut [f32], &[f32])) {
+        assert_eq!((self.grid, self.c), (other.grid, other.c), "buffers of one shape");
+        let (c, len) = (self.c, self.grid.w * self.c);
+        for (_, padded) in self.grid.runs() {
+            let range = padded * c..padded * c + len;
+            f(&mut self.data[range.clone()], &other.data[range]);
+        }
+    }
+
+    /// The products' rows.
+    fn inner(&self) -> &[f32] {
+        &self.data[self.grid.base() * self.c..][..self.grid.rows() * self.c]
+    }
+
+    /// Σ over the neighbourhood: out(i, j) = Σ_{δi, δj} x(i + δi, j + δj) W(δi, δj), without bias. Borders of the result are
+    /// undefined (not zero). `weights [9 · c, m]`, neighbourhood row by row.
+    pub fn correlate(&self, weights: &[f32], m: usize) -> Padded {
+        let (grid, c) = (self.grid, self.c);
+        assert_eq!(weights.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
+        let mut out = Padded::zeros(grid, m);
+        let target = &mut out.data[grid.base() * m..][..grid.rows() * m];
+        for tap in 0..3 {
+            let from = tap * (grid.w + 1) * c;
+            let left = View { data: &self.data[from..], rows: grid.rows(), columns: 3 * c, strides: (c, 1) };
+            let right = View::rows(&weights[tap * 3 * c * m..(tap + 1) * 3 * c * m], 3 * c, m);
+            product(left, right, target, tap > 0);
+        }
+        out
+    }
+
+    /// Adds Σ over pixels of x(i + δi, j + δj)ᵀ dy(i, j) to `out [9 · c, m]`; the borders of `dy` must be zero.
+    pub fn add_weight_gradient(&self, dy: &Padded, out: &mut [f32]) {
+        let (grid, c, m) = (self.grid, self.c, dy.c);
+        assert_eq!(out.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
+        for (tap, out) in out.chunks_exact_mut(3 * c * m).enumerate() {
+            let from = tap * (grid.w + 1) * c;
+            let left = View { data: &self.data[from..], rows: 3 * c, columns: grid.rows(), strides: (1, c) };
+            product(left, View::rows(dy.inner(), grid.rows(), m), out, true);
+        }
+    }
+
+    /// Adds Σ over pixels to `out [c]`; borders must be zero.
+    pub fn add_sums(&self, out: &mut [f32]) {
+        super::math::simd(|| {
+            for row in self.inner().chunks_exact(self.c) {
+                out.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
+            }
+        });
+    }
+
+    /// Neighbourhoods of every second pixel, `[n · h/2 · w/2, 9 · c]`.
+    fn gather(&self) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.grid.pixels() / 4 * 9 * self.c);
+        self.neighbourhoods(|range| out.extend_from_slice(&self.data[range]));
+        out
+    }
+
+    /// The transpose of [`Padded::gather`]: adds the neighbourhoods of `columns` in place.
+    fn scatter(&mut self, columns: &[f32]) {
+        let (mut at, mut data) = (0, std::mem::take(&mut self.data));
+        self.neighbourhoods(|range| {
+            let len = range.len();
+            data[range].iter_mut().zip(&columns[at..at + len]).for_each(|(sum, v)| *sum += v);
+            at += len;
+        });
+        self.data = data;
+    }
+
+    /// The rows of the neighbourhoods of every second pixel, 3 c values each.
+    fn neighbourhoods(&self, mut f: impl FnMut(Range<usize>)) {
+        let (grid, c) = (self.grid, self.c);
+        for image in 0..grid.n {
+            for (i, j) in (0..grid.h).step_by(2).flat_map(|i| (0..grid.w).step_by(2).map(move |j| (i, j))) {
+                for tap in 0..3 {
+                    let pixel = (image * (grid.h + 1) + i + tap) * (grid.w + 1) + j;
+                    f(pixel * c..(pixel + 3) * c);
+                }
+            }
+        }
+    }
+}
+
+/// W(δi, δj)ᵀ at (-δi, -δj): the kernel of the transposed convolution, `[9 · m, c]` from `[9 · c, m]`.
+pub(crate) fn transposed_kernel(weights: &[f32], c: usize, m: usize) -> Vec<f32> {
+    let mut out = vec![0.0; weights.len()];
+    for tap in 0..9 {
+        let (from, to) = (&weights[tap * c * m..], &mut out[(8 - tap) * c * m..]);
+        for i in 0..c {
+            for o in 0..m {
+                to[o * c + i] = from[i * m + o];
+            }
+        }
+    }
+    out
+}
+
+/// A strided matrix in a slice.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    /// (row stride, column stride).
+    strides: (usize, usize),
+}
+
+impl<'a> View<'a> {
+    fn rows(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self { data, rows, columns, strides: (columns, 1) }
+    }
+}
+
+/// left · right into (`add`: on top of) the row-major `out`, on this thread.
+fn product(left: View, right: View, out: &mut [f32], add: bool) {
+    assert_eq!(left.columns, right.rows, "inner dimensions");
+    assert_eq!(out.len(), left.rows * right.columns, "the product's size");
+    for v in [&left, &right] {
+        let last = v.rows.saturating_sub(1) * v.strides.0 + v.columns.saturating_sub(1) * v.strides.1;
+        assert!(last < v.data.len(), "a strided matrix inside its slice");
+    }
+    let beta = if add { 1.0 } else { 0.0 };
+    // SAFETY: the largest offset of each operand was checked against its slice, and `out` against the product's size.
+    unsafe {
+        gemm::gemm(
+            left.rows,
+            right.columns,
+            left.columns,
+            out.as_mut_ptr(),
+            1,
+            right.columns as isize,
+            add,
+            left.data.as_ptr(),
+            left.strides.1 as isize,
+            left.strides.0 as isize,
+            right.data.as_ptr(),
+            right.strides.1 as isize,
+            right.strides.0 as isize,
+            beta,
+            1.0f32,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// y = x * W + b for `x [pixels, c]`, `weights [9 · c, m]`; with `stride` 2 every second row and column (h and w even).
+pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride: usize) -> Vec<f32> {
+    let (c, m) = (x.len() / grid.pixels(), bias.len());
+    let mut y = vec![0.0; grid.pixels() / (stride * stride) * m];
+    for (group, range) in grid.groups() {
+        let padded = Padded::copy(group, c, &x[range.start * c..range.end * c]);
+        let pixels = group.pixels() / (stride * stride);
+        let y = &mut y[range.start / (stride * stride) * m..][..pixels * m];
+        if stride == 1 {
+            padded.correlate(weights, m).read(|at, _, run| y[at..at + run.len()].copy_from_slice(run));
+        } else {
+            product(View::rows(&padded.gather(), pixels, 9 * c), View::rows(weights, 9 * c, m), y, false);
+        }
+        super::math::simd(|| y.chunks_exact_mut(m).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b)));
+    }
+    y
+}
+
+/// Gradients of [`conv`] with respect to x (only where `want_x`), W and b.
+pub(crate) fn conv_backward(
+    grid: Grid,
+    x: &[f32],
+    weights: &[f32],
+    dy: &[f32],
+    stride: usize,
+    want_x: bool,
+) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
+    let c = x.len() / grid.pixels();
+    let m = weights.len() / (9 * c);
+    let (mut dx, mut dw, mut db) =
+        (vec![0.0; if want_x { x.len() } else { 0 }], vec![0.0; weights.len()], vec![0.0; m]);
+    let transposed = if want_x && stride == 1 { transposed_kernel(weights, c, m) } else { Vec::new() };
+    for (group, range) in grid.groups() {
+        let padded = Padded::copy(group, c, &x[range.start * c..range.end * c]);
+        let pixels = group.pixels() / (stride * stride);
+        let dy = &dy[range.start / (stride * stride) * m..][..pixels * m];
+        let back = if stride == 1 {
+            let dy = Padded::copy(group, m, dy);
+            padded.add_weight_gradient(&dy, &mut dw);
+            dy.add_sums(&mut db);
+            want_x.then(|| dy.correlate(&transposed, c))
+        } else {
+            let columns = padded.gather();
+            let left = View { data: &columns, rows: 9 * c, columns: pixels, strides: (1, 9 * c) };
+            product(left, View::rows(dy, pixels, m), &mut dw, true);
+            dy.chunks_exact(m).for_each(|row| db.iter_mut().zip(row).for_each(|(sum, v)| *sum += v));
+            want_x.then(|| strided_input_gradient(group, c, weights, dy))
+        };
+        if let Some(back) = back {
+            let dx = &mut dx[range.start * c..range.end * c];
+            back.read(|at, _, run| dx[at..at + run.len()].copy_from_slice(run));
+        }
+    }
+    (want_x.then_some(dx), dw, db)
+}
+
+/// dx of a convolution with stride 2: dy Wᵀ, added up over the neighbourhoods.
+fn strided_input_gradient(grid: Grid, c: usize, weights: &[f32], dy: &[f32]) -> Padded {
+    let m = weights.len() / (9 * c);
+    let pixels = grid.pixels() / 4;
+    let mut columns = vec![0.0; pixels * 9 * c];
+    let right = View { data: weights, rows: m, columns: 9 * c, strides: (1, m) };
+    product(View::rows(dy, pixels, m), right, &mut columns, false);
+    let mut back = Padded::zeros(grid, c);
+    back.scatter(&columns);
+    back
+}

@@ -1,0 +1,310 @@
+//! The image layers on flex, wired into burn's autodiff as extension operations.
+
+use super::NORM_EPSILON;
+use super::block::{Block, Saved};
+use super::conv::{Grid, conv, conv_backward};
+use super::flex::{Values, register, tensor};
+use super::math::{simd, sum_lanes};
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+use std::sync::Arc;
+
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait ImageLayers: Backend {
+    fn fused_conv3(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        size: [usize; 2],
+        stride: usize,
+    ) -> FloatTensor<Self>;
+    fn fused_row_norm(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_upsample(x: FloatTensor<Self>, width: usize) -> FloatTensor<Self>;
+    fn fused_block(
+        x: FloatTensor<Self>,
+        modulation: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        w2: FloatTensor<Self>,
+        b2: FloatTensor<Self>,
+        size: [usize; 2],
+    ) -> FloatTensor<Self>;
+}
+
+pub(super) fn conv3(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, size: [usize; 2], stride: usize) -> Tensor<2> {
+    let (x, w, b) = (x.into_dispatch(), w.into_dispatch(), b.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_conv3(x, w, b, size, stride))
+}
+
+pub(super) fn row_norm(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_row_norm(x.into_dispatch()))
+}
+
+pub(super) fn upsample(x: Tensor<2>, width: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_upsample(x.into_dispatch(), width))
+}
+
+pub(super) fn block(x: Tensor<2>, modulation: Tensor<2>, p: super::BlockParameters, size: [usize; 2]) -> Tensor<2> {
+    let [w1, w2] = [p.w1, p.w2].map(|w| w.into_dispatch());
+    let [b1, b2] = [p.b1, p.b2].map(|b| b.into_dispatch());
+    let (x, modulation) = (x.into_dispatch(), modulation.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_block(x, modulation, w1, b1, w2, b2, size))
+}
+
+fn dims(t: &FlexTensor) -> [usize; 2] {
+    let shape = t.layout().shape();
+    [shape[0], shape[1]]
+}
+
+fn grid(pixels: usize, [h, w]: [usize; 2]) -> Grid {
+    assert_eq!(pixels % (h * w), 0, "{pixels} pixels are not images of {h} x {w}");
+    Grid { n: pixels / (h * w), h, w }
+}
+
+/// (x - mean) / std of each row.
+fn norm_rows(x: &[f32], c: usize) -> Vec<f32> {
+    let mut y = vec![0.0; x.len()];
+    simd(|| {
+        for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+            let (mean, rstd) = statistics(x);
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * rstd);
+        }
+    });
+    y
+}
+
+#[inline(always)]
+fn statistics(x: &[f32]) -> (f32, f32) {
+    let n = x.len() as f32;
+    let mean = sum_lanes(x.len(), |i| x[i]) / n;
+    let variance = sum_lanes(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / n;
+    (mean, 1.0 / (variance + NORM_EPSILON).sqrt())
+}
+
+/// dx = rstd (dy - mean(dy) - y mean(dy y)).
+fn norm_rows_backward(x: &[f32], dy: &[f32], c: usize) -> Vec<f32> {
+    let mut dx = vec![0.0; x.len()];
+    simd(|| {
+        for ((dx, x), dy) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
+            let (mean, rstd) = statistics(x);
+            let along = sum_lanes(c, |i| dy[i] * (x[i] - mean)) * rstd / c as f32;
+            let mean_dy = sum_lanes(c, |i| dy[i]) / c as f32;
+            for i in 0..c {
+                dx[i] = rstd * (dy[i] - mean_dy - (x[i] - mean) * rstd * along);
+            }
+        }
+    });
+    dx
+}
+
+/// Every pixel of rows of `width` pixels becomes 2 x 2 pixels.
+fn upsampled(x: &[f32], c: usize, width: usize) -> Vec<f32> {
+    let mut y = Vec::with_capacity(4 * x.len());
+    for row in x.chunks_exact(width * c) {
+        let start = y.len();
+        for pixel in row.chunks_exact(c) {
+            y.extend_from_slice(pixel);
+            y.extend_from_slice(pixel);
+        }
+        y.extend_from_within(start..);
+    }
+    y
+}
+
+/// The transpose of [`upsampled`].
+fn upsampled_backward(dy: &[f32], c: usize, width: usize) -> Vec<f32> {
+    let mut dx = vec![0.0; dy.len() / 4];
+    for (dx, rows) in dx.chunks_exact_mut(width * c).zip(dy.chunks_exact(4 * width * c)) {
+        for row in rows.chunks_exact(2 * width * c) {
+            for (dx, pair) in dx.chunks_exact_mut(c).zip(row.chunks_exact(2 * c)) {
+                let (left, right) = pair.split_at(c);
+                dx.iter_mut().zip(left).zip(right).for_each(|((sum, l), r)| *sum += l + r);
+            }
+        }
+    }
+    dx
+}
+
+impl ImageLayers for Flex {
+    fn fused_conv3(x: FlexTensor, w: FlexTensor, b: FlexTensor, size: [usize; 2], stride: usize) -> FlexTensor {
+        let ([pixels, _], [_, m]) = (dims(&x), dims(&w));
+        let (x, w, b) = (Values::new(x), Values::new(w), Values::new(b));
+        let y = conv(grid(pixels, size), x.get(), w.get(), b.get(), stride);
+        tensor(y, [pixels / (stride * stride), m])
+    }
+
+    fn fused_row_norm(x: FlexTensor) -> FlexTensor {
+        let [rows, c] = dims(&x);
+        tensor(norm_rows(Values::new(x).get(), c), [rows, c])
+    }
+
+    fn fused_upsample(x: FlexTensor, width: usize) -> FlexTensor {
+        let [rows, c] = dims(&x);
+        tensor(upsampled(Values::new(x).get(), c, width), [4 * rows, c])
+    }
+
+    fn fused_block(
+        x: FlexTensor,
+        modulation: FlexTensor,
+        w1: FlexTensor,
+        b1: FlexTensor,
+        w2: FlexTensor,
+        b2: FlexTensor,
+        size: [usize; 2],
+    ) -> FlexTensor {
+        block_forward([x, modulation, w1, b1, w2, b2], size, false).0
+    }
+}
+
+fn block_forward(operands: [FlexTensor; 6], size: [usize; 2], save: bool) -> (FlexTensor, Option<Saved>) {
+    let shape = dims(&operands[0]);
+    let values = operands.map(Values::new);
+    let (out, saved) = operands_of(&values, grid(shape[0], size)).forward(save);
+    (tensor(out, shape), saved)
+}
+
+fn operands_of(values: &[Values; 6], grid: Grid) -> Block<'_> {
+    let [x, modulation, w1, b1, w2, b2] = values.each_ref().map(Values::get);
+    Block { grid, x, modulation, w1, b1, w2, b2 }
+}
+
+#[derive(Debug)]
+struct ConvBackward;
+
+impl Backward<Flex, 3> for ConvBackward {
+    type State = ([NodeId; 2], [usize; 2], usize);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [nx, nw, nb] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let dy = Values::new(grads.consume::<Flex>(&ops.node));
+        let (nodes, size, stride) = ops.state;
+        let [x, w] = nodes.map(|node| checkpointer.retrieve_node_output::<FlexTensor>(node));
+        let (x_shape, w_shape) = (dims(&x), dims(&w));
+        let (x, w) = (Values::new(x), Values::new(w));
+        let grid = grid(x_shape[0], size);
+        let (dx, dw, db) = conv_backward(grid, x.get(), w.get(), dy.get(), stride, nx.is_some());
+        register::<Flex>(grads, nx, dx.map(|dx| tensor(dx, x_shape)));
+        register::<Flex>(grads, nw, Some(tensor(dw, w_shape)));
+        register::<Flex>(grads, nb, Some(tensor(db, [w_shape[1]])));
+    }
+}
+
+#[derive(Debug)]
+struct NormBackward;
+
+impl Backward<Flex, 1> for NormBackward {
+    type State = NodeId;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [nx] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let dy = Values::new(grads.consume::<Flex>(&ops.node));
+        let x = checkpointer.retrieve_node_output::<FlexTensor>(ops.state);
+        let shape = dims(&x);
+        let dx = norm_rows_backward(Values::new(x).get(), dy.get(), shape[1]);
+        register::<Flex>(grads, nx, Some(tensor(dx, shape)));
+    }
+}
+
+#[derive(Debug)]
+struct UpsampleBackward;
+
+impl Backward<Flex, 1> for UpsampleBackward {
+    type State = ([usize; 2], usize);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let [nx] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let dy = Values::new(grads.consume::<Flex>(&ops.node));
+        let (shape, width) = ops.state;
+        register::<Flex>(grads, nx, Some(tensor(upsampled_backward(dy.get(), shape[1], width), shape)));
+    }
+}
+
+#[derive(Debug)]
+struct BlockBackward;
+
+impl Backward<Flex, 6> for BlockBackward {
+    type State = ([NodeId; 6], [usize; 2], Arc<Saved>);
+
+    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        let dout = Values::new(grads.consume::<Flex>(&ops.node));
+        let (nodes, size, saved) = ops.state;
+        let operands = nodes.map(|node| checkpointer.retrieve_node_output::<FlexTensor>(node));
+        let shapes = operands.each_ref().map(|t| t.layout().shape().clone());
+        let pixels = shapes[0][0];
+        let values = operands.map(Values::new);
+        let g = operands_of(&values, grid(pixels, size)).backward(&saved, dout.get());
+        let gradients = [g.x, g.modulation, g.w1, g.b1, g.w2, g.b2];
+        for ((node, gradient), shape) in parents.into_iter().zip(gradients).zip(shapes) {
+            register::<Flex>(grads, node, Some(tensor(gradient, shape)));
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> ImageLayers for Autodiff<Flex, C> {
+    fn fused_conv3(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        size: [usize; 2],
+        stride: usize,
+    ) -> FloatTensor<Self> {
+        match ConvBackward.prepare::<C>([x.node(), w.node(), b.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let nodes = [prep.checkpoint(&x), prep.checkpoint(&w)];
+                let (x, w, b) = (x.into_primitive(), w.into_primitive(), b.into_primitive());
+                prep.finish((nodes, size, stride), Flex::fused_conv3(x, w, b, size, stride))
+            }
+            OpsKind::UnTracked(prep) => {
+                let (x, w, b) = (x.into_primitive(), w.into_primitive(), b.into_primitive());
+                prep.finish(Flex::fused_conv3(x, w, b, size, stride))
+            }
+        }
+    }
+
+    fn fused_row_norm(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match NormBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let node = prep.checkpoint(&x);
+                prep.finish(node, Flex::fused_row_norm(x.into_primitive()))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_row_norm(x.into_primitive())),
+        }
+    }
+
+    fn fused_upsample(x: FloatTensor<Self>, width: usize) -> FloatTensor<Self> {
+        match UpsampleBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let x = x.into_primitive();
+                prep.finish((dims(&x), width), Flex::fused_upsample(x, width))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_upsample(x.into_primitive(), width)),
+        }
+    }
+
+    fn fused_block(
+        x: FloatTensor<Self>,
+        modulation: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        w2: FloatTensor<Self>,
+        b2: FloatTensor<Self>,
+        size: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let operands = [x, modulation, w1, b1, w2, b2];
+        match BlockBackward.prepare::<C>(operands.each_ref().map(|t| t.node())).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let nodes = operands.each_ref().map(|t| prep.checkpoint(t));
+                let (out, saved) = block_forward(operands.map(|t| t.into_primitive()), size, true);
+                let saved = saved.expect("forward was asked to save");
+                prep.finish((nodes, size, Arc::new(saved)), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(block_forward(operands.map(|t| t.into_primitive()), size, false).0),
+        }
+    }
+}
