@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::gaussian::Gaussian;
 use crate::network::{Network, embedding};
+use crate::noise::Stream;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor, TensorData};
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -92,6 +93,29 @@ impl Gain {
 impl<N: Network> Preconditioned<'_, N> {
     /// D for `x_t [n, d]`, one noise level a row or a single one for all (`sigma` of length n or 1), `features [n, c]`.
     pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64], features: Tensor<2>, gain: Option<&Gain>) -> Tensor<2> {
+        self.around(x_t, sigma, gain, |x, embedded| self.network.forward(x, embedded, features))
+    }
+
+    /// The same in training; dropout takes its randomness from `stream`.
+    pub fn forward_training(
+        &self,
+        x_t: Tensor<2>,
+        sigma: &[f64],
+        features: Tensor<2>,
+        gain: Option<&Gain>,
+        stream: Stream,
+    ) -> Tensor<2> {
+        self.around(x_t, sigma, gain, |x, embedded| self.network.forward_training(x, embedded, features, stream))
+    }
+
+    /// D from F = `network(c_in x_t, emb(ln σ))`.
+    fn around(
+        &self,
+        x_t: Tensor<2>,
+        sigma: &[f64],
+        gain: Option<&Gain>,
+        network: impl FnOnce(Tensor<2>, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
         let (device, [n, _]) = (x_t.device(), x_t.dims());
         let data = self.schedule.sigma_data;
         let column = |f: &dyn Fn(f64) -> f64| {
@@ -103,7 +127,7 @@ impl<N: Network> Preconditioned<'_, N> {
         let c_out = column(&|s| s * data / total(s));
         let embedded =
             embedding(sigma, self.network.embedding_len(), &device).expand([n, self.network.embedding_len()]);
-        let f = self.network.forward(x_t.clone() * c_in, embedded, features);
+        let f = network(x_t.clone() * c_in, embedded);
         let d0 = x_t * c_skip + f * c_out;
         match gain {
             Some(gain) => gain.apply(d0),

@@ -24,6 +24,8 @@ pub enum Standardise {
     Auto,
     /// Nothing.
     None,
+    /// All coordinates alike, by one mean and one standard deviation: for images, whose pixels are of one kind.
+    Scale,
     /// Each coordinate.
     Coordinates,
     /// Each principal direction.
@@ -52,6 +54,7 @@ impl Frame {
         let d = x.d();
         let full = match standardise {
             Standardise::None => return Self::identity(d),
+            Standardise::Scale => return Self::scale(x),
             Standardise::Coordinates => false,
             Standardise::Directions => true,
             Standardise::Auto => !diagonal && d <= MOST_DIRECTIONS,
@@ -76,6 +79,16 @@ impl Frame {
         let inverse = DMatrix::from_diagonal(&std.map(|v| 1.0 / v)) * u.transpose();
         let by_row = |m: DMatrix<f64>| m.transpose().iter().copied().collect();
         Self { mean: mean.iter().copied().collect(), root: by_row(root), inverse: by_row(inverse) }
+    }
+
+    /// One mean and one standard deviation for all values of `x`.
+    fn scale(x: &Samples) -> Self {
+        let (d, count) = (x.d(), x.as_slice().len() as f64);
+        // Row sums first: adding millions of squares to one number would lose digits.
+        let sum = |f: &dyn Fn(f64) -> f64| x.rows().map(|r| r.iter().map(|&v| f(v as f64)).sum::<f64>()).sum::<f64>();
+        let mean = sum(&|v| v) / count;
+        let std = (sum(&|v| (v - mean) * (v - mean)) / count).sqrt().max(f64::MIN_POSITIVE);
+        Self { mean: vec![mean; d], root: vec![std; d], inverse: vec![1.0 / std; d] }
     }
 
     /// The frame with this μ and L (layouts as in the fields).

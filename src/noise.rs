@@ -33,6 +33,8 @@ pub enum Purpose {
     Directions = 11,
     /// Draws asked for after training.
     Draw = 12,
+    /// Dropout and augmentation in training.
+    Dropout = 13,
 }
 
 /// Names a family of streams: one seed, one purpose, one lap.

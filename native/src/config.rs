@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use diffem::channel::{ChannelConfig, StageConfig};
-use diffem::conditioning::ConditioningConfig;
+use diffem::conditioning::{ConditioningConfig, feature_len};
 use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig};
-use diffem::network::MlpConfig;
+use diffem::image::ImageShape;
+use diffem::network::NetworkConfig;
 use diffem::schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub struct Config {
     pub conditioning: ConditioningConfig,
     /// The denoiser's network.
     #[serde(default)]
-    pub network: MlpConfig,
+    pub network: NetworkConfig,
     /// M-step: training.
     #[serde(default)]
     pub m_step: MStepConfig,
@@ -237,6 +238,11 @@ impl Config {
         self.data.signal_len()
     }
 
+    /// Shape of the signals, if they are images.
+    pub fn image_shape(&self) -> Option<ImageShape> {
+        matches!(self.data, DataConfig::Digits { .. }).then_some(ImageShape { channels: 1, height: 8, width: 8 })
+    }
+
     /// Checks every range; messages name the field.
     pub fn validate(&self) -> Result<()> {
         let path_like = |c: char| c == '/' || c == '\\' || c.is_control();
@@ -247,7 +253,6 @@ impl Config {
         at_most("seed", self.seed, i64::MAX as u64)?;
         self.check_sizes()?;
         self.schedule.validate()?;
-        self.network.validate()?;
         self.m_step.validate()?;
         self.e_step.validate()?;
         self.monitor.validate()?;
@@ -261,6 +266,7 @@ impl Config {
             bail!("report.save_every: expected seconds >= 0, found {}", r.save_every);
         }
         let channel = self.channel.build(self.signal_len())?;
+        self.network.validate(self.image_shape(), feature_len(&channel, &self.conditioning))?;
         if matches!(self.em.start, StartConfig::Gaussian { .. }) {
             use diffem::channel::Channel;
             channel.as_linear().ok_or_else(|| {

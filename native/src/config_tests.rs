@@ -35,12 +35,9 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         })
 }
 
-fn network() -> impl Strategy<Value = MlpConfig> {
-    (1usize..=65536, 1usize..=64, 1usize..=2048).prop_map(|(width, depth, half)| MlpConfig {
-        width,
-        depth,
-        embedding: 2 * half,
-    })
+fn network() -> impl Strategy<Value = NetworkConfig> {
+    (1usize..=65536, 1usize..=64, 1usize..=2048)
+        .prop_map(|(width, depth, half)| NetworkConfig::Mlp(MlpConfig { width, depth, embedding: 2 * half }))
 }
 
 fn m_step() -> impl Strategy<Value = MStepConfig> {

@@ -11,7 +11,7 @@ use diffem::channel::Compose;
 use diffem::conditioning::{Conditioning, feature_len};
 use diffem::em::{EStep, Em, LapRecord, StartConfig, corrupted_start, gaussian_start};
 use diffem::frame::Frame;
-use diffem::network::{Layout, Mlp, flatten, from_host, unflatten};
+use diffem::network::{AnyNetwork, Layout, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
 use diffem::{checkpoint, em::State};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub struct Session {
     /// The channel.
     pub channel: Compose,
     /// The architecture with its initial weights, outside autodiff.
-    pub network: Mlp,
+    pub network: AnyNetwork,
     /// Its parameters.
     pub layout: Layout,
     /// Observations and truth.
@@ -44,7 +44,7 @@ impl Session {
         let problem = crate::problem::make(&config, &channel)?;
         let run = RunDir::create(out)?;
         run.write_problem(&config, &problem)?;
-        Ok(Self::assemble(run, config, channel, problem, device, device_name))
+        Self::assemble(run, config, channel, problem, device, device_name)
     }
 
     /// Opens an existing run with `key=value` settings on top of its configuration.
@@ -57,7 +57,7 @@ impl Session {
         let checked = problem.observations.clone();
         let file = run.file("observations.safetensors");
         Observations::new(&channel, checked.y, checked.a).with_context(|| file.display().to_string())?;
-        Ok(Self::assemble(run, config, channel, problem, device, device_name))
+        Self::assemble(run, config, channel, problem, device, device_name)
     }
 
     fn assemble(
@@ -67,15 +67,16 @@ impl Session {
         problem: Problem,
         device: Device,
         device_name: String,
-    ) -> Self {
+    ) -> Result<Self> {
         let features = feature_len(&channel, &config.conditioning);
-        let network = config.network.init(config.signal_len(), features, config.seed, &device);
+        let (d, image) = (config.signal_len(), config.image_shape());
+        let network = config.network.init(d, image, features, config.seed, &device)?;
         let layout = Layout::of(&network);
-        Self { run, config, channel, network, layout, problem, device, device_name }
+        Ok(Self { run, config, channel, network, layout, problem, device, device_name })
     }
 
     /// The laps of this run.
-    pub fn em(&self) -> Em<'_, Mlp> {
+    pub fn em(&self) -> Em<'_, AnyNetwork> {
         let c = &self.config;
         Em {
             network: &self.network,
@@ -114,7 +115,7 @@ impl Session {
     }
 
     /// The posterior network of a lap directory and the coordinates it works in.
-    fn load(&self, dir: &Path) -> Result<(Mlp, Frame)> {
+    fn load(&self, dir: &Path) -> Result<(AnyNetwork, Frame)> {
         let (weights, _): (Vec<f32>, serde_json::Value) = read_weights(dir, &self.layout)?;
         let path = dir.join("frame.safetensors");
         let frame = checkpoint::decode_frame(&crate::files::read(&path)?, self.config.signal_len());
@@ -123,7 +124,7 @@ impl Session {
     }
 
     /// The posterior of lap `lap`, or of the best lap; says which.
-    pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, (Mlp, Frame))> {
+    pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, (AnyNetwork, Frame))> {
         let dir = lap_dir(self.run.path(), lap)?;
         let lap =
             dir.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix("lap-")).and_then(|n| n.parse().ok());
@@ -133,10 +134,10 @@ impl Session {
     /// Posterior sampling of `observations` with this run's sampler.
     pub fn e_step<'a>(
         &'a self,
-        (network, frame): &'a (Mlp, Frame),
+        (network, frame): &'a (AnyNetwork, Frame),
         observations: &'a Observations,
         key: Key,
-    ) -> EStep<'a, Mlp> {
+    ) -> EStep<'a, AnyNetwork> {
         EStep {
             network,
             schedule: &self.config.schedule,

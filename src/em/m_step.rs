@@ -10,7 +10,7 @@ use crate::conditioning::{Conditioning, Measurement};
 use crate::denoiser::{Preconditioned, to_tensor};
 use crate::kernels;
 use crate::network::{Network, flatten_gradients, unflatten};
-use crate::noise::{Key, Purpose};
+use crate::noise::{Key, Purpose, Stream};
 use crate::optim::{OptimState, Update};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -97,7 +97,8 @@ impl<'a, N: Network> MStep<'a, N> {
         let this: &Self = self;
         let piece = |i: usize| {
             let rows = &rows[i * micro_batch..batch.min((i + 1) * micro_batch)];
-            this.gradient(network.clone().train(), &this.draw(rows, step, i * micro_batch))
+            let stream = Key::new(this.seed, Purpose::Dropout, this.lap).stream(i, step);
+            this.gradient(network.clone().train(), &this.draw(rows, step, i * micro_batch), stream)
         };
         let pieces = batch.div_ceil(micro_batch);
         let parts: Vec<(Tensor<1>, Tensor<1>)> = kernels::map_shards(self.device, pieces, piece);
@@ -141,7 +142,7 @@ impl<'a, N: Network> MStep<'a, N> {
     }
 
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.
-    fn gradient(&self, network: N, batch: &Batch) -> (Tensor<1>, Tensor<1>) {
+    fn gradient(&self, network: N, batch: &Batch, stream: Stream) -> (Tensor<1>, Tensor<1>) {
         let device = self.device.clone().autodiff();
         let (n, d) = (batch.x.n(), batch.x.d());
         let scale = 1.0 / (self.config.batch * d) as f64;
@@ -151,7 +152,7 @@ impl<'a, N: Network> MStep<'a, N> {
         let denoiser = Preconditioned { network: &network, schedule: self.schedule };
         let variance = |i: usize| self.schedule.posterior_variance(batch.sigma[i]);
         let gain = gain(&batch.measurements, variance, d, &device);
-        let error = denoiser.forward(x_t, &batch.sigma, features, gain.as_ref()) - x;
+        let error = denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), stream) - x;
         let loss = (error.square() * weight).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         (loss.inner(), flatten_gradients(&network, gradients))

@@ -1,12 +1,13 @@
 //! The paper's network for vectors: a multilayer perceptron on [x, c, emb(ln σ)].
 
 use super::Network;
+use super::layers::{Initialiser, bias};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::noise::{Key, Purpose};
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Sizes of an [`Mlp`]; the defaults are the paper's (arXiv 2510.12691, manifold experiment).
@@ -63,35 +64,16 @@ impl MlpConfig {
 
     /// Network for signals of length `d` with `condition` features; weights are a function of `seed` alone.
     pub fn init(&self, d: usize, condition: usize, seed: u64, device: &Device) -> Mlp {
-        let key = Key::new(seed, Purpose::Weights, 0);
+        let mut layers = Initialiser { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
         let input = d + condition + self.embedding;
         let hidden = (0..self.depth)
             .map(|layer| Hidden {
-                linear: linear(if layer == 0 { input } else { self.width }, self.width, key, layer, device),
+                linear: layers.linear(if layer == 0 { input } else { self.width }, self.width, 1.0),
                 norm: LayerNormConfig::new(self.width).with_epsilon(kernels::NORM_EPSILON as f64).init(device),
             })
             .collect();
-        Mlp { hidden, output: linear(self.width, d, key, self.depth, device), embedding: self.embedding }
+        Mlp { hidden, output: layers.linear(self.width, d, 1.0), embedding: self.embedding }
     }
-}
-
-/// Weights and biases uniform on ±1/√inputs (PyTorch's default), from the layer's own stream.
-fn linear(inputs: usize, outputs: usize, key: Key, layer: usize, device: &Device) -> Linear {
-    let bound = 1.0 / (inputs as f64).sqrt();
-    let mut stream = key.stream(layer, 0);
-    let mut uniform =
-        |n: usize| -> Vec<f32> { (0..n).map(|_| ((2.0 * stream.uniform() - 1.0) * bound) as f32).collect() };
-    let weight = TensorData::new(uniform(inputs * outputs), [inputs, outputs]);
-    let bias = TensorData::new(uniform(outputs), [outputs]);
-    Linear { weight: Param::from_data(weight, device), bias: Some(Param::from_data(bias, device)) }
-}
-
-fn bias(linear: &Linear) -> Tensor<1> {
-    linear
-        .bias
-        .as_ref()
-        .map(|b| b.val())
-        .unwrap_or_else(|| Tensor::zeros([linear.weight.dims()[1]], &linear.weight.device()))
 }
 
 impl Network for Mlp {

@@ -1,12 +1,17 @@
 //! Networks F(x, emb(ln σ), c).
 
+mod any;
 mod flat;
+mod layers;
 mod mlp;
+mod unet;
 
+pub use any::{AnyNetwork, NetworkConfig};
 pub use flat::{Layout, flatten, flatten_gradients, from_host, to_host, unflatten};
 pub use mlp::{Mlp, MlpConfig};
+pub use unet::{Unet, UnetConfig};
 
-use crate::noise::sin_cos_turn;
+use crate::noise::{Stream, sin_cos_turn};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -14,6 +19,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub trait Network: Module + Sync {
     /// `x [n, d]` scaled input, `embedding [n, e]` of ln σ, `condition [n, c]` -> `[n, d]`.
     fn forward(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
+
+    /// The same in training, where dropout (if the network has any) takes its randomness from `stream`.
+    fn forward_training(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, _stream: Stream) -> Tensor<2> {
+        self.forward(x, embedding, condition)
+    }
 
     /// Length e of the noise embedding.
     fn embedding_len(&self) -> usize;

@@ -32,6 +32,7 @@ std = 0.3
 laps = 2
 
 [network]
+kind = "mlp"
 width = 16
 depth = 1
 embedding = 8

@@ -1,0 +1,426 @@
+//! The paper's network for images: a U-Net of residual blocks modulated by the noise level (Rozet et al. 2024, arXiv
+//! 2405.13712; Dhariwal & Nichol 2021), on images stored pixel by pixel.
+
+use super::Network;
+use super::layers::{Initialiser, bias};
+use crate::error::{Error, Result};
+use crate::image::ImageShape;
+use crate::kernels::{self, BlockParameters};
+use crate::noise::{Key, Purpose, Stream};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use serde::{Deserialize, Serialize};
+
+/// Sizes of a [`Unet`]; the defaults suit small grey images on a CPU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct UnetConfig {
+    /// Channels of each level, finest first; every level halves height and width.
+    pub channels: Vec<usize>,
+    /// Residual blocks of each level, on the way down and again on the way up.
+    pub blocks: Vec<usize>,
+    /// Attention heads of each level; 0 for none.
+    pub heads: Vec<usize>,
+    /// Length of the noise embedding, even, 2 to 4096.
+    pub embedding: usize,
+    /// Side of the squares of pixels that the finest level sees as one pixel (with that many more channels); 1 is the paper's.
+    pub patch: usize,
+    /// Probability that a value inside a residual block is dropped in training, in [0, 1).
+    pub dropout: f64,
+}
+
+impl Default for UnetConfig {
+    fn default() -> Self {
+        Self { channels: vec![32, 64], blocks: vec![2, 2], heads: vec![0, 0], embedding: 64, patch: 2, dropout: 0.0 }
+    }
+}
+
+/// A U-Net on images of one shape.
+#[derive(Module, Debug)]
+pub struct Unet {
+    input: Linear,
+    levels: Vec<Level>,
+    output: Linear,
+    #[module(skip)]
+    shape: ImageShape,
+    #[module(skip)]
+    config: UnetConfig,
+}
+
+/// One resolution.
+#[derive(Module, Debug)]
+struct Level {
+    /// From the finer level, halving the image.
+    down: Option<Linear>,
+    descent: Vec<Stage>,
+    /// From this level's memory and the coarser level side by side.
+    merge: Option<Linear>,
+    ascent: Vec<Stage>,
+}
+
+/// A residual block and, at levels with attention, what follows it.
+#[derive(Module, Debug)]
+struct Stage {
+    modulation: Modulation,
+    first: Linear,
+    second: Linear,
+    attention: Option<Attention>,
+}
+
+/// (a, b, c) of a block from the noise embedding.
+#[derive(Module, Debug)]
+struct Modulation {
+    hidden: Linear,
+    output: Linear,
+}
+
+/// Residual self-attention over an image's pixels.
+#[derive(Module, Debug)]
+struct Attention {
+    modulation: Modulation,
+    /// Queries, keys and values side by side, without bias.
+    input: Linear,
+    output: Linear,
+}
+
+/// Drops values in training.
+struct Dropout {
+    rate: f64,
+    stream: Stream,
+}
+
+impl Dropout {
+    /// Zeroes values with probability `rate` and scales the others up, so that the mean stays.
+    fn apply(&mut self, x: Tensor<2>) -> Tensor<2> {
+        let [n, c] = x.dims();
+        let kept = 1.0 / (1.0 - self.rate) as f32;
+        let mask: Vec<f32> = (0..n * c).map(|_| if self.stream.uniform() < self.rate { 0.0 } else { kept }).collect();
+        let mask = Tensor::from_data(TensorData::new(mask, [n, c]), &x.device());
+        x * mask
+    }
+}
+
+impl UnetConfig {
+    /// Checks the ranges, that images of `shape` can be halved as often as there are levels, and that the `condition` features
+    /// are whole planes of their size.
+    pub fn validate(&self, shape: ImageShape, condition: usize) -> Result<()> {
+        let levels = self.channels.len();
+        let error = |field: &str, message: String| Err(Error::config(format!("network.{field}"), message));
+        if !(1..=8).contains(&levels) || self.channels.iter().any(|c| !(1..=8192).contains(c)) {
+            return error(
+                "channels",
+                format!("expected 1 to 8 levels of 1 to 8192 channels, found {:?}", self.channels),
+            );
+        }
+        if self.blocks.len() != levels || self.blocks.iter().any(|b| !(1..=64).contains(b)) {
+            return error("blocks", format!("expected 1 to 64 for each of {levels} levels, found {:?}", self.blocks));
+        }
+        if self.heads.len() != levels || self.heads.iter().zip(&self.channels).any(|(h, c)| *h > 0 && c % h != 0) {
+            let message = format!(
+                "expected 0 or a divisor of the channels {:?} for each level, found {:?}",
+                self.channels, self.heads
+            );
+            return error("heads", message);
+        }
+        if !(2..=4096).contains(&self.embedding) || !self.embedding.is_multiple_of(2) {
+            return error("embedding", format!("expected an even number from 2 to 4096, found {}", self.embedding));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return error("dropout", format!("expected a number in [0, 1), found {}", self.dropout));
+        }
+        let unit = self.patch.saturating_mul(1 << (levels - 1));
+        if self.patch == 0 || shape.height % unit != 0 || shape.width % unit != 0 {
+            let message = format!(
+                "expected a square that, with {levels} levels, divides {} x {} into whole pixels (a multiple of {unit}), found {}",
+                shape.height, shape.width, self.patch
+            );
+            return error("patch", message);
+        }
+        if !condition.is_multiple_of(shape.pixels()) {
+            let message = format!(
+                "a U-Net needs features that are whole planes of {} pixels, the channel gives {condition}; use kind = \"mlp\"",
+                shape.pixels()
+            );
+            return Err(Error::config("network.kind", message));
+        }
+        Ok(())
+    }
+
+    /// Network for images of `shape` with `condition` features, which must be whole planes of the image's size; weights are a
+    /// function of `seed` alone.
+    pub fn init(&self, shape: ImageShape, condition: usize, seed: u64, device: &Device) -> Result<Unet> {
+        self.validate(shape, condition)?;
+        let mut layers = Initialiser { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
+        let planes = (shape.channels + condition / shape.pixels()) * self.patch * self.patch;
+        let input = layers.linear(9 * planes, self.channels[0], 1.0);
+        let levels = (0..self.channels.len()).map(|i| self.level(i, &mut layers)).collect();
+        let output = layers.linear(self.channels[0], shape.channels * self.patch * self.patch, 1.0);
+        Ok(Unet { input, levels, output, shape, config: self.clone() })
+    }
+
+    fn level(&self, i: usize, layers: &mut Initialiser) -> Level {
+        let c = self.channels[i];
+        let down = (i > 0).then(|| layers.linear(9 * self.channels[i - 1], c, 1.0));
+        let descent = (0..self.blocks[i]).map(|_| self.stage(i, layers)).collect();
+        let merge = self.channels.get(i + 1).map(|coarser| layers.linear(9 * (c + coarser), c, 1.0));
+        let ascent = (0..self.blocks[i]).map(|_| self.stage(i, layers)).collect();
+        Level { down, descent, merge, ascent }
+    }
+
+    fn stage(&self, i: usize, layers: &mut Initialiser) -> Stage {
+        let c = self.channels[i];
+        let modulation = self.modulation(c, layers);
+        let (first, second) = (layers.linear(9 * c, c, 1.0), layers.linear(9 * c, c, 1.0));
+        let attention = (self.heads[i] > 0).then(|| Attention {
+            modulation: self.modulation(c, layers),
+            input: Linear { bias: None, ..layers.linear(c, 3 * c, 1.0) },
+            output: Linear { bias: None, ..layers.linear(c, c, 1.0) },
+        });
+        Stage { modulation, first, second, attention }
+    }
+
+    /// The last layer starts small, so that blocks start close to the identity.
+    fn modulation(&self, c: usize, layers: &mut Initialiser) -> Modulation {
+        Modulation {
+            hidden: layers.linear(self.embedding, self.embedding, 1.0),
+            output: layers.linear(self.embedding, 3 * c, 0.1),
+        }
+    }
+}
+
+fn dense(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+    kernels::dense(x, layer.weight.val(), bias(layer))
+}
+
+fn conv(x: Tensor<2>, layer: &Linear, size: [usize; 2], stride: usize) -> Tensor<2> {
+    kernels::conv3(x, layer.weight.val(), bias(layer), size, stride)
+}
+
+impl Modulation {
+    fn forward(&self, embedding: &Tensor<2>) -> Tensor<2> {
+        dense(activation::silu(dense(embedding.clone(), &self.hidden)), &self.output)
+    }
+}
+
+impl Stage {
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        embedding: &Tensor<2>,
+        size: [usize; 2],
+        heads: usize,
+        dropout: &mut Option<Dropout>,
+    ) -> Tensor<2> {
+        let modulation = self.modulation.forward(embedding);
+        let x = match dropout {
+            None => {
+                let p = BlockParameters {
+                    w1: self.first.weight.val(),
+                    b1: bias(&self.first),
+                    w2: self.second.weight.val(),
+                    b2: bias(&self.second),
+                };
+                kernels::block(x, modulation, p, size)
+            }
+            Some(dropout) => kernels::gated(x, modulation, size, |v| {
+                let h = activation::silu(conv(v, &self.first, size, 1));
+                conv(dropout.apply(h), &self.second, size, 1)
+            }),
+        };
+        match &self.attention {
+            Some(attention) => attention.forward(x, embedding, size, heads),
+            None => x,
+        }
+    }
+}
+
+impl Attention {
+    fn forward(&self, x: Tensor<2>, embedding: &Tensor<2>, size: [usize; 2], heads: usize) -> Tensor<2> {
+        let ([rows, c], pixels) = (x.dims(), size[0] * size[1]);
+        let (n, width) = (rows / pixels, c / heads);
+        kernels::gated(x, self.modulation.forward(embedding), size, |v| {
+            let all = v.matmul(self.input.weight.val()).reshape([n, pixels, 3, heads, width]);
+            let part = |k: usize| all.clone().narrow(2, k, 1).reshape([n, pixels, heads, width]).swap_dims(1, 2);
+            let scores = part(0).matmul(part(1).swap_dims(2, 3)) / (width as f64).sqrt();
+            let mixed = activation::softmax(scores, 3).matmul(part(2));
+            mixed.swap_dims(1, 2).reshape([rows, c]).matmul(self.output.weight.val())
+        })
+    }
+}
+
+impl Unet {
+    /// Size of the images that level `i` works on.
+    fn size(&self, i: usize) -> [usize; 2] {
+        let unit = self.config.patch << i;
+        [self.shape.height / unit, self.shape.width / unit]
+    }
+
+    /// Planes `[n, k, h · w]` -> pixels `[n · h' · w', k · patch²]`.
+    fn to_pixels(&self, x: Tensor<3>) -> Tensor<2> {
+        let ([n, k, _], [h, w], p) = (x.dims(), self.size(0), self.config.patch);
+        x.reshape([n, k, h, p, w, p]).permute([0, 2, 4, 1, 3, 5]).reshape([n * h * w, k * p * p])
+    }
+
+    /// Pixels `[n · h' · w', k · patch²]` -> flattened images `[n, k · h · w]`.
+    fn to_planes(&self, x: Tensor<2>, n: usize) -> Tensor<2> {
+        let ([h, w], p, k) = (self.size(0), self.config.patch, self.shape.channels);
+        x.reshape([n, h, w, k, p, p]).permute([0, 3, 1, 4, 2, 5]).reshape([n, self.shape.len()])
+    }
+
+    fn run(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, mut dropout: Option<Dropout>) -> Tensor<2> {
+        let (n, pixels) = (x.dims()[0], self.shape.pixels());
+        let planes = |t: Tensor<2>| {
+            let k = t.dims()[1] / pixels;
+            t.reshape([n, k, pixels])
+        };
+        let mut h = self.to_pixels(Tensor::cat(vec![planes(x), planes(condition)], 1));
+        h = conv(h, &self.input, self.size(0), 1);
+        let mut memory = Vec::with_capacity(self.levels.len());
+        for (i, level) in self.levels.iter().enumerate() {
+            if let Some(down) = &level.down {
+                h = kernels::row_norm(conv(h, down, self.size(i - 1), 2));
+            }
+            for stage in &level.descent {
+                h = stage.forward(h, &embedding, self.size(i), self.config.heads[i], &mut dropout);
+            }
+            memory.push(h.clone());
+        }
+        for (i, level) in self.levels.iter().enumerate().rev() {
+            let saved = memory.pop();
+            if let (Some(merge), Some(saved)) = (&level.merge, saved) {
+                h = conv(Tensor::cat(vec![h, saved], 1), merge, self.size(i), 1);
+            }
+            for stage in &level.ascent {
+                h = stage.forward(h, &embedding, self.size(i), self.config.heads[i], &mut dropout);
+            }
+            if i > 0 {
+                h = kernels::upsample(kernels::row_norm(h), self.size(i)[1]);
+            }
+        }
+        self.to_planes(dense(h, &self.output), n)
+    }
+}
+
+impl Network for Unet {
+    fn forward(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.run(x, embedding, condition, None)
+    }
+
+    fn forward_training(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, stream: Stream) -> Tensor<2> {
+        let rate = self.config.dropout;
+        self.run(x, embedding, condition, (rate > 0.0).then_some(Dropout { rate, stream }))
+    }
+
+    fn embedding_len(&self) -> usize {
+        self.config.embedding
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Layout;
+
+    const PAPER: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
+
+    /// Parameters by summing layer sizes, without allocating them.
+    fn parameters(config: &UnetConfig, inputs: usize, outputs: usize) -> usize {
+        let (e, last) = (config.embedding, config.channels.len() - 1);
+        let modulation = |c: usize| e * e + e + 3 * c * e + 3 * c;
+        let level = |(i, &c): (usize, &usize)| {
+            let block = modulation(c) + 2 * (9 * c * c + c);
+            let attention = if config.heads[i] > 0 { modulation(c) + 4 * c * c } else { 0 };
+            let down = if i > 0 { 9 * config.channels[i - 1] * c + c } else { 0 };
+            let merge = if i < last { 9 * (c + config.channels[i + 1]) * c + c } else { 0 };
+            2 * config.blocks[i] * (block + attention) + down + merge
+        };
+        let c = config.channels[0];
+        let levels: usize = config.channels.iter().enumerate().map(level).sum();
+        9 * inputs * c + c + levels + c * outputs + outputs
+    }
+
+    fn paper(channels: &[usize], blocks: usize, attention: usize) -> UnetConfig {
+        let heads = (0..channels.len()).map(|i| if i == attention { 4 } else { 0 }).collect();
+        UnetConfig {
+            channels: channels.to_vec(),
+            blocks: vec![blocks; channels.len()],
+            heads,
+            embedding: 256,
+            patch: 1,
+            dropout: 0.1,
+        }
+    }
+
+    #[test]
+    fn published_sizes_have_the_published_number_of_parameters() {
+        // 57.6 M (CIFAR-10) and 77.6 M (CelebA); x, y and the mask in, x out.
+        let cifar = paper(&[128, 256, 384], 5, 1);
+        let celeba = paper(&[128, 256, 384, 512], 3, 3);
+        assert_eq!(parameters(&cifar, 7, 3), 57_557_379);
+        assert_eq!(parameters(&celeba, 7, 3), 77_627_651);
+    }
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn the_sum_of_layer_sizes_is_the_network_s() {
+        for config in [paper(&[8, 16, 24], 2, 1), UnetConfig { patch: 2, ..paper(&[4, 12], 1, 1) }] {
+            let unet = config.init(PAPER, 4 * PAPER.pixels(), 0, &Device::flex()).unwrap();
+            let p = config.patch * config.patch;
+            assert_eq!(Layout::of(&unet).len(), parameters(&config, 7 * p, 3 * p));
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn images_do_not_depend_on_the_batch_they_are_in() {
+        let shape = ImageShape { channels: 2, height: 8, width: 12 };
+        let config = UnetConfig { channels: vec![6, 8], heads: vec![0, 2], blocks: vec![1, 1], ..Default::default() };
+        let device = Device::flex();
+        let unet = config.init(shape, 3 * shape.pixels(), 3, &device).unwrap();
+        let normal = |index: usize, n: usize, d: usize| {
+            let mut values = vec![0.0; n * d];
+            for (i, row) in values.chunks_exact_mut(d).enumerate() {
+                Key::new(1, Purpose::Loss, index).stream(i, 0).fill_normal(row);
+            }
+            Tensor::<2>::from_data(TensorData::new(values, [n, d]), &device)
+        };
+        let run = |n: usize| {
+            let (x, e, c) = (normal(0, n, shape.len()), normal(1, n, 64), normal(2, n, 3 * shape.pixels()));
+            unet.forward(x, e, c).into_data().try_to_vec::<f32>().unwrap()
+        };
+        let (few, many) = (run(9), run(41));
+        assert!(few.iter().all(|v| v.is_finite()) && few.iter().any(|v| v.abs() > 1e-3));
+        assert_eq!(few, many[..few.len()]);
+    }
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn dropout_keeps_the_mean_and_follows_its_stream() {
+        let x = Tensor::<2>::ones([200, 100], &Device::flex());
+        let drop = |index: usize| {
+            let stream = Key::new(1, Purpose::Dropout, 0).stream(index, 0);
+            Dropout { rate: 0.25, stream }.apply(x.clone()).into_data().try_to_vec::<f32>().unwrap()
+        };
+        let values = drop(0);
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
+        // Standard deviations of about 0.004 and 0.003.
+        assert!((mean - 1.0).abs() < 0.02 && (dropped - 0.25).abs() < 0.015, "{mean} {dropped}");
+        assert_eq!(values, drop(0));
+        assert_ne!(values, drop(1));
+    }
+
+    #[test]
+    fn bad_sizes_are_named() {
+        let message = |config: UnetConfig| {
+            config.validate(PAPER, 4 * PAPER.pixels()).err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert!(message(UnetConfig { blocks: vec![1], ..Default::default() }).contains("network.blocks"));
+        assert!(message(UnetConfig { heads: vec![0, 5], ..Default::default() }).contains("network.heads"));
+        assert!(message(UnetConfig { patch: 3, ..Default::default() }).contains("network.patch"));
+        assert!(message(UnetConfig { dropout: 1.0, ..Default::default() }).contains("network.dropout"));
+        assert!(message(UnetConfig { channels: vec![], ..Default::default() }).contains("network.channels"));
+    }
+}
