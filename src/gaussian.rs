@@ -165,6 +165,15 @@ impl Gaussian {
         self.posterior(&model, &y)
     }
 
+    /// The posterior mean of every observation, `[n, d]`.
+    pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+        let rows = parallel::map(observations.n(), |i| -> Result<Vec<f32>> {
+            Ok(self.posterior_of(channel, observations, i)?.mean.iter().map(|&v| v as f32).collect())
+        });
+        let rows: Vec<Vec<f32>> = rows.into_iter().collect::<Result<_>>()?;
+        Ok(Samples::new(rows.concat(), self.d()))
+    }
+
     /// One posterior draw of every observation, keyed by (seed, observation): `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
         let (key, n) = (Key::new(seed, Purpose::Start, 0), observations.n());

@@ -60,6 +60,7 @@ pub mod conditioning;
 pub mod denoiser;
 pub mod em;
 pub mod error;
+pub mod factor;
 pub mod frame;
 pub mod gaussian;
 pub mod image;

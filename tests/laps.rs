@@ -87,7 +87,7 @@ impl Setup {
     }
 
     fn begin(&self) -> State {
-        let StartConfig::Gaussian { std, iterations } = self.em.start else { unreachable!("tests start Gaussian") };
+        let StartConfig::Gaussian { std, iterations, .. } = self.em.start else { unreachable!("tests start Gaussian") };
         let (x, _) = gaussian_start(&self.channel, &self.observations, std, iterations, 7).unwrap();
         self.run().begin(x, flatten(&self.network), None).unwrap()
     }
@@ -235,7 +235,8 @@ fn variance(x: &Samples) -> f64 {
 fn learned_laps_follow_the_exact_recursion() {
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
     let mut setup = Setup::new(&Gaussian::isotropic(1, 1.0), vec![StageConfig::Noise { std: 1.0 }], 8192, network);
-    setup.em = EmConfig { laps: 2, start: StartConfig::Gaussian { iterations: 0, std: 10f64.sqrt() }, patience: 0 };
+    setup.em =
+        EmConfig { laps: 2, start: StartConfig::Gaussian { iterations: 0, std: 10f64.sqrt(), rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 800, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let mut seen = vec![variance(&setup.begin().x)];
@@ -260,7 +261,7 @@ fn learned_laps_do_not_invent_unseen_directions() {
     let law =
         Gaussian::new(DVector::zeros(2), DMatrix::from_diagonal(&DVector::from_column_slice(&[0.5, 0.05]))).unwrap();
     let mut setup = Setup::new(&law, stages, 4096, MlpConfig { width: 64, depth: 2, embedding: 16 });
-    setup.em = EmConfig { laps: 1, start: StartConfig::Gaussian { iterations: 0, std: 1.5 }, patience: 0 };
+    setup.em = EmConfig { laps: 1, start: StartConfig::Gaussian { iterations: 0, std: 1.5, rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 600, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let state = setup.all_laps();
@@ -278,7 +279,7 @@ fn learned_laps_approach_a_correlated_gaussian() {
     let law = Gaussian::new(DVector::zeros(5), DMatrix::from_fn(5, 5, entry)).unwrap();
     let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.3 }];
     let mut setup = Setup::new(&law, stages, 8192, MlpConfig { width: 128, depth: 3, embedding: 32 });
-    setup.em = EmConfig { laps: 5, start: StartConfig::Gaussian { iterations: 0, std: 2.0 }, patience: 0 };
+    setup.em = EmConfig { laps: 5, start: StartConfig::Gaussian { iterations: 0, std: 2.0, rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 1200, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let moments = |x: &Samples| {

@@ -1,7 +1,7 @@
 //! The whole configuration of a run: a TOML file, a preset, and `--set` on top.
 
 use anyhow::{Context, Result, anyhow, bail};
-use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use diffem::conditioning::{ConditioningConfig, feature_len};
 use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig};
 use diffem::image::ImageShape;
@@ -108,6 +108,8 @@ impl Default for ReportConfig {
 
 /// Most rows of a batch or a shard.
 const MOST_ROWS: u64 = 1 << 24;
+/// Longest signal that gets a full covariance.
+const MOST_COVARIANCE: usize = 512;
 /// Most rows of a random projection.
 const MOST_PROJECTIONS: u64 = 1 << 16;
 
@@ -268,12 +270,39 @@ impl Config {
         let channel = self.channel.build(self.signal_len())?;
         self.network.validate(self.image_shape(), feature_len(&channel, &self.conditioning))?;
         if matches!(self.em.start, StartConfig::Gaussian { .. }) {
-            use diffem::channel::Channel;
             channel.as_linear().ok_or_else(|| {
                 anyhow!("em.start: \"gaussian\" needs a linear channel; set em.start.kind=\"corrupted\"")
             })?;
+            self.check_rank(&channel)?;
         }
         Ok(())
+    }
+
+    /// A full covariance is for short signals, a low rank for diagonal channels.
+    fn check_rank(&self, channel: &Compose) -> Result<()> {
+        let (d, StartConfig::Gaussian { rank, .. }) = (self.signal_len(), &self.em.start) else {
+            return Ok(());
+        };
+        let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
+        match *rank {
+            0 if d > MOST_COVARIANCE && diagonal => {
+                bail!(
+                    "em.start.rank: a full covariance takes signals of at most {MOST_COVARIANCE} values, found {d}; set em.start.rank=64"
+                )
+            }
+            0 if d > MOST_COVARIANCE => {
+                bail!(
+                    "em.start: a Gaussian start takes signals of at most {MOST_COVARIANCE} values here, found {d}; set em.start.kind=\"corrupted\""
+                )
+            }
+            rank if rank > d => bail!("em.start.rank: expected 0 to {d} (the signal's length), found {rank}"),
+            rank if rank > 0 && !diagonal => {
+                bail!(
+                    "em.start.rank: a low rank needs a channel of masks and noise; set em.start.rank=0 or em.start.kind=\"corrupted\""
+                )
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Bounds far above any use, below which no product of sizes overflows.

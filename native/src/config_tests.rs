@@ -3,6 +3,7 @@
 use super::*;
 use diffem::conditioning::Features;
 use diffem::em::Recorruption;
+use diffem::network::MlpConfig;
 use diffem::optim::Decay;
 use diffem::sampler::{SamplerConfig, Spacing};
 use proptest::prelude::*;
@@ -78,7 +79,11 @@ fn sampler() -> impl Strategy<Value = SamplerConfig> {
 
 fn em() -> impl Strategy<Value = EmConfig> {
     let start = prop_oneof![
-        (whole(0), positive()).prop_map(|(iterations, std)| StartConfig::Gaussian { iterations, std }),
+        (whole(0), positive(), whole(0)).prop_map(|(iterations, std, rank)| StartConfig::Gaussian {
+            iterations,
+            std,
+            rank
+        }),
         Just(StartConfig::Corrupted {}),
         any::<String>().prop_map(|path| StartConfig::Checkpoint { path }),
     ];

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use diffem::Observations;
 use diffem::channel::Compose;
 use diffem::conditioning::{Conditioning, feature_len};
-use diffem::em::{EStep, Em, LapRecord, StartConfig, corrupted_start, gaussian_start};
+use diffem::em::{EStep, Em, LapRecord, StartConfig, StartPrior, corrupted_start};
 use diffem::frame::Frame;
 use diffem::network::{AnyNetwork, Layout, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
@@ -96,14 +96,21 @@ impl Session {
     /// The state before lap 1.
     pub fn start(&self) -> Result<State> {
         let (observations, em) = (&self.problem.observations, self.em());
-        let x = match &self.config.em.start {
-            StartConfig::Gaussian { std, iterations } => {
-                gaussian_start(&self.channel, observations, *std, *iterations, self.config.seed)?.0
-            }
-            StartConfig::Corrupted {} => corrupted_start(&self.channel, observations)?,
-            StartConfig::Checkpoint { path } => return self.warm_start(Path::new(path)),
+        let x = match (self.start_prior()?, &self.config.em.start) {
+            (Some(prior), _) => prior.reconstruct(&self.channel, observations, self.config.seed)?,
+            (None, StartConfig::Checkpoint { path }) => return self.warm_start(Path::new(path)),
+            (None, _) => corrupted_start(&self.channel, observations)?,
         };
         Ok(em.begin(x, flatten(&self.network), None)?)
+    }
+
+    /// The Gaussian prior that this run starts from, fitted to its observations; `None` for other starts.
+    pub fn start_prior(&self) -> Result<Option<StartPrior>> {
+        let StartConfig::Gaussian { std, iterations, rank } = self.config.em.start else {
+            return Ok(None);
+        };
+        let (channel, observations, seed) = (&self.channel, &self.problem.observations, self.config.seed);
+        Ok(Some(StartPrior::fit(channel, observations, rank, std, iterations, seed)?))
     }
 
     fn warm_start(&self, path: &Path) -> Result<State> {

@@ -37,6 +37,9 @@ pub enum StartConfig {
         /// Standard deviation of the initial prior N(0, std² I), > 0.
         #[serde(default = "unit")]
         std: f64,
+        /// Rank of the covariance (besides a diagonal), for long signals and diagonal channels; 0 for a full one.
+        #[serde(default)]
+        rank: usize,
     },
     /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
     Corrupted {},
@@ -57,7 +60,7 @@ fn unit() -> f64 {
 
 impl Default for StartConfig {
     fn default() -> Self {
-        Self::Gaussian { iterations: 16, std: 1.0 }
+        Self::Gaussian { iterations: 16, std: 1.0, rank: 0 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::channel::Channel;
 use crate::error::{Error, Result};
+use crate::factor::FactorGaussian;
 use crate::gaussian::{Gaussian, LinearGaussian};
 use crate::observations::Observations;
 use crate::parallel;
@@ -19,6 +20,53 @@ pub fn gaussian_start(
 ) -> Result<(Samples, Gaussian)> {
     let prior = Gaussian::fit(channel, observations, std, iterations)?;
     Ok((prior.reconstruct(channel, observations, seed)?, prior))
+}
+
+/// Observations that a low-rank prior is fitted to, at most (the published number).
+const MOST_FITTED: usize = 16_384;
+
+/// The Gaussian prior of a start: full covariance, or low rank plus a diagonal.
+pub enum StartPrior {
+    /// Any covariance, for short signals.
+    Full(Gaussian),
+    /// Low rank plus a diagonal, for images.
+    LowRank(FactorGaussian),
+}
+
+impl StartPrior {
+    /// Fits the prior by `iterations` of EM from standard deviation `std`; `rank` 0 for a full covariance. A low-rank one is
+    /// fitted to at most 16 384 observations.
+    pub fn fit(
+        channel: &dyn Channel,
+        observations: &Observations,
+        rank: usize,
+        std: f64,
+        iterations: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        if rank == 0 {
+            return Ok(Self::Full(Gaussian::fit(channel, observations, std, iterations)?));
+        }
+        let fitted: Vec<usize> = (0..observations.n().min(MOST_FITTED)).collect();
+        let seen = observations.select(&fitted);
+        Ok(Self::LowRank(FactorGaussian::fit(channel, &seen, rank, std, iterations, seed)?.0))
+    }
+
+    /// One posterior draw of every observation, `[n, d]`.
+    pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
+        match self {
+            Self::Full(prior) => prior.reconstruct(channel, observations, seed),
+            Self::LowRank(prior) => prior.reconstruct(channel, observations, seed),
+        }
+    }
+
+    /// The exact posterior mean of every observation, `[n, d]`.
+    pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+        match self {
+            Self::Full(prior) => prior.means(channel, observations),
+            Self::LowRank(prior) => prior.means(channel, observations),
+        }
+    }
 }
 
 /// The least-norm solution of A x = y (ridge 1e-6) for linear channels, y itself for others with m = d: `[n, d]`.

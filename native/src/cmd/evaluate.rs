@@ -9,8 +9,6 @@ use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
 use diffem::Samples;
 use diffem::channel::Channel;
-use diffem::em::StartConfig;
-use diffem::gaussian::Gaussian;
 use diffem::metric::{energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
 use serde::Serialize;
@@ -197,15 +195,8 @@ fn means(args: &Evaluate, session: &Session) -> Result<Vec<Means>> {
         draws,
     };
     let mut out = Vec::new();
-    if let StartConfig::Gaussian { std, iterations } = session.config.em.start {
-        let prior = Gaussian::fit(&session.channel, &session.problem.observations, std, iterations)?;
-        let rows: Vec<f32> = (0..x.n())
-            .map(|i| {
-                Ok(prior.posterior_of(&session.channel, seen, i)?.mean.iter().map(|&v| v as f32).collect::<Vec<_>>())
-            })
-            .collect::<Result<Vec<_>>>()?
-            .concat();
-        out.push(score("Gaussian start (exact)".into(), &Samples::new(rows, x.d()), 0));
+    if let Some(prior) = session.start_prior()? {
+        out.push(score("Gaussian start (exact)".into(), &prior.means(&session.channel, seen)?, 0));
     }
     let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
     for (lap, label) in chosen {
