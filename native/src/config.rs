@@ -59,8 +59,12 @@ pub enum DataConfig {
     File {
         /// The file, relative to where the command runs.
         path: String,
-        /// Length d of a signal.
-        signal: usize,
+        /// Length d of a signal; with `shape` it may be left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<usize>,
+        /// Shape of the image that a signal is, flattened channel by channel, row by row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shape: Option<ImageShape>,
     },
     /// Gaussian signals N(0, S), S with the given standard deviations and one correlation.
     Gaussian {
@@ -86,6 +90,100 @@ pub enum DataConfig {
         /// Digits trained on, 1 to 1796; the others are for `evaluate`.
         n: usize,
     },
+    /// MNIST, Fashion-MNIST: grey images in IDX files, raw or in gzip, in [-2, 2].
+    Idx {
+        /// A directory with the names of MNIST, or one file of images.
+        #[serde(default = "fashion_mnist")]
+        path: String,
+        /// Rows of an image.
+        #[serde(default = "mnist_side")]
+        height: usize,
+        /// Columns of an image.
+        #[serde(default = "mnist_side")]
+        width: usize,
+        /// Images that are observed, chosen by the seed; 0: all.
+        #[serde(default)]
+        n: usize,
+        /// Images of the test file, or of those left over, for `evaluate`.
+        #[serde(default = "test_images")]
+        test: usize,
+    },
+    /// CIFAR-10: 3x32x32 images in binary batches, in [-2, 2].
+    Cifar10 {
+        /// The directory of the batches.
+        path: String,
+        /// Images that are observed, chosen by the seed; 0: all.
+        #[serde(default)]
+        n: usize,
+        /// Images of the test batch for `evaluate`.
+        #[serde(default = "test_images")]
+        test: usize,
+    },
+    /// A folder of clean PNG and JPEG pictures, cut at the centre and resized, in [-2, 2].
+    Images {
+        /// The folder; folders inside it count.
+        path: String,
+        /// 1 (grey) or 3 (red, green, blue).
+        #[serde(default = "colours")]
+        channels: usize,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+        /// Side of the square that is cut from the centre first, in pixels of the picture; without it as much as fits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        crop: Option<usize>,
+        /// Grey level under transparent pixels, 0 to 255.
+        #[serde(default = "white")]
+        background: u8,
+        /// Leave out pictures that cannot be used, instead of stopping.
+        #[serde(default)]
+        skip_broken: bool,
+        /// Images that are observed, chosen by the seed; 0: all that are not for `evaluate`.
+        #[serde(default)]
+        n: usize,
+        /// Images that are not observed, for `evaluate`.
+        #[serde(default = "test_images")]
+        test: usize,
+    },
+    /// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No truth.
+    MaskedImages {
+        /// The folder; folders inside it count.
+        path: String,
+        /// 1 (grey) or 3 (red, green, blue).
+        #[serde(default = "colours")]
+        channels: usize,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+        /// Cut pictures of other sizes at the centre and resize them (nearest pixel), instead of stopping.
+        #[serde(default)]
+        resize: bool,
+        /// Pictures that are used, chosen by the seed; 0: all.
+        #[serde(default)]
+        n: usize,
+    },
+}
+
+fn fashion_mnist() -> String {
+    crate::data::FASHION_MNIST.to_string()
+}
+
+fn mnist_side() -> usize {
+    28
+}
+
+fn test_images() -> usize {
+    1024
+}
+
+fn colours() -> usize {
+    3
+}
+
+fn white() -> u8 {
+    255
 }
 
 /// Comparison with the truth.
@@ -110,6 +208,8 @@ impl Default for ReportConfig {
 const MOST_ROWS: u64 = 1 << 24;
 /// Longest signal that gets a full covariance.
 const MOST_COVARIANCE: usize = 512;
+/// Most pixels of an image's side.
+const MOST_SIDE: usize = 4096;
 /// Most rows of a random projection.
 const MOST_PROJECTIONS: u64 = 1 << 16;
 
@@ -242,7 +342,7 @@ impl Config {
 
     /// Shape of the signals, if they are images.
     pub fn image_shape(&self) -> Option<ImageShape> {
-        matches!(self.data, DataConfig::Digits { .. }).then_some(ImageShape { channels: 1, height: 8, width: 8 })
+        self.data.image_shape()
     }
 
     /// Checks every range; messages name the field.
@@ -327,11 +427,39 @@ impl Config {
 impl DataConfig {
     fn signal_len(&self) -> usize {
         match self {
-            Self::File { signal, .. } => *signal,
+            Self::File { signal: Some(signal), .. } => *signal,
             Self::Gaussian { std, .. } => std.len(),
             Self::Manifold { d, .. } => *d,
-            Self::Digits { .. } => 64,
+            _ => self.image_shape().map_or(0, |shape| shape.len()),
         }
+    }
+
+    /// The same data in the file or directory `place`.
+    pub fn at(mut self, place: &str) -> Self {
+        if let Self::File { path, .. }
+        | Self::Idx { path, .. }
+        | Self::Cifar10 { path, .. }
+        | Self::Images { path, .. }
+        | Self::MaskedImages { path, .. } = &mut self
+        {
+            *path = place.to_string();
+        }
+        self
+    }
+
+    /// Shape of the images that the signals are, if they are images.
+    pub fn image_shape(&self) -> Option<ImageShape> {
+        let (channels, height, width) = match self {
+            Self::File { shape, .. } => return *shape,
+            Self::Gaussian { .. } | Self::Manifold { .. } => return None,
+            Self::Digits { .. } => (1, 8, 8),
+            Self::Idx { height, width, .. } => (1, *height, *width),
+            Self::Cifar10 { .. } => return Some(crate::data::CIFAR10),
+            Self::Images { channels, height, width, .. } | Self::MaskedImages { channels, height, width, .. } => {
+                (*channels, *height, *width)
+            }
+        };
+        Some(ImageShape { channels, height, width })
     }
 
     fn validate(&self) -> Result<()> {
@@ -340,10 +468,7 @@ impl DataConfig {
             false => bail!("data.n: expected 2 to {most} observations, found {n}"),
         };
         match self {
-            Self::File { signal, .. } => match signal {
-                0 => bail!("data.signal: expected the length of a signal, 1 or more, found 0"),
-                _ => Ok(()),
-            },
+            Self::File { signal, shape, .. } => file_shape(*signal, *shape),
             Self::Gaussian { n, std, correlation } => {
                 count(*n, 1 << 30)?;
                 if std.is_empty() || std.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
@@ -366,7 +491,46 @@ impl DataConfig {
                 Ok(())
             }
             Self::Digits { n } => count(*n, 1796),
+            Self::Idx { n, .. } | Self::Cifar10 { n, .. } => self.check_images(*n, 1, None),
+            Self::MaskedImages { n, channels, .. } => self.check_images(*n, *channels, None),
+            Self::Images { n, channels, crop, .. } => self.check_images(*n, *channels, *crop),
         }
+    }
+
+    fn check_images(&self, n: usize, channels: usize, crop: Option<usize>) -> Result<()> {
+        if n == 1 {
+            bail!("data.n: expected 0 (all) or 2 or more images, found 1");
+        }
+        if !matches!(channels, 1 | 3) {
+            bail!("data.channels: expected 1 (grey) or 3 (red, green, blue), found {channels}");
+        }
+        if crop == Some(0) {
+            bail!("data.crop: expected 1 or more pixels, found 0");
+        }
+        let shape = self.image_shape().unwrap_or(ImageShape { channels: 1, height: 1, width: 1 });
+        for (field, side) in [("height", shape.height), ("width", shape.width)] {
+            if !(1..=MOST_SIDE).contains(&side) {
+                bail!("data.{field}: expected 1 to {MOST_SIDE} pixels, found {side}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn file_shape(signal: Option<usize>, shape: Option<ImageShape>) -> Result<()> {
+    if let Some(shape) = shape {
+        shape.validate("data.shape")?;
+        if let Some(signal) = signal.filter(|signal| *signal != shape.len()) {
+            bail!(
+                "data.signal: expected channels x height x width of data.shape = {}, found {signal}; leave it out",
+                shape.len()
+            );
+        }
+    }
+    match (signal, shape) {
+        (Some(0), _) => bail!("data.signal: expected the length of a signal, 1 or more, found 0"),
+        (None, None) => bail!("data.signal: expected the length of a signal, or data.shape for images"),
+        _ => Ok(()),
     }
 }
 

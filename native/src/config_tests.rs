@@ -90,10 +90,28 @@ fn em() -> impl Strategy<Value = EmConfig> {
     (whole(1), whole(0), start).prop_map(|(laps, patience, start)| EmConfig { laps, patience, start })
 }
 
+fn side() -> impl Strategy<Value = usize> {
+    1usize..=4
+}
+
 /// Data and a channel for signals of its length.
 fn problem() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
     let data = prop_oneof![
-        (any::<String>(), 1usize..=6).prop_map(|(path, signal)| DataConfig::File { path, signal }),
+        (any::<String>(), 1usize..=3, any::<bool>()).prop_map(|(path, side, image)| DataConfig::File {
+            path,
+            signal: (!image).then_some(side),
+            shape: image.then_some(ImageShape { channels: 1, height: 2, width: side }),
+        }),
+        (any::<String>(), side(), side(), whole(2), whole(0))
+            .prop_map(|(path, height, width, n, test)| { DataConfig::Idx { path, height, width, n, test } }),
+        (any::<String>(), side(), prop::option::of(whole(1)), any::<(u8, bool)>(), whole(2), whole(0)).prop_map(
+            |(path, width, crop, (background, skip_broken), n, test)| {
+                DataConfig::Images { path, channels: 3, height: 2, width, crop, background, skip_broken, n, test }
+            }
+        ),
+        (any::<String>(), side(), any::<bool>(), whole(2)).prop_map(|(path, width, resize, n)| {
+            DataConfig::MaskedImages { path, channels: 1, height: 2, width, resize, n }
+        }),
         (2usize..=1 << 30, prop::collection::vec(positive(), 1..=6), -0.199..1.0)
             .prop_map(|(n, std, correlation)| DataConfig::Gaussian { n, std, correlation }),
         (2usize..=1 << 30, 1usize..=6, 1.0..=64.0).prop_map(|(n, d, alpha)| DataConfig::Manifold { n, d, alpha }),

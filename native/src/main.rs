@@ -9,6 +9,7 @@ mod files;
 mod metrics;
 mod problem;
 mod report;
+mod room;
 mod run_dir;
 mod session;
 mod summary;

@@ -4,10 +4,15 @@
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
 use crate::data::manifold::Curve;
+use crate::data::masked::{MaskedPictures, check_channel};
 use crate::data::observations::{Expect, load_observations};
-use anyhow::{Context, Result};
+use crate::data::pictures::{ImageSet, Sources};
+use crate::data::sources;
+use crate::room::check_memory;
+use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
 use diffem::gaussian::Gaussian;
+use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use nalgebra::{DMatrix, DVector};
@@ -42,6 +47,18 @@ pub struct Problem {
     pub truth: Truth,
 }
 
+impl Problem {
+    /// Numbers that a run of this problem writes before its second lap: observations, truth, and reconstructions of the
+    /// start, of a lap and of a state inside a lap.
+    pub fn values_on_disk(&self, d: usize) -> usize {
+        let values = |x: &Samples| x.n() * x.d();
+        let seen = |o: &Observations| values(&o.y) + o.a.as_ref().map_or(0, values);
+        let truth = self.truth.x.iter().chain(self.truth.u.iter().flatten()).map(values).sum::<usize>();
+        let test = self.truth.test.iter().map(|(x, o)| values(x) + seen(o)).sum::<usize>();
+        seen(&self.observations) + truth + test + 3 * self.observations.n() * d
+    }
+}
+
 /// Points of each truth sample that is drawn for evaluation.
 pub const TRUTH_POINTS: usize = 16_384;
 /// Observations of the test set that is drawn for evaluation.
@@ -53,6 +70,7 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
         DataConfig::File { path, .. } => from_file(Path::new(path), channel),
         DataConfig::Digits { n } => Ok(of_digits(*n, config, channel)),
         DataConfig::Gaussian { n, std, correlation } => {
+            check_memory("data.n", *n, channel)?;
             let law = equicorrelated(std, *correlation)?;
             let root = law.root();
             Ok(drawn(*n, config, channel, &|count, key, set| {
@@ -63,12 +81,23 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
             }))
         }
         DataConfig::Manifold { n, d, alpha } => {
+            check_memory("data.n", *n, channel)?;
             let mut stream = Key::new(config.seed, Purpose::Truth, 1).stream(0, 0);
             let curve = Curve::draw(*d, *alpha, &mut || stream.uniform());
             Ok(drawn(*n, config, channel, &|count, key, set| {
                 let z: Vec<f64> = (0..count).map(|i| key.stream(i, set).uniform()).collect();
                 curve.samples(&z)
             }))
+        }
+        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
+            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
+            of_images(&sources, *n, *test, config, channel)
+        }
+        DataConfig::MaskedImages { path, channels, height, width, resize, n } => {
+            let shape = ImageShape { channels: *channels, height: *height, width: *width };
+            check_channel(channel, shape)?;
+            let set = MaskedPictures::open(Path::new(path), shape, *resize)?;
+            of_masked(&set, *n, config, channel)
         }
     }
 }
@@ -102,6 +131,60 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Problem {
     Problem { observations, truth: Truth { x: Some(x), u: None, test: Some((test, seen)) } }
 }
 
+/// Images of a shuffled order are observed; others, of the test set where there is one, are kept for testing.
+fn of_images(sources: &Sources, n: usize, test: usize, config: &Config, channel: &dyn Channel) -> Result<Problem> {
+    let truth = Key::new(config.seed, Purpose::Truth, 0);
+    let order = |set: &dyn ImageSet, step: Set| truth.stream(0, step as usize).permutation(set.len());
+    let train = &*sources.train;
+    let kept = if sources.test.is_some() { 0 } else { test };
+    let n = counted(n, kept, train)?;
+    check_memory("data.n", n + test, channel)?;
+    let places = order(train, Set::Train);
+    let held = match &sources.test {
+        _ if test == 0 => None,
+        None => Some(train.read(&places[n..n + test])?),
+        Some(set) => {
+            let (all, origin) = (set.len(), set.origin());
+            ensure!(test <= all, "data.test: expected at most the {all} images of {origin}, found {test}");
+            Some(set.read(&order(&**set, Set::Test)[..test])?)
+        }
+    };
+    let x = train.read(&places[..n])?;
+    let observe = Key::new(config.seed, Purpose::Observe, 0);
+    let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
+    let seen = |x| {
+        let seen = Observations::simulate(channel, &x, observe, Set::Test as usize);
+        (x, seen)
+    };
+    Ok(Problem { observations, truth: Truth { x: Some(x), u: None, test: held.map(seen) } })
+}
+
+/// How many of a set's images are observed when `kept` of them are not.
+fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
+    let (all, origin) = (set.len(), set.origin());
+    let most = all.saturating_sub(kept);
+    let held = if kept > 0 { format!(" less data.test = {kept}") } else { String::new() };
+    ensure!(most >= 2, "{origin}: expected 2 or more images to observe, found {all}{held}");
+    ensure!(n <= most, "data.n: expected at most {most} (the {all} images of {origin}{held}), found {n}");
+    Ok(if n == 0 { most } else { n })
+}
+
+/// The pictures are the observations; they stay in the order of their names.
+fn of_masked(set: &MaskedPictures, n: usize, config: &Config, channel: &dyn Channel) -> Result<Problem> {
+    let all = set.len();
+    if all < 2 || n > all {
+        bail!("data.n: expected 2 or more pictures and at most the {all} in the folder, found {n}");
+    }
+    let n = if n == 0 { all } else { n };
+    check_memory("data.n", n, channel)?;
+    let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, Set::Train as usize).permutation(all);
+    let mut places = order[..n].to_vec();
+    places.sort_unstable();
+    let seen = set.read(&places)?;
+    let observations = Observations::new(channel, seen.y, seen.a)?;
+    Ok(Problem { observations, truth: Truth::default() })
+}
+
 /// What a file of observations must look like for this channel.
 pub fn expected(channel: &dyn Channel) -> Expect {
     let k = channel.operator_len();
@@ -115,7 +198,7 @@ pub fn expected(channel: &dyn Channel) -> Expect {
 fn from_file(path: &Path, channel: &dyn Channel) -> Result<Problem> {
     let loaded = load_observations(path, &expected(channel))?;
     if loaded.y.n() < 2 {
-        anyhow::bail!("{}: expected 2 or more observations, found {}", path.display(), loaded.y.n());
+        bail!("{}: expected 2 or more observations, found {}", path.display(), loaded.y.n());
     }
     let observations = Observations::new(channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?;
     Ok(Problem { observations, truth: Truth { x: loaded.truth, u: None, test: None } })

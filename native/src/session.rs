@@ -1,6 +1,6 @@
 //! A run opened for work: configuration, channel, network, observations and device together.
 
-use crate::config::{Config, DataConfig};
+use crate::config::Config;
 use crate::metrics::Line;
 use crate::problem::Problem;
 use crate::run_dir::{RunDir, read_weights};
@@ -11,6 +11,7 @@ use diffem::channel::Compose;
 use diffem::conditioning::{Conditioning, feature_len};
 use diffem::em::{EStep, Em, LapRecord, StartConfig, StartPrior, corrupted_start};
 use diffem::frame::Frame;
+use diffem::image::ImageShape;
 use diffem::network::{AnyNetwork, Layout, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
 use diffem::{checkpoint, em::State};
@@ -42,6 +43,7 @@ impl Session {
         let (device_name, device) = crate::device::open(device)?;
         let channel = config.channel.build(config.signal_len())?;
         let problem = crate::problem::make(&config, &channel)?;
+        crate::room::check_disk(out, problem.values_on_disk(config.signal_len()))?;
         let run = RunDir::create(out)?;
         run.write_problem(&config, &problem)?;
         Self::assemble(run, config, channel, problem, device, device_name)
@@ -156,9 +158,9 @@ impl Session {
         }
     }
 
-    /// True when signals are images that a grid can show: (height, width).
-    pub fn image_shape(&self) -> Option<(usize, usize)> {
-        matches!(self.config.data, DataConfig::Digits { .. }).then_some((8, 8))
+    /// Shape of the images that the signals are, if they are images.
+    pub fn image_shape(&self) -> Option<ImageShape> {
+        self.config.data.image_shape()
     }
 }
 

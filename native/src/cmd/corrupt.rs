@@ -3,11 +3,12 @@
 use crate::args::Corrupt;
 use crate::config::plain;
 use crate::data::observations::load_signals;
+use crate::data::sources;
 use crate::data::tensors::{Tensor, check_target, write_tensors};
 use anyhow::{Result, anyhow, bail};
-use diffem::Observations;
 use diffem::channel::{Channel, ChannelConfig};
 use diffem::noise::{Key, Purpose};
+use diffem::{Observations, Samples};
 use std::collections::BTreeMap;
 
 /// Runs the command.
@@ -19,7 +20,7 @@ pub fn run(args: &Corrupt) -> Result<()> {
     {
         bail!("--out {}: that file holds the clean signals; name another", args.out.display());
     }
-    let x = load_signals(&args.clean, "x", None)?;
+    let x = clean(args)?;
     let channel = stages.build(x.d())?;
     let seen = Observations::simulate(&channel, &x, Key::new(args.seed, Purpose::Observe, 0), 0);
     let y = Tensor::from(&seen.y);
@@ -36,6 +37,28 @@ pub fn run(args: &Corrupt) -> Result<()> {
         seen.n(),
         channel.observation_len()
     ))
+}
+
+/// The signals of a tensor file; other files and folders are read as the `[data]` of `--config` says, all images in
+/// their order.
+fn clean(args: &Corrupt) -> Result<Samples> {
+    let extension = args.clean.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let is_tensor = ["safetensors", "npz", "npy"].contains(&extension.as_str());
+    let config =
+        args.config.as_ref().filter(|_| !is_tensor).map(|source| crate::config::load(source, &[])).transpose()?;
+    let data = config.map(|config| config.data.at(&args.clean.display().to_string()));
+    let sources = data.as_ref().map(|data| sources::open(data, false)).transpose()?.flatten();
+    if let Some(sources) = sources {
+        return sources.train.read(&(0..sources.train.len()).collect::<Vec<_>>());
+    }
+    if args.clean.is_dir() {
+        bail!(
+            "{}: is a directory; say what images it holds with --config FILE, where data.kind is \"idx\", \"cifar10\" or \
+             \"images\"",
+            args.clean.display()
+        );
+    }
+    load_signals(&args.clean, "x", None)
 }
 
 fn stages(args: &Corrupt) -> Result<ChannelConfig> {

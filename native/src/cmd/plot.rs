@@ -61,8 +61,8 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     let posteriors = posteriors(session, best, seen, &chosen, draws)?;
     let truth = |i: usize| truth.map(|x| x.row(i));
     match session.image_shape() {
-        Some((height, width)) => {
-            let shape = Shape { channels: 1, height, width };
+        Some(image) => {
+            let shape = Shape { channels: image.channels, height: image.height, width: image.width };
             grid(&posteriors, seen, &chosen, &truth, shape, &dir)
         }
         None => {
@@ -174,6 +174,16 @@ fn moments(draws: &Samples) -> (Vec<f32>, Vec<f32>) {
     (mean.iter().map(|&v| v as f32).collect(), std)
 }
 
+/// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of its colours
+/// is. Empty for other operators.
+fn known(a: &[f32], shape: Shape) -> Vec<bool> {
+    let pixels = shape.height * shape.width;
+    if a.is_empty() || !a.len().is_multiple_of(pixels) || a.len() > shape.channels * pixels {
+        return Vec::new();
+    }
+    (0..pixels).map(|i| a[i..].iter().step_by(pixels).any(|a| *a != 0.0)).collect()
+}
+
 /// Observation, draws, posterior mean and spread, truth; one observation a row.
 fn grid<'a>(
     posteriors: &[Samples],
@@ -184,18 +194,22 @@ fn grid<'a>(
     dir: &Path,
 ) -> Result<()> {
     let range = (-2.0, 2.0);
-    let known: Vec<Vec<bool>> = chosen.iter().map(|&i| seen.operator(i).iter().map(|&a| a != 0.0).collect()).collect();
+    let known: Vec<Vec<bool>> = chosen.iter().map(|&i| known(seen.operator(i), shape)).collect();
+    // Observations of another size, and a truth that is not known, have no column.
+    let (image_like, has_truth) = (seen.y.d() == shape.channels * shape.height * shape.width, truth(0).is_some());
     let moments: Vec<(Vec<f32>, Vec<f32>)> = posteriors.iter().map(moments).collect();
-    let mut columns = vec![Column::images("observation", range)];
+    let mut columns: Vec<Column> = image_like.then(|| Column::images("observation", range)).into_iter().collect();
     columns.extend((0..GRID_DRAWS).map(|_| Column::images("posterior draws", range)));
-    columns.extend([Column::images("mean", range), Column::spread("std"), Column::images("truth", range)]);
+    columns.extend([Column::images("mean", range), Column::spread("std")]);
+    columns.extend(has_truth.then(|| Column::images("truth", range)));
     let whole = |values| Tile { values, known: None };
     let row = |k: usize| {
         let known = Some(known[k].as_slice()).filter(|known| !known.is_empty());
-        let mut tiles = vec![Tile { values: seen.y.row(chosen[k]), known }];
+        let observed = Tile { values: seen.y.row(chosen[k]), known };
+        let mut tiles: Vec<Tile> = image_like.then_some(observed).into_iter().collect();
         tiles.extend((0..GRID_DRAWS).map(|draw| whole(posteriors[k].row(draw % posteriors[k].n()))));
         tiles.extend([whole(moments[k].0.as_slice()), whole(moments[k].1.as_slice())]);
-        tiles.push(whole(truth(chosen[k]).unwrap_or(moments[k].0.as_slice())));
+        tiles.extend(truth(chosen[k]).map(whole));
         tiles
     };
     let rows: Vec<Vec<Tile>> = (0..chosen.len()).map(row).collect();

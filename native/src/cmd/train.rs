@@ -58,8 +58,8 @@ fn configure(args: &Train) -> Result<Config> {
     settings.extend(args.seed.map(|seed| format!("seed={seed}")));
     let mut config = load(&args.config, &settings)?;
     if let Some(path) = &args.observations {
-        let signal = config.signal_len();
-        config.data = DataConfig::File { path: path.display().to_string(), signal };
+        let (signal, shape) = (Some(config.signal_len()), config.data.image_shape());
+        config.data = DataConfig::File { path: path.display().to_string(), signal, shape };
     }
     Ok(config)
 }

@@ -1,12 +1,22 @@
-//! Data: tensor files (a format a file), observations checked against a channel, and built-in signals.
+//! Data: tensor files and images (a format a file), observations checked against a channel, and built-in signals.
 
+mod cifar10;
 pub mod digits;
 mod dtype;
+mod folder;
+mod idx;
 pub mod manifold;
+pub mod masked;
 mod npz;
 pub mod observations;
+mod picture;
+pub mod pictures;
 mod safetensors_file;
+pub mod sources;
 pub mod tensors;
 #[cfg(test)]
 mod untrusted;
 pub mod values;
+
+pub use cifar10::SHAPE as CIFAR10;
+pub use idx::FASHION_MNIST;

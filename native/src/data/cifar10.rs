@@ -1,0 +1,158 @@
+//! CIFAR-10 in binary batches: records of one label and 32x32 red, green and blue pixels, 3073 bytes each.
+//!
+//! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009); cifar-10-binary.tar.gz.
+
+use super::pictures::{ImageSet, Rows, Sources};
+use crate::files;
+use anyhow::{Context, Result, bail, ensure};
+use diffem::Samples;
+use diffem::image::ImageShape;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// 3 x 32 x 32.
+pub const SHAPE: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
+const RECORD: usize = 1 + 3 * 32 * 32;
+const TEST: &str = "test_batch.bin";
+
+/// Binary batches, one after the other.
+struct Batches {
+    dir: PathBuf,
+    /// Each file and its number of records.
+    files: Vec<(PathBuf, usize)>,
+}
+
+/// The batches in the directory `dir`.
+pub fn open(dir: &Path, with_test: bool) -> Result<Sources> {
+    ensure!(
+        dir.is_dir(),
+        "data.path: {} is not a directory; expected one with data_batch_1.bin to data_batch_5.bin and {TEST}",
+        dir.display()
+    );
+    let set = |names: &[String]| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Batches::open(dir, names)?)) };
+    let train: Vec<String> = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
+    let test = with_test.then(|| set(&[TEST.to_string()])).transpose()?;
+    Ok(Sources { train: set(&train)?, test })
+}
+
+impl Batches {
+    fn open(dir: &Path, names: &[String]) -> Result<Self> {
+        let files = names.iter().map(|name| {
+            let path = dir.join(name);
+            let n = records(&path)?;
+            Ok((path, n))
+        });
+        Ok(Self { dir: dir.to_path_buf(), files: files.collect::<Result<_>>()? })
+    }
+}
+
+/// Number of records of a batch, by its length.
+fn records(path: &Path) -> Result<usize> {
+    let dir = path.parent().unwrap_or(path).display();
+    let Ok(meta) = path.metadata() else {
+        let name = path.file_name().unwrap_or_default().display();
+        let also = if name.to_string() == TEST { "; without test images set data.test = 0" } else { "" };
+        bail!("data.path: {dir} has no {name}; unpack all of cifar-10-binary.tar.gz there{also}");
+    };
+    let length = usize::try_from(meta.len())?;
+    let (n, rest) = (length / RECORD, length % RECORD);
+    ensure!(
+        rest == 0 && n > 0,
+        "{}: record {n} has {rest} of {RECORD} bytes: the file of {length} bytes is damaged or cut short; copy it again",
+        path.display()
+    );
+    Ok(n)
+}
+
+impl ImageSet for Batches {
+    fn len(&self) -> usize {
+        self.files.iter().map(|(_, n)| n).sum()
+    }
+
+    fn origin(&self) -> String {
+        self.dir.display().to_string()
+    }
+
+    fn read(&self, places: &[usize]) -> Result<Samples> {
+        let mut rows = Rows::new(self.len(), places, SHAPE.len());
+        let mut first = 0;
+        for (path, n) in &self.files {
+            fill(path, *n, first, &mut rows).with_context(|| path.display().to_string())?;
+            first += n;
+        }
+        Ok(rows.into_samples())
+    }
+}
+
+/// The `n` records of a batch, the first of which is image `first`.
+fn fill(path: &Path, n: usize, first: usize, rows: &mut Rows) -> Result<()> {
+    let (mut file, mut record) = (BufReader::new(files::open(path)?), [0; RECORD]);
+    for i in 0..n {
+        file.read_exact(&mut record).with_context(|| format!("record {i} of {n} cannot be read"))?;
+        let label = record[0];
+        ensure!(label < 10, "record {i} of {n} has label {label}, expected 0 to 9: not a batch of CIFAR-10");
+        rows.put(first + i, &record[1..]);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::pictures::scaled;
+    use tempfile::{TempDir, tempdir};
+
+    /// Two records a batch; the planes of image i have the values 20 i, 20 i + 1, 20 i + 2.
+    fn batches() -> TempDir {
+        let dir = tempdir().unwrap();
+        let record = |i: u8| [vec![i % 10], (0..3).flat_map(|c| vec![20 * i + c; 1024]).collect()].concat();
+        for batch in 0..5 {
+            let name = format!("data_batch_{}.bin", batch + 1);
+            std::fs::write(dir.path().join(name), [record(2 * batch), record(2 * batch + 1)].concat()).unwrap();
+        }
+        std::fs::write(dir.path().join(TEST), record(11)).unwrap();
+        dir
+    }
+
+    fn error(dir: &TempDir) -> String {
+        let read = open(dir.path(), true).and_then(|sources| sources.train.read(&[0]));
+        format!("{:#}", read.unwrap_err()).replace(&dir.path().display().to_string(), "D")
+    }
+
+    #[test]
+    fn images_are_counted_through_the_batches() {
+        let sources = open(batches().keep().as_path(), true).unwrap();
+        let test = sources.test.unwrap();
+        assert_eq!((sources.train.len(), test.len()), (10, 1));
+        let x = sources.train.read(&[9, 2]).unwrap();
+        for (row, i) in [(0, 9u8), (1, 2)] {
+            let planes: Vec<f32> = (0..3).flat_map(|c| vec![scaled(20 * i + c); 1024]).collect();
+            assert_eq!(x.row(row), planes);
+        }
+        assert_eq!(test.read(&[0]).unwrap().row(0)[0], scaled(220));
+    }
+
+    #[test]
+    fn a_batch_cut_short_is_told_by_its_record() {
+        let dir = batches();
+        let path = dir.path().join("data_batch_2.bin");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..4000]).unwrap();
+        assert_eq!(
+            error(&dir),
+            "D/data_batch_2.bin: record 1 has 927 of 3073 bytes: the file of 4000 bytes is damaged or cut short; copy it again"
+        );
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(error(&dir), "data.path: D has no data_batch_2.bin; unpack all of cifar-10-binary.tar.gz there");
+    }
+
+    #[test]
+    fn another_kind_of_record_is_refused() {
+        let dir = batches();
+        std::fs::write(dir.path().join("data_batch_4.bin"), vec![77; 2 * RECORD]).unwrap();
+        assert_eq!(
+            error(&dir),
+            "D/data_batch_4.bin: record 0 of 2 has label 77, expected 0 to 9: not a batch of CIFAR-10"
+        );
+    }
+}

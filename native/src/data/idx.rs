@@ -1,0 +1,218 @@
+//! IDX files of MNIST and Fashion-MNIST, raw or in gzip.
+//!
+//! Big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height, width as 32-bit numbers, then
+//! the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
+
+use super::pictures::{ImageSet, Rows, Sources, check_size};
+use crate::files;
+use anyhow::{Context, Result, bail, ensure};
+use diffem::Samples;
+use diffem::image::ImageShape;
+use flate2::bufread::MultiGzDecoder;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// Where the Debian package puts its files.
+pub const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
+const MAGIC: u32 = 0x0000_0803;
+const LABELS: u32 = 0x0000_0801;
+const DAMAGED: &str = "the file is damaged or cut short; copy it again";
+
+/// One file of grey images.
+struct Idx {
+    path: PathBuf,
+    n: usize,
+    shape: ImageShape,
+}
+
+/// The training images at `path`, a file or a directory with the names of MNIST; a directory also has test images.
+pub fn open(path: &Path, shape: ImageShape, with_test: bool) -> Result<Sources> {
+    let set = |path: PathBuf| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Idx::open(path, shape)?)) };
+    if !path.is_dir() {
+        ensure!(path.exists(), missing(path));
+        return Ok(Sources { train: set(path.to_path_buf())?, test: None });
+    }
+    let test = if with_test { Some(set(find(path, "t10k")?)?) } else { None };
+    Ok(Sources { train: set(find(path, "train")?)?, test })
+}
+
+fn missing(path: &Path) -> String {
+    let advice = match path == Path::new(FASHION_MNIST) {
+        true => "install it with `apt-get install dataset-fashion-mnist`, or set data.path to a directory",
+        false => "set data.path to an IDX file, or to a directory",
+    };
+    format!(
+        "data.path: {} is not there; {advice} with train-images-idx3-ubyte and t10k-images-idx3-ubyte",
+        path.display()
+    )
+}
+
+/// The images of the part `train` or `t10k`; the names differ between distributions.
+fn find(dir: &Path, part: &str) -> Result<PathBuf> {
+    let stems = ["-images-idx3-ubyte", "-images.idx3-ubyte"];
+    let names = stems.iter().flat_map(|stem| ["", ".gz"].map(|end| format!("{part}{stem}{end}")));
+    let found = names.map(|name| dir.join(name)).find(|path| path.is_file());
+    let also = if part == "t10k" { "; without test images set data.test = 0" } else { "" };
+    found.with_context(|| format!("data.path: {} has no {part}-images-idx3-ubyte or ….gz{also}", dir.display()))
+}
+
+impl Idx {
+    fn open(path: PathBuf, shape: ImageShape) -> Result<Self> {
+        let (n, height, width) = header(&mut *reader(&path)?).with_context(|| path.display().to_string())?;
+        check_size(path.display(), (height, width), shape)?;
+        ensure!(n > 0, "{}: holds no images", path.display());
+        Ok(Self { path, n, shape })
+    }
+
+    fn fill(&self, rows: &mut Rows) -> Result<()> {
+        let mut reader = reader(&self.path)?;
+        header(&mut *reader)?;
+        let mut image = Vec::new();
+        for i in 0..self.n {
+            image.clear();
+            let size = self.shape.pixels();
+            let read = (&mut reader).take(size as u64).read_to_end(&mut image);
+            match read {
+                Err(e) if e.kind() != ErrorKind::UnexpectedEof => return Err(e).context(DAMAGED),
+                _ => {}
+            }
+            let found = image.len();
+            ensure!(found == size, "image {i} of {} has {found} of {size} bytes: {DAMAGED}", self.n);
+            rows.put(i, &image);
+        }
+        // Also where gzip checks its checksum.
+        let more = reader.read(&mut [0]).context(DAMAGED)?;
+        ensure!(more == 0, "bytes follow the {} images that the header promises: {DAMAGED}", self.n);
+        Ok(())
+    }
+}
+
+impl ImageSet for Idx {
+    fn len(&self) -> usize {
+        self.n
+    }
+
+    fn origin(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn read(&self, places: &[usize]) -> Result<Samples> {
+        let mut rows = Rows::new(self.n, places, self.shape.len());
+        self.fill(&mut rows).with_context(|| self.origin())?;
+        Ok(rows.into_samples())
+    }
+}
+
+/// The bytes of a file, unpacked if they begin as gzip does.
+fn reader(path: &Path) -> Result<Box<dyn Read>> {
+    let mut file = BufReader::new(files::open(path)?);
+    let start = file.fill_buf().with_context(|| path.display().to_string())?;
+    Ok(if start.starts_with(&[0x1f, 0x8b]) {
+        Box::new(BufReader::new(MultiGzDecoder::new(file)))
+    } else {
+        Box::new(file)
+    })
+}
+
+/// n, height and width.
+fn header(reader: &mut dyn Read) -> Result<(usize, usize, usize)> {
+    let mut number = || -> Result<u32> {
+        let mut bytes = [0; 4];
+        reader.read_exact(&mut bytes).context("the header of 16 bytes is cut short; copy the file again")?;
+        Ok(u32::from_be_bytes(bytes))
+    };
+    match number()? {
+        MAGIC => Ok((number()? as usize, number()? as usize, number()? as usize)),
+        LABELS => bail!("holds labels; expected images, the file whose name has `images-idx3`"),
+        other => bail!("not an IDX file of images: it begins with {other:08x}, expected {MAGIC:08x}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::pictures::scaled;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+    use tempfile::tempdir;
+
+    const SHAPE: ImageShape = ImageShape { channels: 1, height: 2, width: 3 };
+
+    /// `n` images; pixel j of image i is 10 i + j.
+    fn idx(n: u8) -> Vec<u8> {
+        let head = [MAGIC, u32::from(n), 2, 3].map(u32::to_be_bytes).concat();
+        [head, (0..n).flat_map(|i| (0..6).map(move |j| 10 * i + j)).collect()].concat()
+    }
+
+    fn gz(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(bytes: &[u8], places: &[usize]) -> Result<Samples> {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("images");
+        std::fs::write(&path, bytes).unwrap();
+        open(&path, SHAPE, true)?.train.read(places)
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        let error = format!("{:#}", read(bytes, &[0]).unwrap_err());
+        error.split_once("/images: ").unwrap().1.to_string()
+    }
+
+    #[test]
+    fn raw_and_packed_files_hold_the_same_images() {
+        for bytes in [idx(4), gz(&idx(4))] {
+            let x = read(&bytes, &[2, 0]).unwrap();
+            assert_eq!(x.row(0), [20, 21, 22, 23, 24, 25].map(scaled));
+            assert_eq!(x.row(1), [0, 1, 2, 3, 4, 5].map(scaled));
+        }
+    }
+
+    #[test]
+    fn a_directory_has_a_test_set() {
+        let dir = tempdir().unwrap();
+        std::fs::write(dir.path().join("train-images-idx3-ubyte.gz"), gz(&idx(4))).unwrap();
+        assert!(open(dir.path(), SHAPE, false).unwrap().test.is_none());
+        let error = open(dir.path(), SHAPE, true).err().unwrap().to_string();
+        assert!(
+            error.ends_with("has no t10k-images-idx3-ubyte or ….gz; without test images set data.test = 0"),
+            "{error}"
+        );
+        std::fs::write(dir.path().join("t10k-images.idx3-ubyte"), idx(3)).unwrap();
+        let sources = open(dir.path(), SHAPE, true).unwrap();
+        assert_eq!((sources.train.len(), sources.test.unwrap().len()), (4, 3));
+    }
+
+    /// Also where the image that is cut is not one of those asked for.
+    #[test]
+    fn damage_is_told_by_its_place() {
+        let whole = idx(4);
+        assert_eq!(error(&whole[..35]), format!("image 3 of 4 has 1 of 6 bytes: {DAMAGED}"));
+        assert_eq!(
+            error(&whole[..9]),
+            "the header of 16 bytes is cut short; copy the file again: failed to fill whole buffer"
+        );
+        assert_eq!(
+            error(&[&whole[..], &[0]].concat()),
+            format!("bytes follow the 4 images that the header promises: {DAMAGED}")
+        );
+        let packed = gz(&whole);
+        assert!(error(&packed[..packed.len() - 9]).contains(DAMAGED));
+        assert_eq!(error(&idx(0)), "holds no images");
+    }
+
+    #[test]
+    fn other_files_are_told_apart() {
+        let labels = [&LABELS.to_be_bytes()[..], &[0; 12]].concat();
+        assert_eq!(error(&labels), "holds labels; expected images, the file whose name has `images-idx3`");
+        assert_eq!(error(b"PK\x03\x04"), "not an IDX file of images: it begins with 504b0304, expected 00000803");
+        let wide = [MAGIC, 1, 2, 4].map(u32::to_be_bytes).concat();
+        assert_eq!(
+            error(&wide),
+            "the images have 2 rows and 4 columns, and the configuration says 2 and 3; set data.height = 2 and data.width = 4"
+        );
+    }
+}

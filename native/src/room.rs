@@ -1,0 +1,101 @@
+//! Room in memory and on the disk, asked before the work that needs it.
+
+use anyhow::{Result, ensure};
+use diffem::channel::Channel;
+use indicatif::DecimalBytes;
+use std::path::Path;
+
+const VALUE: u64 = size_of::<f32>() as u64;
+
+/// Memory that `rows` signals with their observations take, at the fullest moment of a run.
+///
+/// Either the observations are being written (signals, and three times y and a: values, tensors, bytes), or a state is
+/// saved in the E-step (truth, reconstructions old and new, and the last two as bytes; y and a).
+fn memory_of(rows: usize, channel: &dyn Channel) -> u64 {
+    let d = channel.signal_len() as u64;
+    let seen = (channel.observation_len() + channel.operator_len()) as u64;
+    (rows as u64).saturating_mul(VALUE * (d + 3 * seen).max(5 * d + seen))
+}
+
+/// Refuses `rows` signals that do not fit into memory; systems that do not tell how much is free are not asked.
+pub fn check_memory(field: &str, rows: usize, channel: &dyn Channel) -> Result<()> {
+    let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
+    fits(field, rows, memory_of(rows, channel), free.unwrap_or(u64::MAX))
+}
+
+fn fits(field: &str, rows: usize, needed: u64, free: u64) -> Result<()> {
+    let most = (free as f64 / needed as f64 * rows as f64) as u64;
+    ensure!(
+        needed <= free,
+        "{field}: {rows} signals with their observations need about {} of memory and {} are free; lower it, to {most} at \
+         most",
+        DecimalBytes(needed),
+        DecimalBytes(free)
+    );
+    Ok(())
+}
+
+/// MemAvailable of /proc/meminfo.
+fn available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Refuses to write `values` numbers where the disk has no room for them; `out` need not exist yet.
+pub fn check_disk(out: &Path, values: usize) -> Result<()> {
+    let here = Path::new(".");
+    let existing = out.ancestors().find(|path| path.exists()).unwrap_or(here);
+    let free = fs4::available_space(if existing == Path::new("") { here } else { existing });
+    has_room(out, values as u64 * VALUE, free.unwrap_or(u64::MAX))
+}
+
+fn has_room(out: &Path, needed: u64, free: u64) -> Result<()> {
+    ensure!(
+        needed <= free,
+        "--out {}: the observations, the truth and the first two laps need about {} and {} are free there; free some, \
+         choose another --out, or lower data.n",
+        out.display(),
+        DecimalBytes(needed),
+        DecimalBytes(free)
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diffem::channel::{ChannelConfig, StageConfig};
+
+    #[test]
+    fn too_many_signals_are_told_with_the_number_that_fits() {
+        let channel = ChannelConfig(vec![StageConfig::Mask { rate: 0.5 }]).build(784).unwrap();
+        // 7 d values of 4 bytes each.
+        let needed = memory_of(60_000, &channel);
+        assert_eq!(needed, 60_000 * 784 * 7 * 4);
+        assert!(fits("data.n", 60_000, needed, needed).is_ok());
+        assert_eq!(
+            fits("data.n", 60_000, needed, needed / 4).unwrap_err().to_string(),
+            "data.n: 60000 signals with their observations need about 1.32 GB of memory and 329.28 MB are free; lower it, to \
+             15000 at most"
+        );
+        assert_eq!(memory_of(usize::MAX, &channel), u64::MAX);
+    }
+
+    #[test]
+    fn a_full_disk_is_told() {
+        assert_eq!(
+            has_room(Path::new("runs/a"), 5_000_000_000, 1_000_000).unwrap_err().to_string(),
+            "--out runs/a: the observations, the truth and the first two laps need about 5.00 GB and 1.00 MB are free there; \
+             free some, choose another --out, or lower data.n"
+        );
+        check_disk(Path::new("not/yet/there"), 1).unwrap();
+        assert!(check_disk(Path::new("not/yet/there"), usize::MAX / 8).is_err());
+    }
+
+    #[test]
+    fn free_memory_is_read() {
+        assert_eq!(available("MemTotal:  10 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
+        assert_eq!(available("MemTotal:  10 kB\n"), None);
+    }
+}
