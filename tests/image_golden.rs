@@ -24,6 +24,7 @@ struct ImageCase {
     psnr: f64,
     psnr_second_half: f64,
     ssim: f64,
+    ssim_odd: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -58,9 +59,14 @@ fn psnr_and_ssim_are_those_of_scikit_image() {
         let name = format!("{shape:?}");
         assert_close(psnr(&x, &y, case.range, None).unwrap(), case.psnr, &name);
         assert_close(psnr(&x, &y, case.range, Some(&half)).unwrap(), case.psnr_second_half, &name);
-        assert_close(ssim(&x, &y, shape, case.range).unwrap(), case.ssim, &name);
+        assert_close(ssim(&x, &y, shape, case.range, None).unwrap(), case.ssim, &name);
+        let odd: Vec<bool> = (0..shape.len()).map(|i| i % 2 == 1).collect();
+        match case.ssim_odd {
+            Some(expected) => assert_close(ssim(&x, &y, shape, case.range, Some(&odd)).unwrap(), expected, &name),
+            None => assert!(ssim(&x, &y, shape, case.range, Some(&odd)).is_err(), "{name}: no window is odd"),
+        }
     }
-    assert!(golden.images.iter().any(|case| case.channels == 3));
+    assert!(golden.images.iter().any(|case| case.channels == 3 && case.ssim_odd.is_some()));
 }
 
 #[test]

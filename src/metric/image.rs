@@ -28,8 +28,8 @@ const STABILISERS: [f64; 2] = [0.01, 0.03];
 /// # Errors
 /// Sets of different sizes, nothing to average, a value that is not finite, a range that is not positive.
 pub fn psnr(u: &Samples, v: &Samples, range: f64, keep: Option<&[bool]>) -> Result<f64, MetricError> {
-    check_images(u, v, range)?;
-    let kept = |i: usize| keep.is_none_or(|keep| keep.get(i).copied().unwrap_or(false));
+    check_images(u, v, range, keep)?;
+    let kept = |i: usize| keep.is_none_or(|keep| keep[i]);
     let pairs = u.as_slice().iter().zip(v.as_slice()).enumerate().filter(|(i, _)| kept(*i));
     let square = |(_, (&x, &y)): (usize, (&f32, &f32))| (f64::from(x) - f64::from(y)).powi(2);
     let (sum, count) = pairs.map(square).fold((0.0, 0usize), |(sum, count), square| (sum + square, count + 1));
@@ -39,31 +39,55 @@ pub fn psnr(u: &Samples, v: &Samples, range: f64, keep: Option<&[bool]>) -> Resu
     Ok(10.0 * (range * range / (sum / count as f64)).log10())
 }
 
-/// Mean SSIM of the images `v` against `u`, `[n, d]` each with d = `shape.len()`; in [-1, 1], 1 for equal images. The mean
-/// over an image's channels is its score. `range` > 0 is the width of the data's range.
+/// Mean SSIM of the images `v` against `u`, `[n, d]` each with d = `shape.len()`, over all windows of all channels and
+/// images, or over those whose middle pixel has a true `keep` (`[n d]`, row by row); in [-1, 1], 1 for equal images.
+/// `range` > 0 is the width of the data's range.
 ///
 /// # Errors
-/// Sets of different sizes, images smaller than the window, a value that is not finite, a range that is not positive.
-pub fn ssim(u: &Samples, v: &Samples, shape: ImageShape, range: f64) -> Result<f64, MetricError> {
-    check_images(u, v, range)?;
+/// Sets of different sizes, images smaller than the window, nothing to average, a value that is not finite, a range that is
+/// not positive.
+pub fn ssim(
+    u: &Samples,
+    v: &Samples,
+    shape: ImageShape,
+    range: f64,
+    keep: Option<&[bool]>,
+) -> Result<f64, MetricError> {
+    check_images(u, v, range, keep)?;
     check_dimension("u", u, shape.len())?;
     if shape.height < SSIM_WINDOW || shape.width < SSIM_WINDOW {
         let (height, width) = (shape.height, shape.width);
         return Err(MetricError::SmallImage { height, width, window: SSIM_WINDOW });
     }
     let weights = weights();
+    // One of the n · channels planes: its sum and the number of its windows.
     let score = |i: usize| {
-        let planes = u.row(i).chunks_exact(shape.pixels()).zip(v.row(i).chunks_exact(shape.pixels()));
-        planes.map(|(x, y)| plane(x, y, shape, range, &weights)).sum::<f64>() / shape.channels as f64
+        let plane = i * shape.pixels()..(i + 1) * shape.pixels();
+        let map = similarities(&u.as_slice()[plane.clone()], &v.as_slice()[plane.clone()], shape, range, &weights);
+        let kept = |window: &usize| keep.is_none_or(|keep| keep[plane.start + middle(*window, shape)]);
+        (0..map.len()).filter(kept).fold((0.0, 0usize), |(sum, count), window| (sum + map[window], count + 1))
     };
-    Ok(parallel::map(u.n(), score).iter().sum::<f64>() / u.n() as f64)
+    let parts = parallel::map(u.n() * shape.channels, score);
+    match parts.iter().fold((0.0, 0), |(sum, count), part| (sum + part.0, count + part.1)) {
+        (_, 0) => Err(MetricError::TooFew { set: "keep", found: 0, needed: 1 }),
+        (sum, count) => Ok(sum / count as f64),
+    }
 }
 
-fn check_images(u: &Samples, v: &Samples, range: f64) -> Result<(), MetricError> {
+/// The pixel of a plane that a window has in its middle.
+fn middle(window: usize, shape: ImageShape) -> usize {
+    let (width, margin) = (shape.width + 1 - SSIM_WINDOW, SSIM_WINDOW / 2);
+    (window / width + margin) * shape.width + window % width + margin
+}
+
+fn check_images(u: &Samples, v: &Samples, range: f64, keep: Option<&[bool]>) -> Result<(), MetricError> {
     check_rows("u", u, 1)?;
     check_rows("v", v, u.n())?;
     check_rows("u", u, v.n())?;
     check_dimension("v", v, u.d())?;
+    if let Some(keep) = keep.filter(|keep| keep.len() != u.as_slice().len()) {
+        return Err(MetricError::Dimension { set: "keep", expected: u.as_slice().len(), found: keep.len() });
+    }
     match range > 0.0 && range.is_finite() {
         true => Ok(()),
         false => Err(MetricError::Setting { name: "range", value: range, expected: "a number > 0" }),
@@ -78,8 +102,8 @@ fn weights() -> [f64; SSIM_WINDOW] {
     bell.map(|w| w / sum)
 }
 
-/// Mean SSIM of one channel, `[height, width]`.
-fn plane(x: &[f32], y: &[f32], shape: ImageShape, range: f64, weights: &[f64; SSIM_WINDOW]) -> f64 {
+/// SSIM of every window of one channel `[height, width]`: `[height - 10, width - 10]`.
+fn similarities(x: &[f32], y: &[f32], shape: ImageShape, range: f64, weights: &[f64; SSIM_WINDOW]) -> Vec<f64> {
     let moment = |f: &dyn Fn(f64, f64) -> f64| {
         let field: Vec<f64> = x.iter().zip(y).map(|(&x, &y)| f(f64::from(x), f64::from(y))).collect();
         smooth(&field, shape, weights)
@@ -92,7 +116,7 @@ fn plane(x: &[f32], y: &[f32], shape: ImageShape, range: f64, weights: &[f64; SS
         let (vx, vy, cov) = (xx[i] - mx * mx, yy[i] - my * my, xy[i] - mx * my);
         (2.0 * mx * my + c1) * (2.0 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
     };
-    (0..mx.len()).map(similarity).sum::<f64>() / mx.len() as f64
+    (0..mx.len()).map(similarity).collect()
 }
 
 /// Weighted means of every window within the image, `[height - 10, width - 10]`: along rows, then along columns.
@@ -130,23 +154,24 @@ mod tests {
     #[test]
     fn equal_images_and_constant_ones_have_their_closed_form() {
         let x = ramp(2, SHAPE);
-        assert!((ssim(&x, &x, SHAPE, 4.0).unwrap() - 1.0).abs() < 1e-12);
+        assert!((ssim(&x, &x, SHAPE, 4.0, None).unwrap() - 1.0).abs() < 1e-12);
         // Without contrast only the first factor is left: (2 a b + C1) / (a² + b² + C1).
         let flat = |value: f32| Samples::new(vec![value; SHAPE.len()], SHAPE.len());
         let expected = (2.0 * 0.5 * -1.5 + 0.0016) / (0.25 + 2.25 + 0.0016);
-        assert!((ssim(&flat(0.5), &flat(-1.5), SHAPE, 4.0).unwrap() - expected).abs() < 1e-12);
+        assert!((ssim(&flat(0.5), &flat(-1.5), SHAPE, 4.0, None).unwrap() - expected).abs() < 1e-12);
     }
 
     #[test]
     fn errors_say_what_is_wrong() {
         let small = ImageShape { channels: 1, height: 8, width: 8 };
         let x = ramp(3, small);
-        let error = ssim(&x, &x, small, 4.0).unwrap_err().to_string();
+        let error = ssim(&x, &x, small, 4.0, None).unwrap_err().to_string();
         assert!(error.contains("8 x 8") && error.contains("11 x 11"), "{error}");
         assert!(psnr(&x, &x.slice(0..2), 4.0, None).is_err() && psnr(&x.slice(0..2), &x, 4.0, None).is_err());
+        assert!(psnr(&x, &x, 4.0, Some(&[true; 3])).is_err());
         assert!(psnr(&x, &x, 0.0, None).is_err() && psnr(&x, &x, f64::NAN, None).is_err());
         let y = ramp(3, SHAPE);
-        assert!(psnr(&x, &y, 4.0, None).is_err() && ssim(&y, &y, small, 4.0).is_err());
+        assert!(psnr(&x, &y, 4.0, None).is_err() && ssim(&y, &y, small, 4.0, None).is_err());
         let nan = Samples::new(vec![f32::NAN; 3 * 64], 64);
         assert!(psnr(&x, &nan, 4.0, None).is_err());
     }

@@ -11,12 +11,14 @@
 //! | [`frechet_distance`] of features | n d² + d³ | yes |
 //! | [`Kid`], kernel distance of features | subsets x size² d | yes |
 //! | [`psnr`], [`ssim`] of images, pair by pair | n d | no |
+//! | [`MeasurementFit`], of signals to their observations | n d | no |
 
 mod energy;
 mod frechet;
 mod image;
 mod inception;
 mod kid;
+mod measurement;
 mod sinkhorn;
 mod sliced;
 mod softmin;
@@ -28,6 +30,7 @@ pub use frechet::{Frechet, Moments, frechet_distance};
 pub use image::{SSIM_WINDOW, psnr, ssim};
 pub use inception::inception_score;
 pub use kid::{Kid, KidEstimate};
+pub use measurement::MeasurementFit;
 pub use sinkhorn::{Sinkhorn, Transport};
 pub use sliced::sliced_wasserstein;
 
