@@ -31,6 +31,10 @@ pub enum Command {
     Plot(Plot),
     /// Make observations from clean signals with a channel
     Corrupt(Corrupt),
+    /// Write a run's images as folders of PNG files, for tools that score pictures
+    ExportImages(ExportImages),
+    /// Say where the weights of feature networks come from, and check those present
+    FetchWeights(FetchWeights),
     /// List the presets
     Presets,
     /// Show a resolved configuration or the configuration's schema
@@ -153,8 +157,46 @@ pub struct Evaluate {
     /// Posterior draws for each test observation
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub draws: usize,
+    /// Also compare images in the features of this network
+    #[arg(long, value_enum, value_name = "NETWORK")]
+    pub features: Option<FeatureNetwork>,
+    /// Directory of its weights [default: diffem/weights in the user's data directory; see `diffem fetch-weights`]
+    #[arg(long, value_name = "DIR", requires = "features")]
+    pub weights: Option<PathBuf>,
     #[command(flatten)]
     pub compute: Compute,
+}
+
+/// Networks that `evaluate` takes features from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FeatureNetwork {
+    /// EfficientNet-Lite0 (ImageNet): FD-, KID- and IS-EffLite0
+    #[value(name = "efficientnet-lite0")]
+    EfficientNetLite0,
+}
+
+/// `diffem export-images`
+#[derive(Args, Debug)]
+pub struct ExportImages {
+    /// Run directory
+    pub run: PathBuf,
+    /// Lap whose reconstructions are written, 0 for the start [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Directory to make, with the folders reconstructions and, where the truth is known, truth
+    /// [default: images-lap-NNN in the run directory]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `diffem fetch-weights`
+///
+/// diffem itself downloads nothing: this lists what to get and where to put it.
+#[derive(Args, Debug)]
+pub struct FetchWeights {
+    /// Directory of the weights [default: diffem/weights in the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `diffem plot`

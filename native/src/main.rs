@@ -5,7 +5,10 @@ mod cmd;
 mod config;
 mod data;
 mod device;
+mod features;
+mod fidelity;
 mod files;
+mod images;
 mod metrics;
 mod problem;
 mod report;
@@ -38,6 +41,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Evaluate(args) => cmd::evaluate::run(&args)?,
         Command::Plot(args) => cmd::plot::run(&args)?,
         Command::Corrupt(args) => cmd::corrupt::run(&args)?,
+        Command::ExportImages(args) => cmd::export_images::run(&args)?,
+        Command::FetchWeights(args) => cmd::fetch_weights::run(&args)?,
         Command::Presets => cmd::about::presets()?,
         Command::Config(ConfigCommand::Show { config, settings, format }) => {
             cmd::config::show(&config, &settings, format)?

@@ -28,6 +28,9 @@ fn help_of_every_command() {
     {
         assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
     }
+    for command in ["export-images", "fetch-weights"] {
+        assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
+    }
     assert_snapshot(print(&["config", "--help"]), "help-config.txt");
     assert_snapshot(print(&["config", "show", "--help"]), "help-config-show.txt");
     assert_snapshot(print(&["config", "schema", "--help"]), "help-config-schema.txt");

@@ -8,8 +8,17 @@
 //! | [`Sinkhorn`] (entropic optimal transport) | iterations x the pairs that matter | yes |
 //! | [`sliced_wasserstein`] | k n log n | yes |
 //! | [`energy_distance`] | n² | yes |
+//! | [`frechet_distance`] of features | n d² + d³ | yes |
+//! | [`Kid`], kernel distance of features | subsets x size² d | yes |
+//! | [`psnr`], [`ssim`] of images, pair by pair | n d | no |
+//! | [`MeasurementFit`], of signals to their observations | n d | no |
 
 mod energy;
+mod frechet;
+mod image;
+mod inception;
+mod kid;
+mod measurement;
 mod sinkhorn;
 mod sliced;
 mod softmin;
@@ -17,6 +26,11 @@ mod tiles;
 mod vector;
 
 pub use energy::energy_distance;
+pub use frechet::{Frechet, Moments, frechet_distance};
+pub use image::{SSIM_WINDOW, psnr, ssim};
+pub use inception::inception_score;
+pub use kid::{Kid, KidEstimate};
+pub use measurement::MeasurementFit;
 pub use sinkhorn::{Sinkhorn, Transport};
 pub use sliced::sliced_wasserstein;
 
@@ -41,6 +55,11 @@ pub enum MetricError {
     /// A setting outside its range.
     #[error("`{name}` is {value}, expected {expected}")]
     Setting { name: &'static str, value: f64, expected: &'static str },
+    /// Images that no window fits into.
+    #[error(
+        "images of {height} x {width} pixels are smaller than the window of {window} x {window}: SSIM is not defined for them"
+    )]
+    SmallImage { height: usize, width: usize, window: usize },
     /// The observer asked to stop.
     #[error("stopped by the caller after {iteration} iterations")]
     Stopped { iteration: usize },

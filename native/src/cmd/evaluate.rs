@@ -3,20 +3,22 @@
 use crate::args::Evaluate;
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
+use crate::features::efficientnet_lite0::EfficientNetLite0;
+use crate::features::scores::{self, FeatureScorer, FeatureScores, half};
+use crate::features::weights::directory;
+use crate::fidelity::{self, Estimate, Fidelity, Judge};
 use crate::files;
 use crate::session::{Session, chosen_lap};
 use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
-use diffem::Samples;
 use diffem::channel::Channel;
 use diffem::metric::{energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
+use diffem::{Observations, Samples};
 use serde::Serialize;
 
 /// Projections of the sliced Wasserstein distance.
 const DIRECTIONS: usize = 256;
-/// Width of the presets' signal range [-2, 2], the peak of the PSNR.
-const PEAK: f64 = 4.0;
 
 /// Distances of one sample to the truth.
 #[derive(Serialize)]
@@ -28,20 +30,14 @@ struct Distances {
     points: usize,
 }
 
-/// Posterior means against the truth on test observations.
-#[derive(Serialize)]
-struct Means {
-    posterior: String,
-    psnr: f64,
-    psnr_missing: Option<f64>,
-    observations: usize,
-    draws: usize,
-}
-
 #[derive(Serialize, Default)]
 struct Report {
     distances: Vec<Distances>,
-    test: Vec<Means>,
+    test: Vec<Fidelity>,
+    /// Images against the truth's, no image twice.
+    features: Vec<FeatureScores>,
+    /// Reconstructions corrupted afresh against the observations, both shown as images: needs no truth.
+    proximal: Vec<FeatureScores>,
 }
 
 /// Runs the command.
@@ -59,9 +55,13 @@ pub fn run(args: &Evaluate) -> Result<()> {
         report.distances = distances(args, &session, u)?;
     }
     if session.problem.truth.test.is_some() && args.samples.is_none() {
-        report.test = means(args, &session)?;
+        report.test = fidelity(args, &session)?;
     }
-    if report.distances.is_empty() && report.test.is_empty() {
+    if args.features.is_some() {
+        [report.features, report.proximal] = features(args, &session)?;
+    }
+    let lines = [report.distances.len(), report.test.len(), report.features.len(), report.proximal.len()];
+    if lines == [0; 4] {
         bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
     }
     files::write_atomic(
@@ -85,14 +85,12 @@ fn table(report: &Report) -> String {
         out += &format!("{:22} {s:>19.4e} {w:>18.4e} {e:>15.4e} {:>7}\n", d.sample, d.points);
     }
     if !report.test.is_empty() {
-        out += &format!(
-            "{:22} {:>10} {:>18} {:>12}\n",
-            "posterior mean of", "PSNR (dB)", "PSNR missing (dB)", "observations"
-        );
+        out += &fidelity::table(&report.test);
     }
-    for m in &report.test {
-        let missing = m.psnr_missing.map_or("-".to_string(), |v| format!("{v:.2}"));
-        out += &format!("{:22} {:>10.2} {missing:>18} {:>12}\n", m.posterior, m.psnr, m.observations);
+    for (what, rows) in [("images", &report.features), ("corrupted again", &report.proximal)] {
+        if !rows.is_empty() {
+            out += &scores::table(what, rows);
+        }
     }
     out
 }
@@ -181,51 +179,72 @@ fn directions(d: usize) -> Samples {
     rows
 }
 
-/// PSNR of posterior means on the test observations: the Gaussian start's exact ones and the trained posterior's.
-fn means(args: &Evaluate, session: &Session) -> Result<Vec<Means>> {
-    let Some((x, seen)) = &session.problem.truth.test else {
-        return Ok(Vec::new());
+/// Scores of images in a network's features: against the truth, and of corrupted images against the observations.
+fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2]> {
+    let Some(shape) = session.image_shape() else {
+        bail!("--features: the signals of {} are no images", args.run.display());
     };
-    let masked = masked(session, x, seen);
-    let score = |posterior: String, mean: &Samples, draws: usize| Means {
-        posterior,
-        psnr: psnr(x, mean, |_| true),
-        psnr_missing: masked.as_ref().map(|masked| psnr(x, mean, |i| masked[i])),
-        observations: x.n(),
-        draws,
+    let network = EfficientNetLite0::load(&directory(args.weights.as_deref())?, &session.device)?;
+    let scored = scored(args, session)?;
+    let truth = match &args.truth {
+        Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
+        None => session.problem.truth.x.clone(),
     };
-    let mut out = Vec::new();
+    let against = |reference: &Samples, floor: &str, scored: &[(String, Samples)]| {
+        let least = scored.iter().map(|(_, x)| x.n()).min().unwrap_or(0);
+        let n = args.points.min(reference.n() / 2).min(least);
+        let scorer = FeatureScorer::new(&network, shape, &half(reference, 0, n))?;
+        let mut out = vec![scorer.score(floor.into(), &half(reference, 1, n))?];
+        for (label, x) in scored {
+            out.push(scorer.score(label.clone(), &half(x, 1, n))?);
+        }
+        Ok::<_, anyhow::Error>(out)
+    };
+    let images = truth.map_or(Ok(Vec::new()), |truth| against(&truth, "truth (floor)", &scored))?;
+    if session.channel.observation_len() != shape.len() {
+        return Ok([images, Vec::new()]);
+    }
+    let again = |(i, (label, x)): (usize, (String, Samples))| {
+        let key = Key::new(session.config.seed, Purpose::Monitor, i);
+        (label, Observations::simulate(&session.channel, &x, key, 0).y)
+    };
+    let corrupted: Vec<(String, Samples)> = scored.into_iter().enumerate().map(again).collect();
+    Ok([images, against(&session.problem.observations.y, "observations (floor)", &corrupted)?])
+}
+
+/// Estimates of the test signals against the truth: floors, the Gaussian start's exact posterior, the trained posteriors.
+fn fidelity(args: &Evaluate, session: &Session) -> Result<Vec<Fidelity>> {
+    let Some(judge) = Judge::new(session) else { return Ok(Vec::new()) };
+    let mut out = judge.floors()?;
     if let Some(prior) = session.start_prior()? {
-        out.push(score("Gaussian start (exact)".into(), &prior.means(&session.channel, seen)?, 0));
+        let mean = prior.means(&session.channel, judge.seen())?;
+        let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;
+        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Mean, &mean, 0)?);
+        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Draw, &draw, 1)?);
     }
     let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
     for (lap, label) in chosen {
-        let (_, posterior) = session.posterior(Some(lap))?;
-        let mut sum = vec![0.0f64; x.n() * x.d()];
-        for draw in 0..args.draws {
-            let key = Key::new(session.config.seed, Purpose::Draw, draw);
-            let drawn = session.e_step(&posterior, seen, key).all(session.config.e_step.shard)?;
-            sum.iter_mut().zip(drawn.as_slice()).for_each(|(s, v)| *s += *v as f64);
-        }
-        let mean = sum.iter().map(|s| (s / args.draws as f64) as f32).collect();
-        out.push(score(label, &Samples::new(mean, x.d()), args.draws));
+        let [mean, draw] = drawn(args, session, &judge, lap)?;
+        out.push(judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?);
+        out.push(judge.score(label, Estimate::Draw, &draw, 1)?);
     }
     Ok(out)
 }
 
-/// Which values of x are missing from the observations; `None` where the channel masks nothing.
-fn masked(session: &Session, x: &Samples, seen: &diffem::Observations) -> Option<Vec<bool>> {
-    use diffem::channel::StageConfig;
-    let masks = session.config.channel.0.iter().any(|stage| matches!(stage, StageConfig::Mask { .. }));
-    if !masks || session.channel.operator_len() != x.d() {
-        return None;
+/// Means of `args.draws` draws from the posteriors of lap `lap`, and the first of the draws.
+fn drawn(args: &Evaluate, session: &Session, judge: &Judge<'_>, lap: usize) -> Result<[Samples; 2]> {
+    let (_, posterior) = session.posterior(Some(lap))?;
+    let mut sum = vec![0.0f64; judge.x().as_slice().len()];
+    let draw = |draw: usize| {
+        let key = Key::new(session.config.seed, Purpose::Draw, draw);
+        session.e_step(&posterior, judge.seen(), key).all(session.config.e_step.shard)
+    };
+    let mut add = |x: &Samples| sum.iter_mut().zip(x.as_slice()).for_each(|(s, v)| *s += f64::from(*v));
+    let first = draw(0)?;
+    add(&first);
+    for i in 1..args.draws {
+        add(&draw(i)?);
     }
-    seen.a.as_ref().map(|a| a.as_slice().iter().map(|&a| a == 0.0).collect())
-}
-
-/// 10 log10(peak² / mean squared error) over the values where `keep(index)`.
-fn psnr(x: &Samples, mean: &Samples, keep: impl Fn(usize) -> bool) -> f64 {
-    let pairs = x.as_slice().iter().zip(mean.as_slice()).enumerate().filter(|(i, _)| keep(*i));
-    let (sum, count) = pairs.fold((0.0, 0usize), |(s, n), (_, (a, b))| (s + (*a as f64 - *b as f64).powi(2), n + 1));
-    10.0 * (PEAK * PEAK / (sum / count.max(1) as f64)).log10()
+    let mean = sum.iter().map(|s| (s / args.draws as f64) as f32).collect();
+    Ok([Samples::new(mean, judge.x().d()), first])
 }

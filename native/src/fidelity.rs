@@ -1,0 +1,162 @@
+//! How close posteriors come to the truth of the test observations, value by value, and to the observations themselves.
+
+use crate::session::Session;
+use anyhow::Result;
+use diffem::channel::{Channel, Compose, StageConfig};
+use diffem::image::ImageShape;
+use diffem::metric::{MeasurementFit, MetricError, psnr, ssim};
+use diffem::{Observations, Samples};
+use serde::Serialize;
+
+/// Width of the presets' signal range [-2, 2].
+pub const RANGE: f64 = 4.0;
+
+/// What stands for a posterior.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimate {
+    /// Its mean: the least squared error.
+    Mean,
+    /// One draw: what training sees, sharp and with twice the squared error of the mean.
+    Draw,
+    /// The truth itself: the floor of the measurement fit.
+    Truth,
+    /// The observation itself, unseen values at 0.
+    Observation,
+}
+
+/// Scores of one estimate. Scores that do not exist are null: of unseen values for a channel that hides none, SSIM of data that
+/// are no images or smaller than its window, χ² without noise, an infinite PSNR.
+#[derive(Debug, Serialize)]
+pub struct Fidelity {
+    /// Whose posterior.
+    pub posterior: String,
+    pub estimate: Estimate,
+    /// dB, over all values.
+    pub psnr: Option<f64>,
+    /// dB, over the values that the observations lack.
+    pub psnr_missing: Option<f64>,
+    /// Over all windows.
+    pub ssim: Option<f64>,
+    /// Over the windows in whose middle a value is missing.
+    pub ssim_missing: Option<f64>,
+    /// Fit to the measurements, 1 for the truth.
+    pub chi2: Option<f64>,
+    /// sqrt(2 / M): how far from 1 the truth's χ² may be (one standard deviation).
+    pub chi2_deviation: Option<f64>,
+    pub observations: usize,
+    /// Posterior draws averaged; 0 for an exact mean.
+    pub draws: usize,
+}
+
+/// The test set with what does not change between estimates.
+pub struct Judge<'a> {
+    x: &'a Samples,
+    seen: &'a Observations,
+    channel: &'a Compose,
+    shape: Option<ImageShape>,
+    missing: Option<Vec<bool>>,
+}
+
+impl<'a> Judge<'a> {
+    /// The run's test set, if it has one.
+    pub fn new(session: &'a Session) -> Option<Self> {
+        let (x, seen) = session.problem.truth.test.as_ref()?;
+        Some(Self {
+            x,
+            seen,
+            channel: &session.channel,
+            shape: session.image_shape(),
+            missing: missing(session, x, seen),
+        })
+    }
+
+    /// Clean signals `[n, d]`.
+    pub fn x(&self) -> &'a Samples {
+        self.x
+    }
+
+    /// Their observations.
+    pub fn seen(&self) -> &'a Observations {
+        self.seen
+    }
+
+    /// Scores `estimated [n, d]`.
+    pub fn score(&self, posterior: String, estimate: Estimate, estimated: &Samples, draws: usize) -> Result<Fidelity> {
+        let decibels = |keep: Option<&[bool]>| finite(psnr(self.x, estimated, RANGE, keep));
+        let similarity = |keep: Option<&[bool]>| match self.shape {
+            Some(shape) => finite(ssim(self.x, estimated, shape, RANGE, keep)),
+            None => Ok(None),
+        };
+        let missing = self.missing.as_deref();
+        let fit = MeasurementFit::of(self.channel, self.seen, estimated)?;
+        Ok(Fidelity {
+            posterior,
+            estimate,
+            psnr: decibels(None)?,
+            psnr_missing: missing.map_or(Ok(None), |missing| decibels(Some(missing)))?,
+            ssim: similarity(None)?,
+            ssim_missing: missing.map_or(Ok(None), |missing| similarity(Some(missing)))?,
+            chi2: fit.map(|fit| fit.chi2),
+            chi2_deviation: fit.map(|fit| (2.0 / fit.measurements as f64).sqrt()),
+            observations: self.x.n(),
+            draws,
+        })
+    }
+
+    /// What needs no posterior: the truth, and the observations where they are signals themselves.
+    pub fn floors(&self) -> Result<Vec<Fidelity>> {
+        let mut out = vec![self.score("truth (floor)".into(), Estimate::Truth, self.x, 0)?];
+        if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal()) {
+            out.push(self.score("observation (baseline)".into(), Estimate::Observation, &self.seen.y, 0)?);
+        }
+        Ok(out)
+    }
+}
+
+/// The score where it exists: there may be nothing to average, no window that fits, no error at all.
+fn finite(score: Result<f64, MetricError>) -> Result<Option<f64>> {
+    match score {
+        Ok(score) => Ok(Some(score).filter(|score| score.is_finite())),
+        Err(MetricError::SmallImage { .. } | MetricError::TooFew { set: "keep", .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Which values of x are missing from the observations; `None` where the channel masks nothing.
+fn missing(session: &Session, x: &Samples, seen: &Observations) -> Option<Vec<bool>> {
+    let masks = session.config.channel.0.iter().any(|stage| matches!(stage, StageConfig::Mask { .. }));
+    if !masks || session.channel.operator_len() != x.d() {
+        return None;
+    }
+    seen.a.as_ref().map(|a| a.as_slice().iter().map(|&a| a == 0.0).collect())
+}
+
+/// The scores for reading.
+pub fn table(rows: &[Fidelity]) -> String {
+    let heads = ["PSNR (dB)", "missing", "SSIM", "missing", "χ²"];
+    let heads = heads.map(|head| format!(" {head:>10}")).concat();
+    let mut out = format!("{:22} {:11}{heads} {:>6} {:>12}\n", "posterior", "estimate", "draws", "observations");
+    for row in rows {
+        let cell = |value: Option<f64>, places: usize| match value {
+            Some(value) => format!(" {value:>10.places$}"),
+            None => format!(" {:>10}", "-"),
+        };
+        let cells = [
+            cell(row.psnr, 2),
+            cell(row.psnr_missing, 2),
+            cell(row.ssim, 4),
+            cell(row.ssim_missing, 4),
+            cell(row.chi2, 4),
+        ];
+        let estimate = format!("{:?}", row.estimate).to_lowercase();
+        out += &format!(
+            "{:22} {estimate:11}{} {:>6} {:>12}\n",
+            row.posterior,
+            cells.concat(),
+            row.draws,
+            row.observations
+        );
+    }
+    out
+}

@@ -1,0 +1,145 @@
+//! How well signals explain their observations, without the truth: for a linear channel y = A x + n, n ~ N(0, Σ_y),
+//!
+//! ```text
+//! χ² = Σ_i (y_i - A_i x_i)ᵀ Σ_y⁻¹ (y_i - A_i x_i) / M
+//! ```
+//!
+//! with M the measurements of all observations that carry noise; coordinates without any, such as masked ones, do not
+//! count. The truth has χ² = 1 up to sqrt(2 / M); less fits the noise, more contradicts the measurements.
+
+use crate::channel::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::{Observations, Samples, parallel};
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+
+/// χ² of a set of signals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MeasurementFit {
+    /// χ² a measurement; 1 for the truth.
+    pub chi2: f64,
+    /// M.
+    pub measurements: usize,
+}
+
+impl MeasurementFit {
+    /// χ² of `x [n, d]` for the observations `seen` (n of them) of `channel`; `None` for a channel that is not linear or has
+    /// no noise. A diagonal channel costs n d; another one n m³, or n m² + m³ where its noise is the same for all.
+    ///
+    /// # Errors
+    /// Arrays that do not fit, a noise covariance without an inverse.
+    pub fn of(channel: &dyn Channel, seen: &Observations, x: &Samples) -> Result<Option<Self>> {
+        let Some(linear) = channel.as_linear().filter(|linear| !linear.is_noiseless()) else {
+            return Ok(None);
+        };
+        if (x.n(), x.d()) != (seen.n(), channel.signal_len()) {
+            let expected = format!("[{}, {}]", seen.n(), channel.signal_len());
+            return Err(Error::shape("signals x", expected, format!("[{}, {}]", x.n(), x.d())));
+        }
+        let parts = if linear.is_diagonal() {
+            parallel::map(x.n(), |i| Ok(diagonal(linear, seen.operator(i), seen.y.row(i), x.row(i))))
+        } else {
+            let shared = (channel.operator_len() == 0).then(|| Whitener::of(linear, &[])).transpose()?;
+            parallel::map(x.n(), |i| {
+                let a = seen.operator(i);
+                let own = if shared.is_none() { Some(Whitener::of(linear, a)?) } else { None };
+                let whitener = own.as_ref().or(shared.as_ref());
+                Ok(whitener.map_or((0.0, 0), |w| w.square(&residual(linear, a, seen.y.row(i), x.row(i)))))
+            })
+        };
+        let parts = parts.into_iter().collect::<Result<Vec<(f64, usize)>>>()?;
+        let (sum, measurements) = parts.iter().fold((0.0, 0), |(s, m), (square, count)| (s + square, m + count));
+        Ok((measurements > 0).then(|| Self { chi2: sum / measurements as f64, measurements }))
+    }
+}
+
+/// Σ_j (y_j - A_jj x_j)² / Σ_jj over the coordinates with noise, and their number.
+fn diagonal(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, usize) {
+    let (mut matrix, mut variance) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    linear.write_diagonal(a, &mut matrix, &mut variance);
+    let noisy = (0..x.len()).filter(|&j| variance[j] > 0.0);
+    let square = |j: usize| (f64::from(y[j]) - matrix[j] * f64::from(x[j])).powi(2) / variance[j];
+    noisy.map(square).fold((0.0, 0), |(sum, count), square| (sum + square, count + 1))
+}
+
+/// y - A x.
+fn residual(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> Vec<f64> {
+    let mut fitted = vec![0.0f32; y.len()];
+    linear.apply(a, x, &mut fitted);
+    y.iter().zip(&fitted).map(|(&y, &fitted)| f64::from(y) - f64::from(fitted)).collect()
+}
+
+/// Σ_y of the coordinates with noise, factored.
+struct Whitener {
+    kept: Vec<usize>,
+    factor: Cholesky<f64, Dyn>,
+}
+
+impl Whitener {
+    fn of(linear: &dyn LinearChannel, a: &[f32]) -> Result<Self> {
+        let m = linear.observation_len();
+        let mut rows = vec![0.0; m * m];
+        linear.write_noise(a, &mut rows);
+        let kept: Vec<usize> = (0..m).filter(|&i| rows[i * m + i] > 0.0).collect();
+        let covariance = DMatrix::from_fn(kept.len(), kept.len(), |i, j| rows[kept[i] * m + kept[j]]);
+        let factor = Cholesky::new(covariance).ok_or_else(|| {
+            Error::config("channel", "its noise covariance has no inverse; add noise after the last map")
+        })?;
+        Ok(Self { kept, factor })
+    }
+
+    /// rᵀ Σ_y⁻¹ r, and the number of coordinates.
+    fn square(&self, residual: &[f64]) -> (f64, usize) {
+        let r = DVector::from_iterator(self.kept.len(), self.kept.iter().map(|&i| residual[i]));
+        (r.dot(&self.factor.solve(&r)), self.kept.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{ChannelConfig, Compose, StageConfig};
+    use crate::noise::{Key, Purpose};
+
+    const NOISE: StageConfig = StageConfig::Noise { std: 0.3 };
+
+    fn simulated(stages: Vec<StageConfig>) -> (Compose, Samples, Observations) {
+        let channel = ChannelConfig(stages).build(6).unwrap();
+        let mut x = Samples::zeros(2000, 6);
+        Key::new(1, Purpose::Truth, 0).stream(0, 0).fill_normal(x.as_mut_slice());
+        let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
+        (channel, x, seen)
+    }
+
+    #[test]
+    fn the_truth_has_one_and_another_signal_more() {
+        let channels = [
+            vec![NOISE, StageConfig::Mask { rate: 0.5 }],
+            vec![StageConfig::Mask { rate: 0.5 }, NOISE],
+            vec![StageConfig::Projection { rows: 2 }, NOISE],
+            vec![NOISE, StageConfig::Linear { matrix: vec![vec![1.0, 2.0, 0.0, 0.0, 0.0, 0.5]; 1] }],
+        ];
+        for stages in channels {
+            let (channel, x, seen) = simulated(stages.clone());
+            let fit = MeasurementFit::of(&channel, &seen, &x).unwrap().unwrap();
+            let bound = 5.0 * (2.0 / fit.measurements as f64).sqrt();
+            assert!((fit.chi2 - 1.0).abs() < bound, "{stages:?}: {fit:?}");
+            let zero = MeasurementFit::of(&channel, &seen, &Samples::zeros(2000, 6)).unwrap().unwrap();
+            assert!(zero.chi2 > 2.0 && zero.measurements == fit.measurements, "{stages:?}: {zero:?}");
+        }
+    }
+
+    #[test]
+    fn masked_coordinates_do_not_count() {
+        let (channel, x, seen) = simulated(vec![NOISE, StageConfig::Mask { rate: 0.5 }]);
+        let visible = seen.a.as_ref().unwrap().as_slice().iter().filter(|a| **a != 0.0).count();
+        assert_eq!(MeasurementFit::of(&channel, &seen, &x).unwrap().unwrap().measurements, visible);
+    }
+
+    #[test]
+    fn without_noise_there_is_none() {
+        let (channel, x, seen) = simulated(vec![StageConfig::Mask { rate: 0.5 }]);
+        assert_eq!(MeasurementFit::of(&channel, &seen, &x).unwrap(), None);
+        let (channel, x, seen) = simulated(vec![NOISE]);
+        assert!(MeasurementFit::of(&channel, &seen, &x.slice(0..3)).is_err());
+    }
+}
