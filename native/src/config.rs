@@ -108,9 +108,9 @@ pub enum DataConfig {
         #[serde(default = "test_images")]
         test: usize,
     },
-    /// CIFAR-10: 3x32x32 images in binary batches, in [-2, 2].
+    /// CIFAR-10: 3x32x32 images in binary batches or Parquet files, in [-2, 2].
     Cifar10 {
-        /// The directory of the batches.
+        /// The directory of the files.
         path: String,
         /// Images that are observed, chosen by the seed; 0: all.
         #[serde(default)]

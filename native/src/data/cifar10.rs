@@ -1,7 +1,8 @@
-//! CIFAR-10 in binary batches: records of one label and 32x32 red, green and blue pixels, 3073 bytes each.
+//! CIFAR-10 in Parquet files, or in binary batches: records of one label and 32x32 red, green and blue pixels, 3073 bytes each.
 //!
 //! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009); cifar-10-binary.tar.gz.
 
+use super::folder::below;
 use super::pictures::{ImageSet, Rows, Sources};
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
@@ -29,10 +30,39 @@ pub fn open(dir: &Path, with_test: bool) -> Result<Sources> {
         "data.path: {} is not a directory; expected one with data_batch_1.bin to data_batch_5.bin and {TEST}",
         dir.display()
     );
+    let parquet = |part: &str| parquet_files(dir, part);
+    let train = parquet("train")?;
+    if !train.is_empty() {
+        let test = with_test.then(|| parquet_set(dir, parquet("test")?)).transpose()?;
+        return Ok(Sources { train: parquet_set(dir, train)?, test });
+    }
     let set = |names: &[String]| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Batches::open(dir, names)?)) };
     let train: Vec<String> = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
     let test = with_test.then(|| set(&[TEST.to_string()])).transpose()?;
     Ok(Sources { train: set(&train)?, test })
+}
+
+/// The Parquet files in `dir`, or in a directory of it, whose name begins with `part`, sorted.
+fn parquet_files(dir: &Path, part: &str) -> Result<Vec<PathBuf>> {
+    let files = below(dir, &["parquet"])?.0;
+    let is_part = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(part));
+    Ok(files.into_iter().filter(is_part).collect())
+}
+
+fn parquet_set(dir: &Path, files: Vec<PathBuf>) -> Result<Box<dyn ImageSet>> {
+    ensure!(
+        !files.is_empty(),
+        "data.path: {} has no test-….parquet; copy it there, or set data.test = 0",
+        dir.display()
+    );
+    #[cfg(feature = "parquet")]
+    return Ok(Box::new(super::parquet_images::ParquetImages::open(dir, files, SHAPE)?));
+    #[cfg(not(feature = "parquet"))]
+    bail!(
+        "{}: this build reads no Parquet; build it with `cargo build --release --features parquet`, or bring the binary \
+         batches",
+        files[0].display()
+    )
 }
 
 impl Batches {

@@ -78,14 +78,20 @@ impl ImageSet for Folder {
 /// All files below `dir` with one of these extensions, sorted by name; hidden ones are left out.
 pub fn list(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     ensure!(dir.is_dir(), "data.path: {} is not a folder; expected one with pictures", dir.display());
-    let (mut found, mut others) = (Vec::new(), 0);
-    collect(dir, extensions, &mut found, &mut others)?;
+    let (found, others) = below(dir, extensions)?;
     if found.is_empty() {
         let wanted = extensions.join(", .");
         bail!("data.path: {} has no .{wanted} file; it has {others} other files", dir.display());
     }
-    found.sort();
     Ok(found)
+}
+
+/// All files below `dir` with one of these extensions, sorted by name, and the number of other files.
+pub fn below(dir: &Path, extensions: &[&str]) -> Result<(Vec<PathBuf>, usize)> {
+    let (mut found, mut others) = (Vec::new(), 0);
+    collect(dir, extensions, &mut found, &mut others)?;
+    found.sort();
+    Ok((found, others))
 }
 
 fn collect(dir: &Path, extensions: &[&str], found: &mut Vec<PathBuf>, others: &mut usize) -> Result<()> {

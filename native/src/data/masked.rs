@@ -3,8 +3,8 @@
 
 use super::folder::list;
 use super::picture::{centre, proportioned};
-use super::pictures::scaled;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use super::pictures::{not_whole, scaled};
+use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
 use diffem::image::ImageShape;
 use diffem::{Observations, Samples};
@@ -56,7 +56,7 @@ impl MaskedPictures {
     }
 
     fn picture(&self, path: &Path) -> Result<RgbaImage> {
-        let picture = image::open(path).map_err(|e| anyhow!("not a whole picture: {e}"))?;
+        let picture = image::open(path).map_err(not_whole)?;
         ensure!(
             picture.color().has_alpha(),
             "has no transparency, which says what is missing; save it with an alpha channel (0 = missing)"
@@ -92,9 +92,8 @@ fn write(picture: &RgbaImage, y: &mut [f32], a: &mut [f32]) {
 }
 
 fn check_sizes(files: &[PathBuf], shape: ImageShape) -> Result<()> {
-    let size = |path: &PathBuf| {
-        image::image_dimensions(path).map_err(|e| anyhow!("{}: not a whole picture: {e}", path.display()))
-    };
+    let size =
+        |path: &PathBuf| image::image_dimensions(path).map_err(not_whole).with_context(|| path.display().to_string());
     let sizes: Vec<(u32, u32)> = files.par_iter().map(size).collect::<Vec<_>>().into_iter().collect::<Result<_>>()?;
     let wanted = (shape.width as u32, shape.height as u32);
     let Some(first) = sizes.iter().position(|size| *size != wanted) else { return Ok(()) };

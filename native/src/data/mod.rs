@@ -9,6 +9,8 @@ pub mod manifold;
 pub mod masked;
 mod npz;
 pub mod observations;
+#[cfg(feature = "parquet")]
+mod parquet_images;
 mod picture;
 pub mod pictures;
 mod safetensors_file;

@@ -1,6 +1,7 @@
 //! One picture: decoded, laid on a background, cropped at the centre and resized.
 
-use anyhow::{Result, anyhow, ensure};
+use super::pictures::not_whole;
+use anyhow::{Result, ensure};
 use diffem::image::ImageShape;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader, Rgb, RgbImage};
@@ -26,7 +27,7 @@ pub fn decode(path: &Path) -> Result<DynamicImage> {
         picture.apply_orientation(orientation);
         Ok(picture)
     };
-    read().map_err(|e| anyhow!("not a whole picture: {e}"))
+    read().map_err(not_whole)
 }
 
 impl Fit {

@@ -1,6 +1,6 @@
 //! Sets of images: 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel, row by row.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use diffem::Samples;
 use diffem::image::ImageShape;
 use std::fmt::Display;
@@ -23,9 +23,14 @@ pub struct Sources {
     pub test: Option<Box<dyn ImageSet>>,
 }
 
+/// An error of the decoder, in the words of this program.
+pub fn not_whole(error: impl Display) -> anyhow::Error {
+    anyhow!("not a whole picture: {}", error.to_string().trim_end_matches('.'))
+}
+
 /// x = 4 p/255 - 2.
 pub fn scaled(pixel: u8) -> f32 {
-    f32::from(pixel) * (4.0 / 255.0) - 2.0
+    (4.0 * f64::from(pixel) / 255.0 - 2.0) as f32
 }
 
 /// Rows filled from images that come in the order of a file.
@@ -45,6 +50,7 @@ impl Rows {
     }
 
     /// True when image `i` is one of those asked for.
+    #[cfg(any(test, feature = "parquet"))]
     pub fn wants(&self, i: usize) -> bool {
         self.row_of[i].is_some()
     }

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod arrays;
+pub mod pictures;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod configs;
+mod images;
 mod observations;
 mod places;
 mod runs;

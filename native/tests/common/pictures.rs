@@ -1,0 +1,36 @@
+//! Small sets of images in the formats that the command reads.
+
+use flate2::{Compression, write::GzEncoder};
+use image::{Rgba, RgbaImage};
+use std::io::Write;
+use std::path::Path;
+
+/// The file `name` in IDX format: `n` images of `side x side` pixels, a bright square at a place of its own in each.
+pub fn idx(dir: &Path, name: &str, n: usize, side: usize) {
+    let head = [0x0803, n, side, side].map(|v| (v as u32).to_be_bytes()).concat();
+    let pixel = |i: usize, at: usize| {
+        let (row, column) = (at / side, at % side);
+        let inside = |place: usize, from: usize| (from..from + 2).contains(&place);
+        if inside(row, i % (side - 1)) && inside(column, i / 3 % (side - 1)) { 200 + (i % 50) as u8 } else { 20 }
+    };
+    let pixels = (0..n).flat_map(|i| (0..side * side).map(move |at| pixel(i, at))).collect();
+    let bytes = [head, pixels].concat();
+    let bytes = match name.ends_with(".gz") {
+        false => bytes,
+        true => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(&bytes).expect("memory");
+            encoder.finish().expect("memory")
+        }
+    };
+    std::fs::create_dir_all(dir).expect("a directory");
+    std::fs::write(dir.join(name), bytes).expect("a file");
+}
+
+/// A PNG of one grey level whose left columns, one fourth of them, are transparent.
+pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
+    std::fs::create_dir_all(dir).expect("a directory");
+    let alpha = |x: u32| if x < width / 4 { 0 } else { 255 };
+    let picture = RgbaImage::from_fn(width, height, |x, _| Rgba([level, level, level, alpha(x)]));
+    picture.save(dir.join(name)).expect("a file");
+}

@@ -1,0 +1,126 @@
+//! Images from files: corrupted once, trained on without the originals, shown.
+
+mod common;
+
+use common::arrays;
+use common::{TINY, assert_same_run, files, laps, pictures, succeed, train};
+use std::path::Path;
+use tempfile::TempDir;
+
+/// [`TINY`] with other data, a mask, and fewer steps of the sampler.
+fn config(data: &str) -> String {
+    let (head, rest) = TINY.split_once("[data]").expect("data");
+    let (_, rest) = rest.split_once("[em]").expect("em");
+    let rest = rest.replacen("steps = 20", "steps = 3", 1);
+    [head, "[data]\n", data, "\n[[channel]]\nkind = \"mask\"\nrate = 0.4\n\n[em]", &rest].concat()
+}
+
+const IDX: &str = "kind = \"idx\"\npath = \"data\"\nheight = 4\nwidth = 4\nn = 120\ntest = 8\n";
+
+fn idx() -> TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    pictures::idx(&data, "train-images-idx3-ubyte.gz", 150, 4);
+    pictures::idx(&data, "t10k-images-idx3-ubyte", 20, 4);
+    dir
+}
+
+fn array(run: &Path, file: &str, name: &str) -> Vec<f32> {
+    arrays::read(&run.join(file), name).1
+}
+
+/// After the run has been made, neither the data set nor the truth is read: without them the last lap is the same.
+#[test]
+fn training_reads_no_clean_image() {
+    let [with, without] = [idx(), idx()];
+    for dir in [&with, &without] {
+        train(dir.path(), &config(IDX), "run", &["--set", "em.laps=1"]);
+    }
+    let before = laps(&without.path().join("run"));
+    std::fs::remove_dir_all(without.path().join("data")).expect("the data set");
+    std::fs::remove_file(without.path().join("run/truth.safetensors")).expect("the truth");
+    for dir in [&with, &without] {
+        succeed(dir.path(), &["resume", "run", "--set", "em.laps=3", "--progress", "quiet"]);
+    }
+    assert_same_run(&with.path().join("run"), &without.path().join("run"));
+    let after = laps(&without.path().join("run"));
+    assert!(after.contains_key("lap-003/state.safetensors") && after.len() > before.len());
+}
+
+/// y = a x bit for bit, with x of the images of the data set; the observations file holds nothing else.
+#[test]
+fn corruption_is_applied_once_and_kept_apart_from_the_truth() {
+    let dir = idx();
+    train(dir.path(), &config(IDX), "run", &["--set", "em.laps=1"]);
+    let run = dir.path().join("run");
+    let seen = std::fs::read(run.join("observations.safetensors")).expect("a file");
+    assert_eq!(arrays::read_safetensors(&seen).keys().collect::<Vec<_>>(), ["a", "y"]);
+    for (file, prefix, n) in [("observations.safetensors", "", 120), ("truth.safetensors", "test_", 8)] {
+        let [y, a] = ["y", "a"].map(|name| array(&run, file, &format!("{prefix}{name}")));
+        let x = array(&run, "truth.safetensors", &format!("{prefix}x"));
+        assert_eq!((y.len(), x.len()), (n * 16, n * 16));
+        assert!(y.iter().zip(&a).zip(&x).all(|((y, a), x)| *y == a * x && (*a == 0.0 || *a == 1.0)));
+        let missing = a.iter().filter(|a| **a == 0.0).count() as f64 / a.len() as f64;
+        // Five standard errors.
+        assert!((missing - 0.4).abs() < 5.0 * (0.24 / a.len() as f64).sqrt(), "{missing}");
+        // Background 20 and squares of 200 to 249.
+        assert!(x.iter().all(|v| *v == 4.0 * 20.0 / 255.0 - 2.0 || *v > 1.1), "{x:?}");
+    }
+}
+
+/// Every image once, and another choice for another seed.
+#[test]
+fn the_seed_chooses_the_images() {
+    let dir = idx();
+    let images = |out: &str, seed: &str| {
+        train(dir.path(), &config(IDX), out, &["--set", "em.laps=1", "--seed", seed]);
+        let x = array(&dir.path().join(out), "truth.safetensors", "x");
+        x.chunks(16).map(|image| image.iter().map(|v| v.to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let (first, other) = (images("first", "1"), images("other", "2"));
+    assert_ne!(first, other);
+    assert_eq!(first, images("again", "1"));
+}
+
+/// Pictures of one's own: the folder is the observations, there is no truth, and a grid is drawn.
+#[test]
+fn masked_pictures_are_observations() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for i in 0..20u8 {
+        let (width, height) = if i % 2 == 0 { (4, 4) } else { (10, 8) };
+        pictures::masked(&dir.path().join("data"), &format!("{i:02}.png"), width, height, 10 * i);
+    }
+    let data = "kind = \"masked-images\"\npath = \"data\"\nchannels = 1\nheight = 4\nwidth = 4\nresize = true\n";
+    // Every picture is of one level: no Gaussian has a covariance of full rank for them.
+    let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "em.start.kind=corrupted"];
+    train(dir.path(), &config(data), "run", &more);
+    let run = dir.path().join("run");
+    assert!(!run.join("truth.safetensors").exists());
+    let [y, a] = ["y", "a"].map(|name| array(&run, "observations.safetensors", name));
+    for (i, (y, a)) in y.chunks(16).zip(a.chunks(16)).enumerate() {
+        let level = (4.0 * (10.0 * i as f64) / 255.0 - 2.0) as f32;
+        assert!(y.chunks(4).all(|row| row == [0.0, level, level, level]), "{i}: {y:?}");
+        assert!(a.chunks(4).all(|row| row == [0.0, 1.0, 1.0, 1.0]), "{i}: {a:?}");
+    }
+    assert!(files(&run.join("figures")).contains_key("grid.png"));
+}
+
+/// A folder of clean pictures through `corrupt`, then trained on as a file with a shape.
+#[test]
+fn a_folder_is_corrupted_to_a_file_that_is_trained_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for i in 0..16u8 {
+        pictures::masked(&dir.path().join("data"), &format!("{i:02}.png"), 8, 8, 10 * i);
+    }
+    let folder = "kind = \"images\"\npath = \"elsewhere\"\nchannels = 3\nheight = 4\nwidth = 4\nbackground = 0\n";
+    std::fs::write(dir.path().join("c.toml"), config(folder)).expect("a file");
+    let said = succeed(dir.path(), &["corrupt", "data", "--config", "c.toml", "--out", "o.npz"]);
+    assert_eq!(said, "o.npz: 16 observations of length 48\n");
+    let file = "kind = \"file\"\npath = \"o.npz\"\nshape = { channels = 3, height = 4, width = 4 }\n";
+    train(dir.path(), &config(file), "run", &["--set", "em.laps=1", "--set", "monitor.holdout=0.0"]);
+    assert!(files(&dir.path().join("run/figures")).contains_key("grid.png"));
+    assert_eq!(
+        array(&dir.path().join("run"), "observations.safetensors", "y"),
+        arrays::read(&dir.path().join("o.npz"), "y").1
+    );
+}
