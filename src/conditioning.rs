@@ -19,6 +19,10 @@ use serde::{Deserialize, Serialize};
 /// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
 const LEAST_STD: f64 = 1e-4;
 
+/// Longest signal for which dense linear channels get a measurement update, geometry features and standardised directions:
+/// each needs d x d numbers an observation. Longer ones are shown y and a as they are; diagonal channels have no limit.
+pub const MOST_DENSE: usize = 256;
+
 /// What the network is shown of an observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -64,7 +68,7 @@ pub struct Conditioning<'a> {
 
 fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
     let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal());
-    dense && config.features == Features::Geometry
+    dense && channel.signal_len() <= MOST_DENSE && config.features == Features::Geometry
 }
 
 /// Number of features that the network sees of an observation.
@@ -99,8 +103,8 @@ impl<'a> Conditioning<'a> {
     fn form(&self) -> Shape {
         match self.channel.as_linear() {
             Some(linear) if linear.is_diagonal() && self.frame.is_diagonal() => Shape::Diagonal,
-            Some(_) => Shape::Dense,
-            None => Shape::None,
+            Some(linear) if linear.signal_len() <= MOST_DENSE => Shape::Dense,
+            _ => Shape::None,
         }
     }
 

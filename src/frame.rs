@@ -4,6 +4,7 @@
 //! reconstructions that is their Gaussian fit, so the network has only the remainder to learn: on a Gaussian signal seen
 //! through a linear channel F = 0 is already the exact posterior.
 
+use crate::conditioning::MOST_DENSE;
 use crate::error::{Error, Result};
 use crate::samples::Samples;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -28,7 +29,7 @@ pub enum Standardise {
     Scale,
     /// Each coordinate.
     Coordinates,
-    /// Each principal direction.
+    /// Each principal direction of signals of up to 256 coordinates, each coordinate of longer ones.
     Directions,
 }
 
@@ -56,7 +57,7 @@ impl Frame {
             Standardise::None => return Self::identity(d),
             Standardise::Scale => return Self::scale(x),
             Standardise::Coordinates => false,
-            Standardise::Directions => true,
+            Standardise::Directions => d <= MOST_DENSE,
             Standardise::Auto => !diagonal && d <= MOST_DIRECTIONS,
         };
         let n = x.n() as f64;

@@ -43,7 +43,8 @@
 //! let network = MlpConfig { width: 32, depth: 2, embedding: 16 }.init(2, feature_len(&channel, &conditioning), 0, &device);
 //! let (em, m_step) = (EmConfig { laps: 1, ..Default::default() }, MStepConfig { steps: 20, batch: 64, ..Default::default() });
 //! let run = Em {
-//!     network: &network, schedule: &schedule, channel: &channel, conditioning: &conditioning, observations: &observations,
+//!     network: &network, schedule: &schedule, channel: &channel, image: None, conditioning: &conditioning,
+//!     observations: &observations,
 //!     em: &em, m_step: &m_step, e_step: &EStepConfig::default(), monitor: &MonitorConfig::default(), seed: 0, device: &device,
 //! };
 //! let (x0, _) = gaussian_start(&channel, &observations, 1.0, 16, 0)?;

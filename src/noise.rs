@@ -33,8 +33,10 @@ pub enum Purpose {
     Directions = 11,
     /// Draws asked for after training.
     Draw = 12,
-    /// Dropout and augmentation in training.
+    /// Dropout in training.
     Dropout = 13,
+    /// Mirrored images in training.
+    Flip = 14,
 }
 
 /// Names a family of streams: one seed, one purpose, one lap.

@@ -75,6 +75,7 @@ impl Setup {
             network: &self.network,
             schedule: &self.schedule,
             channel: &self.channel,
+            image: None,
             conditioning: &self.conditioning,
             observations: &self.observations,
             em: &self.em,

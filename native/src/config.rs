@@ -350,6 +350,14 @@ impl Config {
         self.data.image_shape()
     }
 
+    /// The channel for this configuration's signals.
+    pub fn build_channel(&self) -> Result<Compose> {
+        Ok(match self.image_shape() {
+            Some(shape) => self.channel.build_image(shape)?,
+            None => self.channel.build(self.signal_len())?,
+        })
+    }
+
     /// Checks every range; messages name the field.
     pub fn validate(&self) -> Result<()> {
         let path_like = |c: char| c == '/' || c == '\\' || c.is_control();
@@ -372,7 +380,10 @@ impl Config {
         if !(r.save_every >= 0.0 && r.save_every.is_finite()) {
             bail!("report.save_every: expected seconds >= 0, found {}", r.save_every);
         }
-        let channel = self.channel.build(self.signal_len())?;
+        let channel = self.build_channel()?;
+        if self.m_step.flip && self.image_shape().is_none() {
+            bail!("m_step.flip: only images can be flipped; set it to false, or give the data a shape");
+        }
         self.network.validate(self.image_shape(), feature_len(&channel, &self.conditioning))?;
         if matches!(self.em.start, StartConfig::Gaussian { .. }) {
             channel.as_linear().ok_or_else(|| {

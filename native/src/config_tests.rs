@@ -58,6 +58,7 @@ fn m_step() -> impl Strategy<Value = MStepConfig> {
                 ema,
                 restart_optimizer,
                 recorruption,
+                flip: false,
             }
         },
     )

@@ -125,11 +125,17 @@ fn finite(score: Result<f64, MetricError>) -> Result<Option<f64>> {
 
 /// Which values of x are missing from the observations; `None` where the channel masks nothing.
 fn missing(session: &Session, x: &Samples, seen: &Observations) -> Option<Vec<bool>> {
-    let masks = session.config.channel.0.iter().any(|stage| matches!(stage, StageConfig::Mask { .. }));
-    if !masks || session.channel.operator_len() != x.d() {
+    let is_mask = |stage: &StageConfig| {
+        matches!(stage, StageConfig::Mask { .. } | StageConfig::PixelMask { .. } | StageConfig::BlockMask { .. })
+    };
+    let (masks, d, k) =
+        (session.config.channel.0.iter().filter(|s| is_mask(s)).count(), x.d(), session.channel.operator_len());
+    if masks != 1 || k == 0 || d % k != 0 {
         return None;
     }
-    seen.a.as_ref().map(|a| a.as_slice().iter().map(|&a| a == 0.0).collect())
+    // A mask of pixels is shared by the colour channels, which stand one after another.
+    let row = |a: &[f32]| (0..d).map(|j| a[j % k] == 0.0).collect::<Vec<_>>();
+    seen.a.as_ref().map(|a| a.rows().flat_map(row).collect())
 }
 
 /// The scores for reading.

@@ -41,7 +41,7 @@ impl Session {
     /// Makes a run directory for `config` and opens it.
     pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
         let (device_name, device) = crate::device::open(device)?;
-        let channel = config.channel.build(config.signal_len())?;
+        let channel = config.build_channel()?;
         let problem = crate::problem::make(&config, &channel)?;
         crate::room::check_disk(out, problem.values_on_disk(config.signal_len()))?;
         let run = RunDir::create(out)?;
@@ -54,7 +54,7 @@ impl Session {
         let run = RunDir::open(path)?;
         let config = run.config(settings)?;
         let (device_name, device) = crate::device::open(device)?;
-        let channel = config.channel.build(config.signal_len())?;
+        let channel = config.build_channel()?;
         let problem = run.problem()?;
         let checked = problem.observations.clone();
         let file = run.file("observations.safetensors");
@@ -84,6 +84,7 @@ impl Session {
             network: &self.network,
             schedule: &c.schedule,
             channel: &self.channel,
+            image: c.image_shape(),
             conditioning: &c.conditioning,
             observations: &self.problem.observations,
             em: &c.em,

@@ -61,6 +61,24 @@ impl Compose {
         fits.then_some((map, noise, a))
     }
 
+    /// Lifts planes in the layout of stage `count`'s signal through the stages before it, last to first.
+    fn lift_from(&self, count: usize, y: &[f32], out: &mut [f32]) {
+        let mut signal = y.to_vec();
+        for stage in self.stages[..count].iter().rev() {
+            let mut previous = vec![0.0; signal.len() * stage.signal_len() / stage.observation_len()];
+            stage.lift(&signal, &mut previous);
+            signal = previous;
+        }
+        out.copy_from_slice(&signal);
+    }
+
+    /// Features of the parameters of stage `i`: lifted planes where the stages before it lift, the parameters otherwise.
+    fn operator_feature_len(&self, i: usize) -> usize {
+        let (stage, k) = (&self.stages[i], self.stages[i].operator_len());
+        let lifted = stage.operator_lifts() && self.stages[..i].iter().all(|s| s.lifts());
+        if lifted { k * self.signal_len() / stage.signal_len() } else { k }
+    }
+
     /// Each stage's linear view with its own parameters.
     fn linear_stages<'a>(&'a self, mut a: &'a [f32]) -> Vec<(&'a dyn LinearChannel, &'a [f32])> {
         let split = |stage: &'a dyn Channel| {
@@ -103,6 +121,39 @@ impl Channel for Compose {
 
     fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
         self.forward(x, a, y, |stage, a, x, y| stage.observe(x, a, stream, y));
+    }
+
+    fn lifts(&self) -> bool {
+        self.stages.iter().all(|s| s.lifts())
+    }
+
+    fn lift(&self, y: &[f32], out: &mut [f32]) {
+        self.lift_from(self.stages.len(), y, out);
+    }
+
+    fn condition_len(&self) -> usize {
+        let y = if self.lifts() { self.signal_len() } else { self.observation_len() };
+        y + (0..self.stages.len()).map(|i| self.operator_feature_len(i)).sum::<usize>()
+    }
+
+    /// y, then the parameters of every stage, those laid out like the stage's signal lifted to the resolution of the first.
+    fn condition(&self, y: &[f32], mut a: &[f32], c: &mut [f32]) {
+        let (seen, mut c) = c.split_at_mut(if self.lifts() { self.signal_len() } else { self.observation_len() });
+        if self.lifts() {
+            self.lift(y, seen);
+        } else {
+            seen.copy_from_slice(y);
+        }
+        for (i, stage) in self.stages.iter().enumerate() {
+            let (own, others) = a.split_at(stage.operator_len());
+            let (out, rest) = c.split_at_mut(self.operator_feature_len(i));
+            if out.len() == own.len() {
+                out.copy_from_slice(own);
+            } else {
+                self.lift_from(i, own, out);
+            }
+            (a, c) = (others, rest);
+        }
     }
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {

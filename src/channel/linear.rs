@@ -35,6 +35,11 @@ impl Channel for FixedLinear {
         self.apply(a, x, y);
     }
 
+    /// Rows of A are not coordinates of the signal, even when there are d of them.
+    fn lifts(&self) -> bool {
+        false
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         Some(self)
     }

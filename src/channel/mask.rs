@@ -42,6 +42,10 @@ impl Channel for Mask {
         self.apply(a, x, y);
     }
 
+    fn operator_lifts(&self) -> bool {
+        true
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         Some(self)
     }

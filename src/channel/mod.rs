@@ -5,19 +5,33 @@
 //! Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a Gaussian prior.
 
 mod black_box;
+mod blur;
 mod compose;
 mod config;
+mod downsample;
+#[cfg(feature = "jpeg")]
+mod jpeg;
 mod linear;
 mod mask;
 mod noise;
+mod pixel_mask;
+mod pointwise;
+mod poisson;
 mod projection;
 
 pub use black_box::BlackBox;
+pub use blur::Blur;
 pub use compose::Compose;
 pub use config::{ChannelConfig, StageConfig};
+pub use downsample::Downsample;
+#[cfg(feature = "jpeg")]
+pub use jpeg::Jpeg;
 pub use linear::FixedLinear;
 pub use mask::Mask;
 pub use noise::AdditiveNoise;
+pub use pixel_mask::{BlockMask, PixelMask};
+pub use pointwise::{Quantisation, Saturation};
+pub use poisson::Poisson;
 pub use projection::Projection;
 
 use crate::gaussian::LinearGaussian;
@@ -61,15 +75,38 @@ pub trait Channel: Send + Sync {
         Some(LinearGaussian { matrix, covariance })
     }
 
-    /// Length of the condition features c(y, a) that the network sees.
-    fn condition_len(&self) -> usize {
-        self.observation_len() + self.operator_len()
+    /// True when [`Channel::lift`] takes an observation back to the signal's layout.
+    fn lifts(&self) -> bool {
+        self.observation_len() == self.signal_len()
     }
 
-    /// The condition features c(y, a), by default y then a; a masked coordinate is told from a dark one by `a`.
+    /// An observation at the resolution of the signal, without inverting the channel: by default a copy. Image channels
+    /// take any number of whole planes, so that masks are lifted like images. Called only where [`Channel::lifts`].
+    fn lift(&self, y: &[f32], out: &mut [f32]) {
+        out.copy_from_slice(y);
+    }
+
+    /// True when the operator's parameters are laid out like (planes of) the signal, as masks are, and may be lifted.
+    fn operator_lifts(&self) -> bool {
+        false
+    }
+
+    /// Length of the condition features c(y, a) that the network sees.
+    fn condition_len(&self) -> usize {
+        let y = if self.lifts() { self.signal_len() } else { self.observation_len() };
+        y + self.operator_len()
+    }
+
+    /// The condition features c(y, a), by default y (lifted to the signal's length where the channel can) then a; a masked
+    /// coordinate is told from a dark one by `a`.
     fn condition(&self, y: &[f32], a: &[f32], c: &mut [f32]) {
-        c[..y.len()].copy_from_slice(y);
-        c[y.len()..].copy_from_slice(a);
+        let (seen, operator) = c.split_at_mut(c.len() - a.len());
+        if self.lifts() {
+            self.lift(y, seen);
+        } else {
+            seen.copy_from_slice(y);
+        }
+        operator.copy_from_slice(a);
     }
 }
 
@@ -108,6 +145,9 @@ pub trait LinearChannel: Channel {
         let mut diagonal = vec![0.0f32; matrix.len()];
         self.apply(a, &ones, &mut diagonal);
         matrix.iter_mut().zip(&diagonal).for_each(|(m, &v)| *m = v as f64);
+        if self.is_noiseless() {
+            return variance.fill(0.0);
+        }
         let noise = self.noise_covariance(a);
         variance.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i, i)]);
     }

@@ -50,6 +50,11 @@ impl Channel for Projection {
         self.apply(a, x, y);
     }
 
+    /// Rows of A are not coordinates of the signal, even when there are d of them.
+    fn lifts(&self) -> bool {
+        false
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         Some(self)
     }

@@ -104,6 +104,8 @@ pub struct MStepConfig {
     pub restart_optimizer: bool,
     /// When new corruption is drawn.
     pub recorruption: Recorruption,
+    /// Mirrors every second image, by chance, before it is corrupted: for channels that a mirror image suits as well.
+    pub flip: bool,
 }
 
 impl Default for MStepConfig {
@@ -119,6 +121,7 @@ impl Default for MStepConfig {
             ema: 0.999,
             restart_optimizer: true,
             recorruption: Recorruption::EveryBatch,
+            flip: false,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::config::{MStepConfig, Recorruption};
 use super::e_step::gain;
 use crate::conditioning::{Conditioning, Measurement};
 use crate::denoiser::{Preconditioned, to_tensor};
+use crate::image::ImageShape;
 use crate::kernels;
 use crate::network::{Network, flatten_gradients, unflatten};
 use crate::noise::{Key, Purpose, Stream};
@@ -38,6 +39,8 @@ pub struct MStep<'a, N> {
     /// `x` in the frame's coordinates.
     standardised: Samples,
     order: Order,
+    /// Shape of the images that are mirrored.
+    flip: Option<ImageShape>,
 }
 
 /// The permutations of the epoch under way.
@@ -84,7 +87,13 @@ impl<'a, N: Network> MStep<'a, N> {
     ) -> Self {
         let standardised = conditioning.frame.standardise(x);
         let order = Order { key: Key::new(seed, Purpose::Shuffle, lap), epoch: None };
-        Self { network, schedule, conditioning, x, config, seed, lap, device, standardised, order }
+        Self { network, schedule, conditioning, x, config, seed, lap, device, standardised, order, flip: None }
+    }
+
+    /// Mirrors every second image, by chance, before it is corrupted; `None` mirrors nothing.
+    pub fn flipping(mut self, shape: Option<ImageShape>) -> Self {
+        self.flip = shape;
+        self
     }
 
     /// Takes optimiser step number `step` of the lap; returns the mini-batch's loss, on the device.
@@ -121,7 +130,7 @@ impl<'a, N: Network> MStep<'a, N> {
         let channel = conditioning.channel;
         let (corrupt, loss) =
             (Key::new(self.seed, Purpose::Corrupt, self.lap), Key::new(self.seed, Purpose::Loss, self.lap));
-        let (signals, x) = (self.x, self.standardised.select(rows));
+        let (signals, x) = self.signals(rows, step, first);
         let (mut x_t, mut features) = (Samples::zeros(n, d), Samples::zeros(n, conditioning.feature_len()));
         let (mut y, mut a) = (vec![0.0; channel.observation_len()], vec![0.0; channel.operator_len()]);
         let (mut sigma, mut measurements) = (Vec::with_capacity(n), Vec::new());
@@ -131,7 +140,7 @@ impl<'a, N: Network> MStep<'a, N> {
                 Recorruption::EveryLap => corrupt.stream(i, 0),
             };
             channel.draw_operator(&mut stream, &mut a);
-            channel.observe(signals.row(i), &a, &mut stream, &mut y);
+            channel.observe(signals.row(row), &a, &mut stream, &mut y);
             measurements.extend(conditioning.condition(&y, &a, features.row_mut(row)));
             let mut stream = loss.stream(first + row, step);
             let s = self.schedule.sigma(self.schedule.draw_time(&mut stream));
@@ -139,6 +148,20 @@ impl<'a, N: Network> MStep<'a, N> {
             sigma.push(s);
         }
         Batch { x, x_t, features, sigma, measurements }
+    }
+
+    /// The reconstructions `rows`, as they are and in the frame's coordinates.
+    fn signals(&self, rows: &[usize], step: usize, first: usize) -> (Samples, Samples) {
+        let mut signals = self.x.select(rows);
+        let Some(shape) = self.flip else {
+            return (signals, self.standardised.select(rows));
+        };
+        let key = Key::new(self.seed, Purpose::Flip, self.lap);
+        for row in (0..rows.len()).filter(|row| key.stream(first + row, step).uniform() < 0.5) {
+            signals.row_mut(row).chunks_exact_mut(shape.width).for_each(<[f32]>::reverse);
+        }
+        let standardised = self.conditioning.frame.standardise(&signals);
+        (signals, standardised)
     }
 
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.

@@ -8,6 +8,7 @@ use crate::channel::Channel;
 use crate::conditioning::{Conditioning, ConditioningConfig};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::image::ImageShape;
 use crate::network::{Network, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
@@ -29,6 +30,8 @@ pub struct Em<'a, N> {
     pub schedule: &'a Schedule,
     /// The channel.
     pub channel: &'a dyn Channel,
+    /// Shape of the signals, if they are images.
+    pub image: Option<ImageShape>,
     /// How its observations enter the denoiser.
     pub conditioning: &'a ConditioningConfig,
     /// All observations.
@@ -240,7 +243,8 @@ impl<N: Network> Em<'_, N> {
             self.seed,
             lap,
             self.device,
-        );
+        )
+        .flipping(self.image.filter(|_| self.m_step.flip));
         let mut losses = Vec::new();
         while state.step < steps {
             losses.push(m_step.step(&mut state.optim, state.step));

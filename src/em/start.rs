@@ -1,6 +1,7 @@
 //! The first reconstructions X⁰.
 
 use crate::channel::Channel;
+use crate::conditioning::MOST_DENSE;
 use crate::error::{Error, Result};
 use crate::factor::FactorGaussian;
 use crate::gaussian::{Gaussian, LinearGaussian};
@@ -69,10 +70,17 @@ impl StartPrior {
     }
 }
 
-/// The least-norm solution of A x = y (ridge 1e-6) for linear channels, y itself for others with m = d: `[n, d]`.
+/// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MOST_DENSE`] coordinates; beyond, and for
+/// other channels, y at the resolution of the signal ([`Channel::lift`]): `[n, d]`.
 pub fn corrupted_start(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
     let (d, m) = (channel.signal_len(), channel.observation_len());
-    if channel.as_linear().is_none() {
+    let linear = channel.as_linear().is_some();
+    if channel.lifts() && (!linear || d > MOST_DENSE) {
+        let mut x = Samples::zeros(observations.n(), d);
+        (0..x.n()).for_each(|i| channel.lift(observations.y.row(i), x.row_mut(i)));
+        return Ok(x);
+    }
+    if !linear {
         return match d == m {
             true => Ok(observations.y.clone()),
             false => Err(Error::NotLinear("a corrupted start with observations of another length than the signal's")),

@@ -7,6 +7,7 @@ use crate::data::sources;
 use crate::data::tensors::{Tensor, check_target, write_tensors};
 use anyhow::{Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig};
+use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use std::collections::BTreeMap;
@@ -21,7 +22,10 @@ pub fn run(args: &Corrupt) -> Result<()> {
         bail!("--out {}: that file holds the clean signals; name another", args.out.display());
     }
     let x = clean(args)?;
-    let channel = stages.build(x.d())?;
+    let channel = match shape(args)?.filter(|shape| shape.len() == x.d()) {
+        Some(shape) => stages.build_image(shape)?,
+        None => stages.build(x.d())?,
+    };
     let seen = Observations::simulate(&channel, &x, Key::new(args.seed, Purpose::Observe, 0), 0);
     let y = Tensor::from(&seen.y);
     let a = seen.a.as_ref().map(|a| {
@@ -37,6 +41,12 @@ pub fn run(args: &Corrupt) -> Result<()> {
         seen.n(),
         channel.observation_len()
     ))
+}
+
+/// Shape of the signals by the `[data]` of `--config`, if they are images.
+fn shape(args: &Corrupt) -> Result<Option<ImageShape>> {
+    let config = args.config.as_ref().map(|source| crate::config::load(source, &[])).transpose()?;
+    Ok(config.and_then(|config| config.image_shape()))
 }
 
 /// The signals of a tensor file; other files and folders are read as the `[data]` of `--config` says, all images in

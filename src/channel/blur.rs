@@ -1,0 +1,116 @@
+//! Gaussian blur: y = (B_h ⊗ B_w) x on every colour channel, B_n the convolution with w_k ∝ exp(-k² / 2σ²), |k| <= ⌈4σ⌉,
+//! Σ w_k = 1, of a line of n pixels.
+//!
+//! Beyond its ends a line is mirrored about the edge of its last pixel (... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ..., the half-sample
+//! symmetric extension, "reflect" in scipy). A constant image stays constant, and B_n is symmetric: it is diagonal in the
+//! DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999, "The discrete cosine transform").
+
+use super::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::image::ImageShape;
+use crate::noise::Stream;
+
+/// Widest blur, in pixels; far wider than any image, where a blur is its mean.
+const MOST_SIGMA: f64 = 1e5;
+
+/// Gaussian blur of every colour channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blur {
+    shape: ImageShape,
+    rows: Vec<Tap>,
+    columns: Vec<Tap>,
+}
+
+/// One row of B_n: its non-zero weights from pixel `start`.
+#[derive(Clone, Debug, PartialEq)]
+struct Tap {
+    start: usize,
+    weights: Vec<f32>,
+}
+
+impl Blur {
+    /// Blurs with standard deviation `sigma` pixels, in (0, 1e5].
+    pub fn new(shape: ImageShape, sigma: f64) -> Result<Self> {
+        shape.validate("image")?;
+        if !(sigma > 0.0 && sigma <= MOST_SIGMA) {
+            return Err(Error::config(
+                "sigma",
+                format!("expected a number in (0, {MOST_SIGMA}] pixels, found {sigma}"),
+            ));
+        }
+        Ok(Self { shape, rows: taps(shape.width, sigma), columns: taps(shape.height, sigma) })
+    }
+
+    fn blur(&self, x: &[f32], y: &mut [f32]) {
+        let (pixels, width) = (self.shape.pixels(), self.shape.width);
+        let mut across = vec![0.0f32; pixels];
+        for (x, y) in x.chunks_exact(pixels).zip(y.chunks_exact_mut(pixels)) {
+            for (line, out) in x.chunks_exact(width).zip(across.chunks_exact_mut(width)) {
+                for (out, tap) in out.iter_mut().zip(&self.rows) {
+                    *out = tap.weights.iter().zip(&line[tap.start..]).map(|(w, x)| w * x).sum();
+                }
+            }
+            // Down the columns a whole line at a time: contiguous in memory.
+            y.fill(0.0);
+            for (out, tap) in y.chunks_exact_mut(width).zip(&self.columns) {
+                for (&w, line) in tap.weights.iter().zip(across.chunks_exact(width).skip(tap.start)) {
+                    out.iter_mut().zip(line).for_each(|(out, x)| *out += w * x);
+                }
+            }
+        }
+    }
+}
+
+/// The rows of B_n.
+fn taps(n: usize, sigma: f64) -> Vec<Tap> {
+    let radius = (4.0 * sigma).ceil() as usize;
+    let weight = |k: usize| (-0.5 * (k as f64 / sigma).powi(2)).exp();
+    let total = 1.0 + 2.0 * (1..=radius).map(weight).sum::<f64>();
+    // The mirrored line has period 2 n: kernels longer than that are folded.
+    let mut kernel = vec![0.0; 2 * n];
+    kernel[0] = 1.0 / total;
+    for k in 1..=radius {
+        kernel[k % (2 * n)] += weight(k) / total;
+        kernel[(2 * n - k % (2 * n)) % (2 * n)] += weight(k) / total;
+    }
+    (0..n).map(|i| tap(i, n, radius, &kernel)).collect()
+}
+
+fn tap(i: usize, n: usize, radius: usize, kernel: &[f64]) -> Tap {
+    // A mirrored pixel is nearer to i than the pixel that it stands for, so the row keeps the kernel's reach.
+    let (start, end) = (i.saturating_sub(radius), (i + radius + 1).min(n));
+    let weights = (start..end).map(|j| {
+        let (direct, mirrored) = ((j + 2 * n - i) % (2 * n), (2 * (2 * n) - 1 - j - i) % (2 * n));
+        (kernel[direct] + kernel[mirrored]) as f32
+    });
+    Tap { start, weights: weights.collect() }
+}
+
+impl Channel for Blur {
+    fn signal_len(&self) -> usize {
+        self.shape.len()
+    }
+
+    fn observation_len(&self) -> usize {
+        self.shape.len()
+    }
+
+    fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
+        self.blur(x, y);
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        Some(self)
+    }
+}
+
+impl LinearChannel for Blur {
+    fn apply(&self, _a: &[f32], x: &[f32], y: &mut [f32]) {
+        self.blur(x, y);
+    }
+
+    /// B is symmetric.
+    fn adjoint(&self, _a: &[f32], y: &[f32], x: &mut [f32]) {
+        self.blur(y, x);
+    }
+}

@@ -1,0 +1,138 @@
+//! Missing pixels: y = a ∘ x with one mask a in {0, 1}^(h·w) shared by the colour channels; a missing pixel has y = 0.
+
+use super::{Channel, LinearChannel};
+use crate::error::{Error, Result};
+use crate::image::ImageShape;
+use crate::noise::Stream;
+
+/// Each pixel is missing with the image's rate, independently; a fresh mask for every observation. The rate is the same for
+/// all images or drawn for each (Daras et al. 2023, arXiv 2305.19256, use one rate; Rozet et al. 2024 likewise).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PixelMask {
+    shape: ImageShape,
+    rate: f64,
+    max_rate: Option<f64>,
+}
+
+impl PixelMask {
+    /// `rate` in [0, 1) is the probability that a pixel is missing; with `max_rate` in [rate, 1) it is drawn for each image
+    /// uniformly between the two.
+    pub fn new(shape: ImageShape, rate: f64, max_rate: Option<f64>) -> Result<Self> {
+        shape.validate("image")?;
+        if !(0.0..1.0).contains(&rate) {
+            return Err(Error::config("rate", format!("expected a number in [0, 1), found {rate}")));
+        }
+        if let Some(max) = max_rate.filter(|max| !(rate..1.0).contains(max)) {
+            return Err(Error::config("max_rate", format!("expected a number in [{rate}, 1), found {max}")));
+        }
+        Ok(Self { shape, rate, max_rate })
+    }
+
+    fn draw(&self, stream: &mut Stream, a: &mut [f32]) {
+        let rate = match self.max_rate {
+            Some(max) => self.rate + (max - self.rate) * stream.uniform(),
+            None => self.rate,
+        };
+        a.iter_mut().for_each(|a| *a = f32::from(stream.uniform() >= rate));
+    }
+}
+
+/// One missing block at a place drawn uniformly among those inside the image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockMask {
+    shape: ImageShape,
+    height: usize,
+    width: usize,
+}
+
+impl BlockMask {
+    /// A missing block of `height` x `width` pixels, at least 1 x 1 and at most the image.
+    pub fn new(shape: ImageShape, height: usize, width: usize) -> Result<Self> {
+        shape.validate("image")?;
+        for (field, size, most) in [("height", height, shape.height), ("width", width, shape.width)] {
+            if !(1..=most).contains(&size) {
+                return Err(Error::config(field, format!("expected 1 to {most} (the image's {field}), found {size}")));
+            }
+        }
+        Ok(Self { shape, height, width })
+    }
+
+    fn draw(&self, stream: &mut Stream, a: &mut [f32]) {
+        let top = stream.below(self.shape.height - self.height + 1);
+        let left = stream.below(self.shape.width - self.width + 1);
+        a.fill(1.0);
+        for row in a.chunks_exact_mut(self.shape.width).skip(top).take(self.height) {
+            row[left..left + self.width].fill(0.0);
+        }
+    }
+}
+
+/// The mask on every colour channel.
+fn hide(a: &[f32], x: &[f32], y: &mut [f32]) {
+    for (y, x) in y.chunks_exact_mut(a.len()).zip(x.chunks_exact(a.len())) {
+        y.iter_mut().zip(a).zip(x).for_each(|((y, a), x)| *y = a * x);
+    }
+}
+
+/// Both masks differ only in how they are drawn.
+macro_rules! mask_channel {
+    ($name:ident) => {
+        impl Channel for $name {
+            fn signal_len(&self) -> usize {
+                self.shape.len()
+            }
+
+            fn observation_len(&self) -> usize {
+                self.shape.len()
+            }
+
+            fn operator_len(&self) -> usize {
+                self.shape.pixels()
+            }
+
+            fn operator_shape(&self) -> Vec<usize> {
+                vec![self.shape.height, self.shape.width]
+            }
+
+            fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
+                self.draw(stream, a);
+            }
+
+            fn observe(&self, x: &[f32], a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
+                hide(a, x, y);
+            }
+
+            fn operator_lifts(&self) -> bool {
+                true
+            }
+
+            fn as_linear(&self) -> Option<&dyn LinearChannel> {
+                Some(self)
+            }
+        }
+
+        impl LinearChannel for $name {
+            fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
+                hide(a, x, y);
+            }
+
+            fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
+                hide(a, y, x);
+            }
+
+            fn is_diagonal(&self) -> bool {
+                true
+            }
+
+            fn write_diagonal(&self, a: &[f32], matrix: &mut [f64], variance: &mut [f64]) {
+                for plane in matrix.chunks_exact_mut(a.len()) {
+                    plane.iter_mut().zip(a).for_each(|(m, &a)| *m = a as f64);
+                }
+                variance.fill(0.0);
+            }
+        }
+    };
+}
+
+mask_channel!(PixelMask);
+mask_channel!(BlockMask);
