@@ -270,7 +270,7 @@ fn the_same_key_gives_the_same_draw() {
 #[test]
 fn jpeg_loses_little_at_95_and_much_at_5() {
     for shape in [LARGE, ImageShape { channels: 1, height: 28, width: 30 }] {
-        // A texture of four standard deviations of noise on a smooth picture; both colours and rows must find their places.
+        // Some noise on a smooth picture; colours and rows must find their places again.
         let x: Vec<f32> = picture(shape).iter().zip(normal(shape.len(), 9)).map(|(x, z)| x + 0.05 * z).collect();
         let error = |quality: u8| {
             let channel = build(shape, vec![StageConfig::Jpeg { quality }]);
