@@ -1,12 +1,21 @@
 //! Channels: adjointness over a registry of linear ones, the laws they promise, and what the network is shown.
 
-use diffem::channel::{BlackBox, Channel, ChannelConfig, StageConfig};
+#[path = "channels/images.rs"]
+mod images;
+
+use diffem::channel::{BlackBox, Channel, ChannelConfig, Compose, StageConfig};
 use diffem::em::corrupted_start;
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use nalgebra::DMatrix;
 
-fn registry() -> Vec<(&'static str, usize, ChannelConfig)> {
+/// Name, length of the signal and channel.
+fn registry() -> Vec<(&'static str, usize, Compose)> {
+    let vectors = vectors().into_iter().map(|(name, d, config)| (name, d, config.build(d).unwrap()));
+    vectors.chain(images::registry()).collect()
+}
+
+fn vectors() -> Vec<(&'static str, usize, ChannelConfig)> {
     let matrix = || StageConfig::Linear {
         matrix: vec![vec![1.0, -2.0, 0.5, 0.0], vec![0.0, 3.0, 1.0, -1.0], vec![2.0, 0.0, 0.0, 1.0]],
     };
@@ -40,8 +49,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn every_linear_channel_has_its_adjoint() {
-    for (name, d, config) in registry() {
-        let channel = config.build(d).unwrap();
+    for (name, d, channel) in registry() {
         let linear = channel.as_linear().expect(name);
         for trial in 0..8 {
             let mut a = vec![0.0; channel.operator_len()];
@@ -59,8 +67,7 @@ fn every_linear_channel_has_its_adjoint() {
 
 #[test]
 fn linear_gaussian_form_has_the_mean_and_covariance_of_the_draws() {
-    for (name, d, config) in registry() {
-        let channel = config.build(d).unwrap();
+    for (name, d, channel) in registry() {
         let mut a = vec![0.0; channel.operator_len()];
         channel.draw_operator(&mut Key::new(2, Purpose::Observe, 0).stream(0, 0), &mut a);
         let model = channel.linear_gaussian(&a).expect(name);
@@ -115,8 +122,7 @@ fn simulation_does_not_depend_on_how_rows_are_grouped() {
 
 #[test]
 fn corrupted_start_solves_the_observations() {
-    for (name, d, config) in registry() {
-        let channel = config.build(d).unwrap();
+    for (name, d, channel) in registry() {
         let x = Samples::new(normal(64 * d, 5), d);
         let seen = Observations::simulate(&channel, &x, Key::new(6, Purpose::Observe, 0), 0);
         let x0 = corrupted_start(&channel, &seen).unwrap();

@@ -4,8 +4,8 @@ use super::Channel;
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
-use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
-use image::{ExtendedColorType, ImageDecoder, ImageResult};
+use ::image::codecs::jpeg::{JpegDecoder, JpegEncoder};
+use ::image::{ExtendedColorType, ImageDecoder, ImageResult};
 use std::io::Cursor;
 
 /// Longest side that the format can hold.

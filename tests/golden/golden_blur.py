@@ -1,4 +1,4 @@
-"""Writes the golden values of tests/image_channels.rs from scipy, beside this script.
+"""Writes the golden values of tests/channels/images.rs from scipy, beside this script.
 
     pip install numpy scipy
     python golden_blur.py
