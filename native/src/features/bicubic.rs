@@ -1,6 +1,7 @@
-//! Resizing to the bit of Pillow's `Image.resize(..., BICUBIC)` on 8-bit images: cubic convolution with a = -1/2 (Keys, "Cubic
-//! convolution interpolation for digital image processing", 1981), widened where the image shrinks, in fixed point with 22
-//! bits, along rows and then along columns.
+//! Resizing to the bit of `Image.resize(..., BICUBIC)` of Pillow 3 to 12 on 8-bit images: cubic convolution with a = -1/2
+//! (Keys, "Cubic convolution interpolation for digital image processing", 1981), widened where the image shrinks, in fixed
+//! point with 22 bits, along rows and then along columns. (Pillow 13 goes along columns first where the height shrinks more
+//! than the width.)
 
 /// Fractional bits of the coefficients.
 const BITS: u32 = 22;

