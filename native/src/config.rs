@@ -214,7 +214,7 @@ const MOST_SIDE: usize = 4096;
 const MOST_PROJECTIONS: u64 = 1 << 16;
 
 /// A preset's name, its TOML and one line about it.
-pub const PRESETS: [(&str, &str, &str); 6] = [
+pub const PRESETS: [(&str, &str, &str); 14] = [
     (
         "manifold",
         include_str!("presets/manifold.toml"),
@@ -234,6 +234,38 @@ pub const PRESETS: [(&str, &str, &str); 6] = [
         "fashion-mask75",
         include_str!("presets/fashion-mask75.toml"),
         "Fashion-MNIST, three quarters of the pixels missing; under an hour on 2 cores",
+    ),
+    (
+        "fashion-mask50",
+        include_str!("presets/fashion-mask50.toml"),
+        "Fashion-MNIST, half of the pixels missing; under an hour on 2 cores",
+    ),
+    ("fashion-blur", include_str!("presets/fashion-blur.toml"), "Fashion-MNIST, blurred; under an hour on 2 cores"),
+    (
+        "emoji-mask75",
+        include_str!("presets/emoji-mask75.toml"),
+        "colour emoji at 32x32, three quarters of the pixels missing; under an hour on 2 cores",
+    ),
+    (
+        "cifar10-mask75",
+        include_str!("presets/cifar10-mask75.toml"),
+        "CIFAR-10, three quarters of the pixels missing, at the paper's sizes; a large GPU",
+    ),
+    (
+        "cifar10-mask90",
+        include_str!("presets/cifar10-mask90.toml"),
+        "CIFAR-10, nine tenths of the pixels missing, at the paper's sizes; a large GPU",
+    ),
+    ("cifar10-blur", include_str!("presets/cifar10-blur.toml"), "CIFAR-10, blurred, at the paper's sizes; a large GPU"),
+    (
+        "celeba-mask50",
+        include_str!("presets/celeba-mask50.toml"),
+        "CelebA at 64x64, half of the pixels missing, at the paper's sizes; a large GPU",
+    ),
+    (
+        "celeba-mask75",
+        include_str!("presets/celeba-mask75.toml"),
+        "CelebA at 64x64, three quarters of the pixels missing, at the paper's sizes; a large GPU",
     ),
     (
         "gaussian",

@@ -292,13 +292,13 @@ fn channels_that_cannot_be_made() {
     arrays::write(&dir.path().join("x.npz"), &[("x", signals(20, 2, 1))]);
     fails(
         &dir,
-        &["corrupt", "x.npz", "--channel", "[{ kind = \"blur\" }]"],
+        &["corrupt", "x.npz", "--channel", "[{ kind = \"fog\" }]"],
         str![[r#"
 error: --channel: TOML parse error at line 1, column 21
   |
-1 | channel = [{ kind = "blur" }]
-  |                     ^^^^^^
-unknown variant `blur`, expected one of `projection`, `mask`, `noise`, `linear`
+1 | channel = [{ kind = "fog" }]
+  |                     ^^^^^
+unknown variant `fog`, expected one of `projection`, `mask`, `noise`, `linear`, `pixel-mask`, `block-mask`, `blur`, `downsample`, `poisson`, `saturation`, `quantisation`, `jpeg`
 
 "#]],
     );
