@@ -148,3 +148,14 @@ fn a_reader_that_goes_away_is_no_error() {
         assert!(output.status.success(), "{args:?}: {}", output.status);
     }
 }
+
+#[test]
+fn another_file_in_place_of_weights_is_an_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let args = ["fetch-weights", "--dir", "."];
+    assert!(succeed(dir.path(), &args).contains("state    missing"));
+    std::fs::write(dir.path().join("efficientnet-lite0-57934424.pth"), b"other").expect("a file");
+    let output = run(dir.path(), &args);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("SHA-256"), "{output:?}");
+}

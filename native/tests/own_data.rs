@@ -213,5 +213,21 @@ fn digits_are_shown_in_a_grid() {
         "error: --observations 3: the run has observations 0 to 2 to show\n"
     );
     let table = succeed(dir.path(), &["evaluate", "run", "--draws", "2"]);
-    assert!(table.contains("PSNR missing") && table.contains("Gaussian start (exact)"), "{table}");
+    assert!(table.contains("PSNR (dB)    missing") && table.contains("Gaussian start (exact)"), "{table}");
+    assert_fidelity(&dir.path().join("run"));
+}
+
+/// Floor, baseline, and mean and draw of the start and of the lap.
+fn assert_fidelity(run: &Path) {
+    let report = std::fs::read_to_string(run.join("evaluation.json")).expect("evaluation.json");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let rows = report["test"].as_array().expect("test");
+    let estimates: Vec<_> = rows.iter().filter_map(|row| row["estimate"].as_str()).collect();
+    assert_eq!(estimates, ["truth", "observation", "mean", "draw", "mean", "draw"]);
+    let number = |row: usize, name: &str| rows[row][name].as_f64().unwrap_or_else(|| panic!("{name}: {}", rows[row]));
+    // The truth is perfect, and its residuals are the noise.
+    assert!(rows[0]["psnr"].is_null());
+    assert!((number(0, "chi2") - 1.0).abs() < 5.0 * number(0, "chi2_deviation"));
+    // What is missing is harder than the rest; eight pixels are too few for a window of SSIM.
+    assert!((1..6).all(|row| number(row, "psnr_missing") < number(row, "psnr") && rows[row]["ssim"].is_null()));
 }
