@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use diffem::conditioning::{ConditioningConfig, feature_len};
-use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig};
+use diffem::em::{EStepConfig, EmConfig, MOST_COVARIANCE, MStepConfig, MonitorConfig, StartConfig};
 use diffem::image::ImageShape;
 use diffem::network::NetworkConfig;
 use diffem::schedule::Schedule;
@@ -206,8 +206,6 @@ impl Default for ReportConfig {
 
 /// Most rows of a batch or a shard.
 const MOST_ROWS: u64 = 1 << 24;
-/// Longest signal that gets a full covariance.
-const MOST_COVARIANCE: usize = 512;
 /// Most pixels of an image's side.
 const MOST_SIDE: usize = 4096;
 /// Most rows of a random projection.
@@ -433,12 +431,7 @@ impl Config {
         };
         let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
         match *rank {
-            0 if d > MOST_COVARIANCE && diagonal => {
-                bail!(
-                    "em.start.rank: a full covariance takes signals of at most {MOST_COVARIANCE} values, found {d}; set em.start.rank=64"
-                )
-            }
-            0 if d > MOST_COVARIANCE => {
+            0 if d > MOST_COVARIANCE && !diagonal => {
                 bail!(
                     "em.start: a Gaussian start takes signals of at most {MOST_COVARIANCE} values here, found {d}; set em.start.kind=\"corrupted\""
                 )

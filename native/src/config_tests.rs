@@ -80,11 +80,7 @@ fn sampler() -> impl Strategy<Value = SamplerConfig> {
 
 fn em() -> impl Strategy<Value = EmConfig> {
     let start = prop_oneof![
-        (whole(0), positive(), whole(0)).prop_map(|(iterations, std, rank)| StartConfig::Gaussian {
-            iterations,
-            std,
-            rank
-        }),
+        (whole(0), positive()).prop_map(|(iterations, std)| StartConfig::Gaussian { iterations, std, rank: 0 }),
         Just(StartConfig::Corrupted {}),
         any::<String>().prop_map(|path| StartConfig::Checkpoint { path }),
     ];

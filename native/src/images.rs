@@ -25,7 +25,8 @@ impl Bytes {
         Ok(Self { planes: signal.iter().map(byte).collect(), shape })
     }
 
-    /// Reads a PNG file as red, green and blue.
+    /// Reads a PNG file (tests only) as red, green and blue.
+    #[cfg(test)]
     pub fn read(path: &Path) -> Result<Self> {
         let picture = image::load_from_memory(&files::read(path)?).with_context(|| path.display().to_string())?;
         let picture = picture.to_rgb8();

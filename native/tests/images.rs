@@ -87,7 +87,7 @@ fn the_seed_chooses_the_images() {
 fn masked_pictures_are_observations() {
     let dir = tempfile::tempdir().expect("a directory");
     for i in 0..20u8 {
-        let (width, height) = if i % 2 == 0 { (4, 4) } else { (10, 8) };
+        let (width, height) = if i % 2 == 0 { (4, 4) } else { (8, 8) };
         pictures::masked(&dir.path().join("data"), &format!("{i:02}.png"), width, height, 10 * i);
     }
     let data = "kind = \"masked-images\"\npath = \"data\"\nchannels = 1\nheight = 4\nwidth = 4\nresize = true\n";

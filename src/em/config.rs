@@ -37,7 +37,8 @@ pub enum StartConfig {
         /// Standard deviation of the initial prior N(0, std² I), > 0.
         #[serde(default = "unit")]
         std: f64,
-        /// Rank of the covariance (besides a diagonal), for long signals and diagonal channels; 0 for a full one.
+        /// Rank of the covariance besides a diagonal, for masks and noise; 0 takes a full one for signals of up to 512 values
+        /// and rank 64 beyond.
         #[serde(default)]
         rank: usize,
     },

@@ -26,6 +26,11 @@ pub fn gaussian_start(
 /// Observations that a low-rank prior is fitted to, at most (the published number).
 const MOST_FITTED: usize = 16_384;
 
+/// Longest signal that gets a full covariance unless a rank is asked for.
+pub const MOST_COVARIANCE: usize = 512;
+/// Rank beyond (the published one).
+const RANK: usize = 64;
+
 /// The Gaussian prior of a start: full covariance, or low rank plus a diagonal.
 pub enum StartPrior {
     /// Any covariance, for short signals.
@@ -35,8 +40,8 @@ pub enum StartPrior {
 }
 
 impl StartPrior {
-    /// Fits the prior by `iterations` of EM from standard deviation `std`; `rank` 0 for a full covariance. A low-rank one is
-    /// fitted to at most 16 384 observations.
+    /// Fits the prior by `iterations` of EM from standard deviation `std`; `rank` 0 takes a full covariance up to
+    /// [`MOST_COVARIANCE`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations.
     pub fn fit(
         channel: &dyn Channel,
         observations: &Observations,
@@ -45,6 +50,7 @@ impl StartPrior {
         iterations: usize,
         seed: u64,
     ) -> Result<Self> {
+        let rank = if rank == 0 && channel.signal_len() > MOST_COVARIANCE { RANK } else { rank };
         if rank == 0 {
             return Ok(Self::Full(Gaussian::fit(channel, observations, std, iterations)?));
         }
