@@ -1,4 +1,4 @@
-// node web/check-noise.mjs MODULE.wasm: the noise generator's bits in WebAssembly against tests/golden/noise.json.
+// node web/noise/check.mjs MODULE.wasm: the noise generator's bits in WebAssembly against golden.json.
 import { readFileSync } from 'node:fs'
 
 const module = new WebAssembly.Module(readFileSync(process.argv[2]))
@@ -11,7 +11,7 @@ for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
 }
 const { normal, digest } = new WebAssembly.Instance(module, imports).exports
 
-const cases = JSON.parse(readFileSync(new URL('../tests/golden/noise.json', import.meta.url)))
+const cases = JSON.parse(readFileSync(new URL('./golden.json', import.meta.url)))
 let failed = 0
 for (const { seed, step, n, digest: expected, first } of cases) {
   const found = digest(seed, step, n) >>> 0
