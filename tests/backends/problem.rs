@@ -1,6 +1,7 @@
 //! Two small problems and every quantity of the method on them, on a given device: a projection (dense gain, directions
 //! standardised) and a mask (diagonal gain, coordinates standardised), both with the paper's network.
 
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use diffem::channel::{ChannelConfig, Compose, StageConfig};
