@@ -58,7 +58,7 @@ pub fn count(kind: &str) -> usize {
 /// What to do about a backend that finds no device.
 pub fn needs(kind: &str) -> &'static str {
     match kind {
-        "wgpu" => "install a graphics driver with Vulkan, Metal or DirectX 12 (Mesa's lavapipe is one in software)",
+        "wgpu" => "install a driver for Vulkan, Metal, DirectX or OpenGL (Mesa has ones in software)",
         _ => "install NVIDIA's driver",
     }
 }
