@@ -15,6 +15,9 @@ pub const BACKENDS: [(&str, bool, &str); 4] = [
 /// that this build contains and this machine has).
 pub fn open(name: &str) -> Result<(String, Device)> {
     let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
+    if kind == "auto" && index.is_some() {
+        bail!("--device {name}: only cuda takes a number");
+    }
     let kind = if kind == "auto" { automatic() } else { kind };
     let Some((_, built, _)) = BACKENDS.iter().find(|(backend, _, _)| *backend == kind) else {
         bail!("--device {name}: expected flex, ndarray, wgpu, cuda, cuda:n or auto");
