@@ -3,7 +3,7 @@
 use super::print;
 use crate::args::Cli;
 use crate::config::PRESETS;
-use crate::device::BACKENDS;
+use crate::device::{self, BACKENDS};
 use anyhow::Result;
 use clap::CommandFactory;
 
@@ -26,15 +26,8 @@ pub fn devices() -> Result<()> {
 
 /// What the machine has for a backend of this build.
 fn found(name: &str) -> String {
-    let count = match name {
-        #[cfg(feature = "wgpu")]
-        "wgpu" => burn::tensor::Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().len(),
-        #[cfg(feature = "cuda")]
-        "cuda" => burn::tensor::Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len(),
-        _ => 1,
-    };
-    match count {
-        0 => "in this build, no device found".to_string(),
+    match device::count(name) {
+        0 => format!("in this build, no device found; {}", device::needs(name)),
         1 => "available".to_string(),
         n => format!("{n} devices"),
     }

@@ -32,6 +32,21 @@ error: --device auto:1: only cuda takes a number
     );
 }
 
+/// The loaders of Vulkan and OpenGL are pointed away from the machine's drivers.
+#[cfg(all(feature = "wgpu", target_os = "linux"))]
+#[test]
+fn devices_that_this_machine_lacks() {
+    let output = super::diffem(empty().path(), &["train", "gaussian", "--out", "new", "--device", "wgpu"])
+        .env("VK_ICD_FILENAMES", "/nonexistent")
+        .env("VK_DRIVER_FILES", "/nonexistent")
+        .env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nonexistent")
+        .output()
+        .expect("the command starts");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("error: --device wgpu: no device found; install a driver for Vulkan"), "{message}");
+}
+
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn devices_that_this_build_lacks() {

@@ -19,7 +19,7 @@ fn a_configuration_that_is_not_there() {
         &empty(),
         &["train", "manifld", "--out", "new"],
         str![[r#"
-error: `manifld` is neither a preset (manifold, manifold-paper, digits, gaussian, gaussian-5d) nor a file
+error: `manifld` is neither a preset (manifold, manifold-paper, digits, fashion-mask75, fashion-mask50, fashion-blur, emoji-mask75, cifar10-mask75, cifar10-mask90, cifar10-blur, celeba-mask50, celeba-mask75, gaussian, gaussian-5d) nor a file
 
 "#]],
     );
@@ -27,7 +27,7 @@ error: `manifld` is neither a preset (manifold, manifold-paper, digits, gaussian
         &empty(),
         &["config", "show", "no/c.toml"],
         str![[r#"
-error: `no/c.toml` is neither a preset (manifold, manifold-paper, digits, gaussian, gaussian-5d) nor a file
+error: `no/c.toml` is neither a preset (manifold, manifold-paper, digits, fashion-mask75, fashion-mask50, fashion-blur, emoji-mask75, cifar10-mask75, cifar10-mask90, cifar10-blur, celeba-mask50, celeba-mask75, gaussian, gaussian-5d) nor a file
 
 "#]],
     );
@@ -43,9 +43,9 @@ fn a_field_that_does_not_exist() {
         &dir,
         &["train", "c.toml", "--out", "new"],
         str![[r#"
-error: c.toml: TOML parse error at line 31, column 1
+error: c.toml: TOML parse error at line 32, column 1
    |
-31 | shards = 32
+32 | shards = 32
    | ^^^^^^
 unknown field `shards`, expected `sampler` or `shard`
 
@@ -55,9 +55,9 @@ unknown field `shards`, expected `sampler` or `shard`
         &dir,
         &["train", "c.toml", "--out", "new", "--seed", "1"],
         str![[r#"
-error: c.toml: TOML parse error at line 31, column 1
+error: c.toml: TOML parse error at line 32, column 1
    |
-31 | shards = 32
+32 | shards = 32
    | ^^^^^^
 unknown field `shards`, expected `sampler` or `shard`
 
