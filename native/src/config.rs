@@ -196,11 +196,13 @@ pub struct ReportConfig {
     pub regularisation: f64,
     /// Least seconds between two saved points inside a lap.
     pub save_every: f64,
+    /// Posterior draws of each observation in the figures that end a training, 2 or more.
+    pub draws: usize,
 }
 
 impl Default for ReportConfig {
     fn default() -> Self {
-        Self { points: 4096, regularisation: 1e-3, save_every: 15.0 }
+        Self { points: 4096, regularisation: 1e-3, save_every: 15.0, draws: 256 }
     }
 }
 
@@ -406,6 +408,9 @@ impl Config {
         let r = &self.report;
         if !(r.regularisation > 0.0 && r.regularisation.is_finite()) {
             bail!("report.regularisation: expected a number > 0, found {}", r.regularisation);
+        }
+        if r.draws < 2 {
+            bail!("report.draws: expected 2 or more, found {}", r.draws);
         }
         if !(r.save_every >= 0.0 && r.save_every.is_finite()) {
             bail!("report.save_every: expected seconds >= 0, found {}", r.save_every);

@@ -147,7 +147,7 @@ prop_compose! {
             m_step,
             e_step: EStepConfig { sampler, shard },
             monitor: MonitorConfig { holdout, points: monitor_points, regularisation: monitor_reg },
-            report: ReportConfig { points, regularisation, save_every },
+            report: ReportConfig { points, regularisation, save_every, draws: 2 },
             em,
             data,
             channel,

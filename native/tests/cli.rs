@@ -18,7 +18,22 @@ fn print(args: &[&str]) -> String {
     succeed(Path::new("."), args)
 }
 
-const PRESETS: [&str; 5] = ["manifold", "manifold-paper", "digits", "gaussian", "gaussian-5d"];
+const PRESETS: [&str; 14] = [
+    "manifold",
+    "manifold-paper",
+    "digits",
+    "fashion-mask75",
+    "fashion-mask50",
+    "fashion-blur",
+    "emoji-mask75",
+    "cifar10-mask75",
+    "cifar10-mask90",
+    "cifar10-blur",
+    "celeba-mask50",
+    "celeba-mask75",
+    "gaussian",
+    "gaussian-5d",
+];
 
 #[test]
 fn help_of_every_command() {

@@ -42,7 +42,7 @@ fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
     match crate::training::run(session, progress)? {
         Ended::Stopped => Ok(ExitCode::from(EXIT_STOPPED as u8)),
         Ended::Finished => {
-            super::plot::draw(session, &[0, 1, 2, 3, 4, 5], 256)?;
+            super::plot::draw(session, &[0, 1, 2, 3, 4, 5], session.config.report.draws)?;
             if !matches!(progress, ProgressMode::Json | ProgressMode::Quiet) {
                 let run = session.run.path().display();
                 super::print(&format!("{run}: done; figures in {run}/figures, numbers in {run}/summary.json\n"))?;

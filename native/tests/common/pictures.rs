@@ -34,3 +34,24 @@ pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
     let picture = RgbaImage::from_fn(width, height, |x, _| Rgba([level, level, level, alpha(x)]));
     picture.save(dir.join(name)).expect("a file");
 }
+
+/// The six binary batches of CIFAR-10, `n` records each: smooth colours that differ from image to image.
+pub fn cifar10(dir: &Path, n: usize) {
+    std::fs::create_dir_all(dir).expect("a directory");
+    let names = (1..=5).map(|i| format!("data_batch_{i}.bin")).chain(["test_batch.bin".to_string()]);
+    for (file, name) in names.enumerate() {
+        let value = |record: usize, place: usize| (place / 7 + 40 * record + 13 * file) as u8;
+        let record = |r: usize| std::iter::once(0).chain((0..3072).map(move |place| value(r, place)));
+        std::fs::write(dir.join(name), (0..n).flat_map(record).collect::<Vec<u8>>()).expect("a file");
+    }
+}
+
+/// `n` colour PNG files of 178 x 218, the size of CelebA's aligned faces.
+pub fn faces(dir: &Path, n: usize) {
+    std::fs::create_dir_all(dir).expect("a directory");
+    for i in 0..n {
+        let level = |x: u32, y: u32, c: u32| (x / 2 + y / 3 + 60 * c + 20 * i as u32) as u8;
+        let picture = image::RgbImage::from_fn(178, 218, |x, y| image::Rgb([0, 1, 2].map(|c| level(x, y, c))));
+        picture.save(dir.join(format!("{i:06}.png"))).expect("a file");
+    }
+}

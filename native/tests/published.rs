@@ -1,0 +1,48 @@
+//! The published image presets at their own sizes of network, on a handful of images: two training steps and an E-step.
+
+mod common;
+
+use common::{metrics, pictures, succeed};
+
+/// What makes a lap short and leaves the network as it is.
+const SHORT: [&str; 9] = [
+    "em.laps=1",
+    "m_step.steps=2",
+    "m_step.batch=2",
+    "m_step.micro_batch=1",
+    "e_step.sampler.steps=2",
+    "data.n=3",
+    "data.test=1",
+    "report.draws=2",
+    "m_step.flip=false",
+];
+
+fn runs(preset: &str, path: &str, start: &[&str], make: impl Fn(&std::path::Path)) {
+    let dir = tempfile::tempdir().expect("a directory");
+    make(&dir.path().join(path));
+    let path = format!("data.path={path}");
+    let settings = SHORT.iter().chain(start).chain([&path.as_str()]).flat_map(|setting| ["--set", setting]);
+    let args: Vec<&str> =
+        ["train", preset, "--out", "run", "--progress", "quiet"].into_iter().chain(settings).collect();
+    succeed(dir.path(), &args);
+    let lap = metrics(&dir.path().join("run")).pop().expect("a finished lap");
+    assert_eq!(lap["lap"], 1);
+    assert!(lap["loss"].as_f64().is_some_and(|loss| loss.is_finite() && loss > 0.0), "{lap}");
+}
+
+#[test]
+#[ignore = "a network of 58 M parameters"]
+fn cifar10_presets_train_and_reconstruct() {
+    for preset in ["cifar10-mask75", "cifar10-mask90"] {
+        runs(preset, "cifar", &["em.start.rank=1"], |dir| pictures::cifar10(dir, 2));
+    }
+    runs("cifar10-blur", "cifar", &[], |dir| pictures::cifar10(dir, 2));
+}
+
+#[test]
+#[ignore = "a network of 78 M parameters"]
+fn celeba_presets_train_and_reconstruct() {
+    for preset in ["celeba-mask50", "celeba-mask75"] {
+        runs(preset, "celeba", &["em.start.rank=1"], |dir| pictures::faces(dir, 6));
+    }
+}
