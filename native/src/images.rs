@@ -1,7 +1,9 @@
 //! Signals as 8-bit pictures, and PNG files of them.
 
 use crate::files;
-use anyhow::{Context, Result, bail};
+#[cfg(test)]
+use anyhow::Context;
+use anyhow::{Result, bail};
 use diffem::image::ImageShape;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use std::path::Path;

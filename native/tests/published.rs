@@ -21,7 +21,7 @@ fn runs(preset: &str, path: &str, start: &[&str], make: impl Fn(&std::path::Path
     let dir = tempfile::tempdir().expect("a directory");
     make(&dir.path().join(path));
     let path = format!("data.path={path}");
-    let settings = SHORT.iter().chain(start).chain([&path.as_str()]).flat_map(|setting| ["--set", setting]);
+    let settings = SHORT.iter().chain(start).copied().chain([path.as_str()]).flat_map(|setting| ["--set", setting]);
     let args: Vec<&str> =
         ["train", preset, "--out", "run", "--progress", "quiet"].into_iter().chain(settings).collect();
     succeed(dir.path(), &args);
