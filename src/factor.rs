@@ -52,6 +52,9 @@ struct Moments {
     log_likelihood: f64,
 }
 
+/// z | y of one observation: the factor of P, and W_Oᵀ Ψ_O⁻¹ (ỹ - μ)_O.
+type Posterior = (Cholesky<f64, Dyn>, DVector<f64>);
+
 fn upper(k: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..k).flat_map(move |i| (i..k).map(move |j| (i, j)))
 }
@@ -129,7 +132,7 @@ impl FactorGaussian {
     }
 
     /// Cholesky factor of P and W_Oᵀ Ψ_O⁻¹ (ỹ - μ)_O of every observation of a shard.
-    fn posteriors(&self, shard: &[Shown], outer: &DMatrix<f32>) -> Result<Vec<(Cholesky<f64, Dyn>, DVector<f64>)>> {
+    fn posteriors(&self, shard: &[Shown], outer: &DMatrix<f32>) -> Result<Vec<Posterior>> {
         let (d, k) = (self.mean.len(), self.rank());
         let precision = |s: &Shown, j: usize| s[j].map_or(0.0, |(_, r)| 1.0 / (self.variance[j] + r));
         let weights = DMatrix::<f32>::from_fn(shard.len(), d, |i, j| precision(&shard[i], j) as f32);

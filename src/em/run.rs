@@ -273,7 +273,7 @@ impl<N: Network> Em<'_, N> {
                 return Err(Error::Diverged { lap: state.lap, step: first + i, loss });
             }
             sum += loss as f64;
-            if (first + i) * 10 >= steps * 9 {
+            if (first + i + 1) * 10 > steps * 9 {
                 state.tail_loss = (state.tail_loss.0 + loss as f64, state.tail_loss.1 + 1);
             }
         }

@@ -67,7 +67,7 @@ fn stock_dense_norm_silu(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, gamma: Tensor
     activation::silu(centred / (variance + NORM_EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze())
 }
 
-/// Kernels and biases of a [`block`]: `w1`, `w2 [9 · c, c]` (neighbourhood row by row), `b1`, `b2 [c]`.
+/// Kernels and biases of a [`block()`]: `w1`, `w2 [9 · c, c]` (neighbourhood row by row), `b1`, `b2 [c]`.
 pub struct BlockParameters {
     /// First convolution.
     pub w1: Tensor<2>,

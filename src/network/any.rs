@@ -27,6 +27,7 @@ impl Default for NetworkConfig {
 
 /// A network of either kind.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // a handful exist at a time, and burn's modules cannot be boxed
 pub enum AnyNetwork {
     /// For vectors.
     Mlp(Mlp),

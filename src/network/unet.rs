@@ -117,7 +117,9 @@ impl UnetConfig {
         if self.blocks.len() != levels || self.blocks.iter().any(|b| !(1..=64).contains(b)) {
             return error("blocks", format!("expected 1 to 64 for each of {levels} levels, found {:?}", self.blocks));
         }
-        if self.heads.len() != levels || self.heads.iter().zip(&self.channels).any(|(h, c)| *h > 0 && c % h != 0) {
+        if self.heads.len() != levels
+            || self.heads.iter().zip(&self.channels).any(|(h, c)| *h > 0 && !c.is_multiple_of(*h))
+        {
             let message = format!(
                 "expected 0 or a divisor of the channels {:?} for each level, found {:?}",
                 self.channels, self.heads
@@ -131,7 +133,7 @@ impl UnetConfig {
             return error("dropout", format!("expected a number in [0, 1), found {}", self.dropout));
         }
         let unit = self.patch.saturating_mul(1 << (levels - 1));
-        if self.patch == 0 || shape.height % unit != 0 || shape.width % unit != 0 {
+        if self.patch == 0 || !shape.height.is_multiple_of(unit) || !shape.width.is_multiple_of(unit) {
             let message = format!(
                 "expected a square that, with {levels} levels, divides {} x {} into whole pixels (a multiple of {unit}), found {}",
                 shape.height, shape.width, self.patch

@@ -217,7 +217,7 @@ mod tests {
             check_channel(&channel, shape).map_err(|e| e.to_string())
         };
         let (mask, noise) = (StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 });
-        assert_eq!(check(&[mask.clone()], grey), Ok(()));
+        assert_eq!(check(std::slice::from_ref(&mask), grey), Ok(()));
         assert_eq!(check(&[noise.clone(), mask.clone()], grey), Ok(()));
         let late = check(&[mask.clone(), noise.clone()], grey).unwrap_err();
         assert!(late.starts_with("channel: it adds noise to pixels that are missing"), "{late}");
