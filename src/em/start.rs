@@ -28,6 +28,8 @@ const MOST_FITTED: usize = 16_384;
 
 /// Longest signal that gets a full covariance unless a rank is asked for.
 pub const MOST_COVARIANCE: usize = 512;
+/// Observations that a loading takes, at least.
+const LEAST_PER_LOADING: usize = 4;
 /// Rank beyond (the published one).
 const RANK: usize = 64;
 
@@ -41,7 +43,8 @@ pub enum StartPrior {
 
 impl StartPrior {
     /// Fits the prior by `iterations` of EM from standard deviation `std`; `rank` 0 takes a full covariance up to
-    /// [`MOST_COVARIANCE`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations.
+    /// [`MOST_COVARIANCE`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations,
+    /// with at most a loading for every four of them.
     pub fn fit(
         channel: &dyn Channel,
         observations: &Observations,
@@ -54,6 +57,8 @@ impl StartPrior {
         if rank == 0 {
             return Ok(Self::Full(Gaussian::fit(channel, observations, std, iterations)?));
         }
+        // More loadings than observations would fit each of them exactly.
+        let rank = rank.min((observations.n() / LEAST_PER_LOADING).max(1));
         let fitted: Vec<usize> = (0..observations.n().min(MOST_FITTED)).collect();
         let seen = observations.select(&fitted);
         Ok(Self::LowRank(FactorGaussian::fit(channel, &seen, rank, std, iterations, seed)?.0))
