@@ -1,6 +1,8 @@
 //! U-Net training step and forward on images, as one JSON object: `cargo bench --workspace --bench unet -- --threads 1`.
 //! `benches/peers/unet_torch.py` does the same work in PyTorch.
 
+mod timing;
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,7 +10,7 @@ use diffem::image::ImageShape;
 use diffem::network::{Layout, Network, Unet, UnetConfig, flatten, flatten_gradients, unflatten};
 use diffem::noise::{Key, Purpose};
 use rayon::prelude::*;
-use std::time::Instant;
+use timing::{median, use_threads};
 
 const BATCH: usize = 16;
 
@@ -16,19 +18,6 @@ fn normal(n: usize, d: usize, index: usize, device: &Device) -> Tensor<2> {
     let mut values = vec![0.0; n * d];
     Key::new(1, Purpose::Truth, 0).stream(index, 0).fill_normal(&mut values);
     Tensor::from_data(TensorData::new(values, [n, d]), device)
-}
-
-fn median(warm_up: usize, repeats: usize, mut work: impl FnMut()) -> f64 {
-    (0..warm_up).for_each(|_| work());
-    let mut times: Vec<f64> = (0..repeats)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[repeats / 2]
 }
 
 /// One piece of a batch: `[BATCH / pieces]` images.
@@ -65,10 +54,7 @@ fn train(network: &Unet, weights: &Tensor<1>, pieces: &[Piece]) -> Vec<Tensor<1>
 }
 
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let value = args.iter().position(|a| a == "--threads").and_then(|i| args.get(i + 1));
-    let threads: usize = value.and_then(|n| n.parse().ok()).unwrap_or(2);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("first pool of this process");
+    let threads = use_threads();
     let device = Device::flex();
     let config = UnetConfig {
         channels: vec![32, 64, 128],

@@ -12,8 +12,6 @@ Times are medians of wall time after a warm-up.
 import argparse
 import json
 import os
-import statistics
-import time
 from functools import partial
 
 import torch
@@ -21,21 +19,10 @@ from torch import nn
 
 import denoiser_torch as d
 from options import positive
+from timing import median_s
 
 TRAIN_BATCH, FORWARD_BATCH, HEUN_INTERVALS = 1024, 4096, 16
 LEARNING_RATE, CLIP = 1e-3, 1.0
-
-
-def median_s(work, repeats: int, warm_up: int) -> float:
-    """Median wall seconds of `work()` over `repeats` calls."""
-    for _ in range(warm_up):
-        work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def adam(module: nn.Module) -> torch.optim.Adam:

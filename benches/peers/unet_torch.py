@@ -5,12 +5,12 @@ usage: unet_torch.py --threads 1
 
 import argparse
 import json
-import statistics
-import time
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from timing import median_s
 
 BATCH, CHANNELS, BLOCKS, HEADS, EMBEDDING = 16, (32, 64, 128), (2, 2, 2), (0, 0, 1), 64
 
@@ -93,17 +93,6 @@ class Unet(nn.Module):
         return self.output(h)
 
 
-def median(warm_up, repeats, work):
-    for _ in range(warm_up):
-        work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
@@ -130,8 +119,8 @@ def main():
                 "side": side,
                 "batch": BATCH,
                 "parameters": sum(p.numel() for p in network.parameters()),
-                "unet_train_ms": median(3, 15, train),
-                "unet_forward_ms": median(3, 25, forward),
+                "unet_train_ms": median_s(train, 15, 3) * 1e3,
+                "unet_forward_ms": median_s(forward, 25, 3) * 1e3,
             }))
 
 

@@ -8,8 +8,8 @@
 //! a, b, c are one vector an image. A group of images passes through all of it before the next one, so that what lies
 //! between the two convolutions stays in the cache.
 
-use super::NORM_EPSILON;
 use super::conv::{Grid, Padded, transposed_kernel};
+use super::flex::row_statistics;
 use super::math::{sigmoid, simd, sum_lanes};
 use std::ops::Range;
 
@@ -50,9 +50,7 @@ fn normalised(x: &[f32], a: &[f32], b: &[f32], v: &mut [f32]) -> f32 {
     for i in 0..n {
         v[i] = (a[i] + 1.0) * x[i] + b[i];
     }
-    let mean = sum_lanes(n, |i| v[i]) / n as f32;
-    let variance = sum_lanes(n, |i| (v[i] - mean) * (v[i] - mean)) / n as f32;
-    let rstd = 1.0 / (variance + NORM_EPSILON).sqrt();
+    let (mean, rstd) = row_statistics(v);
     v.iter_mut().for_each(|v| *v = (*v - mean) * rstd);
     rstd
 }

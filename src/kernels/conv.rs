@@ -5,6 +5,7 @@
 //! neighbourhood's row are 3 c consecutive values. So the convolution is three matrix products whose left operand's rows
 //! overlap in memory; so are its two gradients.
 
+use super::matrix::Matrix;
 use std::ops::Range;
 
 /// Rows that a matrix product should have at least; smaller images are taken in groups.
@@ -122,9 +123,9 @@ impl Padded {
         let target = &mut out.data[grid.base() * m..][..grid.rows() * m];
         for tap in 0..3 {
             let from = tap * (grid.w + 1) * c;
-            let left = View { data: &self.data[from..], rows: grid.rows(), columns: 3 * c, strides: (c, 1) };
-            let right = View::rows(&weights[tap * 3 * c * m..(tap + 1) * 3 * c * m], 3 * c, m);
-            product(left, right, target, tap > 0);
+            let left = Matrix::overlapping(&self.data[from..], grid.rows(), 3 * c, c);
+            let right = Matrix::new(&weights[tap * 3 * c * m..(tap + 1) * 3 * c * m], 3 * c, m);
+            left.times_into(right, target, tap > 0);
         }
         out
     }
@@ -135,8 +136,8 @@ impl Padded {
         assert_eq!(out.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
         for (tap, out) in out.chunks_exact_mut(3 * c * m).enumerate() {
             let from = tap * (grid.w + 1) * c;
-            let left = View { data: &self.data[from..], rows: 3 * c, columns: grid.rows(), strides: (1, c) };
-            product(left, View::rows(dy.inner(), grid.rows(), m), out, true);
+            let left = Matrix::overlapping(&self.data[from..], grid.rows(), 3 * c, c).t();
+            left.times_into(Matrix::new(dy.inner(), grid.rows(), m), out, true);
         }
     }
 
@@ -195,57 +196,6 @@ pub(crate) fn transposed_kernel(weights: &[f32], c: usize, m: usize) -> Vec<f32>
     out
 }
 
-/// A strided matrix in a slice.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    /// (row stride, column stride).
-    strides: (usize, usize),
-}
-
-impl<'a> View<'a> {
-    fn rows(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self { data, rows, columns, strides: (columns, 1) }
-    }
-}
-
-/// left · right into (`add`: on top of) the row-major `out`, on this thread.
-fn product(left: View, right: View, out: &mut [f32], add: bool) {
-    assert_eq!(left.columns, right.rows, "inner dimensions");
-    assert_eq!(out.len(), left.rows * right.columns, "the product's size");
-    for v in [&left, &right] {
-        let last = v.rows.saturating_sub(1) * v.strides.0 + v.columns.saturating_sub(1) * v.strides.1;
-        assert!(last < v.data.len(), "a strided matrix inside its slice");
-    }
-    let beta = if add { 1.0 } else { 0.0 };
-    // SAFETY: the largest offset of each operand was checked against its slice, and `out` against the product's size.
-    unsafe {
-        gemm::gemm(
-            left.rows,
-            right.columns,
-            left.columns,
-            out.as_mut_ptr(),
-            1,
-            right.columns as isize,
-            add,
-            left.data.as_ptr(),
-            left.strides.1 as isize,
-            left.strides.0 as isize,
-            right.data.as_ptr(),
-            right.strides.1 as isize,
-            right.strides.0 as isize,
-            beta,
-            1.0f32,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
 /// y = x * W + b for `x [pixels, c]`, `weights [9 · c, m]`; with `stride` 2 every second row and column (h and w even).
 pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride: usize) -> Vec<f32> {
     let (c, m) = (x.len() / grid.pixels(), bias.len());
@@ -257,7 +207,7 @@ pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride:
         if stride == 1 {
             padded.correlate(weights, m).read(|at, _, run| y[at..at + run.len()].copy_from_slice(run));
         } else {
-            product(View::rows(&padded.gather(), pixels, 9 * c), View::rows(weights, 9 * c, m), y, false);
+            Matrix::new(&padded.gather(), pixels, 9 * c).times_into(Matrix::new(weights, 9 * c, m), y, false);
         }
         super::math::simd(|| y.chunks_exact_mut(m).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b)));
     }
@@ -289,8 +239,7 @@ pub(crate) fn conv_backward(
             want_x.then(|| dy.correlate(&transposed, c))
         } else {
             let columns = padded.gather();
-            let left = View { data: &columns, rows: 9 * c, columns: pixels, strides: (1, 9 * c) };
-            product(left, View::rows(dy, pixels, m), &mut dw, true);
+            Matrix::new(&columns, pixels, 9 * c).t().times_into(Matrix::new(dy, pixels, m), &mut dw, true);
             dy.chunks_exact(m).for_each(|row| db.iter_mut().zip(row).for_each(|(sum, v)| *sum += v));
             want_x.then(|| strided_input_gradient(group, c, weights, dy))
         };
@@ -306,9 +255,7 @@ pub(crate) fn conv_backward(
 fn strided_input_gradient(grid: Grid, c: usize, weights: &[f32], dy: &[f32]) -> Padded {
     let m = weights.len() / (9 * c);
     let pixels = grid.pixels() / 4;
-    let mut columns = vec![0.0; pixels * 9 * c];
-    let right = View { data: weights, rows: m, columns: 9 * c, strides: (1, m) };
-    product(View::rows(dy, pixels, m), right, &mut columns, false);
+    let columns = Matrix::new(dy, pixels, m).times(Matrix::new(weights, 9 * c, m).t());
     let mut back = Padded::zeros(grid, c);
     back.scatter(&columns);
     back

@@ -2,6 +2,7 @@
 
 use super::NORM_EPSILON;
 use super::math::{sigmoid, simd, sum_lanes};
+use super::matrix::Matrix;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -62,63 +63,14 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
 
-/// A matrix in a slice, row-major or (`transposed`) its transpose.
-#[derive(Clone, Copy)]
-struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    transposed: bool,
-}
-
-impl<'a> Matrix<'a> {
-    fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns, "a {rows} x {columns} matrix");
-        Self { values, rows, columns, transposed: false }
-    }
-
-    fn t(self) -> Self {
-        Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
-    }
-
-    /// (row stride, column stride).
-    fn strides(&self) -> (isize, isize) {
-        if self.transposed { (1, self.rows as isize) } else { (self.columns as isize, 1) }
-    }
-
-    /// self * other, row-major, on this thread.
-    fn times(self, other: Matrix) -> Vec<f32> {
-        assert_eq!(self.columns, other.rows, "inner dimensions");
-        let (m, n, k) = (self.rows, other.columns, self.columns);
-        let mut out = Vec::with_capacity(m * n);
-        let ((ars, acs), (brs, bcs)) = (self.strides(), other.strides());
-        // SAFETY: shapes were checked against the slices; gemm does not read `out` (read_dst = false) and writes all
-        // m * n values of it, for k > 0. Empty operands write nothing, so they take the branch below.
-        unsafe {
-            let (a, b, c): (*const f32, *const f32, *mut f32) =
-                (self.values.as_ptr(), other.values.as_ptr(), out.as_mut_ptr());
-            if m * n * k == 0 {
-                out.resize(m * n, 0.0);
-            } else {
-                let serial = gemm::Parallelism::None;
-                gemm::gemm(
-                    m, n, k, c, 1, n as isize, false, a, acs, ars, b, bcs, brs, 0.0, 1.0, false, false, false, serial,
-                );
-                out.set_len(m * n);
-            }
-        }
-        out
-    }
-}
-
-fn dims(t: &FlexTensor) -> (usize, usize) {
+pub(super) fn dims(t: &FlexTensor) -> [usize; 2] {
     let shape = t.layout().shape();
-    (shape[0], shape[1])
+    [shape[0], shape[1]]
 }
 
 /// x W + b, row-major.
 fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
-    let ((n, k), (k2, m)) = (dims(&x.0), dims(&w.0));
+    let ([n, k], [k2, m]) = (dims(&x.0), dims(&w.0));
     let mut z = Matrix::new(x.get(), n, k).times(Matrix::new(w.get(), k2, m));
     let b = b.get();
     simd(|| z.chunks_exact_mut(m).for_each(|row| row.iter_mut().zip(b).for_each(|(z, b)| *z += b)));
@@ -127,7 +79,7 @@ fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
 
 /// Mean and 1 / sqrt(variance + epsilon) of a row.
 #[inline(always)]
-fn row_statistics(z: &[f32]) -> (f32, f32) {
+pub(super) fn row_statistics(z: &[f32]) -> (f32, f32) {
     let n = z.len() as f32;
     let mean = sum_lanes(z.len(), |i| z[i]) / n;
     let variance = sum_lanes(z.len(), |i| (z[i] - mean) * (z[i] - mean)) / n;
@@ -202,7 +154,7 @@ fn norm_silu_backward(z: &[f32], dy: &[f32], gamma: &[f32], beta: &[f32]) -> Nor
 
 /// Gradients of x W + b given dz; dx only where it is wanted.
 fn affine_backward(x: &Values, w: &Values, dz: &[f32], want_x: bool) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
-    let ((n, k), (_, m)) = (dims(&x.0), dims(&w.0));
+    let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
     let dz_matrix = Matrix::new(dz, n, m);
     let dx = want_x.then(|| dz_matrix.times(Matrix::new(w.get(), k, m).t()));
     let dw = Matrix::new(x.get(), n, k).t().times(dz_matrix);
@@ -214,7 +166,7 @@ fn affine_backward(x: &Values, w: &Values, dz: &[f32], want_x: bool) -> (Option<
 impl FusedLayers for Flex {
     fn fused_dense(x: FlexTensor, w: FlexTensor, b: FlexTensor) -> FlexTensor {
         let (x, w, b) = (Values::new(x), Values::new(w), Values::new(b));
-        let shape = [dims(&x.0).0, dims(&w.0).1];
+        let shape = [dims(&x.0)[0], dims(&w.0)[1]];
         tensor(affine(&x, &w, &b), shape)
     }
 
@@ -227,7 +179,7 @@ impl FusedLayers for Flex {
     ) -> FlexTensor {
         let (x, w, b, gamma, beta) =
             (Values::new(x), Values::new(w), Values::new(b), Values::new(gamma), Values::new(beta));
-        let shape = [dims(&x.0).0, dims(&w.0).1];
+        let shape = [dims(&x.0)[0], dims(&w.0)[1]];
         tensor(norm_silu(&affine(&x, &w, &b), gamma.get(), beta.get()), shape)
     }
 }
@@ -243,7 +195,7 @@ impl Backward<Flex, 3> for DenseBackward {
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
         let x = Values::new(checkpointer.retrieve_node_output(ops.state.0));
         let w = Values::new(checkpointer.retrieve_node_output(ops.state.1));
-        let ((n, k), (_, m)) = (dims(&x.0), dims(&w.0));
+        let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
         let (dx, dw, db) = affine_backward(&x, &w, dy.get(), nx.is_some());
         let mut register = |node: Option<_>, gradient| register::<Flex>(grads, node, gradient);
         register(nx.map(|n| n.id), dx.map(|dx| tensor(dx, [n, k])));
@@ -274,7 +226,7 @@ impl Backward<Flex, 5> for DenseNormBackward {
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
         let (nodes, z) = ops.state;
         let [x, w, gamma, beta] = nodes.map(|node| Values::new(checkpointer.retrieve_node_output(node)));
-        let ((n, k), (_, m)) = (dims(&x.0), dims(&w.0));
+        let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
         let norm = norm_silu_backward(&z, dy.get(), gamma.get(), beta.get());
         let (dx, dw, db) = affine_backward(&x, &w, &norm.z, nx.is_some());
         register::<Flex>(grads, nx, dx.map(|dx| tensor(dx, [n, k])));
@@ -313,7 +265,7 @@ impl<C: CheckpointStrategy> FusedLayers for Autodiff<Flex, C> {
                     (Values::new(x.into_primitive()), Values::new(w.into_primitive()), Values::new(b.into_primitive()));
                 let z = affine(&x, &w, &b);
                 let (gamma, beta) = (Values::new(gamma.into_primitive()), Values::new(beta.into_primitive()));
-                let y = tensor(norm_silu(&z, gamma.get(), beta.get()), [dims(&x.0).0, dims(&w.0).1]);
+                let y = tensor(norm_silu(&z, gamma.get(), beta.get()), [dims(&x.0)[0], dims(&w.0)[1]]);
                 prep.finish((state, Arc::new(z)), y)
             }
             OpsKind::UnTracked(prep) => prep.finish(Flex::fused_dense_norm_silu(

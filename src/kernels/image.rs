@@ -1,9 +1,8 @@
 //! The image layers on flex, wired into burn's autodiff as extension operations.
 
-use super::NORM_EPSILON;
 use super::block::{Block, Saved};
 use super::conv::{Grid, conv, conv_backward};
-use super::flex::{Values, register, tensor};
+use super::flex::{Values, dims, register, row_statistics, tensor};
 use super::math::{simd, sum_lanes};
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -56,11 +55,6 @@ pub(super) fn block(x: Tensor<2>, modulation: Tensor<2>, p: super::BlockParamete
     Tensor::from_dispatch(Dispatch::fused_block(x, modulation, w1, b1, w2, b2, size))
 }
 
-fn dims(t: &FlexTensor) -> [usize; 2] {
-    let shape = t.layout().shape();
-    [shape[0], shape[1]]
-}
-
 fn grid(pixels: usize, [h, w]: [usize; 2]) -> Grid {
     assert_eq!(pixels % (h * w), 0, "{pixels} pixels are not images of {h} x {w}");
     Grid { n: pixels / (h * w), h, w }
@@ -71,19 +65,11 @@ fn norm_rows(x: &[f32], c: usize) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     simd(|| {
         for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-            let (mean, rstd) = statistics(x);
+            let (mean, rstd) = row_statistics(x);
             y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * rstd);
         }
     });
     y
-}
-
-#[inline(always)]
-fn statistics(x: &[f32]) -> (f32, f32) {
-    let n = x.len() as f32;
-    let mean = sum_lanes(x.len(), |i| x[i]) / n;
-    let variance = sum_lanes(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / n;
-    (mean, 1.0 / (variance + NORM_EPSILON).sqrt())
 }
 
 /// dx = rstd (dy - mean(dy) - y mean(dy y)).
@@ -91,7 +77,7 @@ fn norm_rows_backward(x: &[f32], dy: &[f32], c: usize) -> Vec<f32> {
     let mut dx = vec![0.0; x.len()];
     simd(|| {
         for ((dx, x), dy) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
-            let (mean, rstd) = statistics(x);
+            let (mean, rstd) = row_statistics(x);
             let along = sum_lanes(c, |i| dy[i] * (x[i] - mean)) * rstd / c as f32;
             let mean_dy = sum_lanes(c, |i| dy[i]) / c as f32;
             for i in 0..c {

@@ -16,6 +16,8 @@ mod flex;
 #[cfg(feature = "flex")]
 mod image;
 pub(crate) mod math;
+#[cfg(feature = "flex")]
+mod matrix;
 
 use burn::tensor::{Device, Tensor, activation};
 

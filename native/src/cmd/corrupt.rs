@@ -1,28 +1,28 @@
 //! `diffem corrupt`: clean signals + channel -> observations.
 
 use crate::args::Corrupt;
-use crate::config::plain;
+use crate::config::{Config, plain};
 use crate::data::observations::load_signals;
 use crate::data::sources;
 use crate::data::tensors::{Tensor, check_target, write_tensors};
 use anyhow::{Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig};
-use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use std::collections::BTreeMap;
 
 /// Runs the command.
 pub fn run(args: &Corrupt) -> Result<()> {
-    let stages = stages(args)?;
+    let config = args.config.as_ref().map(|source| crate::config::load(source, &[])).transpose()?;
+    let stages = stages(args, config.as_ref())?;
     check_target(&args.out)?;
     if let (Ok(out), Ok(clean)) = (args.out.canonicalize(), args.clean.canonicalize())
         && out == clean
     {
         bail!("--out {}: that file holds the clean signals; name another", args.out.display());
     }
-    let x = clean(args)?;
-    let channel = match shape(args)?.filter(|shape| shape.len() == x.d()) {
+    let x = clean(args, config.as_ref())?;
+    let channel = match config.as_ref().and_then(Config::image_shape).filter(|shape| shape.len() == x.d()) {
         Some(shape) => stages.build_image(shape)?,
         None => stages.build(x.d())?,
     };
@@ -43,20 +43,12 @@ pub fn run(args: &Corrupt) -> Result<()> {
     ))
 }
 
-/// Shape of the signals by the `[data]` of `--config`, if they are images.
-fn shape(args: &Corrupt) -> Result<Option<ImageShape>> {
-    let config = args.config.as_ref().map(|source| crate::config::load(source, &[])).transpose()?;
-    Ok(config.and_then(|config| config.image_shape()))
-}
-
 /// The signals of a tensor file; other files and folders are read as the `[data]` of `--config` says, all images in
 /// their order.
-fn clean(args: &Corrupt) -> Result<Samples> {
+fn clean(args: &Corrupt, config: Option<&Config>) -> Result<Samples> {
     let extension = args.clean.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_tensor = ["safetensors", "npz", "npy"].contains(&extension.as_str());
-    let config =
-        args.config.as_ref().filter(|_| !is_tensor).map(|source| crate::config::load(source, &[])).transpose()?;
-    let data = config.map(|config| config.data.at(&args.clean.display().to_string()));
+    let data = config.filter(|_| !is_tensor).map(|config| config.data.clone().at(&args.clean.display().to_string()));
     let sources = data.as_ref().map(|data| sources::open(data, false)).transpose()?.flatten();
     if let Some(sources) = sources {
         return sources.train.read(&(0..sources.train.len()).collect::<Vec<_>>());
@@ -71,9 +63,9 @@ fn clean(args: &Corrupt) -> Result<Samples> {
     load_signals(&args.clean, "x", None)
 }
 
-fn stages(args: &Corrupt) -> Result<ChannelConfig> {
-    match (&args.config, &args.channel) {
-        (Some(source), _) => Ok(crate::config::load(source, &[])?.channel),
+fn stages(args: &Corrupt, config: Option<&Config>) -> Result<ChannelConfig> {
+    match (config, &args.channel) {
+        (Some(config), _) => Ok(config.channel.clone()),
         (None, Some(text)) => {
             let mut table: BTreeMap<String, ChannelConfig> = toml::from_str(&format!("channel = {text}"))
                 .map_err(|e| anyhow!("--channel: {}", plain(&e.to_string())))?;
