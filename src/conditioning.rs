@@ -13,7 +13,9 @@
 //! channel without a linear-Gaussian form gets no update.
 
 use crate::channel::Channel;
+use crate::error::{Error, Result};
 use crate::frame::{Frame, Standardise};
+use crate::rivals::{AmbientConfig, MmpsConfig};
 use serde::{Deserialize, Serialize};
 
 /// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
@@ -36,22 +38,72 @@ pub enum Features {
     Geometry,
 }
 
+/// How the posterior comes about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The network is trained as the posterior: it is shown the observation.
+    #[default]
+    Diffem,
+    /// The network is trained as the prior and guided to the observation when it samples, see [`crate::rivals::Mmps`]; `features`
+    /// and `measurement_update` do not apply.
+    EmMmps,
+    /// For masks: the network is trained on the observations alone, hidden further, see [`crate::rivals::AmbientConfig`].
+    /// Reconstructions are made, but not trained on.
+    Ambient,
+}
+
 /// How an observation enters the denoiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ConditioningConfig {
+    /// DiffEM or a rival.
+    pub method: Method,
     /// What the network is shown.
     pub features: Features,
     /// Coordinates in which the diffusion runs, from the moments of the first reconstructions.
     pub standardise: Standardise,
     /// Updates the network's estimate by the observation (linear channels with Gaussian noise).
     pub measurement_update: bool,
+    /// Moment matching of `em-mmps`.
+    pub mmps: MmpsConfig,
+    /// Settings of `ambient`.
+    pub ambient: AmbientConfig,
+}
+
+impl ConditioningConfig {
+    /// Checks the ranges, and that the method suits `channel`.
+    pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
+        self.mmps.validate("conditioning.mmps")?;
+        self.ambient.validate("conditioning.ambient")?;
+        let refuse = |name: &str, needed: String| {
+            Err(Error::config("conditioning.method", format!("\"{name}\" needs {needed}")))
+        };
+        let masks = channel.as_linear().is_some_and(|linear| linear.is_diagonal()) && channel.operator_len() > 0;
+        match self.method {
+            Method::EmMmps if form(channel, true) == Shape::None => {
+                let needed =
+                    format!("a linear channel with Gaussian noise, diagonal or of at most {MOST_DENSE} values");
+                refuse("em-mmps", needed)
+            }
+            Method::Ambient if !masks => refuse("ambient", "a channel of masks, with or without noise".into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for ConditioningConfig {
     fn default() -> Self {
-        Self { features: Features::Geometry, standardise: Standardise::Auto, measurement_update: true }
+        Self {
+            method: Method::Diffem,
+            features: Features::Geometry,
+            standardise: Standardise::Auto,
+            measurement_update: true,
+            mmps: MmpsConfig::default(),
+            ambient: AmbientConfig::default(),
+        }
     }
 }
 
@@ -74,6 +126,11 @@ fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
 /// Number of features that the network sees of an observation.
 pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize {
     let d = channel.signal_len();
+    match config.method {
+        Method::Diffem => {}
+        Method::EmMmps => return 0,
+        Method::Ambient => return d,
+    }
     if geometric(channel, config) { d + d * (d + 1) / 2 } else { channel.condition_len() }
 }
 
@@ -86,6 +143,14 @@ pub enum Shape {
     Diagonal,
     /// K A is full: d x d values.
     Dense,
+}
+
+fn form(channel: &dyn Channel, diagonal_frame: bool) -> Shape {
+    match channel.as_linear() {
+        Some(linear) if linear.is_diagonal() && diagonal_frame => Shape::Diagonal,
+        Some(linear) if linear.signal_len() <= MOST_DENSE => Shape::Dense,
+        _ => Shape::None,
+    }
 }
 
 /// Linear-Gaussian form of one observation, ready for updates at any noise level.
@@ -101,11 +166,7 @@ pub struct Measurement {
 impl<'a> Conditioning<'a> {
     /// Shape of the linear-Gaussian form of an observation.
     fn form(&self) -> Shape {
-        match self.channel.as_linear() {
-            Some(linear) if linear.is_diagonal() && self.frame.is_diagonal() => Shape::Diagonal,
-            Some(linear) if linear.signal_len() <= MOST_DENSE => Shape::Dense,
-            _ => Shape::None,
-        }
+        form(self.channel, self.frame.is_diagonal())
     }
 
     /// Number of features.
@@ -116,6 +177,9 @@ impl<'a> Conditioning<'a> {
     /// Writes the features of (y, a) into `features` and returns the measurement for updates; `None` where there is no
     /// update.
     pub fn condition(&self, y: &[f32], a: &[f32], features: &mut [f32]) -> Option<Measurement> {
+        if self.config.method != Method::Diffem {
+            return None;
+        }
         let needed = self.config.measurement_update || self.config.features == Features::Geometry;
         let measurement = needed.then(|| self.measurement(y, a)).flatten();
         match measurement.as_ref().filter(|_| self.config.features == Features::Geometry) {
@@ -131,7 +195,8 @@ impl<'a> Conditioning<'a> {
         measurement.filter(|_| self.config.measurement_update)
     }
 
-    fn measurement(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
+    /// The linear-Gaussian form of (y, a), if the channel has one.
+    pub(crate) fn measurement(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
         let (linear, shape) = (self.channel.as_linear()?, self.form());
         let mut y: Vec<f64> = y.iter().map(|&v| v as f64).collect();
         let (m, d) = (y.len(), self.channel.signal_len());
@@ -171,10 +236,48 @@ fn drop_silent_rows(matrix: &mut Vec<f64>, noise: &mut Vec<f64>, y: &mut Vec<f64
     *y = kept.iter().map(|&i| y[i]).collect();
 }
 
+/// L⁻¹ b and L⁻¹ z in place of `b [m, d]` and `z [m]` by Cholesky and forward substitution, row by row; `e [m, m]` = L Lᵀ, of
+/// which the lower triangle is read, becomes L.
+fn forward_substitute(e: &mut [f64], b: &mut [f64], z: &mut [f64]) {
+    let m = z.len();
+    let d = b.len() / m.max(1);
+    for i in 0..m {
+        for j in 0..i {
+            let dot: f64 = (0..j).map(|k| e[i * m + k] * e[j * m + k]).sum();
+            let l = (e[i * m + j] - dot) / e[j * m + j];
+            e[i * m + j] = l;
+            z[i] -= l * z[j];
+            let (done, row) = b.split_at_mut(i * d);
+            row[..d].iter_mut().zip(&done[j * d..(j + 1) * d]).for_each(|(x, y)| *x -= l * y);
+        }
+        let dot: f64 = (0..i).map(|k| e[i * m + k] * e[i * m + k]).sum();
+        let pivot = (e[i * m + i] - dot).max(f64::MIN_POSITIVE).sqrt();
+        e[i * m + i] = pivot;
+        z[i] /= pivot;
+        b[i * d..(i + 1) * d].iter_mut().for_each(|x| *x /= pivot);
+    }
+}
+
 impl Measurement {
     /// Layout of K A.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// The measurement with unit noise: L⁻¹ A (laid out like A) and L⁻¹ y, with Σ_y = L Lᵀ.
+    pub(crate) fn whitened(&self) -> (Vec<f64>, Vec<f64>) {
+        let (mut matrix, mut y) = (self.matrix.clone(), self.y.clone());
+        match self.shape {
+            Shape::None => {}
+            Shape::Diagonal => {
+                for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(&self.noise) {
+                    let scale = 1.0 / variance.sqrt();
+                    (*a, *y) = (*a * scale, *y * scale);
+                }
+            }
+            Shape::Dense => forward_substitute(&mut self.noise.clone(), &mut matrix, &mut y),
+        }
+        (matrix, y)
     }
 
     /// The least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A: the update of an estimate that is
@@ -221,22 +324,7 @@ impl Measurement {
                 e[i * m + j] += v * ri.iter().zip(rj).map(|(x, y)| x * y).sum::<f64>();
             }
         }
-        // Cholesky and forward substitution, row by row.
-        for i in 0..m {
-            for j in 0..i {
-                let dot: f64 = (0..j).map(|k| e[i * m + k] * e[j * m + k]).sum();
-                let l = (e[i * m + j] - dot) / e[j * m + j];
-                e[i * m + j] = l;
-                z[i] -= l * z[j];
-                let (done, row) = b.split_at_mut(i * d);
-                row[..d].iter_mut().zip(&done[j * d..(j + 1) * d]).for_each(|(x, y)| *x -= l * y);
-            }
-            let dot: f64 = (0..i).map(|k| e[i * m + k] * e[i * m + k]).sum();
-            let pivot = (e[i * m + i] - dot).max(f64::MIN_POSITIVE).sqrt();
-            e[i * m + i] = pivot;
-            z[i] /= pivot;
-            b[i * d..(i + 1) * d].iter_mut().for_each(|x| *x /= pivot);
-        }
+        forward_substitute(&mut e, &mut b, &mut z);
         let (mut ba, mut bz) = (vec![0.0; d * d], vec![0.0; d]);
         for (row, z) in b.chunks_exact(d).zip(&z) {
             bz.iter_mut().zip(row).for_each(|(sum, b)| *sum += b * z);

@@ -70,6 +70,29 @@ pub struct Preconditioned<'a, N> {
     pub schedule: &'a Schedule,
 }
 
+/// c_skip, c_out and c_in of each row, `[len(sigma), 1]`.
+pub(crate) struct Scalings {
+    pub c_skip: Tensor<2>,
+    pub c_out: Tensor<2>,
+    pub c_in: Tensor<2>,
+}
+
+impl Scalings {
+    pub fn new(schedule: &Schedule, sigma: &[f64], device: &Device) -> Self {
+        let data = schedule.sigma_data;
+        let column = |f: &dyn Fn(f64) -> f64| {
+            let values: Vec<f32> = sigma.iter().map(|&s| f(s) as f32).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [sigma.len(), 1]), device)
+        };
+        let total = |s: f64| (s * s + data * data).sqrt();
+        Self {
+            c_skip: column(&|s| (data / total(s)).powi(2)),
+            c_out: column(&|s| s * data / total(s)),
+            c_in: column(&|s| 1.0 / total(s)),
+        }
+    }
+}
+
 /// A measurement update of a batch: D = D₀ + K y - K A D₀, see [`crate::conditioning`].
 #[derive(Clone, Debug)]
 pub struct Gain {
@@ -80,7 +103,8 @@ pub struct Gain {
 }
 
 impl Gain {
-    fn apply(&self, d0: Tensor<2>) -> Tensor<2> {
+    /// D of D₀ `[n, d]`.
+    pub(crate) fn apply(&self, d0: Tensor<2>) -> Tensor<2> {
         let [n, d] = d0.dims();
         let projected = match self.ka.dims()[1] == d {
             true => d0.clone() * self.ka.clone(),
@@ -117,14 +141,7 @@ impl<N: Network> Preconditioned<'_, N> {
         network: impl FnOnce(Tensor<2>, Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let (device, [n, _]) = (x_t.device(), x_t.dims());
-        let data = self.schedule.sigma_data;
-        let column = |f: &dyn Fn(f64) -> f64| {
-            let values: Vec<f32> = sigma.iter().map(|&s| f(s) as f32).collect();
-            Tensor::<2>::from_data(TensorData::new(values, [sigma.len(), 1]), &device)
-        };
-        let total = |s: f64| (s * s + data * data).sqrt();
-        let (c_in, c_skip) = (column(&|s| 1.0 / total(s)), column(&|s| (data / total(s)).powi(2)));
-        let c_out = column(&|s| s * data / total(s));
+        let Scalings { c_skip, c_out, c_in } = Scalings::new(self.schedule, sigma, &device);
         let embedded =
             embedding(sigma, self.network.embedding_len(), &device).expand([n, self.network.embedding_len()]);
         let f = network(x_t.clone() * c_in, embedded);

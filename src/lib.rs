@@ -72,6 +72,7 @@ pub mod noise;
 mod observations;
 pub mod optim;
 mod parallel;
+pub mod rivals;
 pub mod sampler;
 mod samples;
 pub mod schedule;

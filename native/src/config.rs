@@ -419,6 +419,7 @@ impl Config {
         if self.m_step.flip && self.image_shape().is_none() {
             bail!("m_step.flip: only images can be flipped; set it to false, or give the data a shape");
         }
+        self.conditioning.validate(&channel)?;
         self.network.validate(self.image_shape(), feature_len(&channel, &self.conditioning))?;
         if matches!(self.em.start, StartConfig::Gaussian { .. }) {
             channel.as_linear().ok_or_else(|| {

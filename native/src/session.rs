@@ -102,6 +102,7 @@ impl Session {
         let x = match (self.start_prior()?, &self.config.em.start) {
             (Some(prior), _) => prior.reconstruct(&self.channel, observations, self.config.seed)?,
             (None, StartConfig::Checkpoint { path }) => return self.warm_start(Path::new(path)),
+            (None, StartConfig::Reconstructions { path }) => self.others(Path::new(path))?,
             (None, _) => corrupted_start(&self.channel, observations)?,
         };
         Ok(em.begin(x, flatten(&self.network), None)?)
@@ -114,6 +115,21 @@ impl Session {
         };
         let (channel, observations, seed) = (&self.channel, &self.problem.observations, self.config.seed);
         Ok(Some(StartPrior::fit(channel, observations, rank, std, iterations, seed)?))
+    }
+
+    /// The reconstructions of another run, which must be of as many signals of the same length.
+    fn others(&self, path: &Path) -> Result<diffem::Samples> {
+        let file = lap_dir(path, None)?.join("reconstructions.safetensors");
+        let x = crate::data::observations::load_signals(&file, "x", Some(self.config.signal_len()))?;
+        let n = self.problem.observations.n();
+        if x.n() != n {
+            bail!(
+                "{}: reconstructions of {} observations, expected {n}: the run must be of the same data",
+                file.display(),
+                x.n()
+            );
+        }
+        Ok(x)
     }
 
     fn warm_start(&self, path: &Path) -> Result<State> {

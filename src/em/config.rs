@@ -44,6 +44,11 @@ pub enum StartConfig {
     },
     /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
     Corrupted {},
+    /// What another run made of the same observations, such as one by another method; the weights are new.
+    Reconstructions {
+        /// A run directory (its best lap) or a lap directory inside one.
+        path: String,
+    },
     /// The posterior of another run's checkpoint, whose weights are trained further.
     Checkpoint {
         /// A run directory or a lap directory inside one.

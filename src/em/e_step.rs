@@ -3,7 +3,7 @@
 //! The noise of observation i at sampler step s is keyed by (seed, lap, i, s) alone and every kernel treats rows
 //! independently, so neither the shard size nor the number of workers changes a bit of the result.
 
-use crate::conditioning::{Conditioning, Measurement, Shape};
+use crate::conditioning::{Conditioning, Measurement, Method, Shape};
 use crate::denoiser::{Denoiser, Gain, Preconditioned, to_samples, to_tensor};
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -11,6 +11,7 @@ use crate::network::Network;
 use crate::noise::Key;
 use crate::observations::Observations;
 use crate::parallel;
+use crate::rivals::{Masked, Mmps, Whitened, write_seen};
 use crate::sampler::{Progress, SamplerConfig, sample};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -56,9 +57,16 @@ impl<N: Network> EStep<'_, N> {
         let index = |row: usize| (range.start + row).min(range.end - 1);
         let noise = |step: usize| self.noise(rows, index, step);
         let grid = self.sampler.grid(self.schedule);
-        let denoiser = self.denoiser((0..rows).map(index));
+        let denoiser = self.denoiser((0..rows).map(index).collect());
         let start = noise(0) * grid[0];
-        let x = sample(self.sampler.build().as_ref(), &denoiser, &grid, start, &mut |step| noise(step + 1), on_step)?;
+        let x = sample(
+            self.sampler.build().as_ref(),
+            denoiser.as_ref(),
+            &grid,
+            start,
+            &mut |step| noise(step + 1),
+            on_step,
+        )?;
         Ok(self.conditioning.frame.restore(&to_samples(x)?.slice(0..range.len())))
     }
 
@@ -100,13 +108,60 @@ impl<N: Network> EStep<'_, N> {
     }
 
     /// The denoiser of the observations `indices`, one a row.
-    fn denoiser(&self, indices: impl ExactSizeIterator<Item = usize>) -> impl Denoiser {
+    fn denoiser<'b>(&'b self, indices: Vec<usize>) -> Box<dyn Denoiser + 'b> {
+        let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
+        match self.conditioning.config.method {
+            Method::Diffem => Box::new(self.conditioned(indices)),
+            Method::EmMmps => {
+                let nothing = to_tensor(&Samples::zeros(indices.len(), 0), self.device);
+                let prior = move |x_t: Tensor<2>, s: f64| preconditioned.forward(x_t, &[s], nothing.clone(), None);
+                Box::new(self.guided(prior, indices))
+            }
+            Method::Ambient => Box::new(self.masked(indices)),
+        }
+    }
+
+    /// The network behind the observations' own masks, updated by what they show.
+    fn masked(&self, indices: Vec<usize>) -> impl Denoiser {
+        let d = self.conditioning.channel.signal_len();
+        let mut seen = Samples::zeros(indices.len(), d);
+        for (row, &i) in indices.iter().enumerate() {
+            write_seen(self.conditioning.channel, self.observations.operator(i), seen.row_mut(row));
+        }
+        let seen = to_tensor(&seen, self.device);
+        let masked = Masked { network: self.network, schedule: self.schedule, seen };
+        let measurements = self.measurements(indices);
+        move |x_t: Tensor<2>, sigma: f64| {
+            let d0 = masked.forward(x_t, &[sigma]);
+            let variance = self.schedule.posterior_variance(sigma);
+            match gain(&measurements, |_| variance, d, self.device) {
+                Some(gain) => gain.apply(d0),
+                None => d0,
+            }
+        }
+    }
+
+    /// The linear-Gaussian forms of the observations `indices`.
+    fn measurements(&self, indices: Vec<usize>) -> Vec<Measurement> {
+        let read = |i| self.conditioning.measurement(self.observations.y.row(i), self.observations.operator(i));
+        indices.into_iter().filter_map(read).collect()
+    }
+
+    /// A `prior`, led to the observations by moment matching.
+    fn guided<D: Denoiser>(&self, prior: D, indices: Vec<usize>) -> Mmps<D> {
+        let measurements = self.measurements(indices);
+        let seen = Whitened::new(&measurements, self.conditioning.channel.signal_len(), self.device);
+        Mmps { prior, observations: seen, iterations: self.conditioning.config.mmps.iterations }
+    }
+
+    /// The network as the posterior.
+    fn conditioned(&self, indices: Vec<usize>) -> impl Denoiser {
         let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
         let (conditioning, observations) = (self.conditioning, self.observations);
         let mut features = Samples::zeros(indices.len(), conditioning.feature_len());
         let read =
             |(row, i)| conditioning.condition(observations.y.row(i), observations.operator(i), features.row_mut(row));
-        let measurements: Vec<Measurement> = indices.enumerate().filter_map(read).collect();
+        let measurements: Vec<Measurement> = indices.into_iter().enumerate().filter_map(read).collect();
         let features = to_tensor(&features, self.device);
         let d = conditioning.channel.signal_len();
         move |x_t: Tensor<2>, sigma: f64| {

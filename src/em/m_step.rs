@@ -12,7 +12,9 @@ use crate::image::ImageShape;
 use crate::kernels;
 use crate::network::{Network, flatten_gradients, unflatten};
 use crate::noise::{Key, Purpose, Stream};
+use crate::observations::Observations;
 use crate::optim::{OptimState, Update};
+use crate::rivals::{Masked, write_seen};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::optim::GradientsParams;
@@ -41,6 +43,8 @@ pub struct MStep<'a, N> {
     order: Order,
     /// Shape of the images that are mirrored.
     flip: Option<ImageShape>,
+    /// What the rows of `x` are reconstructions of, for methods that train on it.
+    observed: Option<&'a Observations>,
 }
 
 /// The permutations of the epoch under way.
@@ -70,6 +74,8 @@ struct Batch {
     features: Samples,
     sigma: Vec<f64>,
     measurements: Vec<Measurement>,
+    /// Weight of each value's squared error, where it is not λ(σ) for all of a row.
+    weight: Option<Samples>,
 }
 
 impl<'a, N: Network> MStep<'a, N> {
@@ -87,12 +93,31 @@ impl<'a, N: Network> MStep<'a, N> {
     ) -> Self {
         let standardised = conditioning.frame.standardise(x);
         let order = Order { key: Key::new(seed, Purpose::Shuffle, lap), epoch: None };
-        Self { network, schedule, conditioning, x, config, seed, lap, device, standardised, order, flip: None }
+        Self {
+            network,
+            schedule,
+            conditioning,
+            x,
+            config,
+            seed,
+            lap,
+            device,
+            standardised,
+            order,
+            flip: None,
+            observed: None,
+        }
     }
 
     /// Mirrors every second image, by chance, before it is corrupted; `None` mirrors nothing.
     pub fn flipping(mut self, shape: Option<ImageShape>) -> Self {
         self.flip = shape;
+        self
+    }
+
+    /// Trains on the observations `seen` of the rows of x, and not on these, by Ambient Diffusion.
+    pub fn on_observations(mut self, seen: Option<&'a Observations>) -> Self {
+        self.observed = seen;
         self
     }
 
@@ -107,7 +132,11 @@ impl<'a, N: Network> MStep<'a, N> {
         let piece = |i: usize| {
             let rows = &rows[i * micro_batch..batch.min((i + 1) * micro_batch)];
             let stream = Key::new(this.seed, Purpose::Dropout, this.lap).stream(i, step);
-            this.gradient(network.clone().train(), &this.draw(rows, step, i * micro_batch), stream)
+            let batch = match this.observed {
+                Some(seen) => this.draw_further(seen, rows, step, i * micro_batch),
+                None => this.draw(rows, step, i * micro_batch),
+            };
+            this.gradient(network.clone().train(), &batch, stream)
         };
         let pieces = batch.div_ceil(micro_batch);
         let parts: Vec<(Tensor<1>, Tensor<1>)> = kernels::map_shards(self.device, pieces, piece);
@@ -122,6 +151,31 @@ impl<'a, N: Network> MStep<'a, N> {
     pub fn learning_rate(&self, updates: usize) -> f64 {
         let c = self.config;
         c.decay.rate(c.learning_rate, c.final_learning_rate, updates, c.steps)
+    }
+
+    /// Hides more of the observations `rows` of `seen` and noises what is left.
+    fn draw_further(&self, seen: &Observations, rows: &[usize], step: usize, first: usize) -> Batch {
+        let (conditioning, n, d) = (self.conditioning, rows.len(), self.x.d());
+        let (corrupt, loss) =
+            (Key::new(self.seed, Purpose::Corrupt, self.lap), Key::new(self.seed, Purpose::Loss, self.lap));
+        let x = conditioning.frame.standardise(&seen.y.select(rows));
+        let [mut x_t, mut features, mut weight] = std::array::from_fn(|_| Samples::zeros(n, d));
+        let (mut all, mut sigma) = (vec![0.0; d], Vec::with_capacity(n));
+        for (row, &i) in rows.iter().enumerate() {
+            let mut a = seen.operator(i).to_vec();
+            write_seen(conditioning.channel, &a, &mut all);
+            conditioning.config.ambient.hide(&mut a, &mut corrupt.stream(first + row, step));
+            write_seen(conditioning.channel, &a, features.row_mut(row));
+            let mut stream = loss.stream(first + row, step);
+            let s = self.schedule.sigma(self.schedule.draw_time(&mut stream));
+            x_t.row_mut(row).iter_mut().zip(x.row(row)).for_each(|(t, x)| *t = x + s as f32 * stream.normal());
+            let [shown, hidden] = [self.schedule.loss_weight(s), self.schedule.sigma_data.powi(-2)];
+            for ((weight, all), kept) in weight.row_mut(row).iter_mut().zip(&all).zip(features.row(row)) {
+                *weight = all * if *kept == 1.0 { shown } else { hidden } as f32;
+            }
+            sigma.push(s);
+        }
+        Batch { x, x_t, features, sigma, measurements: Vec::new(), weight: Some(weight) }
     }
 
     /// Corrupts and noises the reconstructions `rows`; `first` is the first one's place in the mini-batch.
@@ -147,7 +201,7 @@ impl<'a, N: Network> MStep<'a, N> {
             x_t.row_mut(row).iter_mut().zip(x.row(row)).for_each(|(t, x)| *t = x + s as f32 * stream.normal());
             sigma.push(s);
         }
-        Batch { x, x_t, features, sigma, measurements }
+        Batch { x, x_t, features, sigma, measurements, weight: None }
     }
 
     /// The reconstructions `rows`, as they are and in the frame's coordinates.
@@ -169,13 +223,24 @@ impl<'a, N: Network> MStep<'a, N> {
         let device = self.device.clone().autodiff();
         let (n, d) = (batch.x.n(), batch.x.d());
         let scale = 1.0 / (self.config.batch * d) as f64;
-        let weight: Vec<f32> = batch.sigma.iter().map(|&s| (self.schedule.loss_weight(s) * scale) as f32).collect();
-        let weight = Tensor::<2>::from_data(TensorData::new(weight, [n, 1]), &device);
+        let weight = match &batch.weight {
+            Some(weight) => to_tensor(weight, &device) * scale,
+            None => {
+                let weight = batch.sigma.iter().map(|&s| (self.schedule.loss_weight(s) * scale) as f32);
+                Tensor::<2>::from_data(TensorData::new(weight.collect::<Vec<_>>(), [n, 1]), &device)
+            }
+        };
         let [x, x_t, features] = [&batch.x, &batch.x_t, &batch.features].map(|s| to_tensor(s, &device));
-        let denoiser = Preconditioned { network: &network, schedule: self.schedule };
-        let variance = |i: usize| self.schedule.posterior_variance(batch.sigma[i]);
-        let gain = gain(&batch.measurements, variance, d, &device);
-        let error = denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), stream) - x;
+        let denoised = if batch.weight.is_some() {
+            let masked = Masked { network: &network, schedule: self.schedule, seen: features };
+            masked.forward_training(x_t, &batch.sigma, stream)
+        } else {
+            let variance = |i: usize| self.schedule.posterior_variance(batch.sigma[i]);
+            let gain = gain(&batch.measurements, variance, d, &device);
+            let denoiser = Preconditioned { network: &network, schedule: self.schedule };
+            denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), stream)
+        };
+        let error = denoised - x;
         let loss = (error.square() * weight).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         (loss.inner(), flatten_gradients(&network, gradients))

@@ -5,7 +5,7 @@ use super::e_step::EStep;
 use super::m_step::MStep;
 use super::monitor::{Monitor, MonitorRecord};
 use crate::channel::Channel;
-use crate::conditioning::{Conditioning, ConditioningConfig};
+use crate::conditioning::{Conditioning, ConditioningConfig, Method};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::image::ImageShape;
@@ -233,7 +233,12 @@ impl<N: Network> Em<'_, N> {
         if state.step == 0 && state.lap > 1 && self.m_step.restart_optimizer {
             state.optim = state.optim.clone().restart();
         }
-        let (x, frame) = (state.x.select(&self.split().0), state.frame.clone());
+        let (mut rows, frame) = (self.split().0, state.frame.clone());
+        if self.conditioning.method == Method::EmMmps {
+            rows = self.conditioning.mmps.within(&state.x, rows);
+        }
+        let seen = (self.conditioning.method == Method::Ambient).then(|| self.observations.select(&rows));
+        let x = state.x.select(&rows);
         let mut m_step = MStep::new(
             self.network,
             self.schedule,
@@ -244,7 +249,8 @@ impl<N: Network> Em<'_, N> {
             lap,
             self.device,
         )
-        .flipping(self.image.filter(|_| self.m_step.flip));
+        .flipping(self.image.filter(|_| self.m_step.flip))
+        .on_observations(seen.as_ref());
         let mut losses = Vec::new();
         while state.step < steps {
             losses.push(m_step.step(&mut state.optim, state.step));

@@ -1,0 +1,56 @@
+//! A batch of linear-Gaussian observations with unit noise: L⁻¹ y = L⁻¹ A x + N(0, I), Σ_y = L Lᵀ.
+
+use crate::conditioning::{Measurement, Shape};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// One observation a row, each with its own operator; shorter ones are filled up with measurements that see nothing.
+pub struct Whitened {
+    /// L⁻¹ A: diagonals `[n, d]`, or rows `[n, m, d]` flattened to `[n, m · d]`.
+    matrix: Tensor<2>,
+    /// L⁻¹ y, `[n, m]`.
+    y: Tensor<2>,
+    diagonal: bool,
+}
+
+impl Whitened {
+    /// The `measurements` of signals of length `d`; all have the same layout.
+    pub fn new(measurements: &[Measurement], d: usize, device: &Device) -> Self {
+        let rows: Vec<(Vec<f64>, Vec<f64>)> = measurements.iter().map(Measurement::whitened).collect();
+        let diagonal = measurements.first().is_some_and(|m| m.shape() == Shape::Diagonal);
+        let m = rows.iter().map(|(_, y)| y.len()).max().unwrap_or(0).max(1);
+        let width = if diagonal { d } else { m * d };
+        let tensor = |part: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> Vec<f64>, width: usize| {
+            let values = rows.iter().flat_map(|row| {
+                let mut values: Vec<f32> = part(row).iter().map(|&v| v as f32).collect();
+                values.resize(width, 0.0);
+                values
+            });
+            Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), [rows.len(), width]), device)
+        };
+        Self { matrix: tensor(&|row| row.0.clone(), width), y: tensor(&|row| row.1.clone(), m), diagonal }
+    }
+
+    /// L⁻¹ y, `[n, m]`.
+    pub fn y(&self) -> Tensor<2> {
+        self.y.clone()
+    }
+
+    /// L⁻¹ A x: `x [n, d]` -> `[n, m]`.
+    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        if self.diagonal {
+            return x * self.matrix.clone();
+        }
+        let ([n, m], d) = (self.y.dims(), x.dims()[1]);
+        (self.matrix.clone().reshape([n, m, d]) * x.reshape([n, 1, d])).sum_dim(2).reshape([n, m])
+    }
+
+    /// Aᵀ L⁻ᵀ v: `v [n, m]` -> `[n, d]`.
+    pub fn adjoint(&self, v: Tensor<2>) -> Tensor<2> {
+        if self.diagonal {
+            return v * self.matrix.clone();
+        }
+        let ([n, m], width) = (self.y.dims(), self.matrix.dims()[1]);
+        let d = width / m;
+        (self.matrix.clone().reshape([n, m, d]) * v.reshape([n, m, 1])).sum_dim(1).reshape([n, d])
+    }
+}
