@@ -37,6 +37,8 @@ pub enum Purpose {
     Dropout = 13,
     /// Mirrored images in training.
     Flip = 14,
+    /// Ranks, reference points and bootstrap of calibration.
+    Calibrate = 15,
 }
 
 /// Names a family of streams: one seed, one purpose, one lap.

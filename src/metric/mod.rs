@@ -12,7 +12,9 @@
 //! | [`Kid`], kernel distance of features | subsets x size² d | yes |
 //! | [`psnr`], [`ssim`] of images, pair by pair | n d | no |
 //! | [`MeasurementFit`], of signals to their observations | n d | no |
+//! | [`Calibration`] of posterior draws | n L² d | no |
 
+mod calibration;
 mod energy;
 mod frechet;
 mod image;
@@ -25,6 +27,7 @@ mod softmin;
 mod tiles;
 mod vector;
 
+pub use calibration::{Calibration, Curve, LEVELS};
 pub use energy::energy_distance;
 pub use frechet::{Frechet, Moments, frechet_distance};
 pub use image::{SSIM_WINDOW, psnr, ssim};
