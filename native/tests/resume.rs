@@ -5,7 +5,9 @@ mod common;
 
 use common::arrays::read_safetensors;
 use common::{TINY, assert_same_run, diffem, laps, metrics, run, succeed, train};
+use diffem::noise::{Key, Purpose};
 use serde_json::Value;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
@@ -250,16 +252,26 @@ fn a_finished_run_can_be_extended() {
     );
 }
 
-/// 20 runs, each killed at a moment of its own and resumed.
+/// Seed of random moments: another one each time, unless DIFFEM_KILL_SEED repeats one.
+fn kill_seed() -> u64 {
+    match std::env::var("DIFFEM_KILL_SEED") {
+        Ok(seed) => seed.parse().expect("DIFFEM_KILL_SEED: a whole number"),
+        Err(_) => RandomState::new().build_hasher().finish(),
+    }
+}
+
+/// 20 runs, each killed at a random moment and resumed.
 #[test]
 #[ignore = "two minutes: the moments above, and 20 others"]
 fn a_run_killed_at_any_moment_ends_the_same() {
     let begun = Instant::now();
     undisturbed();
     let whole = begun.elapsed().as_secs_f64();
-    for moment in 0..20u64 {
-        // Golden ratio: the moments cover the whole run evenly.
-        let fraction = (0.5 + moment as f64 * 0.618_033_988_749_895).fract();
+    let seed = kill_seed();
+    println!("moments of DIFFEM_KILL_SEED={seed}");
+    let mut moments = Key::new(seed, Purpose::Split, 0).stream(0, 0);
+    for _ in 0..20 {
+        let fraction = moments.uniform();
         let dir = tempfile::tempdir().expect("a directory");
         let mut child = spawn(dir.path(), &slow());
         std::thread::sleep(Duration::from_secs_f64(fraction * whole));
