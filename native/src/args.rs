@@ -27,6 +27,10 @@ pub enum Command {
     Sample(Sample),
     /// Score a run against the truth and write evaluation.json
     Evaluate(Evaluate),
+    /// Test whether the posteriors are as wide as their errors and write calibration.json
+    Calibrate(Calibrate),
+    /// Train several methods on the same observations and compare them, over seeds
+    Compare(Compare),
     /// Draw the figures of a run (SVG and PNG)
     Plot(Plot),
     /// Make observations from clean signals with a channel
@@ -197,6 +201,61 @@ pub struct FetchWeights {
     /// Directory of the weights [default: diffem/weights in the user's data directory]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// `diffem calibrate`
+///
+/// Ranks of the truth among the posterior draws, coverage of central intervals and of balls (TARP), proper scores, spread
+/// beside skill: for the clean test signals of the run, if it has any, and for its own reconstructions corrupted afresh.
+#[derive(Args, Debug)]
+pub struct Calibrate {
+    /// Run directory
+    pub run: PathBuf,
+    /// Most signals of a set
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    pub signals: usize,
+    /// Posterior draws for each observation
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub draws: usize,
+    /// Lap whose posterior is tested [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem compare`
+///
+/// Each contender is trained for each seed in its own run directory, or gone on with where that exists; then a table, figures
+/// against laps and against seconds, and compare.json.
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// A preset (see `diffem presets`) or a TOML file that all contenders start from
+    #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
+    pub config: String,
+    /// A name and the settings that make this contender, such as "em-mmps conditioning.method=em-mmps"; may be repeated.
+    /// {out} and {seed} stand for the directory and the seed: "warm em.start.kind=reconstructions
+    /// em.start.path={out}/em-mmps-seed{seed}" goes on from another contender
+    #[arg(long = "contender", value_name = "NAME KEY=VALUE ...", default_values = ["diffem", "em-mmps conditioning.method=em-mmps"])]
+    pub contenders: Vec<String>,
+    /// Seeds
+    #[arg(long, value_delimiter = ',', default_value = "0", value_name = "SEED,...")]
+    pub seeds: Vec<u64>,
+    /// Directory of the runs [default: runs/out/compare-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    #[command(flatten)]
+    pub compute: Compute,
 }
 
 /// `diffem plot`

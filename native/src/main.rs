@@ -1,6 +1,7 @@
 //! `diffem`: train diffusion models from corrupted observations only.
 
 mod args;
+mod budget;
 mod cmd;
 mod config;
 mod data;
@@ -37,8 +38,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Train(args) => return cmd::train::run(&args),
         Command::Resume(args) => return cmd::train::resume(&args),
+        Command::Compare(args) => return cmd::compare::run(&args),
         Command::Sample(args) => cmd::sample::run(&args)?,
         Command::Evaluate(args) => cmd::evaluate::run(&args)?,
+        Command::Calibrate(args) => cmd::calibrate::run(&args)?,
         Command::Plot(args) => cmd::plot::run(&args)?,
         Command::Corrupt(args) => cmd::corrupt::run(&args)?,
         Command::ExportImages(args) => cmd::export_images::run(&args)?,

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use diffem::Error;
 use diffem::em::{Event, LapRecord, Observer, State};
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,8 +18,13 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Exit code of a run that was stopped by Ctrl-C or SIGTERM.
 pub const EXIT_STOPPED: i32 = 130;
 
-/// Makes Ctrl-C and SIGTERM stop the run at its next event; a second one ends the process at once.
+/// Makes Ctrl-C and SIGTERM stop the run at its next event; a second one ends the process at once. One handler serves all
+/// runs of a process.
 fn catch_signals() -> Result<()> {
+    static CAUGHT: OnceLock<()> = OnceLock::new();
+    if CAUGHT.set(()).is_err() {
+        return Ok(());
+    }
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(EXIT_STOPPED);

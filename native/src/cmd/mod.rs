@@ -1,6 +1,8 @@
 //! The commands, a verb a file.
 
 pub mod about;
+pub mod calibrate;
+pub mod compare;
 pub mod config;
 pub mod corrupt;
 pub mod evaluate;

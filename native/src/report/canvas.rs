@@ -23,6 +23,12 @@ pub type Panel<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 pub const BLUE: Colour = RGBColor(0, 114, 178);
 /// Okabe-Ito vermillion.
 pub const VERMILLION: Colour = RGBColor(213, 94, 0);
+/// Okabe-Ito bluish green.
+pub const GREEN: Colour = RGBColor(0, 158, 115);
+/// Okabe-Ito reddish purple.
+pub const PURPLE: Colour = RGBColor(204, 121, 167);
+/// Okabe-Ito orange.
+pub const ORANGE: Colour = RGBColor(230, 159, 0);
 /// Near black: text and truth.
 pub const INK: Colour = RGBColor(26, 26, 26);
 /// Secondary text.

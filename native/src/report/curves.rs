@@ -41,12 +41,17 @@ const LOG_SPAN: f64 = 4.0;
 /// # Errors
 /// When no curve has a finite value, or a band has not one pair for each point.
 pub fn metric(curves: &[Curve<'_>], name: &str) -> Result<String> {
+    metric_over(curves, "lap", name)
+}
+
+/// [`metric`] with another quantity than the lap along the horizontal axis.
+pub fn metric_over(curves: &[Curve<'_>], x_name: &str, name: &str) -> Result<String> {
     for curve in curves {
         let (bands, points) = (curve.band.len(), curve.points.len());
         let fits = bands == 0 || bands == points;
         ensure!(fits, "curve {:?}: {bands} band limits for {points} points, expected one pair a point", curve.label);
     }
-    let x = lap_axis(curves)?;
+    let x = lap_axis(curves, x_name)?;
     let y = value_axis(curves.iter().flat_map(values), name)?;
     chart(&entries(curves), &x, &y, |_, panel| curves.iter().try_for_each(|curve| draw(panel, curve, &x)))
 }
@@ -92,12 +97,12 @@ fn values<'a>(curve: &'a Curve<'_>) -> impl Iterator<Item = f64> + 'a {
     curve.points.iter().map(|point| point.1).chain(band).chain(curve.floor.iter().map(|floor| floor.value))
 }
 
-fn lap_axis(curves: &[Curve<'_>]) -> Result<Axis> {
+fn lap_axis(curves: &[Curve<'_>], name: &str) -> Result<Axis> {
     let laps = || curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0));
     let (first, last) = (laps().fold(f64::MAX, f64::min), laps().fold(f64::MIN, f64::max));
     ensure!(first <= last, "nothing to draw: no curve has a point");
     let (lo, hi) = padded(first, last, 0.02);
-    Ok(Axis::whole(lo, hi, 12, "lap"))
+    Ok(Axis::whole(lo, hi, 12, name))
 }
 
 /// An axis that holds every finite value, logarithmic where that helps (see [`LOG_SPAN`]).

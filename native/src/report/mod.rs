@@ -1,6 +1,7 @@
 //! What a run shows of itself: figures, event files for TensorBoard, and progress.
 
 pub mod axis;
+pub mod calibration;
 pub mod canvas;
 pub mod corner;
 pub mod curves;
