@@ -277,7 +277,10 @@ impl Unet {
             let k = t.dims()[1] / pixels;
             t.reshape([n, k, pixels])
         };
-        let mut h = self.to_pixels(Tensor::cat(vec![planes(x), planes(condition)], 1));
+        // An unconditional network has no planes of features.
+        let mut input = vec![planes(x)];
+        input.extend((condition.dims()[1] > 0).then(|| planes(condition)));
+        let mut h = self.to_pixels(Tensor::cat(input, 1));
         h = conv(h, &self.input, self.size(0), 1);
         let mut memory = Vec::with_capacity(self.levels.len());
         for (i, level) in self.levels.iter().enumerate() {
