@@ -23,8 +23,10 @@ pub enum Command {
     Train(Train),
     /// Continue a run that was stopped or killed
     Resume(Resume),
-    /// Draw from the posterior of observations with a trained run
+    /// Draw from the posterior of observations with a trained run, or from its prior
     Sample(Sample),
+    /// Train the prior: an unconditional model of a run's reconstructions
+    Prior(Prior),
     /// Score a run against the truth and write evaluation.json
     Evaluate(Evaluate),
     /// Draw the figures of a run (SVG and PNG)
@@ -125,14 +127,43 @@ pub struct Sample {
     /// Lap whose posterior is used [default: the best]
     #[arg(long)]
     pub lap: Option<usize>,
+    /// Draw from the prior that `diffem prior` trained, without any observation
+    #[arg(long, conflicts_with_all = ["observations", "lap"])]
+    pub prior: bool,
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Output (.safetensors or .npz) with x [n, draws, d]
+    /// Output (.safetensors or .npz) with x [n, draws, d], or [draws, d] of the prior
     #[arg(long, default_value = "draws.safetensors", value_name = "FILE")]
     pub out: PathBuf,
     #[command(flatten)]
     pub settings: Settings,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem prior`
+///
+/// The weights are kept in DIR/prior; `diffem sample DIR --prior` draws from it. A training that was stopped or killed goes
+/// on when the same command is given again.
+#[derive(Args, Debug)]
+pub struct Prior {
+    /// Run directory
+    pub run: PathBuf,
+    /// Lap whose reconstructions are learned, 0 for the start [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Optimiser steps [default: as many as the laps until then have taken]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Seed of everything random [default: the run's]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
     #[command(flatten)]
     pub compute: Compute,
 }

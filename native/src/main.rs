@@ -8,8 +8,10 @@ mod device;
 mod features;
 mod fidelity;
 mod files;
+mod gallery;
 mod images;
 mod metrics;
+mod prior;
 mod problem;
 mod report;
 mod room;
@@ -37,6 +39,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Train(args) => return cmd::train::run(&args),
         Command::Resume(args) => return cmd::train::resume(&args),
+        Command::Prior(args) => return cmd::prior::run(&args),
         Command::Sample(args) => cmd::sample::run(&args)?,
         Command::Evaluate(args) => cmd::evaluate::run(&args)?,
         Command::Plot(args) => cmd::plot::run(&args)?,

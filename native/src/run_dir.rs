@@ -4,6 +4,8 @@
 //!     lap-000/ reconstructions                          the start
 //!     lap-003/ model, ema, frame, state, reconstructions, DONE
 //!     state.safetensors                                 the last saved point inside a lap
+//!     prior/ model, ema, frame                          the unconditional denoiser, where one was trained
+//!     prior-state.safetensors                           the last saved point of its training
 
 use crate::config::Config;
 use crate::data::tensors::{Tensor, TensorFile, write_tensors};
@@ -259,13 +261,10 @@ fn same_run(saved: &Config, current: &Config) -> Result<()> {
     let mut saved = saved.clone();
     (saved.em.laps, saved.em.patience, saved.report) = (current.em.laps, current.em.patience, current.report.clone());
     if &saved == current {
-        return Ok(());
+        return Ok(None);
     }
     let (a, b) = (toml::Table::try_from(&saved)?, toml::Table::try_from(current)?);
-    bail!(
-        "{}; in a run that has begun only em.laps, em.patience and report.* may change: train another with `diffem train`",
-        difference("", &a, &b).unwrap_or("another configuration".to_string())
-    )
+    Ok(Some(difference("", &a, &b).unwrap_or("another configuration".to_string())))
 }
 
 /// The first setting that differs, with both values.
@@ -274,6 +273,17 @@ fn difference(prefix: &str, saved: &toml::Table, current: &toml::Table) -> Optio
     let show = |value: Option<&toml::Value>| value.map_or("nothing".to_string(), ToString::to_string);
     keys.into_iter().find_map(|key| match (saved.get(key), current.get(key)) {
         (a, b) if a == b => None,
+    match difference_of(saved, current)? {
+        None => Ok(()),
+        Some(difference) => bail!(
+            "{difference}; in a run that has begun only em.laps, em.patience and report.* may change: train another with \
+             `diffem train`"
+        ),
+    }
+}
+
+/// The first setting, other than the number of laps, patience and reporting, in which two configurations differ.
+pub fn difference_of(saved: &Config, current: &Config) -> Result<Option<String>> {
         (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => difference(&format!("{prefix}{key}."), a, b),
         (a, b) => Some(format!("{prefix}{key} was {} and is now {}", show(a), show(b))),
     })

@@ -18,7 +18,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub const EXIT_STOPPED: i32 = 130;
 
 /// Makes Ctrl-C and SIGTERM stop the run at its next event; a second one ends the process at once.
-fn catch_signals() -> Result<()> {
+pub fn catch_signals() -> Result<()> {
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(EXIT_STOPPED);
@@ -210,7 +210,8 @@ impl Observer for Reporter<'_> {
     }
 }
 
-fn stopping() -> bool {
+/// Whether a signal has asked to stop.
+pub fn stopping() -> bool {
     STOP.load(Ordering::SeqCst)
 }
 

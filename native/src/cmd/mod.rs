@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod export_images;
 pub mod fetch_weights;
 pub mod plot;
+pub mod prior;
 pub mod sample;
 pub mod train;
 

@@ -3,6 +3,7 @@
 use crate::args::Plot;
 use crate::metrics::{self, Line, with_total_steps};
 use crate::report::canvas::{BLUE, GREY, VERMILLION};
+use crate::prior::Prior;
 use crate::report::corner::{Series, corner};
 use crate::report::curves::{Curve, Floor, metric};
 use crate::report::fan::{Posterior, fan};
@@ -34,6 +35,9 @@ pub fn run(args: &Plot) -> Result<()> {
     }
     draw(&session, &args.observations, args.draws)?;
     super::print(&format!("figures in {}\n", session.run.file("figures").display()))
+    if crate::prior::exists(&session.run) {
+        crate::gallery::prior(&session, &Prior::load(&session.run, &[], &session.device)?)?;
+    }
 }
 
 /// Truth and observations whose posteriors are shown: images that were not trained on, else the run's own.
@@ -61,10 +65,7 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     let posteriors = posteriors(session, best, seen, &chosen, draws)?;
     let truth = |i: usize| truth.map(|x| x.row(i));
     match session.image_shape() {
-        Some(image) => {
-            let shape = Shape { channels: image.channels, height: image.height, width: image.width };
-            grid(&posteriors, seen, &chosen, &truth, shape, &dir)
-        }
+        Some(image) => grid(&posteriors, seen, &chosen, &truth, Shape::from(image), &dir),
         None => {
             let titled = |(draws, i): (_, &usize)| Posterior {
                 title: format!("observation {i}"),

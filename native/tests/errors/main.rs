@@ -7,6 +7,7 @@ mod configs;
 mod images;
 mod observations;
 mod places;
+mod prior;
 mod runs;
 
 use common::arrays::{Array, signals};
