@@ -92,6 +92,9 @@ pub struct Train {
     /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters, a [n, ...]
     #[arg(long, value_name = "FILE")]
     pub observations: Option<PathBuf>,
+    /// Say what the run will take in operations, memory, disk and time (some steps are timed), and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub progress: ProgressMode,

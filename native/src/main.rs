@@ -5,6 +5,7 @@ mod cmd;
 mod config;
 mod data;
 mod device;
+mod estimate;
 mod features;
 mod fidelity;
 mod files;

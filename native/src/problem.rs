@@ -8,6 +8,7 @@ use crate::data::masked::{MaskedPictures, check_channel};
 use crate::data::observations::{Expect, load_observations};
 use crate::data::pictures::{ImageSet, Sources};
 use crate::data::sources;
+use crate::data::tensors::TensorFile;
 use crate::room::check_memory;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
@@ -98,6 +99,26 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
             check_channel(channel, shape)?;
             let set = MaskedPictures::open(Path::new(path), shape, *resize)?;
             of_masked(&set, *n, config, channel)
+        }
+    }
+}
+
+/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all there are.
+pub fn count(config: &Config) -> Result<usize> {
+    match &config.data {
+        DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
+        DataConfig::Digits { n } | DataConfig::Gaussian { n, .. } | DataConfig::Manifold { n, .. } => Ok(*n),
+        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
+            if *n > 0 {
+                return Ok(*n);
+            }
+            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
+            counted(0, if sources.test.is_some() { 0 } else { *test }, &*sources.train)
+        }
+        DataConfig::MaskedImages { n, .. } if *n > 0 => Ok(*n),
+        DataConfig::MaskedImages { path, channels, height, width, resize, .. } => {
+            let shape = ImageShape { channels: *channels, height: *height, width: *width };
+            Ok(MaskedPictures::open(Path::new(path), shape, *resize)?.len())
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod about;
 pub mod config;
 pub mod corrupt;
+pub mod dry_run;
 pub mod evaluate;
 pub mod export_images;
 pub mod fetch_weights;

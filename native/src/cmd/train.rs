@@ -16,6 +16,10 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     let config = configure(args)?;
     let out =
         args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
+    if args.dry_run {
+        super::dry_run::run(&config, &args.compute.device, args.progress)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let StartConfig::Checkpoint { path } = &config.em.start {
         // Before anything is made for a run that cannot start.
         lap_dir(Path::new(path), None).context("em.start.path")?;
