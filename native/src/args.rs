@@ -3,6 +3,7 @@
 use crate::report::progress::ProgressMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Train diffusion models from corrupted observations only (DiffEM).
 ///
@@ -182,9 +183,9 @@ pub struct Evaluate {
     /// A file of samples x [n, d] or [n, draws, d] to score instead of the run's laps, as `sample` writes them
     #[arg(long, value_name = "FILE", conflicts_with = "laps")]
     pub samples: Option<PathBuf>,
-    /// Laps to score [default: the start, the best and the last]
-    #[arg(long, value_delimiter = ',', value_name = "LAP,...")]
-    pub laps: Vec<usize>,
+    /// Laps to score, or all; two or more draw curves into the run's figures [default: the start, the best and the last]
+    #[arg(long, value_delimiter = ',', value_name = "LAP,...|all")]
+    pub laps: Vec<LapChoice>,
     /// Most points a side of the Sinkhorn divergence
     #[arg(long, default_value_t = 16_384, value_name = "N")]
     pub points: usize,
@@ -199,6 +200,26 @@ pub struct Evaluate {
     pub weights: Option<PathBuf>,
     #[command(flatten)]
     pub compute: Compute,
+}
+
+/// Laps that `evaluate` scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LapChoice {
+    /// All that are finished.
+    All,
+    /// One; 0 is the start.
+    Lap(usize),
+}
+
+impl FromStr for LapChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            _ => text.parse().map(Self::Lap).map_err(|_| "expected the number of a lap, or all"),
+        }
+    }
 }
 
 /// Networks that `evaluate` takes features from.

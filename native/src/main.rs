@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod device;
 mod estimate;
+mod evaluation;
 mod features;
 mod fidelity;
 mod files;
