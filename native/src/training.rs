@@ -40,6 +40,7 @@ pub enum Ended {
 pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
     let _lock = session.run.lock()?;
+    session.run.clear_leftovers()?;
     let em = session.em();
     let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
     let begun = saved.is_some();

@@ -9,6 +9,7 @@ mod observations;
 mod places;
 mod prior;
 mod runs;
+mod starts;
 
 use common::arrays::{Array, signals};
 use common::{TINY, copy, diffem, files, train};
