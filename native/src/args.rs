@@ -128,11 +128,15 @@ pub struct Sample {
     /// Posterior draws for each observation
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub draws: usize,
+    /// The channel that the observations came through, where it is not the run's: its stages as TOML, such as
+    /// '[{ kind = "mask", rate = 0.9 }]'
+    #[arg(long, value_name = "STAGES")]
+    pub channel: Option<String>,
     /// Lap whose posterior is used [default: the best]
     #[arg(long)]
     pub lap: Option<usize>,
     /// Draw from the prior that `diffem prior` trained, without any observation
-    #[arg(long, conflicts_with_all = ["observations", "lap"])]
+    #[arg(long, conflicts_with_all = ["observations", "channel", "lap"])]
     pub prior: bool,
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]
@@ -192,6 +196,10 @@ pub struct Evaluate {
     /// Posterior draws for each test observation
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub draws: usize,
+    /// Observe the test signals through this channel instead of the run's (stages as TOML, such as
+    /// '[{ kind = "mask", rate = 0.9 }]'), and write evaluation-channel.json
+    #[arg(long, value_name = "STAGES", conflicts_with_all = ["samples", "truth", "features"])]
+    pub channel: Option<String>,
     /// Also compare images in the features of this network
     #[arg(long, value_enum, value_name = "NETWORK")]
     pub features: Option<FeatureNetwork>,

@@ -5,10 +5,13 @@ use crate::fidelity::{self, Fidelity};
 use crate::files;
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
+use diffem::channel::ChannelConfig;
 use serde::{Deserialize, Serialize};
 
 /// File in the run directory.
 const FILE: &str = "evaluation.json";
+/// That of observations that came through another channel.
+const FILE_OF_CHANNEL: &str = "evaluation-channel.json";
 
 /// Distances of one sample to the truth.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +29,9 @@ pub struct Distances {
 /// All scores.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
+    /// Channel of the test observations where it is not the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelConfig>,
     #[serde(default)]
     pub distances: Vec<Distances>,
     #[serde(default)]
@@ -52,7 +58,8 @@ impl Report {
 
     /// Writes it into `run`.
     pub fn write(&self, run: &RunDir) -> Result<()> {
-        files::write_atomic(&run.file(FILE), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
+        let name = if self.channel.is_some() { FILE_OF_CHANNEL } else { FILE };
+        files::write_atomic(&run.file(name), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 
     /// True without any score.

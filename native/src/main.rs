@@ -13,6 +13,7 @@ mod files;
 mod gallery;
 mod images;
 mod metrics;
+mod mismatch;
 mod prior;
 mod problem;
 mod report;

@@ -152,6 +152,11 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Problem {
     Problem { observations, truth: Truth { x: Some(x), u: None, test: Some((test, seen)) } }
 }
 
+/// The observations of the test signals `x`.
+pub fn observe_test(config: &Config, channel: &dyn Channel, x: &Samples) -> Observations {
+    Observations::simulate(channel, x, Key::new(config.seed, Purpose::Observe, 0), Set::Test as usize)
+}
+
 /// Images of a shuffled order are observed; others, of the test set where there is one, are kept for testing.
 fn of_images(sources: &Sources, n: usize, test: usize, config: &Config, channel: &dyn Channel) -> Result<Problem> {
     let truth = Key::new(config.seed, Purpose::Truth, 0);

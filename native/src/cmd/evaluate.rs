@@ -8,10 +8,12 @@ use crate::features::efficientnet_lite0::EfficientNetLite0;
 use crate::features::scores::{FeatureScorer, FeatureScores, half};
 use crate::features::weights::directory;
 use crate::fidelity::{Estimate, Fidelity, Judge};
+use crate::mismatch::see_through;
 use crate::session::{Session, chosen_lap};
 use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
 use diffem::channel::Channel;
+use diffem::em::StartPrior;
 use diffem::metric::{energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
@@ -48,12 +50,15 @@ pub fn run(args: &Evaluate) -> Result<()> {
         bail!("--draws 0: expected 1 or more");
     }
     let session = Session::open(&args.run, &[], &args.compute.device)?;
+    if let Some(channel) = &args.channel {
+        return through_another(args, session, channel);
+    }
     let mut report = Report::default();
     if let Some(u) = truth(args, &session)? {
         report.distances = distances(args, &session, u)?;
     }
     if session.problem.truth.test.is_some() && args.samples.is_none() {
-        report.test = fidelity(args, &session)?;
+        report.test = fidelity(args, &session, session.start_prior()?)?;
     }
     if args.features.is_some() {
         [report.features, report.proximal] = features(args, &session)?;
@@ -65,6 +70,23 @@ pub fn run(args: &Evaluate) -> Result<()> {
     let curves = crate::gallery::scores(&session, &report)?;
     let curves = curves.then(|| format!("curves in {}\n", session.run.file("figures").display()));
     super::print(&(report.table() + &curves.unwrap_or_default()))
+}
+
+/// Scores the posteriors on the test signals seen through another channel than they were trained for.
+fn through_another(args: &Evaluate, mut session: Session, channel: &str) -> Result<()> {
+    if session.problem.truth.test.is_none() {
+        bail!("--channel: {} has no test signals to observe", args.run.display());
+    }
+    // Fitted to the run's own observations.
+    let start = session.start_prior()?;
+    see_through(&mut session, channel)?;
+    let report = Report {
+        test: fidelity(args, &session, start)?,
+        channel: Some(session.config.channel.clone()),
+        ..Report::default()
+    };
+    report.write(&session.run)?;
+    super::print(&report.table())
 }
 
 /// Three disjoint samples of the signal's law.
@@ -203,10 +225,10 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
 }
 
 /// Estimates of the test signals against the truth: floors, the Gaussian start's exact posterior, the trained posteriors.
-fn fidelity(args: &Evaluate, session: &Session) -> Result<Vec<Fidelity>> {
+fn fidelity(args: &Evaluate, session: &Session, start: Option<StartPrior>) -> Result<Vec<Fidelity>> {
     let Some(judge) = Judge::new(session) else { return Ok(Vec::new()) };
     let mut out = judge.floors()?;
-    if let Some(prior) = session.start_prior()? {
+    if let Some(prior) = start {
         let mean = prior.means(&session.channel, judge.seen())?;
         let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;
         let label = "Gaussian start (exact)";

@@ -4,6 +4,7 @@ use crate::args::Sample;
 use crate::data::observations::load_observations;
 use crate::data::tensors::{Tensor, check_target, write_tensors};
 use crate::data::values::{MAX_VALUES, product};
+use crate::mismatch::see_through;
 use crate::prior::Prior;
 use crate::problem::expected;
 use crate::run_dir::RunDir;
@@ -23,7 +24,10 @@ pub fn run(args: &Sample) -> Result<()> {
     if args.prior {
         return of_prior(args);
     }
-    let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    let mut session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    if let Some(channel) = &args.channel {
+        see_through(&mut session, channel)?;
+    }
     let observations = match &args.observations {
         None => session.problem.observations.clone(),
         Some(path) => {
