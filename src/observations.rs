@@ -37,9 +37,17 @@ impl Observations {
         Ok(Self { y, a })
     }
 
+    /// `n` observations that show nothing, those of [`crate::channel::Blind`].
+    pub fn nothing(n: usize) -> Self {
+        Self { y: Samples::zeros(n, 0), a: None }
+    }
+
     /// Observes every row of `x` `[n, d]` with fresh operators and noise, keyed by (key, row, `step`).
     pub fn simulate(channel: &dyn Channel, x: &Samples, key: Key, step: usize) -> Self {
         let (m, k, n) = (channel.observation_len(), channel.operator_len(), x.n());
+        if m + k == 0 {
+            return Self::nothing(n);
+        }
         let mut ya = vec![0.0f32; n * (m + k)];
         const ROWS: usize = 256;
         parallel::for_each_chunk_mut(&mut ya, ROWS * (m + k), |chunk, rows| {

@@ -3,6 +3,7 @@
 use crate::report::progress::ProgressMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Train diffusion models from corrupted observations only (DiffEM).
 ///
@@ -23,8 +24,10 @@ pub enum Command {
     Train(Train),
     /// Continue a run that was stopped or killed
     Resume(Resume),
-    /// Draw from the posterior of observations with a trained run
+    /// Draw from the posterior of observations with a trained run, or from its prior
     Sample(Sample),
+    /// Train the prior: an unconditional model of a run's reconstructions
+    Prior(Prior),
     /// Score a run against the truth and write evaluation.json
     Evaluate(Evaluate),
     /// Test whether the posteriors are as wide as their errors and write calibration.json
@@ -94,6 +97,9 @@ pub struct Train {
     /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters, a [n, ...]
     #[arg(long, value_name = "FILE")]
     pub observations: Option<PathBuf>,
+    /// Say what the run will take in operations, memory, disk and time (some steps are timed), and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub progress: ProgressMode,
@@ -126,17 +132,50 @@ pub struct Sample {
     /// Posterior draws for each observation
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub draws: usize,
+    /// The channel that the observations came through, where it is not the run's: its stages as TOML, such as
+    /// '[{ kind = "mask", rate = 0.9 }]'
+    #[arg(long, value_name = "STAGES")]
+    pub channel: Option<String>,
     /// Lap whose posterior is used [default: the best]
     #[arg(long)]
     pub lap: Option<usize>,
+    /// Draw from the prior that `diffem prior` trained, without any observation
+    #[arg(long, conflicts_with_all = ["observations", "channel", "lap"])]
+    pub prior: bool,
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Output (.safetensors or .npz) with x [n, draws, d]
+    /// Output (.safetensors or .npz) with x [n, draws, d], or [draws, d] of the prior
     #[arg(long, default_value = "draws.safetensors", value_name = "FILE")]
     pub out: PathBuf,
     #[command(flatten)]
     pub settings: Settings,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem prior`
+///
+/// The weights are kept in DIR/prior; `diffem sample DIR --prior` draws from it. A training that was stopped or killed goes
+/// on when the same command is given again.
+#[derive(Args, Debug)]
+pub struct Prior {
+    /// Run directory
+    pub run: PathBuf,
+    /// Lap whose reconstructions are learned, 0 for the start [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Optimiser steps [default: as many as the laps until then have taken]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Seed of everything random [default: the run's]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
     #[command(flatten)]
     pub compute: Compute,
 }
@@ -152,15 +191,19 @@ pub struct Evaluate {
     /// A file of samples x [n, d] or [n, draws, d] to score instead of the run's laps, as `sample` writes them
     #[arg(long, value_name = "FILE", conflicts_with = "laps")]
     pub samples: Option<PathBuf>,
-    /// Laps to score [default: the start, the best and the last]
-    #[arg(long, value_delimiter = ',', value_name = "LAP,...")]
-    pub laps: Vec<usize>,
+    /// Laps to score, or all; two or more draw curves into the run's figures [default: the start, the best and the last]
+    #[arg(long, value_delimiter = ',', value_name = "LAP,...|all")]
+    pub laps: Vec<LapChoice>,
     /// Most points a side of the Sinkhorn divergence
     #[arg(long, default_value_t = 16_384, value_name = "N")]
     pub points: usize,
     /// Posterior draws for each test observation
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub draws: usize,
+    /// Observe the test signals through this channel instead of the run's (stages as TOML, such as
+    /// '[{ kind = "mask", rate = 0.9 }]'), and write evaluation-channel.json
+    #[arg(long, value_name = "STAGES", conflicts_with_all = ["samples", "truth", "features"])]
+    pub channel: Option<String>,
     /// Also compare images in the features of this network
     #[arg(long, value_enum, value_name = "NETWORK")]
     pub features: Option<FeatureNetwork>,
@@ -169,6 +212,26 @@ pub struct Evaluate {
     pub weights: Option<PathBuf>,
     #[command(flatten)]
     pub compute: Compute,
+}
+
+/// Laps that `evaluate` scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LapChoice {
+    /// All that are finished.
+    All,
+    /// One; 0 is the start.
+    Lap(usize),
+}
+
+impl FromStr for LapChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            _ => text.parse().map(Self::Lap).map_err(|_| "expected the number of a lap, or all"),
+        }
+    }
 }
 
 /// Networks that `evaluate` takes features from.

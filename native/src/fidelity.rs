@@ -6,13 +6,13 @@ use diffem::channel::{Channel, Compose, StageConfig};
 use diffem::image::ImageShape;
 use diffem::metric::{MeasurementFit, MetricError, psnr, ssim};
 use diffem::{Observations, Samples};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Width of the presets' signal range [-2, 2].
 pub const RANGE: f64 = 4.0;
 
 /// What stands for a posterior.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimate {
     /// Its mean: the least squared error.
@@ -27,10 +27,13 @@ pub enum Estimate {
 
 /// Scores of one estimate. Scores that do not exist are null: of unseen values for a channel that hides none, SSIM of data that
 /// are no images or smaller than its window, χ² without noise, an infinite PSNR.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Fidelity {
     /// Whose posterior.
     pub posterior: String,
+    /// Its lap, 0 for the start; null for what needs no posterior.
+    #[serde(default)]
+    pub lap: Option<usize>,
     pub estimate: Estimate,
     /// dB, over all values.
     pub psnr: Option<f64>,
@@ -82,7 +85,14 @@ impl<'a> Judge<'a> {
     }
 
     /// Scores `estimated [n, d]`.
-    pub fn score(&self, posterior: String, estimate: Estimate, estimated: &Samples, draws: usize) -> Result<Fidelity> {
+    pub fn score(
+        &self,
+        posterior: String,
+        lap: Option<usize>,
+        estimate: Estimate,
+        estimated: &Samples,
+        draws: usize,
+    ) -> Result<Fidelity> {
         let decibels = |keep: Option<&[bool]>| finite(psnr(self.x, estimated, RANGE, keep));
         let similarity = |keep: Option<&[bool]>| match self.shape {
             Some(shape) => finite(ssim(self.x, estimated, shape, RANGE, keep)),
@@ -92,6 +102,7 @@ impl<'a> Judge<'a> {
         let fit = MeasurementFit::of(self.channel, self.seen, estimated)?;
         Ok(Fidelity {
             posterior,
+            lap,
             estimate,
             psnr: decibels(None)?,
             psnr_missing: missing.map_or(Ok(None), |missing| decibels(Some(missing)))?,
@@ -106,9 +117,9 @@ impl<'a> Judge<'a> {
 
     /// What needs no posterior: the truth, and the observations where they are signals themselves.
     pub fn floors(&self) -> Result<Vec<Fidelity>> {
-        let mut out = vec![self.score("truth (floor)".into(), Estimate::Truth, self.x, 0)?];
+        let mut out = vec![self.score("truth (floor)".into(), None, Estimate::Truth, self.x, 0)?];
         if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal()) {
-            out.push(self.score("observation (baseline)".into(), Estimate::Observation, &self.seen.y, 0)?);
+            out.push(self.score("observation (baseline)".into(), None, Estimate::Observation, &self.seen.y, 0)?);
         }
         Ok(out)
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything is written under a temporary name beside its final place, synced, then renamed, so that a crash, a full
 //! disk or an interrupt leaves either the old content or the new one. A crash can leave a `.tmp-…` entry behind; it
-//! is never read and may be deleted.
+//! is never read and may be deleted ([`clear_leftovers`]).
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -12,6 +12,8 @@ use anyhow::{Result, anyhow};
 use tempfile::Builder;
 
 const PREFIX: &str = ".tmp-";
+/// Name of a directory that is being replaced, inside a temporary one.
+const ASIDE: &str = "old";
 
 /// Opens `path` for reading; the error names it and says what to do.
 pub fn open(path: &Path) -> Result<File> {
@@ -80,7 +82,7 @@ fn swap(fresh: &Path, path: &Path) -> std::io::Result<()> {
         return Err(ErrorKind::NotADirectory.into());
     }
     let aside = builder(0o700).tempdir_in(parent(path))?;
-    let old = aside.path().join("old");
+    let old = aside.path().join(ASIDE);
     match fs::rename(path, &old) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         _ => {}
@@ -97,6 +99,34 @@ fn swap(fresh: &Path, path: &Path) -> std::io::Result<()> {
 /// Leaves the old directory on the disk when it could not be put back.
 fn keep_for_rescue(aside: tempfile::TempDir) {
     let _kept = aside.keep();
+}
+
+/// Deletes what processes that were killed left half-written in the directory `dir`, if it exists. A directory that was being
+/// replaced stays: it may be the only copy.
+pub fn clear_leftovers(dir: &Path) -> Result<()> {
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    let leftover = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+    let clear = || -> std::io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if leftover(&path) && !path.join(ASIDE).exists() {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    };
+    clear().map_err(|e| explain("clear up", dir, e))
+}
+
+/// Deletes everything in the directory `dir`.
+pub fn empty_dir(dir: &Path) -> std::io::Result<()> {
+    fs::read_dir(dir)?.try_for_each(|entry| remove(&entry?.path()))
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 /// The directory that holds `path`; the current one for a bare file name.
@@ -218,6 +248,19 @@ mod tests {
             assert_eq!(entries(&path), [name]);
         }
         assert_eq!(entries(dir.path()), ["lap"]);
+    }
+
+    #[test]
+    fn leftovers_are_cleared_but_for_what_was_set_aside() {
+        let dir = tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        ["lap", ".tmp-half", ".tmp-aside/old"].iter().for_each(|name| fs::create_dir_all(at(name)).unwrap());
+        [".tmp-1", ".tmp-half/x", ".lock", "tmp-mine"].iter().for_each(|name| fs::write(at(name), b"").unwrap());
+        clear_leftovers(dir.path()).unwrap();
+        assert_eq!(entries(dir.path()), [".lock", ".tmp-aside", "lap", "tmp-mine"]);
+        clear_leftovers(&at("not there")).unwrap();
+        empty_dir(dir.path()).unwrap();
+        assert_eq!(entries(dir.path()), [""; 0]);
     }
 
     #[test]

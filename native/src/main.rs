@@ -6,11 +6,16 @@ mod cmd;
 mod config;
 mod data;
 mod device;
+mod estimate;
+mod evaluation;
 mod features;
 mod fidelity;
 mod files;
+mod gallery;
 mod images;
 mod metrics;
+mod mismatch;
+mod prior;
 mod problem;
 mod report;
 mod room;
@@ -39,6 +44,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => return cmd::train::run(&args),
         Command::Resume(args) => return cmd::train::resume(&args),
         Command::Compare(args) => return cmd::compare::run(&args),
+        Command::Prior(args) => return cmd::prior::run(&args),
         Command::Sample(args) => cmd::sample::run(&args)?,
         Command::Evaluate(args) => cmd::evaluate::run(&args)?,
         Command::Calibrate(args) => cmd::calibrate::run(&args)?,

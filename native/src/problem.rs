@@ -8,6 +8,7 @@ use crate::data::masked::{MaskedPictures, check_channel};
 use crate::data::observations::{Expect, load_observations};
 use crate::data::pictures::{ImageSet, Sources};
 use crate::data::sources;
+use crate::data::tensors::TensorFile;
 use crate::room::check_memory;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
@@ -102,6 +103,26 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
     }
 }
 
+/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all there are.
+pub fn count(config: &Config) -> Result<usize> {
+    match &config.data {
+        DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
+        DataConfig::Digits { n } | DataConfig::Gaussian { n, .. } | DataConfig::Manifold { n, .. } => Ok(*n),
+        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
+            if *n > 0 {
+                return Ok(*n);
+            }
+            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
+            counted(0, if sources.test.is_some() { 0 } else { *test }, &*sources.train)
+        }
+        DataConfig::MaskedImages { n, .. } if *n > 0 => Ok(*n),
+        DataConfig::MaskedImages { path, channels, height, width, resize, .. } => {
+            let shape = ImageShape { channels: *channels, height: *height, width: *width };
+            Ok(MaskedPictures::open(Path::new(path), shape, *resize)?.len())
+        }
+    }
+}
+
 /// N(0, S), S_ij = ρ s_i s_j off the diagonal.
 pub fn equicorrelated(std: &[f64], correlation: f64) -> Result<Gaussian> {
     let d = std.len();
@@ -129,6 +150,11 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Problem {
     let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
     let seen = Observations::simulate(channel, &test, observe, Set::Test as usize);
     Problem { observations, truth: Truth { x: Some(x), u: None, test: Some((test, seen)) } }
+}
+
+/// The observations of the test signals `x`.
+pub fn observe_test(config: &Config, channel: &dyn Channel, x: &Samples) -> Observations {
+    Observations::simulate(channel, x, Key::new(config.seed, Purpose::Observe, 0), Set::Test as usize)
 }
 
 /// Images of a shuffled order are observed; others, of the test set where there is one, are kept for testing.

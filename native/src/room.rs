@@ -37,7 +37,17 @@ fn fits(field: &str, rows: usize, needed: u64, free: u64) -> Result<()> {
 
 /// MemAvailable of /proc/meminfo.
 fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    entry(meminfo, "MemAvailable:")
+}
+
+/// Most memory that this process has held so far, in bytes; known on Linux only.
+pub fn peak_memory() -> Option<u64> {
+    entry(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// Bytes of a line such as `VmHWM:   1234 kB`.
+fn entry(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
@@ -97,5 +107,14 @@ mod tests {
     fn free_memory_is_read() {
         assert_eq!(available("MemTotal:  10 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
         assert_eq!(available("MemTotal:  10 kB\n"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_holds_what_was_allocated() {
+        let before = peak_memory().unwrap();
+        let filled = vec![1u8; 1 << 28];
+        let after = peak_memory().unwrap();
+        assert!(after >= before && after >= 1 << 28, "{before} {after} {}", filled[1 << 27]);
     }
 }

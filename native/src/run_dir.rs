@@ -4,6 +4,8 @@
 //!     lap-000/ reconstructions                          the start
 //!     lap-003/ model, ema, frame, state, reconstructions, DONE
 //!     state.safetensors                                 the last saved point inside a lap
+//!     prior/ model, ema, frame                          the unconditional denoiser, where one was trained
+//!     prior-state.safetensors                           the last saved point of its training
 
 use crate::config::Config;
 use crate::data::tensors::{Tensor, TensorFile, write_tensors};
@@ -30,11 +32,14 @@ const DAMAGED: &str = "this state cannot be read; restore it, or delete it (in a
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
+    /// Whether [`RunDir::create`] made the directory itself.
+    made: bool,
 }
 
 impl RunDir {
     /// Makes a new run directory; refuses one that holds anything already.
     pub fn create(path: &Path) -> Result<Self> {
+        let made = !path.exists();
         files::ensure_writable_dir(path)?;
         let mut entries = std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
         if entries.next().is_some() {
@@ -44,12 +49,27 @@ impl RunDir {
             };
             bail!("{} is not empty: {advice}, or choose another --out", path.display());
         }
-        Ok(Self { path: path.to_path_buf() })
+        Ok(Self { path: path.to_path_buf(), made })
+    }
+
+    /// Removes a run whose start failed: one that holds no lap, not even the start. Another process's run is left alone.
+    pub fn discard_unstarted(&self) {
+        let Ok(_lock) = self.lock() else { return };
+        let begun = self.file("state.safetensors").exists() || self.laps().is_ok_and(|laps| !laps.is_empty());
+        if !begun {
+            // The failure is what the user has to hear of, not that its traces are hard to remove.
+            let _ = if self.made { std::fs::remove_dir_all(&self.path) } else { files::empty_dir(&self.path) };
+        }
+    }
+
+    /// Deletes what a killed process left half-written.
+    pub fn clear_leftovers(&self) -> Result<()> {
+        [self.path.clone(), self.file("figures")].iter().try_for_each(|dir| files::clear_leftovers(dir))
     }
 
     /// Opens a run directory made by `train`.
     pub fn open(path: &Path) -> Result<Self> {
-        let run = Self { path: path.to_path_buf() };
+        let run = Self { path: path.to_path_buf(), made: false };
         if !run.file("config.toml").is_file() {
             bail!("{} is not a run directory: it has no config.toml; make one with `diffem train`", path.display());
         }
@@ -256,16 +276,24 @@ struct Of {
 
 /// Refuses to mix configurations; the number of laps, patience and reporting may differ.
 fn same_run(saved: &Config, current: &Config) -> Result<()> {
+    match difference_of(saved, current)? {
+        None => Ok(()),
+        Some(difference) => bail!(
+            "{difference}; in a run that has begun only em.laps, em.patience and report.* may change: train another with \
+             `diffem train`"
+        ),
+    }
+}
+
+/// The first setting, other than the number of laps, patience and reporting, in which two configurations differ.
+pub fn difference_of(saved: &Config, current: &Config) -> Result<Option<String>> {
     let mut saved = saved.clone();
     (saved.em.laps, saved.em.patience, saved.report) = (current.em.laps, current.em.patience, current.report.clone());
     if &saved == current {
-        return Ok(());
+        return Ok(None);
     }
     let (a, b) = (toml::Table::try_from(&saved)?, toml::Table::try_from(current)?);
-    bail!(
-        "{}; in a run that has begun only em.laps, em.patience and report.* may change: train another with `diffem train`",
-        difference("", &a, &b).unwrap_or("another configuration".to_string())
-    )
+    Ok(Some(difference("", &a, &b).unwrap_or("another configuration".to_string())))
 }
 
 /// The first setting that differs, with both values.

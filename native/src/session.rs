@@ -45,8 +45,10 @@ impl Session {
         let problem = crate::problem::make(&config, &channel)?;
         crate::room::check_disk(out, problem.values_on_disk(config.signal_len()))?;
         let run = RunDir::create(out)?;
-        run.write_problem(&config, &problem)?;
-        Self::assemble(run, config, channel, problem, device, device_name)
+        let made = run.clone();
+        run.write_problem(&config, &problem)
+            .and_then(|()| Self::assemble(run, config, channel, problem, device, device_name))
+            .inspect_err(|_| made.discard_unstarted())
     }
 
     /// Opens an existing run with `key=value` settings on top of its configuration.

@@ -3,6 +3,7 @@
 use crate::files;
 use crate::metrics::{self, Line, with_total_steps};
 use crate::report::tensorboard::{Scalar, file_name, write_events as write_scalars};
+use crate::room::peak_memory;
 use crate::run_dir::RunDir;
 use crate::session::{Session, best_lap};
 use anyhow::Result;
@@ -22,6 +23,8 @@ pub fn write(session: &Session) -> Result<()> {
         "observations": session.problem.observations.n(),
         "parameters": session.layout.len(),
         "network_calls_per_draw": session.config.e_step.sampler.calls(),
+        // Of the process that finished the run; null where the system does not tell.
+        "peak_memory_bytes": peak_memory(),
         "best_lap": best_lap(run)?.or_else(|| laps.len().checked_sub(1)),
         "laps": laps,
     });

@@ -20,7 +20,7 @@ pub const EXIT_STOPPED: i32 = 130;
 
 /// Makes Ctrl-C and SIGTERM stop the run at its next event; a second one ends the process at once. One handler serves all
 /// runs of a process.
-fn catch_signals() -> Result<()> {
+pub fn catch_signals() -> Result<()> {
     static CAUGHT: OnceLock<()> = OnceLock::new();
     if CAUGHT.set(()).is_err() {
         return Ok(());
@@ -46,6 +46,7 @@ pub enum Ended {
 pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
     let _lock = session.run.lock()?;
+    session.run.clear_leftovers()?;
     let em = session.em();
     let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
     let begun = saved.is_some();
@@ -216,7 +217,8 @@ impl Observer for Reporter<'_> {
     }
 }
 
-fn stopping() -> bool {
+/// Whether a signal has asked to stop.
+pub fn stopping() -> bool {
     STOP.load(Ordering::SeqCst)
 }
 

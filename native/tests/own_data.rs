@@ -215,13 +215,29 @@ fn digits_are_shown_in_a_grid() {
     let table = succeed(dir.path(), &["evaluate", "run", "--draws", "2"]);
     assert!(table.contains("PSNR (dB)    missing") && table.contains("Gaussian start (exact)"), "{table}");
     assert_fidelity(&dir.path().join("run"));
+    // Both laps are on the curves, beside what the observation alone scores; the figures come back from the file.
+    let said = succeed(dir.path(), &["evaluate", "run", "--draws", "2", "--laps", "all"]);
+    assert!(said.ends_with("curves in run/figures\n"), "{said}");
+    let laps = rows(&dir.path().join("run")).iter().map(|row| row["lap"].as_u64()).collect::<Vec<_>>();
+    assert_eq!(laps, [None, None, Some(0), Some(0), Some(1), Some(1)]);
+    std::fs::remove_dir_all(dir.path().join("run/figures")).expect("figures");
+    succeed(dir.path(), &args);
+    for figure in ["laps", "psnr", "psnr-missing", "fit", "grid"] {
+        assert_figure(&dir.path().join("run"), figure);
+    }
+    assert!(!dir.path().join("run/figures/ssim.png").exists(), "windows do not fit into eight pixels");
+}
+
+/// The scores of the test observations.
+fn rows(run: &Path) -> Vec<Value> {
+    let report = std::fs::read_to_string(run.join("evaluation.json")).expect("evaluation.json");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    report["test"].as_array().expect("test").clone()
 }
 
 /// Floor, baseline, and mean and draw of the start and of the lap.
 fn assert_fidelity(run: &Path) {
-    let report = std::fs::read_to_string(run.join("evaluation.json")).expect("evaluation.json");
-    let report: Value = serde_json::from_str(&report).expect("JSON");
-    let rows = report["test"].as_array().expect("test");
+    let rows = rows(run);
     let estimates: Vec<_> = rows.iter().filter_map(|row| row["estimate"].as_str()).collect();
     assert_eq!(estimates, ["truth", "observation", "mean", "draw", "mean", "draw"]);
     let number = |row: usize, name: &str| rows[row][name].as_f64().unwrap_or_else(|| panic!("{name}: {}", rows[row]));

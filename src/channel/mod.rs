@@ -5,6 +5,7 @@
 //! Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a Gaussian prior.
 
 mod black_box;
+mod blind;
 mod blur;
 mod compose;
 mod config;
@@ -20,6 +21,7 @@ mod poisson;
 mod projection;
 
 pub use black_box::BlackBox;
+pub use blind::Blind;
 pub use blur::Blur;
 pub use compose::Compose;
 pub use config::{ChannelConfig, StageConfig};

@@ -187,7 +187,7 @@ impl<N: Network> Em<'_, N> {
         let monitor = self.comparison()?;
         while !self.finished(state) {
             match state.phase {
-                Phase::MStep => self.m_step(state, observer)?,
+                Phase::MStep => self.train(state, observer)?,
                 Phase::EStep => self.e_step(state, &monitor, observer)?,
             }
         }
@@ -223,7 +223,9 @@ impl<N: Network> Em<'_, N> {
         Conditioning { channel: self.channel, config: self.conditioning, frame }
     }
 
-    fn m_step(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+    /// Takes the steps that are left of the M-step under way, and nothing after it. Alone, with [`crate::channel::Blind`], it
+    /// trains the prior: an unconditional denoiser of the reconstructions in `state`.
+    pub fn train(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         let (lap, steps) = (state.lap, self.m_step.steps);
         if state.step >= steps {
             // A state from elsewhere: there is nothing to train.

@@ -1,12 +1,14 @@
 //! Networks F(x, emb(ln σ), c).
 
 mod any;
+mod cost;
 mod flat;
 mod layers;
 mod mlp;
 mod unet;
 
 pub use any::{AnyNetwork, NetworkConfig};
+pub use cost::Cost;
 pub use flat::{Layout, flatten, flatten_gradients, from_host, to_host, unflatten};
 pub use mlp::{Mlp, MlpConfig};
 pub use unet::{Unet, UnetConfig};

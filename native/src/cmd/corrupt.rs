@@ -1,7 +1,7 @@
 //! `diffem corrupt`: clean signals + channel -> observations.
 
 use crate::args::Corrupt;
-use crate::config::{Config, plain};
+use crate::config::Config;
 use crate::data::observations::load_signals;
 use crate::data::sources;
 use crate::data::tensors::{Tensor, check_target, write_tensors};
@@ -66,11 +66,7 @@ fn clean(args: &Corrupt, config: Option<&Config>) -> Result<Samples> {
 fn stages(args: &Corrupt, config: Option<&Config>) -> Result<ChannelConfig> {
     match (config, &args.channel) {
         (Some(config), _) => Ok(config.channel.clone()),
-        (None, Some(text)) => {
-            let mut table: BTreeMap<String, ChannelConfig> = toml::from_str(&format!("channel = {text}"))
-                .map_err(|e| anyhow!("--channel: {}", plain(&e.to_string())))?;
-            table.remove("channel").ok_or_else(|| anyhow!("--channel is empty"))
-        }
+        (None, Some(text)) => crate::mismatch::stages(text),
         (None, None) => Err(anyhow!("expected --config or --channel")),
     }
 }

@@ -1,43 +1,43 @@
 //! `diffem evaluate`: scores against the truth at full size.
 
-use crate::args::Evaluate;
+use crate::args::{Evaluate, LapChoice};
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
+use crate::evaluation::{Distances, Report};
 use crate::features::efficientnet_lite0::EfficientNetLite0;
-use crate::features::scores::{self, FeatureScorer, FeatureScores, half};
+use crate::features::scores::{FeatureScorer, FeatureScores, half};
 use crate::features::weights::directory;
-use crate::fidelity::{self, Estimate, Fidelity, Judge};
-use crate::files;
+use crate::fidelity::{Estimate, Fidelity, Judge};
+use crate::mismatch::see_through;
 use crate::session::{Session, chosen_lap};
 use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
 use diffem::channel::Channel;
+use diffem::em::StartPrior;
 use diffem::metric::{energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
-use serde::Serialize;
+use std::borrow::Cow;
 
 /// Projections of the sliced Wasserstein distance.
 const DIRECTIONS: usize = 256;
 
-/// Distances of one sample to the truth.
-#[derive(Serialize)]
-struct Distances {
-    sample: String,
-    sinkhorn_divergence: f64,
-    sliced_wasserstein: f64,
-    energy_distance: f64,
-    points: usize,
+/// Signals to score.
+struct Scored {
+    label: String,
+    /// Lap whose reconstructions they are; none for a file.
+    lap: Option<usize>,
+    /// Those of a file; laps are read when they are scored, one at a time.
+    file: Option<Samples>,
 }
 
-#[derive(Serialize, Default)]
-struct Report {
-    distances: Vec<Distances>,
-    test: Vec<Fidelity>,
-    /// Images against the truth's, no image twice.
-    features: Vec<FeatureScores>,
-    /// Reconstructions corrupted afresh against the observations, both shown as images: needs no truth.
-    proximal: Vec<FeatureScores>,
+impl Scored {
+    fn read(&self, session: &Session) -> Result<Cow<'_, Samples>> {
+        match (&self.file, self.lap) {
+            (Some(x), _) => Ok(Cow::Borrowed(x)),
+            (None, lap) => Ok(Cow::Owned(session.run.reconstructions(lap.unwrap_or(0))?)),
+        }
+    }
 }
 
 /// Runs the command.
@@ -50,49 +50,43 @@ pub fn run(args: &Evaluate) -> Result<()> {
         bail!("--draws 0: expected 1 or more");
     }
     let session = Session::open(&args.run, &[], &args.compute.device)?;
+    if let Some(channel) = &args.channel {
+        return through_another(args, session, channel);
+    }
     let mut report = Report::default();
     if let Some(u) = truth(args, &session)? {
         report.distances = distances(args, &session, u)?;
     }
     if session.problem.truth.test.is_some() && args.samples.is_none() {
-        report.test = fidelity(args, &session)?;
+        report.test = fidelity(args, &session, session.start_prior()?)?;
     }
     if args.features.is_some() {
         [report.features, report.proximal] = features(args, &session)?;
     }
-    let lines = [report.distances.len(), report.test.len(), report.features.len(), report.proximal.len()];
-    if lines == [0; 4] {
+    if report.is_empty() {
         bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
     }
-    files::write_atomic(
-        &session.run.file("evaluation.json"),
-        (serde_json::to_string_pretty(&report)? + "\n").as_bytes(),
-    )?;
-    super::print(&table(&report))
+    report.write(&session.run)?;
+    let curves = crate::gallery::scores(&session, &report)?;
+    let curves = curves.then(|| format!("curves in {}\n", session.run.file("figures").display()));
+    super::print(&(report.table() + &curves.unwrap_or_default()))
 }
 
-/// The report for reading.
-fn table(report: &Report) -> String {
-    let mut out = String::new();
-    if !report.distances.is_empty() {
-        out += &format!(
-            "{:22} {:>19} {:>18} {:>15} {:>7}\n",
-            "sample", "Sinkhorn divergence", "sliced Wasserstein", "energy distance", "points"
-        );
+/// Scores the posteriors on the test signals seen through another channel than they were trained for.
+fn through_another(args: &Evaluate, mut session: Session, channel: &str) -> Result<()> {
+    if session.problem.truth.test.is_none() {
+        bail!("--channel: {} has no test signals to observe", args.run.display());
     }
-    for d in &report.distances {
-        let (s, w, e) = (d.sinkhorn_divergence, d.sliced_wasserstein, d.energy_distance);
-        out += &format!("{:22} {s:>19.4e} {w:>18.4e} {e:>15.4e} {:>7}\n", d.sample, d.points);
-    }
-    if !report.test.is_empty() {
-        out += &fidelity::table(&report.test);
-    }
-    for (what, rows) in [("images", &report.features), ("corrupted again", &report.proximal)] {
-        if !rows.is_empty() {
-            out += &scores::table(what, rows);
-        }
-    }
-    out
+    // Fitted to the run's own observations.
+    let start = session.start_prior()?;
+    see_through(&mut session, channel)?;
+    let report = Report {
+        test: fidelity(args, &session, start)?,
+        channel: Some(session.config.channel.clone()),
+        ..Report::default()
+    };
+    report.write(&session.run)?;
+    super::print(&report.table())
 }
 
 /// Three disjoint samples of the signal's law.
@@ -110,38 +104,47 @@ fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
 
 fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<Distances>> {
     let scored = scored(args, session)?;
-    let n = args.points.min(u[0].n()).min(scored.iter().map(|(_, x)| x.n()).min().unwrap_or(0));
+    let n = args.points.min(u[0].n()).min(rows(&scored, session));
     let scorer = TruthScorer::new(&u, n, session.config.report.regularisation)?;
     let directions = directions(u[0].d());
     let [u1, _, u3] = u.map(|u| u.slice(0..n));
-    let score = |sample: String, sinkhorn_divergence: f64, v: &Samples| -> Result<Distances> {
+    let score = |sample: String, lap, sinkhorn_divergence: f64, v: &Samples| -> Result<Distances> {
         Ok(Distances {
             sample,
+            lap,
             sinkhorn_divergence,
             sliced_wasserstein: sliced_wasserstein(&u1, v, &directions)?,
             energy_distance: energy_distance(&u1, v)?,
             points: n,
         })
     };
-    let mut out = vec![score("truth (floor)".into(), scorer.floor(), &u3)?];
-    for (label, x) in scored {
-        out.push(score(label, scorer.score(&x)?.sinkhorn, &x.slice(0..n))?);
+    let mut out = vec![score("truth (floor)".into(), None, scorer.floor(), &u3)?];
+    for sample in scored {
+        let x = sample.read(session)?;
+        out.push(score(sample.label.clone(), sample.lap, scorer.score(&x)?.sinkhorn, &x.slice(0..n))?);
     }
     Ok(out)
 }
 
-/// The samples to score, with their labels.
-fn scored(args: &Evaluate, session: &Session) -> Result<Vec<(String, Samples)>> {
+/// Rows of the smallest of the samples.
+fn rows(scored: &[Scored], session: &Session) -> usize {
+    let n = |sample: &Scored| sample.file.as_ref().map_or(session.problem.observations.n(), Samples::n);
+    scored.iter().map(n).min().unwrap_or(0)
+}
+
+/// The samples to score.
+fn scored(args: &Evaluate, session: &Session) -> Result<Vec<Scored>> {
     if let Some(path) = &args.samples {
         let d = session.config.signal_len();
         let x = TensorFile::open(path, "x")?.require("x")?;
         if x.shape.last() != Some(&d) || x.values.is_empty() {
             bail!("{}: `x` has shape {:?}; expected [n, {d}] or [n, draws, {d}]", path.display(), x.shape);
         }
-        return Ok(vec![(path.display().to_string(), Samples::new(x.values, d))]);
+        let file = Some(Samples::new(x.values, d));
+        return Ok(vec![Scored { label: path.display().to_string(), lap: None, file }]);
     }
-    let row = |(lap, label)| Ok((label, session.run.reconstructions(lap)?));
-    laps(args, session)?.into_iter().map(row).collect()
+    let of_lap = |(lap, label)| Scored { label, lap: Some(lap), file: None };
+    Ok(laps(args, session)?.into_iter().map(of_lap).collect())
 }
 
 /// The laps to score, with their labels.
@@ -149,7 +152,7 @@ fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
     let finished = session.run.laps()?;
     let Some(&last) = finished.last() else { bail!("{} has no finished lap yet", args.run.display()) };
     let best = chosen_lap(&session.run, &finished, last)?;
-    let chosen = if args.laps.is_empty() { vec![0, best, last] } else { args.laps.clone() };
+    let chosen = if args.laps.is_empty() { vec![0, best, last] } else { choice(&args.laps, &finished) };
     let mut out: Vec<(usize, String)> = Vec::new();
     for lap in chosen {
         if !finished.contains(&lap) {
@@ -165,6 +168,15 @@ fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
         }
     }
     Ok(out)
+}
+
+/// The laps asked for.
+fn choice(asked: &[LapChoice], finished: &[usize]) -> Vec<usize> {
+    let laps = |choice: &LapChoice| match choice {
+        LapChoice::All => finished.to_vec(),
+        LapChoice::Lap(lap) => vec![*lap],
+    };
+    asked.iter().flat_map(laps).collect()
 }
 
 /// Fixed random unit vectors.
@@ -190,43 +202,44 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
         Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
         None => session.problem.truth.x.clone(),
     };
-    let against = |reference: &Samples, floor: &str, scored: &[(String, Samples)]| {
-        let least = scored.iter().map(|(_, x)| x.n()).min().unwrap_or(0);
-        let n = args.points.min(reference.n() / 2).min(least);
+    let against = |reference: &Samples, floor: &str, view: &dyn Fn(usize, &Samples) -> Samples| {
+        let n = args.points.min(reference.n() / 2).min(rows(&scored, session));
         let scorer = FeatureScorer::new(&network, shape, &half(reference, 0, n))?;
-        let mut out = vec![scorer.score(floor.into(), &half(reference, 1, n))?];
-        for (label, x) in scored {
-            out.push(scorer.score(label.clone(), &half(x, 1, n))?);
+        let mut out = vec![scorer.score(floor.into(), None, &half(reference, 1, n))?];
+        for (i, sample) in scored.iter().enumerate() {
+            let x = half(&view(i, &*sample.read(session)?), 1, n);
+            out.push(scorer.score(sample.label.clone(), sample.lap, &x)?);
         }
         Ok::<_, anyhow::Error>(out)
     };
-    let images = truth.map_or(Ok(Vec::new()), |truth| against(&truth, "truth (floor)", &scored))?;
+    let as_it_is = |_, x: &Samples| x.clone();
+    let images = truth.map_or(Ok(Vec::new()), |truth| against(&truth, "truth (floor)", &as_it_is))?;
     if session.channel.observation_len() != shape.len() {
         return Ok([images, Vec::new()]);
     }
-    let again = |(i, (label, x)): (usize, (String, Samples))| {
+    let again = |i, x: &Samples| {
         let key = Key::new(session.config.seed, Purpose::Monitor, i);
-        (label, Observations::simulate(&session.channel, &x, key, 0).y)
+        Observations::simulate(&session.channel, x, key, 0).y
     };
-    let corrupted: Vec<(String, Samples)> = scored.into_iter().enumerate().map(again).collect();
-    Ok([images, against(&session.problem.observations.y, "observations (floor)", &corrupted)?])
+    Ok([images, against(&session.problem.observations.y, "observations (floor)", &again)?])
 }
 
 /// Estimates of the test signals against the truth: floors, the Gaussian start's exact posterior, the trained posteriors.
-fn fidelity(args: &Evaluate, session: &Session) -> Result<Vec<Fidelity>> {
+fn fidelity(args: &Evaluate, session: &Session, start: Option<StartPrior>) -> Result<Vec<Fidelity>> {
     let Some(judge) = Judge::new(session) else { return Ok(Vec::new()) };
     let mut out = judge.floors()?;
-    if let Some(prior) = session.start_prior()? {
+    if let Some(prior) = start {
         let mean = prior.means(&session.channel, judge.seen())?;
         let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;
-        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Mean, &mean, 0)?);
-        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Draw, &draw, 1)?);
+        let label = "Gaussian start (exact)";
+        out.push(judge.score(label.into(), Some(0), Estimate::Mean, &mean, 0)?);
+        out.push(judge.score(label.into(), Some(0), Estimate::Draw, &draw, 1)?);
     }
     let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
     for (lap, label) in chosen {
         let [mean, draw] = drawn(args, session, &judge, lap)?;
-        out.push(judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?);
-        out.push(judge.score(label, Estimate::Draw, &draw, 1)?);
+        out.push(judge.score(label.clone(), Some(lap), Estimate::Mean, &mean, args.draws)?);
+        out.push(judge.score(label, Some(lap), Estimate::Draw, &draw, 1)?);
     }
     Ok(out)
 }

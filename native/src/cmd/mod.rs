@@ -5,10 +5,12 @@ pub mod calibrate;
 pub mod compare;
 pub mod config;
 pub mod corrupt;
+pub mod dry_run;
 pub mod evaluate;
 pub mod export_images;
 pub mod fetch_weights;
 pub mod plot;
+pub mod prior;
 pub mod sample;
 pub mod train;
 

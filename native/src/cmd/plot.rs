@@ -1,10 +1,12 @@
 //! `diffem plot`: the figures of a run.
 
 use crate::args::Plot;
+use crate::evaluation::Report;
 use crate::metrics::{self, Line, with_total_steps};
+use crate::prior::Prior;
 use crate::report::canvas::{BLUE, GREY, VERMILLION};
 use crate::report::corner::{Series, corner};
-use crate::report::curves::{Curve, Floor, metric};
+use crate::report::curves::{Best, Curve, Floor, metric};
 use crate::report::fan::{Posterior, fan};
 use crate::report::figures::save;
 use crate::report::grid::{Column, image_grid};
@@ -33,6 +35,9 @@ pub fn run(args: &Plot) -> Result<()> {
         bail!("--draws {}: expected 2 to {MOST_DRAWS}", args.draws);
     }
     draw(&session, &args.observations, args.draws)?;
+    if crate::prior::exists(&session.run) {
+        crate::gallery::prior(&session, &Prior::load(&session.run, &[], &session.device)?)?;
+    }
     super::print(&format!("figures in {}\n", session.run.file("figures").display()))
 }
 
@@ -56,15 +61,18 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     };
     let best = chosen_lap(&session.run, &laps, last)?;
     corners(session, best, &dir)?;
+    if let Some(image) = session.image_shape() {
+        crate::gallery::laps(session, Shape::from(image), &laps)?;
+    }
+    if let Some(report) = Report::read(&session.run)? {
+        crate::gallery::scores(session, &report)?;
+    }
     let (truth, seen) = shown(session);
     let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();
     let posteriors = posteriors(session, best, seen, &chosen, draws)?;
     let truth = |i: usize| truth.map(|x| x.row(i));
     match session.image_shape() {
-        Some(image) => {
-            let shape = Shape { channels: image.channels, height: image.height, width: image.width };
-            grid(&posteriors, seen, &chosen, &truth, shape, &dir)
-        }
+        Some(image) => grid(&posteriors, seen, &chosen, &truth, Shape::from(image), &dir),
         None => {
             let titled = |(draws, i): (_, &usize)| Posterior {
                 title: format!("observation {i}"),
@@ -115,7 +123,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
             points: &truth,
             band: &[],
             floor,
-            ring_lowest: true,
+            best: Best::Lowest,
         };
         save(&metric(&[curve], "Sinkhorn divergence to the truth")?, dir, "divergence")?;
     }
@@ -127,7 +135,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
         if !points.is_empty() {
             let floor = floor(value, "real observations");
             let label = "re-corrupted reconstructions".to_string();
-            let curve = Curve { label, colour: VERMILLION, points, band: &[], floor, ring_lowest: true };
+            let curve = Curve { label, colour: VERMILLION, points, band: &[], floor, best: Best::Lowest };
             save(&metric(&[curve], axis)?, dir, name)?;
         }
     }
@@ -176,7 +184,7 @@ fn moments(draws: &Samples) -> (Vec<f32>, Vec<f32>) {
 
 /// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of its colours
 /// is. Empty for other operators.
-fn known(a: &[f32], shape: Shape) -> Vec<bool> {
+pub fn known(a: &[f32], shape: Shape) -> Vec<bool> {
     let pixels = shape.height * shape.width;
     if a.is_empty() || !a.len().is_multiple_of(pixels) || a.len() > shape.channels * pixels {
         return Vec::new();

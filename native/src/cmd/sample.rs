@@ -1,10 +1,13 @@
-//! `diffem sample`: posterior draws of observations.
+//! `diffem sample`: posterior draws of observations, and draws of the prior.
 
 use crate::args::Sample;
 use crate::data::observations::load_observations;
 use crate::data::tensors::{Tensor, check_target, write_tensors};
 use crate::data::values::{MAX_VALUES, product};
+use crate::mismatch::see_through;
+use crate::prior::Prior;
 use crate::problem::expected;
+use crate::run_dir::RunDir;
 use crate::session::Session;
 use anyhow::{Context, Result, bail};
 use diffem::Observations;
@@ -18,7 +21,13 @@ pub fn run(args: &Sample) -> Result<()> {
         bail!("--draws 0: expected 1 or more");
     }
     check_target(&args.out)?;
-    let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    if args.prior {
+        return of_prior(args);
+    }
+    let mut session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    if let Some(channel) = &args.channel {
+        see_through(&mut session, channel)?;
+    }
     let observations = match &args.observations {
         None => session.problem.observations.clone(),
         Some(path) => {
@@ -46,4 +55,19 @@ pub fn run(args: &Sample) -> Result<()> {
     let x = Tensor { shape: vec![n, args.draws, d], values };
     write_tensors(&args.out, &[("x", &x)], &BTreeMap::new())?;
     super::print(&format!("{}: {} draws of {n} posteriors of lap {lap}\n", args.out.display(), args.draws))
+}
+
+/// Draws of the run's prior.
+fn of_prior(args: &Sample) -> Result<()> {
+    let run = RunDir::open(&args.run)?;
+    let (_, device) = crate::device::open(&args.compute.device)?;
+    let prior = Prior::load(&run, &args.settings.set, &device)?;
+    let d = prior.origin.config.signal_len();
+    if product(&[args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
+        bail!("--draws {}: that many draws of {d} values each are more than {MAX_VALUES} values", args.draws);
+    }
+    let x = Tensor::from(&prior.draws(args.draws, args.seed)?);
+    write_tensors(&args.out, &[("x", &x)], &BTreeMap::new())?;
+    let lap = prior.origin.lap;
+    super::print(&format!("{}: {} draws of the prior of lap {lap}\n", args.out.display(), args.draws))
 }

@@ -3,6 +3,8 @@
 use crate::args::{Resume, Train};
 use crate::config::{Config, DataConfig, load};
 use crate::report::progress::ProgressMode;
+use crate::report::units::bytes;
+use crate::room::peak_memory;
 use crate::session::{Session, lap_dir};
 use crate::training::{EXIT_STOPPED, Ended};
 use anyhow::{Context, Result};
@@ -14,6 +16,10 @@ use std::process::ExitCode;
 pub fn run(args: &Train) -> Result<ExitCode> {
     super::use_threads(&args.compute)?;
     let config = configure(args)?;
+    if args.dry_run {
+        super::dry_run::run(&config, &args.compute.device, args.progress)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let out =
         args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
     if let StartConfig::Checkpoint { path } | StartConfig::Reconstructions { path } = &config.em.start {
@@ -21,7 +27,7 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         lap_dir(Path::new(path), None).context("em.start.path")?;
     }
     let session = Session::create(&out, config, &args.compute.device)?;
-    finish(&session, args.progress)
+    finish(&session, args.progress).inspect_err(|_| session.run.discard_unstarted())
 }
 
 /// Runs `diffem resume`.
@@ -45,7 +51,8 @@ fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
             super::plot::draw(session, &[0, 1, 2, 3, 4, 5], session.config.report.draws)?;
             if !matches!(progress, ProgressMode::Json | ProgressMode::Quiet) {
                 let run = session.run.path().display();
-                super::print(&format!("{run}: done; figures in {run}/figures, numbers in {run}/summary.json\n"))?;
+                let peak = peak_memory().map_or(String::new(), |peak| format!("; at most {} of memory", bytes(peak)));
+                super::print(&format!("{run}: done; figures in {run}/figures, numbers in {run}/summary.json{peak}\n"))?;
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -7,15 +7,18 @@ use anyhow::{Result, bail};
 use diffem::Samples;
 use diffem::image::ImageShape;
 use diffem::metric::{Frechet, Kid, Moments, inception_score};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Most parts of the inception score, as usual.
 const SPLITS: usize = 10;
 
 /// Scores of one set of images.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct FeatureScores {
     pub sample: String,
+    /// Lap of the reconstructions; null for floors and files.
+    #[serde(default)]
+    pub lap: Option<usize>,
     /// Fréchet distance to the reference set.
     pub fd_efflite0: f64,
     /// Kernel distance (unbiased MMD²) to the reference set: mean over subsets, and their deviation.
@@ -51,12 +54,13 @@ impl<'a> FeatureScorer<'a> {
     }
 
     /// Scores `images [n, d]`, best of the reference's size: the Fréchet distance depends on it.
-    pub fn score(&self, sample: String, images: &Samples) -> Result<FeatureScores> {
+    pub fn score(&self, sample: String, lap: Option<usize>, images: &Samples) -> Result<FeatureScores> {
         let found = features(self.network, self.shape, images)?;
         let kid = self.kid.estimate(&self.reference, &found.pooled)?;
         let (is_efflite0, is_deviation) = inception_score(&found.logits, SPLITS.min(images.n()))?;
         Ok(FeatureScores {
             sample,
+            lap,
             fd_efflite0: self.frechet.distance(&Moments::of(&found.pooled)?.gaussian()?)?,
             kid_efflite0: kid.mean,
             kid_deviation: kid.std,

@@ -26,8 +26,19 @@ pub struct Curve<'a> {
     /// Low and high end of a band around the points, one each; may be empty.
     pub band: &'a [(f64, f64)],
     pub floor: Option<Floor>,
-    /// Rings the lowest point.
-    pub ring_lowest: bool,
+    /// Which point is ringed.
+    pub best: Best,
+}
+
+/// Which value of a metric is best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Best {
+    /// None is marked.
+    Unmarked,
+    /// The lowest.
+    Lowest,
+    /// The highest.
+    Highest,
 }
 
 const WIDTH: f64 = 760.0;
@@ -89,7 +100,11 @@ fn entries(curves: &[Curve<'_>]) -> Vec<Entry> {
 
 fn best(curve: &Curve<'_>) -> Option<(f64, f64)> {
     let finite = curve.points.iter().copied().filter(|point| point.1.is_finite());
-    finite.min_by(|a, b| a.1.total_cmp(&b.1)).filter(|_| curve.ring_lowest)
+    match curve.best {
+        Best::Unmarked => None,
+        Best::Lowest => finite.min_by(|a, b| a.1.total_cmp(&b.1)),
+        Best::Highest => finite.max_by(|a, b| a.1.total_cmp(&b.1)),
+    }
 }
 
 fn values<'a>(curve: &'a Curve<'_>) -> impl Iterator<Item = f64> + 'a {
@@ -164,7 +179,7 @@ mod tests {
 
     fn curve(points: &[(f64, f64)]) -> Curve<'_> {
         let floor = Some(Floor { value: 0.01, label: "truth against truth".into() });
-        Curve { label: "DiffEM".into(), colour: BLUE, points, band: &[], floor, ring_lowest: true }
+        Curve { label: "DiffEM".into(), colour: BLUE, points, band: &[], floor, best: Best::Lowest }
     }
 
     #[test]
@@ -174,8 +189,9 @@ mod tests {
         assert!(svg.contains("best: 0.0625, lap 3") && svg.contains("truth against truth"));
         assert_eq!(svg.matches("r=\"26\"").count(), 3, "a dot for each finite value");
         assert_eq!(svg.matches("r=\"65\"").count(), 1, "one ring in the panel");
-        let plain = Curve { ring_lowest: false, ..curve(&points) };
-        assert_eq!((best(&curve(&points)), best(&plain)), (Some((3.0, 0.0625)), None));
+        let with = |which| best(&Curve { best: which, ..curve(&points) });
+        let found = [Best::Lowest, Best::Highest, Best::Unmarked].map(with);
+        assert_eq!(found, [Some((3.0, 0.0625)), Some((1.0, 0.5)), None]);
     }
 
     #[test]

@@ -14,3 +14,4 @@ pub mod phase;
 pub mod progress;
 pub mod tensorboard;
 pub mod tiles;
+pub mod units;

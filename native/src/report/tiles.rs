@@ -5,6 +5,7 @@ use std::io::Cursor;
 
 use anyhow::Result;
 use base64::Engine as _;
+use diffem::image::ImageShape;
 use image::{ImageFormat, Rgb, RgbImage};
 use plotters::prelude::*;
 use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
@@ -19,6 +20,12 @@ pub struct Shape {
     pub channels: usize,
     pub height: usize,
     pub width: usize,
+}
+
+impl From<ImageShape> for Shape {
+    fn from(ImageShape { channels, height, width }: ImageShape) -> Self {
+        Self { channels, height, width }
+    }
 }
 
 /// One image.

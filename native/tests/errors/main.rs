@@ -1,5 +1,6 @@
 //! Bad input: exit code 2, a message that names the place and the way out, and nothing made, changed or left behind.
 
+mod channels;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
@@ -7,7 +8,9 @@ mod configs;
 mod images;
 mod observations;
 mod places;
+mod prior;
 mod runs;
+mod starts;
 
 use common::arrays::{Array, signals};
 use common::{TINY, copy, diffem, files, train};

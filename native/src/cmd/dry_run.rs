@@ -1,0 +1,16 @@
+//! `diffem train --dry-run`: what a run will take; nothing is written.
+
+use crate::config::Config;
+use crate::estimate::Estimate;
+use crate::report::progress::ProgressMode;
+use anyhow::Result;
+
+/// Prints the estimate, as JSON where progress is.
+pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> {
+    let (name, device) = crate::device::open(device)?;
+    let estimate = Estimate::make(config, &device, name, crate::problem::count(config))?;
+    super::print(&match progress {
+        ProgressMode::Json => serde_json::to_string(&estimate)? + "\n",
+        _ => estimate.table(),
+    })
+}

@@ -1,0 +1,53 @@
+//! `diffem prior`: trains an unconditional denoiser on a run's reconstructions.
+
+use crate::args::Prior as Args;
+use crate::config::Config;
+use crate::prior::{Origin, Prior, train};
+use crate::report::progress::ProgressMode;
+use crate::session::{Session, chosen_lap};
+use crate::training::{EXIT_STOPPED, Ended};
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    super::use_threads(&args.compute)?;
+    let session = Session::open(&args.run, &[], &args.compute.device)?;
+    let lap = lap(args, &session)?;
+    let origin = Origin { lap, config: configure(args, &session, lap)? };
+    if train(&session, &origin, args.progress)? == Ended::Stopped {
+        return Ok(ExitCode::from(EXIT_STOPPED as u8));
+    }
+    let prior = Prior::load(&session.run, &[], &session.device)?;
+    crate::gallery::prior(&session, &prior)?;
+    if !matches!(args.progress, ProgressMode::Json | ProgressMode::Quiet) {
+        let run = args.run.display();
+        super::print(&format!(
+            "{run}/prior: trained on lap {lap}; draws in {run}/figures, more with `diffem sample {run} --prior`\n"
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The lap asked for, else the chosen one.
+fn lap(args: &Args, session: &Session) -> Result<usize> {
+    let (finished, run) = (session.run.laps()?, args.run.display());
+    match (args.lap, finished.last()) {
+        (_, None) | (None, Some(0)) => bail!("{run} has no finished lap yet: continue it with `diffem resume {run}`"),
+        (None, Some(&last)) => chosen_lap(&session.run, &finished, last),
+        (Some(lap), _) if finished.contains(&lap) => Ok(lap),
+        (Some(lap), Some(last)) => bail!("--lap {lap}: that lap is not finished; {run} has laps 0 to {last}"),
+    }
+}
+
+/// The run's configuration with the prior's settings on top.
+fn configure(args: &Args, session: &Session, lap: usize) -> Result<Config> {
+    let mut settings = args.settings.set.clone();
+    settings.extend(args.seed.map(|seed| format!("seed={seed}")));
+    settings.extend(args.steps.map(|steps| format!("m_step.steps={steps}")));
+    if !settings.iter().any(|setting| setting.trim_start().starts_with("m_step.steps")) {
+        // It begins with random weights: as many steps as the posterior of that lap has had.
+        settings.push(format!("m_step.steps={}", session.config.m_step.steps.saturating_mul(lap.max(1))));
+    }
+    session.run.config(&settings)
+}

@@ -1,0 +1,183 @@
+//! What a run will take, before it is begun: parameters, operations, memory, disk and time.
+
+mod timing;
+
+use crate::config::Config;
+use crate::report::units::{bytes, count, duration, operations};
+use anyhow::Result;
+use burn::tensor::Device;
+use diffem::channel::{Channel, Compose};
+use diffem::conditioning::feature_len;
+use diffem::network::Cost;
+use serde::Serialize;
+use timing::{Bench, Speed};
+
+/// Bytes of a number.
+const VALUE: u64 = size_of::<f32>() as u64;
+/// Copies of the parameters that a training holds: the network's, the step's, and weights, average and two moments.
+const COPIES: u64 = 6;
+/// Copies of the parameters on the disk for a lap: model, average, and a state with weights, average and two moments.
+const COPIES_ON_DISK: u64 = 6;
+
+/// What a run will take. What depends on the number of observations is unknown where that is.
+#[derive(Debug, Serialize)]
+pub struct Estimate {
+    pub name: String,
+    pub device: String,
+    pub workers: usize,
+    pub laps: usize,
+    /// Observations n.
+    pub observations: Option<usize>,
+    /// Why n is not known.
+    pub unknown: Option<String>,
+    pub parameters: u64,
+    /// Floating-point operations of a network call for one signal.
+    pub flop_per_call: u64,
+    pub m_step: Half,
+    pub e_step: Option<Half>,
+    pub memory_bytes: Memory,
+    /// Files of a finished lap.
+    pub disk_bytes_per_lap: Option<u64>,
+    /// Timed here: an optimiser step, and an observation with all its network calls.
+    pub measured_seconds: Speed,
+    pub seconds_per_lap: Option<f64>,
+    /// All laps; start, held-out comparison and figures come on top.
+    pub seconds: Option<f64>,
+}
+
+/// One half of a lap.
+#[derive(Debug, Serialize)]
+pub struct Half {
+    /// Calls of the network for one signal each; a training step's has a backward pass as well.
+    pub network_calls: u64,
+    /// Floating-point operations.
+    pub flop: f64,
+    pub seconds: f64,
+}
+
+/// The parts of the memory at the fullest moment of an M-step, about.
+#[derive(Debug, Serialize)]
+pub struct Memory {
+    /// Weights, their average, and the optimiser's moments.
+    pub weights: u64,
+    /// Gradients of a step's micro-batches.
+    pub gradients: u64,
+    /// What the micro-batches at work keep for their backward pass.
+    pub activations: u64,
+    /// Observations, truth and reconstructions.
+    pub data: Option<u64>,
+    pub total: u64,
+}
+
+impl Estimate {
+    /// Estimates a run of `config` on `device`, timing some steps; `observations` is their number or why it is not known.
+    pub fn make(config: &Config, device: &Device, name: String, observations: Result<usize>) -> Result<Self> {
+        let channel = config.build_channel()?;
+        let (d, image) = (config.signal_len(), config.image_shape());
+        let features = feature_len(&channel, &config.conditioning);
+        let cost = config.network.cost(d, image, features)?;
+        let network = config.network.init(d, image, features, config.seed, device)?;
+        let speed = Bench { config, channel: &channel, network: &network, device }.speed()?;
+        let (n, unknown) = match observations {
+            Ok(n) => (Some(n), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
+        let m_step = m_step(config, &cost, speed);
+        let e_step = n.map(|n| e_step(config, &cost, speed, n));
+        let lap = e_step.as_ref().map(|e| m_step.seconds + e.seconds);
+        Ok(Self {
+            name: config.name.clone(),
+            device: name,
+            workers: rayon::current_num_threads(),
+            laps: config.em.laps,
+            observations: n,
+            unknown,
+            parameters: cost.parameters,
+            flop_per_call: cost.flops,
+            m_step,
+            e_step,
+            memory_bytes: memory(config, &channel, &cost, n),
+            disk_bytes_per_lap: n.map(|n| VALUE * (2 * (n * d) as u64 + COPIES_ON_DISK * cost.parameters)),
+            measured_seconds: speed,
+            seconds_per_lap: lap,
+            seconds: lap.map(|lap| lap * config.em.laps as f64),
+        })
+    }
+
+    /// The estimate for reading.
+    pub fn table(&self) -> String {
+        let lines = [
+            ("network", self.network_line()),
+            ("M-step", half(&self.m_step)),
+            ("E-step", self.e_step.as_ref().map_or("-".into(), half)),
+            ("memory", self.memory_line()),
+            ("disk", self.disk_bytes_per_lap.map_or("-".into(), |n| format!("{} a lap", bytes(n)))),
+            ("time", self.time_line()),
+        ];
+        let lines: String = lines.iter().map(|(name, text)| format!("  {name:8} {text}\n")).collect();
+        let unknown = self
+            .unknown
+            .iter()
+            .map(|why| format!("The number of observations is not known, and what depends on it is left out: {why}\n"));
+        let head = format!("{} on {}, {} workers; nothing is written\n", self.name, self.device, self.workers);
+        [head, lines, unknown.collect()].concat()
+    }
+
+    fn network_line(&self) -> String {
+        format!("{} parameters; {} a call", count(self.parameters), operations(self.flop_per_call as f64))
+    }
+
+    fn memory_line(&self) -> String {
+        let m = &self.memory_bytes;
+        let data = m.data.map_or("data not counted".into(), |data| format!("data {}", bytes(data)));
+        format!(
+            "about {}: weights and optimiser {}, gradients {}, activations {}, {data}",
+            bytes(m.total),
+            bytes(m.weights),
+            bytes(m.gradients),
+            bytes(m.activations)
+        )
+    }
+
+    fn time_line(&self) -> String {
+        let Speed { step, observation } = self.measured_seconds;
+        let measured = format!("{} a step, {} an observation (measured)", duration(step), duration(observation));
+        match (self.seconds_per_lap, self.seconds) {
+            (Some(lap), Some(all)) => {
+                format!("{measured}; {} a lap, {} for {} laps", duration(lap), duration(all), self.laps)
+            }
+            _ => measured,
+        }
+    }
+}
+
+fn half(half: &Half) -> String {
+    format!("{} network calls, {}, {} a lap", count(half.network_calls), operations(half.flop), duration(half.seconds))
+}
+
+fn m_step(config: &Config, cost: &Cost, speed: Speed) -> Half {
+    let m = &config.m_step;
+    let network_calls = (m.steps * m.batch) as u64;
+    Half { network_calls, flop: 3.0 * network_calls as f64 * cost.flops as f64, seconds: m.steps as f64 * speed.step }
+}
+
+fn e_step(config: &Config, cost: &Cost, speed: Speed, n: usize) -> Half {
+    let network_calls = (n * config.e_step.sampler.calls()) as u64;
+    Half { network_calls, flop: network_calls as f64 * cost.flops as f64, seconds: n as f64 * speed.observation }
+}
+
+fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> Memory {
+    let m = &config.m_step;
+    let piece = m.micro_batch.min(m.batch);
+    let pieces = m.batch.div_ceil(piece);
+    let at_once = rayon::current_num_threads().min(pieces) as u64;
+    let weights = COPIES * VALUE * cost.parameters;
+    // Those of finished pieces wait for the others; one being made is there twice.
+    let gradients = VALUE * cost.parameters * (pieces as u64 + at_once);
+    let activations = VALUE * at_once * piece as u64 * cost.kept;
+    let seen = (channel.observation_len() + channel.operator_len()) as u64;
+    // Truth, reconstructions, those trained on, as they are and standardised; observations, and those for the comparison.
+    let data = n.map(|n| VALUE * n as u64 * (4 * config.signal_len() as u64 + 2 * seen));
+    let total = weights + gradients + activations + data.unwrap_or(0);
+    Memory { weights, gradients, activations, data, total }
+}

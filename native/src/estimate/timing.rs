@@ -1,0 +1,197 @@
+//! How long a training step and a reconstruction take: real ones are timed, on the network, channel and device of the run, with
+//! signals that are plain noise. Where one takes too long, a part of it is timed and the rest inferred.
+
+use crate::config::Config;
+use anyhow::Result;
+use burn::tensor::Device;
+use diffem::channel::Channel;
+use diffem::conditioning::Conditioning;
+use diffem::em::{EStep, MStep, MStepConfig};
+use diffem::frame::Frame;
+use diffem::network::{AnyNetwork, flatten};
+use diffem::noise::{Key, Purpose};
+use diffem::optim::OptimState;
+use diffem::{Observations, Samples};
+use serde::Serialize;
+use std::time::Instant;
+
+/// Seconds after which nothing larger is timed.
+const MOST: f64 = 2.0;
+/// Seconds of repetitions that an average is taken over.
+const LEAST: f64 = 0.5;
+/// Signals that are trained on.
+const SIGNALS: usize = 512;
+/// Network calls of the first samplers.
+const FEW_CALLS: usize = 4;
+
+/// What was measured, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Speed {
+    /// An optimiser step of the M-step.
+    pub step: f64,
+    /// An observation of the E-step, with all its network calls.
+    pub observation: f64,
+}
+
+/// The run's parts that the timing needs.
+pub struct Bench<'a> {
+    pub config: &'a Config,
+    pub channel: &'a dyn Channel,
+    pub network: &'a AnyNetwork,
+    pub device: &'a Device,
+}
+
+impl Bench<'_> {
+    /// Times both halves of a lap.
+    pub fn speed(&self) -> Result<Speed> {
+        let workers = rayon::current_num_threads();
+        let x = noise(SIGNALS, self.channel.signal_len());
+        let diagonal = self.channel.as_linear().is_none_or(|linear| linear.is_diagonal());
+        let frame = Frame::of(&x, self.config.conditioning.standardise, diagonal);
+        let conditioning = Conditioning { channel: self.channel, config: &self.config.conditioning, frame: &frame };
+        let m = &self.config.m_step;
+        let mut state = OptimState::new(flatten(self.network));
+        let mut step = |batch: usize, piece: usize| -> Result<f64> {
+            let config = MStepConfig { batch, micro_batch: piece, ..m.clone() };
+            let (schedule, device) = (&self.config.schedule, self.device);
+            let shape = self.config.image_shape().filter(|_| m.flip);
+            let mut m_step =
+                MStep::new(self.network, schedule, conditioning, &x, &config, 0, 1, device).flipping(shape);
+            repeated(|i| Ok(_ = m_step.step(&mut state, i).into_scalar::<f32>()))
+        };
+        let step = step_seconds(m.batch, m.micro_batch, workers, &mut step)?;
+        let (shard, calls) = (self.config.e_step.shard, self.config.e_step.sampler.calls());
+        let mut draw = |size: usize, calls: usize| self.draw(conditioning, size, workers, calls);
+        Ok(Speed { step, observation: shard_seconds(shard, calls, &mut draw)? / (shard * workers) as f64 })
+    }
+
+    /// Seconds of a shard for each worker, with a sampler of at most `calls` network calls.
+    fn draw(&self, conditioning: Conditioning<'_>, size: usize, workers: usize, calls: usize) -> Result<f64> {
+        let x = noise(size * workers, self.channel.signal_len());
+        let observations = Observations::simulate(self.channel, &x, Key::new(0, Purpose::Observe, 0), 0);
+        let sampler = self.config.e_step.sampler.with_calls(calls);
+        let e_step = EStep {
+            network: self.network,
+            schedule: &self.config.schedule,
+            conditioning,
+            observations: &observations,
+            sampler: &sampler,
+            key: Key::new(0, Purpose::Sample, 0),
+            device: self.device,
+        };
+        let seconds = repeated(|_| Ok(_ = e_step.all(size)?))?;
+        Ok(seconds * calls as f64 / sampler.calls() as f64)
+    }
+}
+
+/// Standard normal signals `[n, d]`.
+fn noise(n: usize, d: usize) -> Samples {
+    let mut x = Samples::zeros(n, d);
+    (0..n).for_each(|i| Key::new(0, Purpose::Truth, 0).stream(i, 0).fill_normal(x.row_mut(i)));
+    x
+}
+
+/// Mean seconds of `work(i)`, repeated for half a second at least.
+fn repeated(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+    let begun = Instant::now();
+    for i in 0.. {
+        work(i)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        if seconds >= LEAST {
+            return Ok(seconds / (i + 1) as f64);
+        }
+    }
+    Ok(0.0)
+}
+
+/// Seconds of a step of `batch` rows in pieces of `piece`, of which each worker takes one at a time; `time(batch, piece)` times
+/// steps, with larger and larger pieces.
+fn step_seconds(
+    batch: usize,
+    piece: usize,
+    workers: usize,
+    time: &mut dyn FnMut(usize, usize) -> Result<f64>,
+) -> Result<f64> {
+    let piece = piece.min(batch);
+    let pieces = batch.div_ceil(piece);
+    let at_once = workers.min(pieces);
+    // The first use of anything is slow.
+    time(at_once, 1)?;
+    let mut rows = 1;
+    let seconds = loop {
+        let seconds = time(at_once * rows, rows)?;
+        if rows == piece || 2.0 * seconds > MOST {
+            break seconds;
+        }
+        rows = (4 * rows).min(piece);
+    };
+    let whole = seconds * piece as f64 / rows as f64 * pieces.div_ceil(at_once) as f64;
+    if rows == piece && pieces > at_once && whole < MOST { time(batch, piece) } else { Ok(whole) }
+}
+
+/// Seconds of a shard of `shard` observations for each worker with `calls` network calls; `time(shard, calls)` times them, with
+/// larger and larger shards and few calls first.
+fn shard_seconds(shard: usize, calls: usize, time: &mut dyn FnMut(usize, usize) -> Result<f64>) -> Result<f64> {
+    let few = calls.min(FEW_CALLS);
+    // Network calls of fewer rows are filled up to as many.
+    let mut rows = shard.min(8);
+    time(rows, few)?;
+    let seconds = loop {
+        let seconds = time(rows, few)?;
+        if rows == shard || 2.0 * seconds > MOST {
+            break seconds;
+        }
+        rows = (4 * rows).min(shard);
+    };
+    let whole = seconds * shard as f64 / rows as f64 * calls as f64 / few as f64;
+    if rows == shard && whole < MOST { time(shard, calls) } else { Ok(whole) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two workers, `row` seconds for a row of a step.
+    fn step(row: f64, tried: &mut Vec<(usize, usize)>) -> f64 {
+        let mut time = |batch: usize, piece: usize| {
+            tried.push((batch, piece));
+            let pieces = batch.div_ceil(piece);
+            Ok(row * piece.min(batch) as f64 * pieces.div_ceil(2) as f64)
+        };
+        step_seconds(256, 16, 2, &mut time).unwrap()
+    }
+
+    #[test]
+    fn a_fast_step_is_timed_whole() {
+        let mut tried = Vec::new();
+        let seconds = step(0.01, &mut tried);
+        assert!((seconds - 1.28).abs() < 1e-9, "{seconds}");
+        assert_eq!(tried, [(2, 1), (2, 1), (8, 4), (32, 16), (256, 16)]);
+    }
+
+    #[test]
+    fn a_slow_step_is_inferred_from_a_part() {
+        let mut tried = Vec::new();
+        let seconds = step(1.0, &mut tried);
+        assert!((seconds - 128.0).abs() < 1e-9, "{seconds}");
+        assert_eq!(tried, [(2, 1), (2, 1), (8, 4)]);
+    }
+
+    #[test]
+    fn a_batch_of_one_piece_keeps_one_worker() {
+        let seconds = step_seconds(5, 16, 2, &mut |batch, piece| Ok((batch * piece) as f64 * 1e-3)).unwrap();
+        assert!((seconds - 0.025).abs() < 1e-9, "{seconds}");
+    }
+
+    #[test]
+    fn a_shard_is_timed_whole_or_inferred() {
+        let mut tried = Vec::new();
+        let mut time = |rows: usize, calls: usize| {
+            tried.push((rows, calls));
+            Ok((rows * calls) as f64 * 1e-3)
+        };
+        assert!((shard_seconds(32, 25, &mut time).unwrap() - 0.8).abs() < 1e-9);
+        assert!((shard_seconds(32, 1000, &mut time).unwrap() - 32.0).abs() < 1e-9);
+        assert_eq!(tried, [(8, 4), (8, 4), (32, 4), (32, 25), (8, 4), (8, 4), (32, 4)]);
+    }
+}

@@ -1,0 +1,25 @@
+//! Starts that fail after the run directory was made.
+
+use super::common::arrays;
+use super::{empty, fails};
+use snapbox::str;
+
+/// Twenty observations of the same coordinate without noise, all zero: no Gaussian has a covariance for them.
+#[test]
+fn a_run_that_cannot_start_leaves_nothing() {
+    let dir = empty();
+    let a = (vec![20, 1, 2], [1.0, 0.0].repeat(20));
+    arrays::write(&dir.path().join("o.safetensors"), &[("y", (vec![20, 1], vec![0.0; 20])), ("a", a)]);
+    let noiseless = "channel=[{ kind = \"projection\", rows = 1 }]";
+    std::fs::create_dir(dir.path().join("mine")).expect("a directory");
+    for out in ["new", "mine"] {
+        fails(
+            &dir,
+            &["train", "c.toml", "--out", out, "--progress", "quiet", "--set", noiseless],
+            str![[r#"
+error: channel: the covariance is not positive definite; add noise to the channel or drop repeated rows
+
+"#]],
+        );
+    }
+}
