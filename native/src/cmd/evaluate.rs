@@ -1,6 +1,7 @@
 //! `diffem evaluate`: scores against the truth at full size.
 
 use crate::args::Evaluate;
+use crate::baselines;
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
 use crate::features::efficientnet_lite0::EfficientNetLite0;
@@ -212,10 +213,11 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     Ok([images, against(&session.problem.observations.y, "observations (floor)", &corrupted)?])
 }
 
-/// Estimates of the test signals against the truth: floors, the Gaussian start's exact posterior, the trained posteriors.
+/// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact posterior, the trained posteriors.
 fn fidelity(args: &Evaluate, session: &Session) -> Result<Vec<Fidelity>> {
     let Some(judge) = Judge::new(session) else { return Ok(Vec::new()) };
     let mut out = judge.floors()?;
+    out.extend(baselines::deconvolutions(session, &judge)?);
     if let Some(prior) = session.start_prior()? {
         let mean = prior.means(&session.channel, judge.seen())?;
         let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;
