@@ -167,14 +167,13 @@ impl<'a, N: Network> MStep<'a, N> {
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.
     fn gradient(&self, network: N, batch: &Batch, stream: Stream) -> (Tensor<1>, Tensor<1>) {
         let device = self.device.clone().autodiff();
-        let (n, d) = (batch.x.n(), batch.x.d());
-        let scale = 1.0 / (self.config.batch * d) as f64;
+        let n = batch.x.n();
+        let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
         let weight: Vec<f32> = batch.sigma.iter().map(|&s| (self.schedule.loss_weight(s) * scale) as f32).collect();
         let weight = Tensor::<2>::from_data(TensorData::new(weight, [n, 1]), &device);
         let [x, x_t, features] = [&batch.x, &batch.x_t, &batch.features].map(|s| to_tensor(s, &device));
         let denoiser = Preconditioned { network: &network, schedule: self.schedule };
-        let variance = |i: usize| self.schedule.posterior_variance(batch.sigma[i]);
-        let gain = gain(&batch.measurements, variance, d, &device);
+        let gain = gain(&batch.measurements, |i| batch.sigma[i], self.schedule, self.conditioning, &device);
         let error = denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), stream) - x;
         let loss = (error.square() * weight).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
