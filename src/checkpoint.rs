@@ -127,12 +127,24 @@ struct StateMeta<M> {
 struct FrameMeta {
     mean: Vec<f64>,
     root: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    power: Option<Vec<f64>>,
+}
+
+impl FrameMeta {
+    fn of(frame: &Frame) -> Self {
+        let Frame { mean, root, power, .. } = frame.clone();
+        Self { mean, root, power }
+    }
+
+    fn frame(self) -> Result<Frame> {
+        Frame::new(self.mean, self.root)?.with_power(self.power)
+    }
 }
 
 /// The coordinates of a run, to be kept beside its weights.
 pub fn encode_frame(frame: &Frame) -> Result<Vec<u8>> {
-    let Frame { mean, root, .. } = frame;
-    encode("frame", &Arrays::new(), &FrameMeta { mean: mean.clone(), root: root.clone() })
+    encode("frame", &Arrays::new(), &FrameMeta::of(frame))
 }
 
 /// Reads [`encode_frame`]'s bytes for signals of length `d`.
@@ -144,7 +156,7 @@ pub fn decode_frame(bytes: &[u8], d: usize) -> Result<Frame> {
             meta.mean.len()
         )));
     }
-    Frame::new(meta.mean, meta.root)
+    meta.frame()
 }
 
 /// A run's whole state; `run` identifies what it belongs to.
@@ -164,7 +176,7 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     ];
     let State { lap, phase, step, tail_loss, .. } = *state;
     let history = state.history.clone();
-    let frame = FrameMeta { mean: state.frame.mean.clone(), root: state.frame.root.clone() };
+    let frame = FrameMeta::of(&state.frame);
     encode("state", &arrays, &StateMeta { lap, phase, step, updates: o.updates, tail_loss, history, frame, run })
 }
 
@@ -196,7 +208,7 @@ pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device
         phase: meta.phase,
         step: meta.step,
         optim,
-        frame: Frame::new(meta.frame.mean, meta.frame.root)?,
+        frame: meta.frame.frame()?,
         x: Samples::new(x, d),
         partial,
         tail_loss: meta.tail_loss,

@@ -1,5 +1,6 @@
 //! Denoisers: D(x_t, σ, c) = E[x | x_t, c], and EDM's preconditioning of a network into one.
 
+use crate::dct::DeviceDct;
 use crate::error::Result;
 use crate::gaussian::Gaussian;
 use crate::network::{Network, embedding};
@@ -100,12 +101,23 @@ pub struct Gain {
     pub ka: Tensor<2>,
     /// K y, `[n, d]`.
     pub ky: Tensor<2>,
+    /// The cosine basis in which K A is diagonal and K y is given, if it is not that of the coordinates.
+    pub basis: Option<DeviceDct>,
+    /// In that basis what is added to c_skip, `[n, d]`: x_t's weight in D₀ becomes that of a signal with a spectrum.
+    pub skip: Option<Tensor<2>>,
 }
 
 impl Gain {
-    /// D of D₀ `[n, d]`.
-    pub(crate) fn apply(&self, d0: Tensor<2>) -> Tensor<2> {
+    /// D of D₀ `[n, d]` at `x_t [n, d]`.
+    pub(crate) fn apply(&self, d0: Tensor<2>, x_t: Tensor<2>) -> Tensor<2> {
         let [n, d] = d0.dims();
+        if let Some(basis) = &self.basis {
+            let mut c = basis.forward(d0);
+            if let Some(skip) = &self.skip {
+                c = c + basis.forward(x_t) * skip.clone();
+            }
+            return basis.inverse(c.clone() + self.ky.clone() - c * self.ka.clone());
+        }
         let projected = match self.ka.dims()[1] == d {
             true => d0.clone() * self.ka.clone(),
             false => (self.ka.clone().reshape([n, d, d]) * d0.clone().reshape([n, 1, d])).sum_dim(2).reshape([n, d]),
@@ -145,9 +157,9 @@ impl<N: Network> Preconditioned<'_, N> {
         let embedded =
             embedding(sigma, self.network.embedding_len(), &device).expand([n, self.network.embedding_len()]);
         let f = network(x_t.clone() * c_in, embedded);
-        let d0 = x_t * c_skip + f * c_out;
+        let d0 = x_t.clone() * c_skip + f * c_out;
         match gain {
-            Some(gain) => gain.apply(d0),
+            Some(gain) => gain.apply(d0, x_t),
             None => d0,
         }
     }

@@ -20,7 +20,8 @@ const MOST_DIRECTIONS: usize = 32;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Standardise {
-    /// Directions for dense linear channels and up to 32 coordinates, coordinates otherwise.
+    /// All coordinates alike for channels that are diagonal in the cosine basis (blur); else directions for dense linear
+    /// channels and up to 32 coordinates, coordinates otherwise.
     #[default]
     Auto,
     /// Nothing.
@@ -42,12 +43,15 @@ pub struct Frame {
     pub root: Vec<f64>,
     /// L⁻¹ in the same layout.
     inverse: Vec<f64>,
+    /// Variance of each coefficient of x̃ in the cosine basis, length d, where the channel is diagonal there: x̃ is then taken
+    /// for N(0, Uᵀ diag(power) U), an image with a spectrum, instead of N(0, σ_d² I).
+    pub power: Option<Vec<f64>>,
 }
 
 impl Frame {
     /// x = x̃ in d dimensions.
     pub fn identity(d: usize) -> Self {
-        Self { mean: vec![0.0; d], root: vec![1.0; d], inverse: vec![1.0; d] }
+        Self { mean: vec![0.0; d], root: vec![1.0; d], inverse: vec![1.0; d], power: None }
     }
 
     /// The frame of the moments of `x [n, d]`; `diagonal` says whether the channel is.
@@ -69,7 +73,7 @@ impl Frame {
             let least = variance.amax().sqrt() * LEAST_SPREAD;
             let root: Vec<f64> = variance.iter().map(|v| v.sqrt().max(least).max(f64::MIN_POSITIVE)).collect();
             let inverse = root.iter().map(|v| 1.0 / v).collect();
-            return Self { mean: mean.iter().copied().collect(), root, inverse };
+            return Self { mean: mean.iter().copied().collect(), root, inverse, power: None };
         }
         let outer = |r: &[f32]| (row(r) - &mean) * (row(r) - &mean).transpose();
         let eigen = SymmetricEigen::new(x.rows().map(outer).sum::<DMatrix<f64>>() / n);
@@ -79,7 +83,8 @@ impl Frame {
         let root = u * DMatrix::from_diagonal(&std);
         let inverse = DMatrix::from_diagonal(&std.map(|v| 1.0 / v)) * u.transpose();
         let by_row = |m: DMatrix<f64>| m.transpose().iter().copied().collect();
-        Self { mean: mean.iter().copied().collect(), root: by_row(root), inverse: by_row(inverse) }
+        let mean = mean.iter().copied().collect();
+        Self { mean, root: by_row(root), inverse: by_row(inverse), power: None }
     }
 
     /// One mean and one standard deviation for all values of `x`.
@@ -89,7 +94,7 @@ impl Frame {
         let sum = |f: &dyn Fn(f64) -> f64| x.rows().map(|r| r.iter().map(|&v| f(v as f64)).sum::<f64>()).sum::<f64>();
         let mean = sum(&|v| v) / count;
         let std = (sum(&|v| (v - mean) * (v - mean)) / count).sqrt().max(f64::MIN_POSITIVE);
-        Self { mean: vec![mean; d], root: vec![std; d], inverse: vec![1.0 / std; d] }
+        Self { mean: vec![mean; d], root: vec![std; d], inverse: vec![1.0 / std; d], power: None }
     }
 
     /// The frame with this μ and L (layouts as in the fields).
@@ -99,7 +104,7 @@ impl Frame {
         if root.len() == d {
             let inverse: Vec<f64> = root.iter().map(|v| 1.0 / v).collect();
             return match inverse.iter().all(|v| v.is_finite()) {
-                true => Ok(Self { mean, root, inverse }),
+                true => Ok(Self { mean, root, inverse, power: None }),
                 false => Err(bad()),
             };
         }
@@ -108,12 +113,27 @@ impl Frame {
         }
         let inverse = DMatrix::from_row_slice(d, d, &root).try_inverse().ok_or_else(bad)?;
         let inverse = inverse.transpose().iter().copied().collect();
-        Ok(Self { mean, root, inverse })
+        Ok(Self { mean, root, inverse, power: None })
+    }
+
+    /// The same coordinates with this spectrum: d positive numbers, or none.
+    pub fn with_power(self, power: Option<Vec<f64>>) -> Result<Self> {
+        let d = self.mean.len();
+        match power.iter().find(|power| power.len() != d || power.iter().any(|v| !(*v > 0.0 && v.is_finite()))) {
+            Some(power) => Err(Error::shape("spectrum of the frame", format!("{d} numbers > 0"), power.len())),
+            None => Ok(Self { power, ..self }),
+        }
     }
 
     /// True when L is diagonal.
     pub fn is_diagonal(&self) -> bool {
         self.root.len() == self.mean.len()
+    }
+
+    /// s where L = s I: such a frame suits any orthonormal basis.
+    pub fn uniform(&self) -> Option<f64> {
+        let scale = *self.root.first()?;
+        (self.is_diagonal() && self.root.iter().all(|l| *l == scale)).then_some(scale)
     }
 
     /// x̃ = L⁻¹ (x - μ) of every row.

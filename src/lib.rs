@@ -58,6 +58,8 @@
 pub mod channel;
 pub mod checkpoint;
 pub mod conditioning;
+pub mod dct;
+pub mod deconvolution;
 pub mod denoiser;
 pub mod em;
 pub mod error;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use diffem::conditioning::{ConditioningConfig, feature_len};
-use diffem::em::{EStepConfig, EmConfig, MOST_COVARIANCE, MStepConfig, MonitorConfig, StartConfig};
+use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig, most_covariance};
 use diffem::image::ImageShape;
 use diffem::network::NetworkConfig;
 use diffem::schedule::Schedule;
@@ -437,9 +437,10 @@ impl Config {
         };
         let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
         match *rank {
-            0 if d > MOST_COVARIANCE && !diagonal => {
+            0 if d > most_covariance(channel) && !diagonal => {
+                let most = most_covariance(channel);
                 bail!(
-                    "em.start: a Gaussian start takes signals of at most {MOST_COVARIANCE} values here, found {d}; set em.start.kind=\"corrupted\""
+                    "em.start: a Gaussian start takes signals of at most {most} values here, found {d}; set em.start.kind=\"corrupted\""
                 )
             }
             rank if rank > d => bail!("em.start.rank: expected 0 to {d} (the signal's length), found {rank}"),

@@ -23,6 +23,8 @@ pub enum Estimate {
     Truth,
     /// The observation itself, unseen values at 0.
     Observation,
+    /// A classical restoration, which no other observation is needed for.
+    Restoration,
 }
 
 /// Scores of one estimate. Scores that do not exist are null: of unseen values for a channel that hides none, SSIM of data that
@@ -118,7 +120,7 @@ impl<'a> Judge<'a> {
     /// What needs no posterior: the truth, and the observations where they are signals themselves.
     pub fn floors(&self) -> Result<Vec<Fidelity>> {
         let mut out = vec![self.score("truth (floor)".into(), None, Estimate::Truth, self.x, 0)?];
-        if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal()) {
+        if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal() || linear.spectrum().is_some()) {
             out.push(self.score("observation (baseline)".into(), None, Estimate::Observation, &self.seen.y, 0)?);
         }
         Ok(out)
@@ -153,7 +155,8 @@ fn missing(session: &Session, x: &Samples, seen: &Observations) -> Option<Vec<bo
 pub fn table(rows: &[Fidelity]) -> String {
     let heads = ["PSNR (dB)", "missing", "SSIM", "missing", "χ²"];
     let heads = heads.map(|head| format!(" {head:>10}")).concat();
-    let mut out = format!("{:22} {:11}{heads} {:>6} {:>12}\n", "posterior", "estimate", "draws", "observations");
+    let width = rows.iter().map(|row| row.posterior.chars().count()).max().unwrap_or(0).max(22);
+    let mut out = format!("{:width$} {:11}{heads} {:>6} {:>12}\n", "posterior", "estimate", "draws", "observations");
     for row in rows {
         let cell = |value: Option<f64>, places: usize| match value {
             Some(value) => format!(" {value:>10.places$}"),
@@ -168,7 +171,7 @@ pub fn table(rows: &[Fidelity]) -> String {
         ];
         let estimate = format!("{:?}", row.estimate).to_lowercase();
         out += &format!(
-            "{:22} {estimate:11}{} {:>6} {:>12}\n",
+            "{:width$} {estimate:11}{} {:>6} {:>12}\n",
             row.posterior,
             cells.concat(),
             row.draws,

@@ -1,6 +1,7 @@
 //! `diffem`: train diffusion models from corrupted observations only.
 
 mod args;
+mod baselines;
 mod budget;
 mod cmd;
 mod config;

@@ -5,7 +5,8 @@
 //! symmetric extension, "reflect" in scipy). A constant image stays constant, and B_n is symmetric: it is diagonal in the
 //! DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999, "The discrete cosine transform").
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, Spectrum};
+use crate::dct::{Dct, MOST_SIDE};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
@@ -19,6 +20,7 @@ pub struct Blur {
     shape: ImageShape,
     rows: Vec<Tap>,
     columns: Vec<Tap>,
+    spectrum: Option<Spectrum>,
 }
 
 /// One row of B_n: its non-zero weights from pixel `start`.
@@ -38,7 +40,9 @@ impl Blur {
                 format!("expected a number in (0, {MOST_SIGMA}] pixels, found {sigma}"),
             ));
         }
-        Ok(Self { shape, rows: taps(shape.width, sigma), columns: taps(shape.height, sigma) })
+        let (across, down) = (kernel(shape.width, sigma), kernel(shape.height, sigma));
+        let spectrum = (shape.width.max(shape.height) <= MOST_SIDE).then(|| spectrum(shape, &down, &across));
+        Ok(Self { shape, rows: taps(&across, sigma), columns: taps(&down, sigma), spectrum })
     }
 
     fn blur(&self, x: &[f32], y: &mut [f32]) {
@@ -61,19 +65,42 @@ impl Blur {
     }
 }
 
-/// The rows of B_n.
-fn taps(n: usize, sigma: f64) -> Vec<Tap> {
-    let radius = (4.0 * sigma).ceil() as usize;
+/// Reach of the kernel to either side, in pixels.
+fn reach(sigma: f64) -> usize {
+    (4.0 * sigma).ceil() as usize
+}
+
+/// The kernel on the mirrored line, which has period 2 n: kernels longer than that are folded.
+fn kernel(n: usize, sigma: f64) -> Vec<f64> {
     let weight = |k: usize| (-0.5 * (k as f64 / sigma).powi(2)).exp();
-    let total = 1.0 + 2.0 * (1..=radius).map(weight).sum::<f64>();
-    // The mirrored line has period 2 n: kernels longer than that are folded.
+    let total = 1.0 + 2.0 * (1..=reach(sigma)).map(weight).sum::<f64>();
     let mut kernel = vec![0.0; 2 * n];
     kernel[0] = 1.0 / total;
-    for k in 1..=radius {
+    for k in 1..=reach(sigma) {
         kernel[k % (2 * n)] += weight(k) / total;
         kernel[(2 * n - k % (2 * n)) % (2 * n)] += weight(k) / total;
     }
-    (0..n).map(|i| tap(i, n, radius, &kernel)).collect()
+    kernel
+}
+
+/// Eigenvalues of B_h ⊗ B_w on every channel: Σ_k w_k cos(π j k / n) down times the same across.
+fn spectrum(shape: ImageShape, down: &[f64], across: &[f64]) -> Spectrum {
+    let values = |kernel: &[f64]| -> Vec<f64> {
+        let n = kernel.len() / 2;
+        // Angles π j k / n of the period 2 n.
+        let cosine: Vec<f64> = (0..2 * n).map(|p| (std::f64::consts::PI * p as f64 / n as f64).cos()).collect();
+        let value = |j: usize| kernel.iter().enumerate().map(|(k, w)| w * cosine[j * k % (2 * n)]).sum();
+        (0..n).map(value).collect()
+    };
+    let (down, across) = (values(down), values(across));
+    let plane: Vec<f64> = down.iter().flat_map(|d| across.iter().map(move |a| d * a)).collect();
+    Spectrum::noiseless(Dct::new(shape), plane.repeat(shape.channels))
+}
+
+/// The rows of B_n.
+fn taps(kernel: &[f64], sigma: f64) -> Vec<Tap> {
+    let n = kernel.len() / 2;
+    (0..n).map(|i| tap(i, n, reach(sigma), kernel)).collect()
 }
 
 fn tap(i: usize, n: usize, radius: usize, kernel: &[f64]) -> Tap {
@@ -112,5 +139,9 @@ impl LinearChannel for Blur {
     /// B is symmetric.
     fn adjoint(&self, _a: &[f32], y: &[f32], x: &mut [f32]) {
         self.blur(y, x);
+    }
+
+    fn spectrum(&self) -> Option<&Spectrum> {
+        self.spectrum.as_ref()
     }
 }

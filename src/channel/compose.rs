@@ -1,6 +1,6 @@
 //! One stage after another: the output of a stage is the next one's signal.
 
-use super::{Channel, LinearChannel, write_rows};
+use super::{Channel, LinearChannel, Spectrum, write_rows};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::DMatrix;
@@ -8,6 +8,7 @@ use nalgebra::DMatrix;
 /// y = Q_S(... Q_1(x)). The parameters of the stages stand side by side in `a`.
 pub struct Compose {
     stages: Vec<Box<dyn Channel>>,
+    spectrum: Option<Spectrum>,
 }
 
 impl Compose {
@@ -26,7 +27,9 @@ impl Compose {
                 ));
             }
         }
-        Ok(Self { stages })
+        let linear: Option<Vec<&dyn LinearChannel>> = stages.iter().map(|s| s.as_linear()).collect();
+        let spectrum = linear.and_then(|linear| Spectrum::of(&linear));
+        Ok(Self { stages, spectrum })
     }
 
     /// Runs the stages' `step(stage, a, input, output)` in order, from `x` to `y`.
@@ -196,6 +199,10 @@ impl LinearChannel for Compose {
 
     fn is_diagonal(&self) -> bool {
         self.stages.iter().all(|s| s.as_linear().is_some_and(|linear| linear.is_diagonal()))
+    }
+
+    fn spectrum(&self) -> Option<&Spectrum> {
+        self.spectrum.as_ref()
     }
 
     /// A ← A_s A and Σ ← A_s Σ A_s + Σ_s, coordinate by coordinate.

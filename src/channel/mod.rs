@@ -19,6 +19,7 @@ mod pixel_mask;
 mod pointwise;
 mod poisson;
 mod projection;
+mod spectrum;
 
 pub use black_box::BlackBox;
 pub use blind::Blind;
@@ -35,6 +36,7 @@ pub use pixel_mask::{BlockMask, PixelMask};
 pub use pointwise::{Quantisation, Saturation};
 pub use poisson::Poisson;
 pub use projection::Projection;
+pub use spectrum::Spectrum;
 
 use crate::gaussian::LinearGaussian;
 use crate::noise::Stream;
@@ -152,6 +154,11 @@ pub trait LinearChannel: Channel {
         }
         let noise = self.noise_covariance(a);
         variance.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i, i)]);
+    }
+
+    /// The channel in the cosine basis, if it is the same for all observations and diagonal there.
+    fn spectrum(&self) -> Option<&Spectrum> {
+        None
     }
 
     /// A row by row into `out`, `[m, d]`.

@@ -34,11 +34,12 @@ pub enum StartConfig {
         /// EM iterations; 0 takes the initial prior as it is.
         #[serde(default = "sixteen")]
         iterations: usize,
-        /// Standard deviation of the initial prior N(0, std² I), > 0.
+        /// Standard deviation of the initial prior N(0, std² I), > 0. A blur with noise has another one, smooth images with a
+        /// power that is fitted to the observations.
         #[serde(default = "unit")]
         std: f64,
         /// Rank of the covariance besides a diagonal, for masks and noise; 0 takes a full one for signals of up to 512 values
-        /// and rank 64 beyond.
+        /// (1024 where all observations share their operator, as under a blur) and rank 64 beyond.
         #[serde(default)]
         rank: usize,
     },

@@ -123,19 +123,18 @@ impl<N: Network> EStep<'_, N> {
 
     /// The network behind the observations' own masks, updated by what they show.
     fn masked(&self, indices: Vec<usize>) -> impl Denoiser {
-        let d = self.conditioning.channel.signal_len();
-        let mut seen = Samples::zeros(indices.len(), d);
+        let conditioning = self.conditioning;
+        let mut seen = Samples::zeros(indices.len(), conditioning.channel.signal_len());
         for (row, &i) in indices.iter().enumerate() {
-            write_seen(self.conditioning.channel, self.observations.operator(i), seen.row_mut(row));
+            write_seen(conditioning.channel, self.observations.operator(i), seen.row_mut(row));
         }
         let seen = to_tensor(&seen, self.device);
         let masked = Masked { network: self.network, schedule: self.schedule, seen };
         let measurements = self.measurements(indices);
         move |x_t: Tensor<2>, sigma: f64| {
-            let d0 = masked.forward(x_t, &[sigma]);
-            let variance = self.schedule.posterior_variance(sigma);
-            match gain(&measurements, |_| variance, d, self.device) {
-                Some(gain) => gain.apply(d0),
+            let d0 = masked.forward(x_t.clone(), &[sigma]);
+            match gain(&measurements, |_| sigma, self.schedule, conditioning, self.device) {
+                Some(gain) => gain.apply(d0, x_t),
                 None => d0,
             }
         }
@@ -150,7 +149,7 @@ impl<N: Network> EStep<'_, N> {
     /// A `prior`, led to the observations by moment matching.
     fn guided<D: Denoiser>(&self, prior: D, indices: Vec<usize>) -> Mmps<D> {
         let measurements = self.measurements(indices);
-        let seen = Whitened::new(&measurements, self.conditioning.channel.signal_len(), self.device);
+        let seen = Whitened::new(&measurements, self.conditioning, self.device);
         Mmps { prior, observations: seen, iterations: self.conditioning.config.mmps.iterations }
     }
 
@@ -163,26 +162,39 @@ impl<N: Network> EStep<'_, N> {
             |(row, i)| conditioning.condition(observations.y.row(i), observations.operator(i), features.row_mut(row));
         let measurements: Vec<Measurement> = indices.into_iter().enumerate().filter_map(read).collect();
         let features = to_tensor(&features, self.device);
-        let d = conditioning.channel.signal_len();
         move |x_t: Tensor<2>, sigma: f64| {
-            let variance = self.schedule.posterior_variance(sigma);
-            let gain = gain(&measurements, |_| variance, d, self.device);
+            let gain = gain(&measurements, |_| sigma, self.schedule, conditioning, self.device);
             preconditioned.forward(x_t, &[sigma], features.clone(), gain.as_ref())
         }
     }
 }
 
-/// The gain of `measurements`, row i for an estimate of variance `variance(i)`; `None` without measurements.
+/// The gain of `measurements` at noise level `sigma(i)` of row i; `None` without measurements.
 pub(super) fn gain(
     measurements: &[Measurement],
-    variance: impl Fn(usize) -> f64,
-    d: usize,
+    sigma: impl Fn(usize) -> f64,
+    schedule: &Schedule,
+    conditioning: Conditioning<'_>,
     device: &Device,
 ) -> Option<Gain> {
+    let (n, d) = (measurements.len(), conditioning.channel.signal_len());
     let width = if measurements.first()?.shape() == Shape::Dense { d * d } else { d };
-    let (mut ka, mut ky) = (Samples::zeros(measurements.len(), width), Samples::zeros(measurements.len(), d));
+    let power = conditioning.power();
+    let (mut ka, mut ky) = (Samples::zeros(n, width), Samples::zeros(n, d));
+    let mut skip = power.map(|_| Samples::zeros(n, d));
     for (i, measurement) in measurements.iter().enumerate() {
-        measurement.update(variance(i), ka.row_mut(i), ky.row_mut(i));
+        let (ka, ky, s) = (ka.row_mut(i), ky.row_mut(i), sigma(i));
+        let (Some(power), Some(skip)) = (power, &mut skip) else {
+            measurement.update(schedule.posterior_variance(s), ka, ky);
+            continue;
+        };
+        // Of a signal with this spectrum: its variance given x_t, and x_t's weight beyond c_skip.
+        let variance: Vec<f64> = power.iter().map(|p| p * s * s / (p + s * s)).collect();
+        measurement.update_each(&variance, ka, ky);
+        let plain = schedule.sigma_data.powi(2) / (schedule.sigma_data.powi(2) + s * s);
+        skip.row_mut(i).iter_mut().zip(power).for_each(|(out, p)| *out = (p / (p + s * s) - plain) as f32);
     }
-    Some(Gain { ka: to_tensor(&ka, device), ky: to_tensor(&ky, device) })
+    let basis = conditioning.basis().map(|basis| basis.on(device));
+    let skip = skip.map(|skip| to_tensor(&skip, device));
+    Some(Gain { ka: to_tensor(&ka, device), ky: to_tensor(&ky, device), basis, skip })
 }

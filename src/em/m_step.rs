@@ -221,8 +221,8 @@ impl<'a, N: Network> MStep<'a, N> {
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.
     fn gradient(&self, network: N, batch: &Batch, stream: Stream) -> (Tensor<1>, Tensor<1>) {
         let device = self.device.clone().autodiff();
-        let (n, d) = (batch.x.n(), batch.x.d());
-        let scale = 1.0 / (self.config.batch * d) as f64;
+        let n = batch.x.n();
+        let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
         let weight = match &batch.weight {
             Some(weight) => to_tensor(weight, &device) * scale,
             None => {
@@ -235,8 +235,7 @@ impl<'a, N: Network> MStep<'a, N> {
             let masked = Masked { network: &network, schedule: self.schedule, seen: features };
             masked.forward_training(x_t, &batch.sigma, stream)
         } else {
-            let variance = |i: usize| self.schedule.posterior_variance(batch.sigma[i]);
-            let gain = gain(&batch.measurements, variance, d, &device);
+            let gain = gain(&batch.measurements, |i| batch.sigma[i], self.schedule, self.conditioning, &device);
             let denoiser = Preconditioned { network: &network, schedule: self.schedule };
             denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), stream)
         };

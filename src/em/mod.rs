@@ -16,4 +16,4 @@ pub use e_step::EStep;
 pub use m_step::MStep;
 pub use monitor::MonitorRecord;
 pub use run::{Em, Event, LapRecord, Observer, Phase, State};
-pub use start::{MOST_COVARIANCE, StartPrior, corrupted_start, gaussian_start};
+pub use start::{StartPrior, corrupted_start, gaussian_start, most_covariance};

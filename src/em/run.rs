@@ -163,8 +163,7 @@ impl<N: Network> Em<'_, N> {
         }
         let mut best_scores = Vec::new();
         let monitor = self.comparison()?.score(&x, 0, &mut best_scores)?;
-        let diagonal = self.channel.as_linear().is_none_or(|channel| channel.is_diagonal());
-        let moments = || Frame::of(&x, self.conditioning.standardise, diagonal);
+        let moments = || self.conditioning.frame(self.channel, &x);
         Ok(State {
             lap: 1,
             phase: Phase::MStep,

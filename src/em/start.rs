@@ -2,6 +2,7 @@
 
 use crate::channel::Channel;
 use crate::conditioning::MOST_DENSE;
+use crate::deconvolution::Wiener;
 use crate::error::{Error, Result};
 use crate::factor::FactorGaussian;
 use crate::gaussian::{Gaussian, LinearGaussian};
@@ -26,8 +27,11 @@ pub fn gaussian_start(
 /// Observations that a low-rank prior is fitted to, at most (the published number).
 const MOST_FITTED: usize = 16_384;
 
-/// Longest signal that gets a full covariance unless a rank is asked for.
+/// Longest signal that gets a full covariance unless a rank is asked for, where operators differ from observation to
+/// observation.
 pub const MOST_COVARIANCE: usize = 512;
+/// The same where all observations share their operator, as under a blur: their posteriors cost one inversion for all.
+pub const MOST_SHARED: usize = 1024;
 /// Observations that a loading takes, at least.
 const LEAST_PER_LOADING: usize = 4;
 /// Rank beyond (the published one).
@@ -41,9 +45,21 @@ pub enum StartPrior {
     LowRank(FactorGaussian),
 }
 
+/// Longest signal of `channel` that gets a full covariance unless a rank is asked for.
+pub fn most_covariance(channel: &dyn Channel) -> usize {
+    if channel.operator_len() == 0 { MOST_SHARED } else { MOST_COVARIANCE }
+}
+
+/// Wiener's prior for blurs with noise, N(0, τ / ℓ²) in the cosine basis with the τ that is likeliest for the observations.
+/// EM does not move what a blur hides: a prior that is wide there, like N(0, I), stays so, and its draws are noise.
+fn smooth(channel: &dyn Channel, observations: &Observations) -> Option<Gaussian> {
+    let spectrum = channel.as_linear()?.spectrum()?;
+    Some(Gaussian::stationary(spectrum.basis(), &Wiener::fitted(spectrum, &observations.y)?.prior()))
+}
+
 impl StartPrior {
-    /// Fits the prior by `iterations` of EM from standard deviation `std`; `rank` 0 takes a full covariance up to
-    /// [`MOST_COVARIANCE`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations,
+    /// Fits the prior by `iterations` of EM from standard deviation `std`, for blurs from a smooth prior; `rank` 0 takes a full covariance up to
+    /// [`most_covariance`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations,
     /// with at most a loading for every four of them.
     pub fn fit(
         channel: &dyn Channel,
@@ -53,9 +69,10 @@ impl StartPrior {
         iterations: usize,
         seed: u64,
     ) -> Result<Self> {
-        let rank = if rank == 0 && channel.signal_len() > MOST_COVARIANCE { RANK } else { rank };
+        let rank = if rank == 0 && channel.signal_len() > most_covariance(channel) { RANK } else { rank };
         if rank == 0 {
-            return Ok(Self::Full(Gaussian::fit(channel, observations, std, iterations)?));
+            let first = smooth(channel, observations).unwrap_or_else(|| Gaussian::isotropic(channel.signal_len(), std));
+            return Ok(Self::Full(first.fitted(channel, observations, iterations)?));
         }
         // More loadings than observations would fit each of them exactly.
         let rank = rank.min((observations.n() / LEAST_PER_LOADING).max(1));

@@ -126,7 +126,7 @@ impl<D: Denoiser> Denoiser for Mmps<D> {
 mod tests {
     use super::*;
     use crate::Observations;
-    use crate::channel::{ChannelConfig, StageConfig};
+    use crate::channel::{ChannelConfig, Compose, StageConfig};
     use crate::conditioning::{Conditioning, ConditioningConfig, Measurement};
     use crate::denoiser::{GaussianDenoiser, to_samples, to_tensor};
     use crate::frame::Frame;
@@ -147,27 +147,24 @@ mod tests {
         x
     }
 
-    fn whitened(
-        stages: Vec<StageConfig>,
-        x: &Samples,
-    ) -> (Box<dyn crate::channel::Channel>, Observations, Vec<Measurement>) {
+    /// The observations of `x` whitened, with the exact channel and what was seen.
+    fn whitened(stages: Vec<StageConfig>, x: &Samples, device: &Device) -> (Compose, Observations, Whitened) {
         let channel = ChannelConfig(stages).build(x.d()).unwrap();
         let seen = Observations::simulate(&channel, x, Key::new(1, Purpose::Observe, 0), 0);
         let (frame, config) = (Frame::identity(x.d()), ConditioningConfig::default());
         let conditioning = Conditioning { channel: &channel, config: &config, frame: &frame };
-        let mut features = vec![0.0; conditioning.feature_len()];
-        let measurements =
-            (0..x.n()).filter_map(|i| conditioning.condition(seen.y.row(i), seen.operator(i), &mut features)).collect();
-        (Box::new(channel), seen, measurements)
+        let measurements: Vec<Measurement> =
+            (0..x.n()).filter_map(|i| conditioning.measurement(seen.y.row(i), seen.operator(i))).collect();
+        let whitened = Whitened::new(&measurements, conditioning, device);
+        (channel, seen, whitened)
     }
 
     /// Largest distance to the exact E[x | x_t, y], which conditions the prior on x_t and then on y.
     fn worst(stages: Vec<StageConfig>, d: usize, sigma: f64, iterations: usize) -> f64 {
         let (device, x) = (Device::flex(), signals(6, d));
-        let (channel, seen, measurements) = whitened(stages, &x);
+        let (channel, seen, observations) = whitened(stages, &x, &device);
         let law = prior(d);
         let x_t = Samples::new(x.as_slice().iter().map(|v| 1.5 * v + 0.2).collect(), d);
-        let observations = Whitened::new(&measurements, d, &device);
         let mmps = Mmps { prior: GaussianDenoiser::new(&law, &device), observations, iterations };
         let found = to_samples(mmps.denoise(to_tensor(&x_t, &device), sigma)).unwrap();
         let noise = DMatrix::identity(d, d) * (sigma * sigma);
@@ -176,7 +173,7 @@ mod tests {
         for i in 0..x.n() {
             let at: Vec<f64> = x_t.row(i).iter().map(|&v| v as f64).collect();
             let given = law.posterior(&direct, &at).unwrap();
-            let exact = given.posterior_of(channel.as_ref(), &seen, i).unwrap().mean;
+            let exact = given.posterior_of(&channel, &seen, i).unwrap().mean;
             let distance = found.row(i).iter().zip(exact.iter()).map(|(a, b)| (*a as f64 - b).abs());
             worst = distance.fold(worst, f64::max);
         }
@@ -244,7 +241,7 @@ mod tests {
         let x_t = to_tensor(&Samples::new(values(&golden.x_t), d), &device);
         for case in &golden.cases {
             let prior = mixture(to_tensor(&Samples::new(values(&golden.centres), d), &device), golden.variance);
-            let observations = Whitened::new(&measurements, d, &device);
+            let observations = Whitened::new(&measurements, conditioning, &device);
             let found = Mmps { prior, observations, iterations: case.iterations }.denoise(x_t.clone(), case.sigma);
             let found = to_samples(found).unwrap();
             let worst = found.as_slice().iter().zip(&case.mean).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -259,8 +256,7 @@ mod tests {
             vec![StageConfig::Projection { rows: 3 }, StageConfig::Noise { std: 0.1 }],
             vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }],
         ] {
-            let (_, seen, measurements) = whitened(stages, &signals(4, 6));
-            let whitened = Whitened::new(&measurements, 6, &device);
+            let (_, seen, whitened) = whitened(stages, &signals(4, 6), &device);
             let (x, v) = (to_tensor(&signals(4, 6), &device), whitened.y() * 0.5 + 1.0);
             let (left, right) = (dot(&whitened.apply(x.clone()), &v), dot(&x, &whitened.adjoint(v.clone())));
             let scale: f32 = left.clone().abs().max().into_scalar();

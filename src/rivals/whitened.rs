@@ -1,6 +1,7 @@
 //! A batch of linear-Gaussian observations with unit noise: L⁻¹ y = L⁻¹ A x + N(0, I), Σ_y = L Lᵀ.
 
-use crate::conditioning::{Measurement, Shape};
+use crate::conditioning::{Conditioning, Measurement, Shape};
+use crate::dct::DeviceDct;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// One observation a row, each with its own operator; shorter ones are filled up with measurements that see nothing.
@@ -10,13 +11,16 @@ pub struct Whitened {
     /// L⁻¹ y, `[n, m]`.
     y: Tensor<2>,
     diagonal: bool,
+    /// The basis in which the operators are diagonal, if it is not that of the coordinates.
+    basis: Option<DeviceDct>,
 }
 
 impl Whitened {
-    /// The `measurements` of signals of length `d`; all have the same layout.
-    pub fn new(measurements: &[Measurement], d: usize, device: &Device) -> Self {
+    /// The `measurements` that `conditioning` made; all have the same layout.
+    pub fn new(measurements: &[Measurement], conditioning: Conditioning<'_>, device: &Device) -> Self {
+        let (d, basis) = (conditioning.channel.signal_len(), conditioning.basis().map(|basis| basis.on(device)));
         let rows: Vec<(Vec<f64>, Vec<f64>)> = measurements.iter().map(Measurement::whitened).collect();
-        let diagonal = measurements.first().is_some_and(|m| m.shape() == Shape::Diagonal);
+        let diagonal = measurements.first().is_some_and(|m| m.shape() != Shape::Dense);
         let m = rows.iter().map(|(_, y)| y.len()).max().unwrap_or(0).max(1);
         let width = if diagonal { d } else { m * d };
         let tensor = |part: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> Vec<f64>, width: usize| {
@@ -27,7 +31,7 @@ impl Whitened {
             });
             Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), [rows.len(), width]), device)
         };
-        Self { matrix: tensor(&|row| row.0.clone(), width), y: tensor(&|row| row.1.clone(), m), diagonal }
+        Self { matrix: tensor(&|row| row.0.clone(), width), y: tensor(&|row| row.1.clone(), m), diagonal, basis }
     }
 
     /// L⁻¹ y, `[n, m]`.
@@ -37,6 +41,10 @@ impl Whitened {
 
     /// L⁻¹ A x: `x [n, d]` -> `[n, m]`.
     pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = match &self.basis {
+            Some(basis) => basis.forward(x),
+            None => x,
+        };
         if self.diagonal {
             return x * self.matrix.clone();
         }
@@ -47,7 +55,11 @@ impl Whitened {
     /// Aᵀ L⁻ᵀ v: `v [n, m]` -> `[n, d]`.
     pub fn adjoint(&self, v: Tensor<2>) -> Tensor<2> {
         if self.diagonal {
-            return v * self.matrix.clone();
+            let x = v * self.matrix.clone();
+            return match &self.basis {
+                Some(basis) => basis.inverse(x),
+                None => x,
+            };
         }
         let ([n, m], width) = (self.y.dims(), self.matrix.dims()[1]);
         let d = width / m;

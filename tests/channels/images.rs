@@ -192,7 +192,8 @@ fn the_network_sees_whole_planes() {
 #[test]
 fn large_images_start_from_what_was_seen_without_matrices() {
     use StageConfig::*;
-    let x = Samples::new(picture(LARGE).repeat(64), LARGE.len());
+    let mut x = Samples::new(picture(LARGE).repeat(64), LARGE.len());
+    (0..64).for_each(|i| x.row_mut(i).iter_mut().for_each(|v| *v *= 1.0 - i as f32 / 200.0));
     let settings = ConditioningConfig::default();
     let frame = Frame::of(&x, diffem::frame::Standardise::Directions, false);
     assert!(frame.is_diagonal());
@@ -216,6 +217,12 @@ fn large_images_start_from_what_was_seen_without_matrices() {
         assert_eq!(features.len(), channel.condition_len());
         let update = conditioning.condition(seen.y.row(0), seen.operator(0), &mut features);
         assert_eq!(update.is_some(), diagonal);
+        // In coordinates of one scale a blur is diagonal too.
+        let spectral = channel.as_linear().is_some_and(|linear| linear.spectrum().is_some());
+        let frame = Frame::of(&x, diffem::frame::Standardise::Scale, false);
+        let scaled = Conditioning { frame: &frame, ..conditioning };
+        let update = scaled.condition(seen.y.row(0), seen.operator(0), &mut features);
+        assert_eq!(update.is_some(), diagonal || spectral);
     }
     assert!(SMALL.len() <= MOST_DENSE && LARGE.len() > MOST_DENSE);
 }

@@ -1,6 +1,7 @@
 //! `diffem evaluate`: scores against the truth at full size.
 
 use crate::args::{Evaluate, LapChoice};
+use crate::baselines;
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
 use crate::evaluation::{Distances, Report};
@@ -224,10 +225,12 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     Ok([images, against(&session.problem.observations.y, "observations (floor)", &again)?])
 }
 
-/// Estimates of the test signals against the truth: floors, the Gaussian start's exact posterior, the trained posteriors.
+/// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact posterior, the
+/// trained posteriors.
 fn fidelity(args: &Evaluate, session: &Session, start: Option<StartPrior>) -> Result<Vec<Fidelity>> {
     let Some(judge) = Judge::new(session) else { return Ok(Vec::new()) };
     let mut out = judge.floors()?;
+    out.extend(baselines::deconvolutions(session, &judge)?);
     if let Some(prior) = start {
         let mean = prior.means(&session.channel, judge.seen())?;
         let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;

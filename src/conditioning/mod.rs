@@ -11,18 +11,33 @@
 //!
 //! As σ falls below the noise, K vanishes and the network has the last word. The loss and the samplers stay as they are; a
 //! channel without a linear-Gaussian form gets no update.
+//!
+//! In the cosine basis U of an image, where a blur is diagonal, x has a spectrum P (the power of the first reconstructions)
+//! and everything is one number a coefficient: the estimate before the update is P/(P + σ²) x_t + c_out F in place of
+//! c_skip x_t + c_out F, its variance v = σ² P/(σ² + P), and K = v g / (v g² + s²). F = 0 is then Wiener's filter.
 
-use crate::channel::Channel;
+mod measurement;
+
+pub use measurement::{Measurement, Shape};
+
+use crate::channel::{Channel, Spectrum};
+use crate::dct::Dct;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Standardise};
 use crate::rivals::{AmbientConfig, MmpsConfig};
+use crate::samples::Samples;
+use measurement::drop_silent_rows;
 use serde::{Deserialize, Serialize};
 
 /// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
 const LEAST_STD: f64 = 1e-4;
 
+/// Least power of a coefficient, relative to the greatest: keeps a basis for what no reconstruction shows.
+const LEAST_POWER: f64 = 1e-9;
+
 /// Longest signal for which dense linear channels get a measurement update, geometry features and standardised directions:
-/// each needs d x d numbers an observation. Longer ones are shown y and a as they are; diagonal channels have no limit.
+/// each needs d x d numbers an observation. Longer ones are shown y and a as they are; channels that are diagonal, in their
+/// coordinates or in the cosine basis, have no limit.
 pub const MOST_DENSE: usize = 256;
 
 /// What the network is shown of an observation.
@@ -33,7 +48,8 @@ pub enum Features {
     /// The observation y and its operator's parameters a, as they are.
     Observation,
     /// For dense linear channels what (y, A) say of x whatever the order, sign and scale of A's rows: the least-norm solution
-    /// A⁺ y and the projector A⁺ A. For all others y and a.
+    /// A⁺ y and the projector A⁺ A. For channels that are diagonal in the cosine basis (blur) the image
+    /// P Aᵀ (A P Aᵀ + Σ_y)⁻¹ y, P the covariance of the first reconstructions' spectrum. For all others y and a.
     #[default]
     Geometry,
 }
@@ -83,9 +99,10 @@ impl ConditioningConfig {
         };
         let masks = channel.as_linear().is_some_and(|linear| linear.is_diagonal()) && channel.operator_len() > 0;
         match self.method {
-            Method::EmMmps if form(channel, true) == Shape::None => {
-                let needed =
-                    format!("a linear channel with Gaussian noise, diagonal or of at most {MOST_DENSE} values");
+            Method::EmMmps if form(channel, &Frame::identity(channel.signal_len())) == Shape::None => {
+                let needed = format!(
+                    "masks, blurs, or another linear channel of at most {MOST_DENSE} values, with Gaussian noise"
+                );
                 refuse("em-mmps", needed)
             }
             Method::Ambient if !masks => refuse("ambient", "a channel of masks, with or without noise".into()),
@@ -107,6 +124,20 @@ impl Default for ConditioningConfig {
     }
 }
 
+impl ConditioningConfig {
+    /// The coordinates for `channel` from the first reconstructions `x [n, d]`.
+    pub fn frame(&self, channel: &dyn Channel, x: &Samples) -> Frame {
+        let diagonal = channel.as_linear().is_none_or(|linear| linear.is_diagonal());
+        let standardise = match self.standardise {
+            Standardise::Auto if spectrum(channel).is_some() => Standardise::Scale,
+            other => other,
+        };
+        let mut frame = Frame::of(x, standardise, diagonal);
+        frame.power = spectrum(channel).filter(|_| frame.uniform().is_some()).map(|s| power(s.basis(), &frame, x));
+        frame
+    }
+}
+
 /// A channel together with how its observations enter the denoiser.
 #[derive(Clone, Copy)]
 pub struct Conditioning<'a> {
@@ -118,8 +149,24 @@ pub struct Conditioning<'a> {
     pub frame: &'a Frame,
 }
 
+/// Mean square of every coefficient of the rows of `x` in the frame's coordinates.
+fn power(basis: &Dct, frame: &Frame, x: &Samples) -> Vec<f64> {
+    let mut sums = vec![0.0; x.d()];
+    for row in frame.standardise(x).rows() {
+        let row: Vec<f64> = row.iter().map(|&v| v as f64).collect();
+        sums.iter_mut().zip(basis.forward(&row)).for_each(|(sum, c)| *sum += c * c);
+    }
+    let least = sums.iter().fold(0.0f64, |most, v| most.max(*v)) * LEAST_POWER;
+    sums.into_iter().map(|v| (v.max(least) / x.n() as f64).max(f64::MIN_POSITIVE)).collect()
+}
+
+fn spectrum(channel: &dyn Channel) -> Option<&Spectrum> {
+    channel.as_linear()?.spectrum()
+}
+
 fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
-    let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal());
+    // The same operator for all observations has nothing to tell them apart by.
+    let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal() && linear.spectrum().is_none());
     dense && channel.signal_len() <= MOST_DENSE && config.features == Features::Geometry
 }
 
@@ -134,39 +181,29 @@ pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize 
     if geometric(channel, config) { d + d * (d + 1) / 2 } else { channel.condition_len() }
 }
 
-/// Layout of the matrix K A of a measurement update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// No update.
-    None,
-    /// K A is diagonal: d values.
-    Diagonal,
-    /// K A is full: d x d values.
-    Dense,
-}
-
-fn form(channel: &dyn Channel, diagonal_frame: bool) -> Shape {
+fn form(channel: &dyn Channel, frame: &Frame) -> Shape {
     match channel.as_linear() {
-        Some(linear) if linear.is_diagonal() && diagonal_frame => Shape::Diagonal,
+        Some(linear) if linear.is_diagonal() && frame.is_diagonal() => Shape::Diagonal,
+        Some(linear) if linear.spectrum().is_some() && frame.uniform().is_some() => Shape::Spectral,
         Some(linear) if linear.signal_len() <= MOST_DENSE => Shape::Dense,
         _ => Shape::None,
     }
 }
 
-/// Linear-Gaussian form of one observation, ready for updates at any noise level.
-pub struct Measurement {
-    /// Diagonal: A's diagonal `[d]`; dense: A row by row, `[m, d]`.
-    matrix: Vec<f64>,
-    /// Diagonal: variances `[d]`; dense: Σ_y row by row, `[m, m]`.
-    noise: Vec<f64>,
-    y: Vec<f64>,
-    shape: Shape,
-}
-
 impl<'a> Conditioning<'a> {
     /// Shape of the linear-Gaussian form of an observation.
     fn form(&self) -> Shape {
-        form(self.channel, self.frame.is_diagonal())
+        form(self.channel, self.frame)
+    }
+
+    /// The spectrum of x̃ under spectral measurements.
+    pub fn power(&self) -> Option<&'a [f64]> {
+        self.frame.power.as_deref().filter(|_| self.form() == Shape::Spectral)
+    }
+
+    /// The cosine basis of spectral measurements.
+    pub fn basis(&self) -> Option<&'a Dct> {
+        spectrum(self.channel).filter(|_| self.form() == Shape::Spectral).map(Spectrum::basis)
     }
 
     /// Number of features.
@@ -190,6 +227,10 @@ impl<'a> Conditioning<'a> {
                 self.channel.condition(y, a, features);
                 measurement.write_estimates(&mut features[..y.len()]);
             }
+            Some(measurement) if spectrum(self.channel).is_some() => {
+                self.channel.condition(y, a, features);
+                measurement.write_solution(self.basis(), self.power(), features);
+            }
             _ => self.channel.condition(y, a, features),
         }
         measurement.filter(|_| self.config.measurement_update)
@@ -198,11 +239,14 @@ impl<'a> Conditioning<'a> {
     /// The linear-Gaussian form of (y, a), if the channel has one.
     pub(crate) fn measurement(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
         let (linear, shape) = (self.channel.as_linear()?, self.form());
+        if shape == Shape::Spectral {
+            return self.spectral(linear.spectrum()?, y);
+        }
         let mut y: Vec<f64> = y.iter().map(|&v| v as f64).collect();
         let (m, d) = (y.len(), self.channel.signal_len());
         let floor = LEAST_STD * LEAST_STD;
         let (mut matrix, mut noise) = match shape {
-            Shape::None => return None,
+            Shape::None | Shape::Spectral => return None,
             Shape::Diagonal => (vec![0.0; d], vec![0.0; d]),
             Shape::Dense => (vec![0.0; m * d], vec![0.0; m * m]),
         };
@@ -222,118 +266,17 @@ impl<'a> Conditioning<'a> {
         self.frame.compose(&mut matrix, shape == Shape::Diagonal);
         Some(Measurement { matrix, noise, y, shape })
     }
-}
 
-/// Drops the measurements that see nothing, such as masked coordinates.
-fn drop_silent_rows(matrix: &mut Vec<f64>, noise: &mut Vec<f64>, y: &mut Vec<f64>, d: usize) {
-    let m = y.len();
-    let kept: Vec<usize> = (0..m).filter(|&i| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0)).collect();
-    if kept.len() == m {
-        return;
-    }
-    *matrix = kept.iter().flat_map(|&i| matrix[i * d..(i + 1) * d].to_vec()).collect();
-    *noise = kept.iter().flat_map(|&i| kept.iter().map(|&j| noise[i * m + j]).collect::<Vec<_>>()).collect();
-    *y = kept.iter().map(|&i| y[i]).collect();
-}
-
-/// L⁻¹ b and L⁻¹ z in place of `b [m, d]` and `z [m]` by Cholesky and forward substitution, row by row; `e [m, m]` = L Lᵀ, of
-/// which the lower triangle is read, becomes L.
-fn forward_substitute(e: &mut [f64], b: &mut [f64], z: &mut [f64]) {
-    let m = z.len();
-    let d = b.len() / m.max(1);
-    for i in 0..m {
-        for j in 0..i {
-            let dot: f64 = (0..j).map(|k| e[i * m + k] * e[j * m + k]).sum();
-            let l = (e[i * m + j] - dot) / e[j * m + j];
-            e[i * m + j] = l;
-            z[i] -= l * z[j];
-            let (done, row) = b.split_at_mut(i * d);
-            row[..d].iter_mut().zip(&done[j * d..(j + 1) * d]).for_each(|(x, y)| *x -= l * y);
-        }
-        let dot: f64 = (0..i).map(|k| e[i * m + k] * e[i * m + k]).sum();
-        let pivot = (e[i * m + i] - dot).max(f64::MIN_POSITIVE).sqrt();
-        e[i * m + i] = pivot;
-        z[i] /= pivot;
-        b[i * d..(i + 1) * d].iter_mut().for_each(|x| *x /= pivot);
-    }
-}
-
-impl Measurement {
-    /// Layout of K A.
-    pub fn shape(&self) -> Shape {
-        self.shape
-    }
-
-    /// The measurement with unit noise: L⁻¹ A (laid out like A) and L⁻¹ y, with Σ_y = L Lᵀ.
-    pub(crate) fn whitened(&self) -> (Vec<f64>, Vec<f64>) {
-        let (mut matrix, mut y) = (self.matrix.clone(), self.y.clone());
-        match self.shape {
-            Shape::None => {}
-            Shape::Diagonal => {
-                for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(&self.noise) {
-                    let scale = 1.0 / variance.sqrt();
-                    (*a, *y) = (*a * scale, *y * scale);
-                }
-            }
-            Shape::Dense => forward_substitute(&mut self.noise.clone(), &mut matrix, &mut y),
-        }
-        (matrix, y)
-    }
-
-    /// The least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A: the update of an estimate that is
-    /// much less certain than the observation (variance 1 in standardised coordinates).
-    fn write_geometry(&self, d: usize, out: &mut [f32]) {
-        let (solution, upper) = out.split_at_mut(d);
-        let mut projector = vec![0.0f32; d * d];
-        self.update(1.0, &mut projector, solution);
-        let places = (0..d).flat_map(|i| (i..d).map(move |j| i * d + j));
-        upper.iter_mut().zip(places).for_each(|(out, place)| *out = projector[place]);
-    }
-
-    /// y / a of each coordinate of a diagonal measurement; 0 for what is missing.
-    fn write_estimates(&self, out: &mut [f32]) {
-        for ((out, &a), &y) in out.iter_mut().zip(&self.matrix).zip(&self.y) {
-            *out = if a == 0.0 { 0.0 } else { (y / a) as f32 };
-        }
-    }
-
-    /// Writes K A (shape as declared) and K y `[d]` for an estimate of variance `v`.
-    pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
-        match self.shape {
-            Shape::None => {}
-            Shape::Diagonal => {
-                for (j, (ka, ky)) in ka.iter_mut().zip(ky).enumerate() {
-                    let a = self.matrix[j];
-                    let k = v * a / (v * a * a + self.noise[j]);
-                    (*ka, *ky) = ((k * a) as f32, (k * self.y[j]) as f32);
-                }
-            }
-            Shape::Dense => self.dense_update(v, ka, ky),
-        }
-    }
-
-    /// K A = v Aᵀ E⁻¹ A and K y = v Aᵀ E⁻¹ y with E = v A Aᵀ + Σ_y = L Lᵀ: with B = L⁻¹ A and z = L⁻¹ y they are
-    /// v Bᵀ B and v Bᵀ z.
-    fn dense_update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
-        let (m, d) = (self.y.len(), ky.len());
-        let (mut b, mut z) = (self.matrix.clone(), self.y.clone());
-        let mut e = self.noise.clone();
-        for i in 0..m {
-            for j in 0..=i {
-                let (ri, rj) = (&self.matrix[i * d..(i + 1) * d], &self.matrix[j * d..(j + 1) * d]);
-                e[i * m + j] += v * ri.iter().zip(rj).map(|(x, y)| x * y).sum::<f64>();
-            }
-        }
-        forward_substitute(&mut e, &mut b, &mut z);
-        let (mut ba, mut bz) = (vec![0.0; d * d], vec![0.0; d]);
-        for (row, z) in b.chunks_exact(d).zip(&z) {
-            bz.iter_mut().zip(row).for_each(|(sum, b)| *sum += b * z);
-            for (sums, b) in ba.chunks_exact_mut(d).zip(row) {
-                sums.iter_mut().zip(row).for_each(|(sum, c)| *sum += b * c);
-            }
-        }
-        ka.iter_mut().zip(&ba).for_each(|(ka, sum)| *ka = (v * sum) as f32);
-        ky.iter_mut().zip(&bz).for_each(|(ky, sum)| *ky = (v * sum) as f32);
+    /// U (y - A μ), U A L Uᵀ and U Σ_y Uᵀ for the cosine basis U.
+    fn spectral(&self, spectrum: &Spectrum, y: &[f32]) -> Option<Measurement> {
+        let scale = self.frame.uniform()?;
+        let coefficients = |x: &[f64]| spectrum.basis().forward(x);
+        let mut y = coefficients(&y.iter().map(|&v| v as f64).collect::<Vec<_>>());
+        let mean = coefficients(&self.frame.mean);
+        y.iter_mut().zip(&spectrum.gain).zip(&mean).for_each(|((y, gain), mean)| *y -= gain * mean);
+        let matrix = spectrum.gain.iter().map(|gain| gain * scale).collect();
+        let noise = spectrum.variance.iter().map(|v| v + LEAST_STD * LEAST_STD).collect();
+        Some(Measurement { matrix, noise, y, shape: Shape::Spectral })
     }
 }
 

@@ -1,0 +1,161 @@
+//! One observation's linear-Gaussian form and the update of an estimate by it.
+
+use crate::dct::Dct;
+
+/// Layout of the matrix K A of a measurement update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// No update.
+    None,
+    /// K A is diagonal: d values.
+    Diagonal,
+    /// K A is diagonal in the cosine basis of [`Conditioning::basis`]: d values, and K y is given in that basis.
+    Spectral,
+    /// K A is full: d x d values.
+    Dense,
+}
+
+/// Linear-Gaussian form of one observation, ready for updates at any noise level.
+pub struct Measurement {
+    /// Diagonal, spectral: A's diagonal `[d]`; dense: A row by row, `[m, d]`.
+    pub(super) matrix: Vec<f64>,
+    /// Diagonal, spectral: variances `[d]`; dense: Σ_y row by row, `[m, m]`.
+    pub(super) noise: Vec<f64>,
+    /// y - A μ; spectral: its coefficients.
+    pub(super) y: Vec<f64>,
+    pub(super) shape: Shape,
+}
+
+/// Drops the measurements that see nothing, such as masked coordinates.
+pub(super) fn drop_silent_rows(matrix: &mut Vec<f64>, noise: &mut Vec<f64>, y: &mut Vec<f64>, d: usize) {
+    let m = y.len();
+    let kept: Vec<usize> = (0..m).filter(|&i| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0)).collect();
+    if kept.len() == m {
+        return;
+    }
+    *matrix = kept.iter().flat_map(|&i| matrix[i * d..(i + 1) * d].to_vec()).collect();
+    *noise = kept.iter().flat_map(|&i| kept.iter().map(|&j| noise[i * m + j]).collect::<Vec<_>>()).collect();
+    *y = kept.iter().map(|&i| y[i]).collect();
+}
+
+/// L⁻¹ b and L⁻¹ z in place of `b [m, d]` and `z [m]` by Cholesky and forward substitution, row by row; `e [m, m]` = L Lᵀ, of
+/// which the lower triangle is read, becomes L.
+fn forward_substitute(e: &mut [f64], b: &mut [f64], z: &mut [f64]) {
+    let m = z.len();
+    let d = b.len() / m.max(1);
+    for i in 0..m {
+        for j in 0..i {
+            let dot: f64 = (0..j).map(|k| e[i * m + k] * e[j * m + k]).sum();
+            let l = (e[i * m + j] - dot) / e[j * m + j];
+            e[i * m + j] = l;
+            z[i] -= l * z[j];
+            let (done, row) = b.split_at_mut(i * d);
+            row[..d].iter_mut().zip(&done[j * d..(j + 1) * d]).for_each(|(x, y)| *x -= l * y);
+        }
+        let dot: f64 = (0..i).map(|k| e[i * m + k] * e[i * m + k]).sum();
+        let pivot = (e[i * m + i] - dot).max(f64::MIN_POSITIVE).sqrt();
+        e[i * m + i] = pivot;
+        z[i] /= pivot;
+        b[i * d..(i + 1) * d].iter_mut().for_each(|x| *x /= pivot);
+    }
+}
+
+impl Measurement {
+    /// Layout of K A.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The measurement with unit noise: L⁻¹ A (laid out like A) and L⁻¹ y, with Σ_y = L Lᵀ.
+    pub(crate) fn whitened(&self) -> (Vec<f64>, Vec<f64>) {
+        let (mut matrix, mut y) = (self.matrix.clone(), self.y.clone());
+        match self.shape {
+            Shape::None => {}
+            Shape::Diagonal | Shape::Spectral => {
+                for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(&self.noise) {
+                    let scale = 1.0 / variance.sqrt();
+                    (*a, *y) = (*a * scale, *y * scale);
+                }
+            }
+            Shape::Dense => forward_substitute(&mut self.noise.clone(), &mut matrix, &mut y),
+        }
+        (matrix, y)
+    }
+
+    /// The least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A: the update of an estimate that is
+    /// much less certain than the observation (variance 1 in standardised coordinates).
+    pub(super) fn write_geometry(&self, d: usize, out: &mut [f32]) {
+        let (solution, upper) = out.split_at_mut(d);
+        let mut projector = vec![0.0f32; d * d];
+        self.update(1.0, &mut projector, solution);
+        let places = (0..d).flat_map(|i| (i..d).map(move |j| i * d + j));
+        upper.iter_mut().zip(places).for_each(|(out, place)| *out = projector[place]);
+    }
+
+    /// The update of the estimate 0 `[d]`: of variance 1, or of the spectrum `power` in the basis of a spectral measurement.
+    pub(super) fn write_solution(&self, basis: Option<&Dct>, power: Option<&[f64]>, out: &mut [f32]) {
+        let mut scratch = vec![0.0f32; if self.shape == Shape::Dense { out.len() * out.len() } else { out.len() }];
+        match power {
+            Some(power) => self.update_each(power, &mut scratch, out),
+            None => self.update(1.0, &mut scratch, out),
+        }
+        if let Some(basis) = basis {
+            let image = basis.inverse(&out.iter().map(|&v| v as f64).collect::<Vec<_>>());
+            out.iter_mut().zip(image).for_each(|(out, v)| *out = v as f32);
+        }
+    }
+
+    /// y / a of each coordinate of a diagonal measurement; 0 for what is missing.
+    pub(super) fn write_estimates(&self, out: &mut [f32]) {
+        for ((out, &a), &y) in out.iter_mut().zip(&self.matrix).zip(&self.y) {
+            *out = if a == 0.0 { 0.0 } else { (y / a) as f32 };
+        }
+    }
+
+    /// Writes K A (shape as declared) and K y `[d]` for an estimate of variance `v`; spectral: their coefficients.
+    pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
+        match self.shape {
+            Shape::None => {}
+            Shape::Diagonal | Shape::Spectral => self.diagonal_update(|_| v, ka, ky),
+            Shape::Dense => self.dense_update(v, ka, ky),
+        }
+    }
+
+    /// [`Measurement::update`] of a diagonal or spectral measurement for an estimate whose values have the variances `v [d]`.
+    pub fn update_each(&self, v: &[f64], ka: &mut [f32], ky: &mut [f32]) {
+        debug_assert!(matches!(self.shape, Shape::Diagonal | Shape::Spectral));
+        self.diagonal_update(|j| v[j], ka, ky);
+    }
+
+    fn diagonal_update(&self, v: impl Fn(usize) -> f64, ka: &mut [f32], ky: &mut [f32]) {
+        for (j, (ka, ky)) in ka.iter_mut().zip(ky).enumerate() {
+            let (a, v) = (self.matrix[j], v(j));
+            let k = v * a / (v * a * a + self.noise[j]);
+            (*ka, *ky) = ((k * a) as f32, (k * self.y[j]) as f32);
+        }
+    }
+
+    /// K A = v Aᵀ E⁻¹ A and K y = v Aᵀ E⁻¹ y with E = v A Aᵀ + Σ_y = L Lᵀ: with B = L⁻¹ A and z = L⁻¹ y they are
+    /// v Bᵀ B and v Bᵀ z.
+    fn dense_update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
+        let (m, d) = (self.y.len(), ky.len());
+        let (mut b, mut z) = (self.matrix.clone(), self.y.clone());
+        let mut e = self.noise.clone();
+        for i in 0..m {
+            for j in 0..=i {
+                let (ri, rj) = (&self.matrix[i * d..(i + 1) * d], &self.matrix[j * d..(j + 1) * d]);
+                e[i * m + j] += v * ri.iter().zip(rj).map(|(x, y)| x * y).sum::<f64>();
+            }
+        }
+        forward_substitute(&mut e, &mut b, &mut z);
+        let (mut ba, mut bz) = (vec![0.0; d * d], vec![0.0; d]);
+        for (row, z) in b.chunks_exact(d).zip(&z) {
+            bz.iter_mut().zip(row).for_each(|(sum, b)| *sum += b * z);
+            for (sums, b) in ba.chunks_exact_mut(d).zip(row) {
+                sums.iter_mut().zip(row).for_each(|(sum, c)| *sum += b * c);
+            }
+        }
+        ka.iter_mut().zip(&ba).for_each(|(ka, sum)| *ka = (v * sum) as f32);
+        ky.iter_mut().zip(&bz).for_each(|(ky, sum)| *ky = (v * sum) as f32);
+    }
+}

@@ -1,0 +1,318 @@
+//! Channels that are diagonal in the cosine basis: their spectrum against their matrices, the measurement update against the
+//! dense formula, whole E-steps against the exact posterior, and deconvolution against scikit-image.
+
+use burn::tensor::Device;
+use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::checkpoint;
+use diffem::conditioning::{Conditioning, ConditioningConfig, Features, Shape, feature_len};
+use diffem::dct::Dct;
+use diffem::deconvolution::{RichardsonLucy, Wiener};
+use diffem::denoiser::{Gain, Preconditioned, to_samples, to_tensor};
+use diffem::em::{EStep, StartPrior};
+use diffem::frame::{Frame, Standardise};
+use diffem::gaussian::{Gaussian, LinearGaussian};
+use diffem::image::ImageShape;
+use diffem::network::{Mlp, MlpConfig, flatten, from_host, unflatten};
+use diffem::noise::{Key, Purpose};
+use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::schedule::Schedule;
+use diffem::{Observations, Samples};
+use nalgebra::{DMatrix, DVector};
+use serde::Deserialize;
+
+const SHAPE: ImageShape = ImageShape { channels: 2, height: 4, width: 6 };
+const D: usize = 48;
+
+fn build(stages: &[StageConfig]) -> Compose {
+    ChannelConfig(stages.to_vec()).build_image(SHAPE).unwrap()
+}
+
+fn blur(sigma: f64) -> StageConfig {
+    StageConfig::Blur { sigma }
+}
+
+fn noise(std: f64) -> StageConfig {
+    StageConfig::Noise { std }
+}
+
+/// Coordinates that an image's own scale and mean give.
+fn frame() -> Frame {
+    Frame::new(vec![0.3; D], vec![1.7; D]).unwrap()
+}
+
+/// The same with a spectrum.
+fn spectral_frame() -> Frame {
+    let power = (0..D).map(|j| 4.0 / (1.0 + (j % 24) as f64).powi(2)).collect();
+    frame().with_power(Some(power)).unwrap()
+}
+
+/// The law of x that such a frame stands for.
+fn law(frame: &Frame, basis: &Dct) -> Gaussian {
+    let unit = vec![1.0; D];
+    let covariance = Gaussian::stationary(basis, frame.power.as_deref().unwrap_or(&unit)).covariance * (1.7 * 1.7);
+    Gaussian::new(DVector::from_element(D, 0.3), covariance).unwrap()
+}
+
+fn column(values: impl IntoIterator<Item = f64>) -> DVector<f64> {
+    DVector::from_vec(values.into_iter().collect())
+}
+
+fn normal(n: usize, index: usize) -> Samples {
+    let mut x = Samples::zeros(n, D);
+    Key::new(5, Purpose::Truth, index).stream(0, 0).fill_normal(x.as_mut_slice());
+    x
+}
+
+/// A network that answers 0: the preconditioned denoiser is the exact one of N(0, σ_d² I).
+fn zero(channel: &Compose, config: &ConditioningConfig, device: &Device) -> Mlp {
+    let network = MlpConfig { width: 8, depth: 1, embedding: 8 }.init(D, feature_len(channel, config), 0, device);
+    let weights = flatten(&network);
+    let zeros = from_host(vec![0.0; weights.dims()[0]], device);
+    unflatten(network, &zeros)
+}
+
+#[test]
+fn the_spectrum_is_that_of_the_matrices() {
+    for stages in [
+        vec![blur(0.7)],
+        vec![blur(1.5), noise(0.2)],
+        vec![noise(0.2), blur(0.8)],
+        vec![blur(0.8), noise(0.1), blur(3.0), noise(0.3)],
+    ] {
+        let channel = build(&stages);
+        let spectrum = channel.as_linear().unwrap().spectrum().expect("diagonal in the cosine basis");
+        let model = channel.linear_gaussian(&[]).unwrap();
+        let x: Vec<f64> = normal(1, 3).as_slice().iter().map(|&v| v as f64).collect();
+        for (matrix, diagonal) in [(&model.matrix, &spectrum.gain), (&model.covariance, &spectrum.variance)] {
+            let mut coefficients = spectrum.basis().forward(&x);
+            coefficients.iter_mut().zip(diagonal).for_each(|(c, g)| *c *= g);
+            let found = column(spectrum.basis().inverse(&coefficients));
+            // The matrices are products of f32 kernels.
+            assert!((matrix * column(x.clone()) - found).amax() < 1e-6, "{stages:?}");
+        }
+    }
+}
+
+#[test]
+fn other_channels_have_no_spectrum() {
+    for stages in [
+        vec![noise(0.1)],
+        vec![StageConfig::PixelMask { rate: 0.5, max_rate: None }, blur(1.0)],
+        vec![blur(1.0), StageConfig::Downsample { factor: 2 }],
+        vec![blur(1.0), StageConfig::Mask { rate: 0.2 }],
+    ] {
+        assert!(build(&stages).as_linear().unwrap().spectrum().is_none(), "{stages:?}");
+    }
+    assert!(build(&[blur(1.0), StageConfig::Quantisation { levels: 8 }]).as_linear().is_none());
+}
+
+/// x | x_t, y for x of the frame's law, by the dense formula.
+fn exact(channel: &Compose, frame: &Frame, x_t: &[f32], sigma: f64, y: &[f32]) -> Gaussian {
+    let model = channel.linear_gaussian(&[]).unwrap();
+    let prior = law(frame, channel.as_linear().unwrap().spectrum().unwrap().basis());
+    // x_t = (x - μ) / s + σ z.
+    let noisy =
+        LinearGaussian { matrix: DMatrix::identity(D, D) / 1.7, covariance: DMatrix::identity(D, D) * (sigma * sigma) };
+    let shifted: Vec<f64> = x_t.iter().map(|&v| v as f64 + 0.3 / 1.7).collect();
+    let y: Vec<f64> = y.iter().map(|&v| v as f64).collect();
+    prior.posterior(&noisy, &shifted).unwrap().posterior(&model, &y).unwrap()
+}
+
+/// The gain of one observation at noise level `sigma`, as the formulas have it.
+fn gain(conditioning: Conditioning<'_>, y: &[f32], sigma: f64, features: &mut [f32], device: &Device) -> Gain {
+    let measurement = conditioning.condition(y, &[], features).expect("an update");
+    assert_eq!(measurement.shape(), Shape::Spectral);
+    let (mut ka, mut ky, mut skip) = (Samples::zeros(1, D), Samples::zeros(1, D), Samples::zeros(1, D));
+    let square = sigma * sigma;
+    match conditioning.power() {
+        None => measurement.update(square / (1.0 + square), ka.row_mut(0), ky.row_mut(0)),
+        Some(power) => {
+            let variance: Vec<f64> = power.iter().map(|p| p * square / (p + square)).collect();
+            measurement.update_each(&variance, ka.row_mut(0), ky.row_mut(0));
+            let weight = |p: &f64| (p / (p + square) - 1.0 / (1.0 + square)) as f32;
+            skip.row_mut(0).iter_mut().zip(power).for_each(|(skip, p)| *skip = weight(p));
+        }
+    }
+    let basis = conditioning.basis().map(|basis| basis.on(device));
+    let [ka, ky, skip] = [&ka, &ky, &skip].map(|s| to_tensor(s, device));
+    Gain { ka, ky, basis, skip: conditioning.power().map(|_| skip) }
+}
+
+#[test]
+fn the_updated_denoiser_of_a_gaussian_is_its_exact_posterior() {
+    let (device, schedule, config) = (Device::flex(), Schedule::default(), ConditioningConfig::default());
+    for stages in [vec![blur(0.9), noise(0.1)], vec![noise(0.2), blur(0.6), noise(0.05)]] {
+        let channel = build(&stages);
+        let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
+        let network = zero(&channel, &config, &device);
+        for (frame, sigma) in [frame(), spectral_frame()].iter().flat_map(|f| [0.02f64, 0.5, 30.0].map(|s| (f, s))) {
+            let conditioning = Conditioning { channel: &channel, config: &config, frame };
+            let mut x_t = normal(1, 2);
+            x_t.as_mut_slice().iter_mut().for_each(|v| *v *= (1.0 + sigma * sigma).sqrt() as f32);
+            let mut features = Samples::zeros(1, conditioning.feature_len());
+            let gain = gain(conditioning, seen.y.row(0), sigma, features.row_mut(0), &device);
+            let denoiser = Preconditioned { network: &network, schedule: &schedule };
+            let [x, c] = [&x_t, &features].map(|s| to_tensor(s, &device));
+            let found = frame.restore(&to_samples(denoiser.forward(x, &[sigma], c, Some(&gain))).unwrap());
+            let expected = exact(&channel, frame, x_t.row(0), sigma, seen.y.row(0)).mean;
+            for (j, (found, expected)) in found.row(0).iter().zip(&expected).enumerate() {
+                assert!((*found as f64 - expected).abs() < 1e-5, "σ {sigma}, value {j}: {found} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_network_is_shown_the_regularised_inverse() {
+    let channel = build(&[blur(0.9), noise(0.1)]);
+    let (config, frames) = (ConditioningConfig::default(), [frame(), spectral_frame()]);
+    let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
+    let mut features = vec![0.0; feature_len(&channel, &config)];
+    assert_eq!(features.len(), D);
+    for frame in &frames {
+        let conditioning = Conditioning { channel: &channel, config: &config, frame };
+        conditioning.condition(seen.y.row(0), &[], &mut features);
+        // The posterior mean without x_t, in the frame's coordinates.
+        let expected = exact(&channel, frame, &[0.0; D], 1e6, seen.y.row(0)).mean.map(|x| (x - 0.3) / 1.7);
+        assert!(features.iter().zip(&expected).all(|(a, b)| (*a as f64 - b).abs() < 1e-5));
+    }
+    let conditioning = Conditioning { channel: &channel, config: &config, frame: &frames[0] };
+    let plain = ConditioningConfig { features: Features::Observation, ..config };
+    Conditioning { config: &plain, ..conditioning }.condition(seen.y.row(0), &[], &mut features);
+    assert_eq!(features, seen.y.row(0));
+}
+
+#[test]
+fn coordinates_of_their_own_scale_fall_back_to_the_dense_update() {
+    let (channel, config) = (build(&[blur(0.9), noise(0.1)]), ConditioningConfig::default());
+    let frame = Frame::of(&normal(50, 4), Standardise::Coordinates, false);
+    let conditioning = Conditioning { channel: &channel, config: &config, frame: &frame };
+    let mut features = vec![0.0; conditioning.feature_len()];
+    let measurement = conditioning.condition(normal(1, 1).row(0), &[], &mut features).expect("an update");
+    assert_eq!((measurement.shape(), conditioning.basis().is_none()), (Shape::Dense, true));
+    // Left to itself a blur takes one scale for all, and the spectrum, which a file keeps.
+    let frame = config.frame(&channel, &normal(50, 4));
+    assert!(frame.uniform().is_some());
+    // Parseval: variances of a mean of 1 a coordinate.
+    let power = frame.power.as_ref().expect("a spectrum");
+    assert!((power.iter().sum::<f64>() / D as f64 - 1.0).abs() < 1e-5);
+    let bytes = checkpoint::encode_frame(&frame).unwrap();
+    assert_eq!(checkpoint::decode_frame(&bytes, D).unwrap(), frame);
+    assert!(frame.with_power(Some(vec![1.0; D - 1])).is_err());
+}
+
+/// What a blur hides keeps the power of the smooth prior in the start: its draws are no noise there, and its means are at least
+/// as good as those of the prior itself.
+#[test]
+fn a_blurred_start_is_smooth_where_nothing_was_seen() {
+    let shape = ImageShape { channels: 1, height: 16, width: 12 };
+    let channel = ChannelConfig(vec![blur(2.0), noise(0.02)]).build_image(shape).unwrap();
+    let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
+    let filter = Wiener::new(spectrum, 0.02f64.powi(2) / 0.3);
+    let law = Gaussian::stationary(spectrum.basis(), &filter.prior());
+    let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
+    let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
+    let x = Samples::new((0..600).flat_map(draw).collect(), shape.len());
+    let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
+    let prior = StartPrior::fit(&channel, &seen, 0, 1.0, 4, 0).unwrap();
+    let error = |y: &Samples| -> f64 {
+        x.as_slice().iter().zip(y.as_slice()).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
+    };
+    let means = prior.means(&channel, &seen).unwrap();
+    assert!(error(&means) < 1.02 * error(&filter.restore(&seen.y)));
+    let draws = prior.reconstruct(&channel, &seen, 0).unwrap();
+    let last = |row: &[f32]| spectrum.basis().forward(&row.iter().map(|&v| v as f64).collect::<Vec<_>>())[191];
+    let power = |x: &Samples| x.rows().map(|row| last(row).powi(2)).sum::<f64>() / x.n() as f64;
+    // The fitted τ within 10 %, 600 draws.
+    assert!((power(&draws) / power(&x) - 1.0).abs() < 0.4, "{} {}", power(&draws), power(&x));
+}
+
+fn e_step<'a>(
+    parts: &'a (Compose, ConditioningConfig, Frame, Schedule, Mlp, Device, SamplerConfig),
+    seen: &'a Observations,
+) -> EStep<'a, Mlp> {
+    let (channel, config, frame, schedule, network, device, sampler) = parts;
+    let conditioning = Conditioning { channel, config, frame };
+    EStep { network, schedule, conditioning, observations: seen, sampler, key: Key::new(3, Purpose::Sample, 1), device }
+}
+
+/// With exact scores the sampler's draws are those of the exact posterior.
+#[test]
+fn draws_follow_the_exact_posterior() {
+    let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
+    let network = zero(&channel, &config, &device);
+    let sampler = SamplerConfig::Heun { steps: 40, spacing: Spacing::Edm, churn: 0.0 };
+    let schedule = Schedule { sigma_min: 2e-3, sigma_max: 80.0, ..Default::default() };
+    let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
+    let n = 3000;
+    let repeated = Observations::new(&channel, seen.y.select(&vec![0; n]), None).unwrap();
+    let parts = (channel, config, spectral_frame(), schedule, network, device, sampler);
+    let draws = e_step(&parts, &repeated).all(500).unwrap();
+    // x_t tells nothing at an endless noise level.
+    let exact = exact(&parts.0, &parts.2, &[0.0; D], 1e6, seen.y.row(0));
+    let mean = |j: usize| draws.rows().map(|row| row[j] as f64).sum::<f64>() / n as f64;
+    let means: Vec<f64> = (0..D).map(mean).collect();
+    for i in 0..D {
+        let std = exact.covariance[(i, i)].sqrt();
+        assert!((means[i] - exact.mean[i]).abs() < 5.0 * std / (n as f64).sqrt(), "mean {i}");
+        for j in [i, (i + 1) % D] {
+            let product = |row: &[f32]| (row[i] as f64 - means[i]) * (row[j] as f64 - means[j]);
+            let covariance = draws.rows().map(product).sum::<f64>() / n as f64;
+            // Five standard errors, and the sampler's own error.
+            let bound = 5.0 * 1.5 * std * std / (n as f64).sqrt() + 0.01;
+            assert!((covariance - exact.covariance[(i, j)]).abs() < bound, "covariance {i} {j}: {covariance}");
+        }
+    }
+}
+
+#[test]
+fn draws_do_not_depend_on_the_shard() {
+    let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
+    let network = MlpConfig { width: 16, depth: 2, embedding: 8 }.init(D, feature_len(&channel, &config), 0, &device);
+    let sampler = SamplerConfig::Ddpm { steps: 5, spacing: Spacing::Edm };
+    let seen = Observations::simulate(&channel, &normal(37, 1), Key::new(2, Purpose::Observe, 0), 0);
+    let parts = (channel, config, spectral_frame(), Schedule::default(), network, device, sampler);
+    let whole = e_step(&parts, &seen).all(64).unwrap();
+    for size in [1, 10] {
+        assert!(whole == e_step(&parts, &seen).all(size).unwrap(), "shards of {size}");
+    }
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    grid: f32,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    height: usize,
+    width: usize,
+    sigma: f64,
+    balance: f64,
+    iterations: usize,
+    y: Vec<i32>,
+    wiener: Vec<f64>,
+    lucy: Vec<f64>,
+}
+
+#[test]
+fn deconvolution_is_that_of_scikit_image() {
+    let golden: Golden = serde_json::from_str(include_str!("golden/deconvolution.json")).unwrap();
+    assert_eq!(golden.cases.len(), 2);
+    for case in golden.cases {
+        let shape = ImageShape { channels: 1, height: case.height, width: case.width };
+        let channel = ChannelConfig(vec![blur(case.sigma)]).build_image(shape).unwrap();
+        let linear = channel.as_linear().unwrap();
+        let y = Samples::new(case.y.iter().map(|&v| v as f32 / golden.grid).collect(), shape.len());
+        let worst = |found: &Samples, expected: &[f64]| {
+            let difference = |(a, b): (&f32, &f64)| (*a as f64 - b).abs();
+            found.as_slice().iter().zip(expected).map(difference).fold(0.0, f64::max)
+        };
+        let wiener = Wiener::new(linear.spectrum().unwrap(), case.balance).restore(&y);
+        assert!(worst(&wiener, &case.wiener) < 1e-5, "Wiener: {}", worst(&wiener, &case.wiener));
+        let mut lucy = RichardsonLucy::new(linear, &y);
+        lucy.run(case.iterations);
+        assert!(worst(lucy.x(), &case.lucy) < 1e-5, "Richardson-Lucy: {}", worst(lucy.x(), &case.lucy));
+    }
+}
