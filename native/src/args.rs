@@ -157,22 +157,28 @@ pub struct Evaluate {
     /// Posterior draws for each test observation
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub draws: usize,
-    /// Also compare images in the features of this network
-    #[arg(long, value_enum, value_name = "NETWORK")]
-    pub features: Option<FeatureNetwork>,
-    /// Directory of its weights [default: diffem/weights in the user's data directory; see `diffem fetch-weights`]
+    /// Also compare images with these networks
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NETWORK,...")]
+    pub features: Vec<FeatureNetwork>,
+    /// Directory of their weights [default: diffem/weights in the user's data directory; see `diffem fetch-weights`]
     #[arg(long, value_name = "DIR", requires = "features")]
     pub weights: Option<PathBuf>,
     #[command(flatten)]
     pub compute: Compute,
 }
 
-/// Networks that `evaluate` takes features from.
+/// Networks that `evaluate` compares images with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FeatureNetwork {
     /// EfficientNet-Lite0 (ImageNet): FD-, KID- and IS-EffLite0
     #[value(name = "efficientnet-lite0")]
     EfficientNetLite0,
+    /// Inception-v3 in pytorch-fid's port: FID, KID and IS
+    #[value(name = "inception-v3")]
+    InceptionV3,
+    /// DINOv2 ViT-L/14 as dgm-eval takes it: FD-DINOv2; about a second an image on two cores
+    #[value(name = "dinov2-vitl14")]
+    DinoV2,
 }
 
 /// `diffem export-images`

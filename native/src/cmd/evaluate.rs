@@ -3,7 +3,7 @@
 use crate::args::Evaluate;
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
-use crate::features::efficientnet_lite0::EfficientNetLite0;
+use crate::features;
 use crate::features::scores::{self, FeatureScorer, FeatureScores, half};
 use crate::features::weights::directory;
 use crate::fidelity::{self, Estimate, Fidelity, Judge};
@@ -57,7 +57,7 @@ pub fn run(args: &Evaluate) -> Result<()> {
     if session.problem.truth.test.is_some() && args.samples.is_none() {
         report.test = fidelity(args, &session)?;
     }
-    if args.features.is_some() {
+    if !args.features.is_empty() {
         [report.features, report.proximal] = features(args, &session)?;
     }
     let lines = [report.distances.len(), report.test.len(), report.features.len(), report.proximal.len()];
@@ -184,7 +184,7 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     let Some(shape) = session.image_shape() else {
         bail!("--features: the signals of {} are no images", args.run.display());
     };
-    let network = EfficientNetLite0::load(&directory(args.weights.as_deref())?, &session.device)?;
+    let networks = features::networks(&args.features, &directory(args.weights.as_deref())?, &session.device)?;
     let scored = scored(args, session)?;
     let truth = match &args.truth {
         Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
@@ -193,10 +193,10 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     let against = |reference: &Samples, floor: &str, scored: &[(String, Samples)]| {
         let least = scored.iter().map(|(_, x)| x.n()).min().unwrap_or(0);
         let n = args.points.min(reference.n() / 2).min(least);
-        let scorer = FeatureScorer::new(&network, shape, &half(reference, 0, n))?;
-        let mut out = vec![scorer.score(floor.into(), &half(reference, 1, n))?];
+        let scorer = FeatureScorer::new(&networks, shape, &half(reference, 0, n))?;
+        let mut out = scorer.score(floor, &half(reference, 1, n))?;
         for (label, x) in scored {
-            out.push(scorer.score(label.clone(), &half(x, 1, n))?);
+            out.extend(scorer.score(label, &half(x, 1, n))?);
         }
         Ok::<_, anyhow::Error>(out)
     };
