@@ -179,6 +179,9 @@ pub enum FeatureNetwork {
     /// DINOv2 ViT-L/14 as dgm-eval takes it: FD-DINOv2; about a second an image on two cores
     #[value(name = "dinov2-vitl14")]
     DinoV2,
+    /// ST-LPIPS (AlexNet): perceptual distance of estimates to the truth of the test observations
+    #[value(name = "st-lpips")]
+    StLpips,
 }
 
 /// `diffem export-images`

@@ -1,10 +1,11 @@
 //! `diffem evaluate`: scores against the truth at full size.
 
-use crate::args::Evaluate;
+use crate::args::{Evaluate, FeatureNetwork};
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
 use crate::features;
 use crate::features::scores::{self, FeatureScorer, FeatureScores, half};
+use crate::features::st_lpips::StLpips;
 use crate::features::weights::directory;
 use crate::fidelity::{self, Estimate, Fidelity, Judge};
 use crate::files;
@@ -56,8 +57,10 @@ pub fn run(args: &Evaluate) -> Result<()> {
     }
     if session.problem.truth.test.is_some() && args.samples.is_none() {
         report.test = fidelity(args, &session)?;
+    } else if args.features.contains(&FeatureNetwork::StLpips) {
+        bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples");
     }
-    if !args.features.is_empty() {
+    if args.features.iter().any(|network| *network != FeatureNetwork::StLpips) {
         [report.features, report.proximal] = features(args, &session)?;
     }
     let lines = [report.distances.len(), report.test.len(), report.features.len(), report.proximal.len()];
@@ -214,7 +217,10 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
 
 /// Estimates of the test signals against the truth: floors, the Gaussian start's exact posterior, the trained posteriors.
 fn fidelity(args: &Evaluate, session: &Session) -> Result<Vec<Fidelity>> {
-    let Some(judge) = Judge::new(session) else { return Ok(Vec::new()) };
+    let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
+    if args.features.contains(&FeatureNetwork::StLpips) {
+        judge.look_with(|| StLpips::load(&directory(args.weights.as_deref())?, &session.device))?;
+    }
     let mut out = judge.floors()?;
     if let Some(prior) = session.start_prior()? {
         let mean = prior.means(&session.channel, judge.seen())?;

@@ -10,6 +10,7 @@ mod layers;
 pub mod network;
 pub mod scores;
 mod source;
+pub mod st_lpips;
 pub mod weights;
 
 use crate::args::FeatureNetwork;
@@ -24,16 +25,17 @@ use std::path::Path;
 /// What the scores of each network are called.
 pub const NAMES: [Names; 3] = [efficientnet_lite0::NAMES, inception_v3::NAMES, dinov2::NAMES];
 
-/// The networks `chosen`, with their weights from the directory `dir`.
+/// Those of `chosen` that describe single images, with their weights from the directory `dir`.
 pub fn networks(chosen: &[FeatureNetwork], dir: &Path, device: &Device) -> Result<Vec<Box<dyn Network>>> {
-    let load = |network: &FeatureNetwork| -> Result<Box<dyn Network>> {
+    let load = |network: &FeatureNetwork| -> Option<Result<Box<dyn Network>>> {
         match network {
-            FeatureNetwork::EfficientNetLite0 => EfficientNetLite0::load(dir, device).map(boxed),
-            FeatureNetwork::InceptionV3 => InceptionV3::load(dir, device).map(boxed),
-            FeatureNetwork::DinoV2 => DinoV2::load(dir, device).map(boxed),
+            FeatureNetwork::EfficientNetLite0 => Some(EfficientNetLite0::load(dir, device).map(boxed)),
+            FeatureNetwork::InceptionV3 => Some(InceptionV3::load(dir, device).map(boxed)),
+            FeatureNetwork::DinoV2 => Some(DinoV2::load(dir, device).map(boxed)),
+            FeatureNetwork::StLpips => None,
         }
     };
-    chosen.iter().map(load).collect()
+    chosen.iter().filter_map(load).collect()
 }
 
 fn boxed(network: impl Network + 'static) -> Box<dyn Network> {

@@ -35,6 +35,17 @@ pub const EFFICIENTNET_LITE0: WeightFile = WeightFile {
     sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 };
 
+/// AlexNet of the shift-tolerant perceptual distance.
+pub const ST_LPIPS: WeightFile = WeightFile {
+    network: "st-lpips",
+    file: "alex_shift_tolerant.pth",
+    package: "stlpips-pytorch 0.0.2 (Python package)",
+    command: "pip download --no-deps stlpips-pytorch==0.0.2",
+    inside: "stlpips_pytorch/weights/vST0.0/ (a wheel is a zip archive)",
+    licence: "BSD-2-Clause",
+    sha256: "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+};
+
 /// TensorFlow's Inception-v3 of 2015-12-05 in the port of pytorch-fid.
 pub const INCEPTION_V3: WeightFile = WeightFile {
     network: "inception-v3",
@@ -58,7 +69,7 @@ pub const DINOV2: WeightFile = WeightFile {
 };
 
 /// All of them.
-pub const ALL: [&WeightFile; 3] = [&EFFICIENTNET_LITE0, &INCEPTION_V3, &DINOV2];
+pub const ALL: [&WeightFile; 4] = [&EFFICIENTNET_LITE0, &ST_LPIPS, &INCEPTION_V3, &DINOV2];
 
 /// State of a weight file on the disk.
 #[derive(Debug, PartialEq, Eq)]
