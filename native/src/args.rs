@@ -204,10 +204,10 @@ pub struct Evaluate {
     /// '[{ kind = "mask", rate = 0.9 }]'), and write evaluation-channel.json
     #[arg(long, value_name = "STAGES", conflicts_with_all = ["samples", "truth", "features"])]
     pub channel: Option<String>,
-    /// Also compare images in the features of this network
-    #[arg(long, value_enum, value_name = "NETWORK")]
-    pub features: Option<FeatureNetwork>,
-    /// Directory of its weights [default: diffem/weights in the user's data directory; see `diffem fetch-weights`]
+    /// Also compare images with these networks
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NETWORK,...")]
+    pub features: Vec<FeatureNetwork>,
+    /// Directory of their weights [default: diffem/weights in the user's data directory; see `diffem fetch-weights`]
     #[arg(long, value_name = "DIR", requires = "features")]
     pub weights: Option<PathBuf>,
     #[command(flatten)]
@@ -234,12 +234,21 @@ impl FromStr for LapChoice {
     }
 }
 
-/// Networks that `evaluate` takes features from.
+/// Networks that `evaluate` compares images with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FeatureNetwork {
     /// EfficientNet-Lite0 (ImageNet): FD-, KID- and IS-EffLite0
     #[value(name = "efficientnet-lite0")]
     EfficientNetLite0,
+    /// Inception-v3 in pytorch-fid's port: FID, KID and IS
+    #[value(name = "inception-v3")]
+    InceptionV3,
+    /// DINOv2 ViT-L/14 as dgm-eval takes it: FD-DINOv2; about a second an image on two cores
+    #[value(name = "dinov2-vitl14")]
+    DinoV2,
+    /// ST-LPIPS (AlexNet): perceptual distance of estimates to the truth of the test observations
+    #[value(name = "st-lpips")]
+    StLpips,
 }
 
 /// `diffem export-images`

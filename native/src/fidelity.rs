@@ -1,7 +1,10 @@
 //! How close posteriors come to the truth of the test observations, value by value, and to the observations themselves.
 
+use crate::features::scores::bytes;
+use crate::features::st_lpips::{LEAST_SIDE, StLpips};
+use crate::images::Bytes;
 use crate::session::Session;
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use diffem::channel::{Channel, Compose, StageConfig};
 use diffem::image::ImageShape;
 use diffem::metric::{MeasurementFit, MetricError, psnr, ssim};
@@ -28,7 +31,7 @@ pub enum Estimate {
 }
 
 /// Scores of one estimate. Scores that do not exist are null: of unseen values for a channel that hides none, SSIM of data that
-/// are no images or smaller than its window, χ² without noise, an infinite PSNR.
+/// are no images or smaller than its window, ST-LPIPS where it is not asked for, χ² without noise, an infinite PSNR.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Fidelity {
     /// Whose posterior.
@@ -45,6 +48,8 @@ pub struct Fidelity {
     pub ssim: Option<f64>,
     /// Over the windows in whose middle a value is missing.
     pub ssim_missing: Option<f64>,
+    /// Mean perceptual distance to the truth, both as 8-bit pictures; 0 for the truth.
+    pub st_lpips: Option<f64>,
     /// Fit to the measurements, 1 for the truth.
     pub chi2: Option<f64>,
     /// sqrt(2 / M): how far from 1 the truth's χ² may be (one standard deviation).
@@ -61,6 +66,8 @@ pub struct Judge<'a> {
     channel: &'a Compose,
     shape: Option<ImageShape>,
     missing: Option<Vec<bool>>,
+    /// The perceptual distance, and the truth as pictures.
+    eye: Option<(StLpips, Vec<Bytes>)>,
 }
 
 impl<'a> Judge<'a> {
@@ -73,7 +80,29 @@ impl<'a> Judge<'a> {
             channel: &session.channel,
             shape: session.image_shape(),
             missing: missing(session, x, seen),
+            eye: None,
         })
+    }
+
+    /// Scores have the perceptual distance of the network that `load` gives from now on.
+    ///
+    /// # Errors
+    /// Signals that are no images, images that are too small, no network.
+    pub fn look_with(&mut self, load: impl FnOnce() -> Result<StLpips>) -> Result<()> {
+        let shape = self.shape.context("--features st-lpips: the signals of this run are no images")?;
+        let (height, width) = (shape.height, shape.width);
+        ensure!(
+            StLpips::takes(shape),
+            "--features st-lpips: the images have {height} x {width} pixels, expected {LEAST_SIDE} or more on each side"
+        );
+        self.eye = Some((load()?, bytes(self.x, shape)?));
+        Ok(())
+    }
+
+    fn st_lpips(&self, estimated: &Samples) -> Result<Option<f64>> {
+        let (Some((network, truth)), Some(shape)) = (&self.eye, self.shape) else { return Ok(None) };
+        let distances = network.distances(truth, &bytes(estimated, shape)?)?;
+        Ok(Some(distances.iter().sum::<f64>() / distances.len() as f64))
     }
 
     /// Clean signals `[n, d]`.
@@ -110,6 +139,7 @@ impl<'a> Judge<'a> {
             psnr_missing: missing.map_or(Ok(None), |missing| decibels(Some(missing)))?,
             ssim: similarity(None)?,
             ssim_missing: missing.map_or(Ok(None), |missing| similarity(Some(missing)))?,
+            st_lpips: self.st_lpips(estimated)?,
             chi2: fit.map(|fit| fit.chi2),
             chi2_deviation: fit.map(|fit| (2.0 / fit.measurements as f64).sqrt()),
             observations: self.x.n(),
@@ -153,8 +183,10 @@ fn missing(session: &Session, x: &Samples, seen: &Observations) -> Option<Vec<bo
 
 /// The scores for reading.
 pub fn table(rows: &[Fidelity]) -> String {
-    let heads = ["PSNR (dB)", "missing", "SSIM", "missing", "χ²"];
-    let heads = heads.map(|head| format!(" {head:>10}")).concat();
+    let looked = rows.iter().any(|row| row.st_lpips.is_some());
+    let heads = ["PSNR (dB)", "missing", "SSIM", "missing", "χ²", "ST-LPIPS"];
+    let heads = &heads[..if looked { 6 } else { 5 }];
+    let heads: String = heads.iter().map(|head| format!(" {head:>10}")).collect();
     let width = rows.iter().map(|row| row.posterior.chars().count()).max().unwrap_or(0).max(22);
     let mut out = format!("{:width$} {:11}{heads} {:>6} {:>12}\n", "posterior", "estimate", "draws", "observations");
     for row in rows {
@@ -168,6 +200,7 @@ pub fn table(rows: &[Fidelity]) -> String {
             cell(row.ssim, 4),
             cell(row.ssim_missing, 4),
             cell(row.chi2, 4),
+            if looked { cell(row.st_lpips, 4) } else { String::new() },
         ];
         let estimate = format!("{:?}", row.estimate).to_lowercase();
         out += &format!(

@@ -2,6 +2,8 @@
 
 use crate::cmd::plot::known;
 use crate::evaluation::Report;
+use crate::features::NAMES;
+use crate::features::network::Names;
 use crate::features::scores::FeatureScores;
 use crate::fidelity::{Estimate, Fidelity};
 use crate::prior::Prior;
@@ -98,8 +100,8 @@ fn spread(all: &[usize], most: usize) -> Vec<usize> {
 
 /// A metric of the report as curves over the laps.
 struct Chart<'a> {
-    file: &'a str,
-    axis: &'a str,
+    file: String,
+    axis: String,
     best: Best,
     /// (label, (lap, value) of each lap, floor)
     curves: Vec<(&'a str, Vec<(f64, f64)>, Option<Floor>)>,
@@ -114,21 +116,22 @@ pub fn scores(session: &Session, report: &Report) -> Result<bool> {
         quality(report, "psnr-missing", "PSNR of missing values, dB", Estimate::Observation, |row| row.psnr_missing),
         quality(report, "ssim", "SSIM", Estimate::Observation, |row| row.ssim),
         Chart { best: Best::Unmarked, ..quality(report, "fit", "χ² a measurement", Estimate::Truth, |row| row.chi2) },
-        distance(&report.features, "fd", "FD-EffLite0 to the truth"),
-        distance(&report.proximal, "fd-proximal", "FD-EffLite0, corrupted again, to the observations"),
     ];
-    let drawn = charts.into_iter().map(|chart| chart.draw(&dir)).collect::<Result<Vec<bool>>>()?;
+    let features = distances(&report.features, "", "to the truth");
+    let proximal = distances(&report.proximal, "-proximal", "corrupted again, to the observations");
+    let charts = charts.into_iter().chain(features).chain(proximal);
+    let drawn = charts.map(|chart| chart.draw(&dir)).collect::<Result<Vec<bool>>>()?;
     Ok(drawn.contains(&true))
 }
 
 /// A score of posterior means and single draws; `floor` is the estimate that it is held against.
-fn quality<'a>(
+fn quality(
     report: &Report,
-    file: &'a str,
-    axis: &'a str,
+    file: &str,
+    axis: &str,
     floor: Estimate,
     value: fn(&Fidelity) -> Option<f64>,
-) -> Chart<'a> {
+) -> Chart<'static> {
     let points = |estimate: Estimate| {
         let rows = report.test.iter().filter(|row| row.estimate == estimate);
         ascending(rows.filter_map(|row| Some((row.lap? as f64, value(row)?))).collect())
@@ -137,16 +140,26 @@ fn quality<'a>(
     let floor = report.test.iter().filter(|row| row.estimate == floor).find_map(value);
     let floor = floor.map(|value| Floor { value, label: label.into() });
     let curves = vec![("posterior mean", points(Estimate::Mean), floor), ("one draw", points(Estimate::Draw), None)];
-    Chart { file, axis, best: Best::Highest, curves }
+    Chart { file: file.to_string(), axis: axis.to_string(), best: Best::Highest, curves }
 }
 
-/// Fréchet distances of the laps' reconstructions.
-fn distance<'a>(rows: &[FeatureScores], file: &'a str, axis: &'a str) -> Chart<'a> {
-    let points = rows.iter().filter_map(|row| Some((row.lap? as f64, row.fd_efflite0))).collect();
-    let floor = rows.iter().find(|row| row.sample.ends_with("(floor)"));
-    let floor =
-        floor.map(|row| Floor { value: row.fd_efflite0, label: row.sample.trim_end_matches(" (floor)").into() });
-    Chart { file, axis, best: Best::Lowest, curves: vec![("reconstructions", ascending(points), floor)] }
+/// Fréchet distances of the laps' reconstructions, a chart for each network.
+fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'static>> {
+    let networks = NAMES.iter().filter(|names| rows.iter().any(|row| row.names == **names));
+    let chart = |names: &Names| {
+        let own = || rows.iter().filter(|row| row.names == *names);
+        let points = own().filter_map(|row| Some((row.lap? as f64, row.frechet))).collect();
+        let floor = own().find(|row| row.sample.ends_with("(floor)"));
+        let floor =
+            floor.map(|row| Floor { value: row.frechet, label: row.sample.trim_end_matches(" (floor)").into() });
+        Chart {
+            file: names.frechet[1].replace('_', "-") + suffix,
+            axis: format!("{} {to}", names.frechet[0]),
+            best: Best::Lowest,
+            curves: vec![("reconstructions", ascending(points), floor)],
+        }
+    };
+    networks.map(chart).collect()
 }
 
 fn ascending(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
@@ -171,7 +184,7 @@ impl Chart<'_> {
                 best: self.best,
             })
             .collect();
-        save(&metric(&curves, self.axis)?, dir, self.file).map(|()| true)
+        save(&metric(&curves, &self.axis)?, dir, &self.file).map(|()| true)
     }
 }
 

@@ -27,6 +27,11 @@ impl Bytes {
         Ok(Self { planes: signal.iter().map(byte).collect(), shape })
     }
 
+    /// Channel `c`, `[height, width]`.
+    pub fn plane(&self, c: usize) -> &[u8] {
+        &self.planes[c * self.shape.pixels()..(c + 1) * self.shape.pixels()]
+    }
+
     /// Reads a PNG file (tests only) as red, green and blue.
     #[cfg(test)]
     pub fn read(path: &Path) -> Result<Self> {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::arrays;
-use common::{TINY, assert_same_run, files, laps, pictures, succeed, train};
+use common::{TINY, assert_same_run, files, laps, pictures, run, succeed, train};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -123,4 +123,67 @@ fn a_folder_is_corrupted_to_a_file_that_is_trained_on() {
         array(&dir.path().join("run"), "observations.safetensors", "y"),
         arrays::read(&dir.path().join("o.npz"), "y").1
     );
+}
+
+/// A run of one lap on images of 24 x 24 pixels, which are large enough for every network.
+fn larger() -> TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    pictures::idx(&dir.path().join("data"), "train-images-idx3-ubyte.gz", 32, 24);
+    pictures::idx(&dir.path().join("data"), "t10k-images-idx3-ubyte.gz", 8, 24);
+    let data = "kind = \"idx\"\npath = \"data\"\nheight = 24\nwidth = 24\nn = 32\ntest = 8\n";
+    let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "em.start.kind=corrupted"];
+    train(dir.path(), &config(data), "run", &more);
+    dir
+}
+
+#[test]
+fn networks_that_cannot_look_at_the_images_are_told() {
+    let said = |dir: &TempDir, more: &[&str]| {
+        let output =
+            run(dir.path(), &[&["evaluate", "run", "--draws", "1", "--weights", ".", "--features"], more].concat());
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    let small = idx();
+    train(small.path(), &config(IDX), "run", &["--set", "em.laps=1"]);
+    let expected = "error: --features st-lpips: the images have 4 x 4 pixels, expected 21 or more on each side\n";
+    assert_eq!(said(&small, &["st-lpips"]), expected);
+    let larger = larger();
+    let missing = |file: &str| {
+        format!("error: the weights ./{file} are missing: `diffem fetch-weights` says where to get them\n")
+    };
+    for (network, file) in [
+        ("st-lpips", "alex_shift_tolerant.pth"),
+        ("efficientnet-lite0", "efficientnet-lite0-57934424.pth"),
+        ("inception-v3", "pt_inception-2015-12-05-6726825d.pth"),
+        ("dinov2-vitl14", "dinov2_vitl14_pretrain.pth"),
+    ] {
+        assert_eq!(said(&larger, &[network]), missing(file));
+    }
+    let samples = ["st-lpips", "--samples", "run/lap-001/reconstructions.safetensors"];
+    assert!(said(&larger, &samples).contains("no --samples"));
+}
+
+/// The truth looks like itself, and an estimate does not.
+#[test]
+#[ignore = "needs the weight files: DIFFEM_WEIGHTS=DIR"]
+fn estimates_are_looked_at_by_networks() {
+    let Some(weights) = std::env::var_os("DIFFEM_WEIGHTS") else {
+        eprintln!("SKIPPED: DIFFEM_WEIGHTS is not set");
+        return;
+    };
+    let (dir, weights) = (larger(), weights.to_str().expect("UTF-8").to_string());
+    let args = ["evaluate", "run", "--draws", "1", "--features", "st-lpips,efficientnet-lite0", "--weights", &weights];
+    let table = succeed(dir.path(), &args);
+    assert!(table.contains("ST-LPIPS") && table.contains("FD-EffLite0"), "{table}");
+    let report = std::fs::read_to_string(dir.path().join("run/evaluation.json")).expect("evaluation.json");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    let rows = report["test"].as_array().expect("test");
+    let distances: Vec<f64> = rows.iter().map(|row| row["st_lpips"].as_f64().expect("a distance")).collect();
+    assert!(distances[0] == 0.0 && distances[1..].iter().all(|d| *d > 0.01), "{distances:?}");
+    for set in ["features", "proximal"] {
+        let rows = report[set].as_array().expect("rows");
+        assert!(rows.len() == 3 && rows.iter().all(|row| row["network"] == "efficientnet-lite0"), "{rows:?}");
+        assert!(rows.iter().all(|row| row["fd_efflite0"].is_f64() && row["is_efflite0"].is_f64()), "{rows:?}");
+    }
 }

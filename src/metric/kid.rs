@@ -12,6 +12,9 @@ use crate::noise::{Key, Purpose};
 use crate::{Samples, parallel};
 use nalgebra::DMatrix;
 
+/// Most kernels between two whole sets that are held in memory (128 MiB); between larger sets each subset computes its own.
+const MOST_KERNELS: usize = 1 << 24;
+
 /// Settings of the estimate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kid {
@@ -45,16 +48,28 @@ impl Kid {
     /// # Errors
     /// Fewer than two rows, rows of different lengths, a value that is not finite, a setting out of range.
     pub fn estimate(&self, u: &Samples, v: &Samples) -> Result<KidEstimate, MetricError> {
+        self.within(u, v, MOST_KERNELS)
+    }
+
+    /// The estimate; kernels between all rows of two sets are computed once where there are at most `most` of them.
+    fn within(&self, u: &Samples, v: &Samples, most: usize) -> Result<KidEstimate, MetricError> {
         check_pair(u, v, 2)?;
         self.check()?;
         let size = self.subset_size.min(u.n()).min(v.n());
         // Subsets that are the whole sets are all the same one.
         let subsets = if size == u.n().max(v.n()) { 1 } else { self.subsets };
-        let values = parallel::map(subsets, |i| {
+        let draws: Vec<[Vec<usize>; 2]> = parallel::map(subsets, |i| {
             let key = Key::new(self.seed, Purpose::Split, 0);
-            let draw = |x: &Samples, set: usize| x.select(&key.stream(i, set).permutation(x.n())[..size]);
-            squared_mmd(&draw(u, 0), &draw(v, 1))
+            [(u, 0), (v, 1)].map(|(x, set)| key.stream(i, set).permutation(x.n())[..size].to_vec())
         });
+        let sums = |x: &Samples, y: &Samples, [i, j]: [usize; 2]| {
+            let pairs: Vec<_> = draws.iter().map(|draw| [&draw[i][..], &draw[j][..]]).collect();
+            sums_of_kernels(x, y, &pairs, i != j, most)
+        };
+        let (uu, vv, uv) = (sums(u, u, [0, 0]), sums(v, v, [1, 1]), sums(u, v, [0, 1]));
+        let m = size as f64;
+        let values: Vec<f64> =
+            (0..subsets).map(|k| (uu[k] + vv[k]) / (m * (m - 1.0)) - 2.0 * uv[k] / (m * m)).collect();
         let mean = values.iter().sum::<f64>() / subsets as f64;
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / subsets as f64;
         Ok(KidEstimate { mean, std: variance.sqrt() })
@@ -72,20 +87,31 @@ impl Kid {
     }
 }
 
-/// The U-statistic of MMD² between two sets of m rows each.
-fn squared_mmd(u: &Samples, v: &Samples) -> f64 {
-    let m = u.n() as f64;
-    let columns = |x: &Samples| DMatrix::from_iterator(x.d(), x.n(), x.as_slice().iter().map(|&v| f64::from(v)));
-    let (u, v) = (columns(u), columns(v));
-    let within = (sum_of_kernels(&u, &u, false) + sum_of_kernels(&v, &v, false)) / (m * (m - 1.0));
-    within - 2.0 * sum_of_kernels(&u, &v, true) / (m * m)
+/// Σ_ij k(u_i, v_j) over each pair of rows of u and rows of v, with or without i and j of equal place.
+fn sums_of_kernels(u: &Samples, v: &Samples, pairs: &[[&[usize]; 2]], equal: bool, most: usize) -> Vec<f64> {
+    let whole = (u.n() * v.n() <= most).then(|| kernels(u, v));
+    parallel::map(pairs.len(), |k| {
+        let [rows, columns] = pairs[k];
+        let places: Vec<usize> = (0..rows.len()).collect();
+        match &whole {
+            Some(whole) => sum_of(whole, rows, columns, equal),
+            None => sum_of(&kernels(&u.select(rows), &v.select(columns)), &places, &places, equal),
+        }
+    })
 }
 
-/// Σ_ij k(u_i, v_j), with or without i = j; a column a point.
-fn sum_of_kernels(u: &DMatrix<f64>, v: &DMatrix<f64>, diagonal: bool) -> f64 {
-    let d = u.nrows() as f64;
-    let kernel = (u.transpose() * v).map(|product| (product / d + 1.0).powi(3));
-    kernel.sum() - if diagonal { 0.0 } else { kernel.trace() }
+/// k(u_i, v_j), `[n, m]`.
+fn kernels(u: &Samples, v: &Samples) -> DMatrix<f64> {
+    let columns = |x: &Samples| DMatrix::from_iterator(x.d(), x.n(), x.as_slice().iter().map(|&v| f64::from(v)));
+    let d = u.d() as f64;
+    (columns(u).transpose() * columns(v)).map(|product| (product / d + 1.0).powi(3))
+}
+
+/// The sum over some rows and as many columns, column by column.
+fn sum_of(kernels: &DMatrix<f64>, rows: &[usize], columns: &[usize], equal: bool) -> f64 {
+    let all = columns.iter().flat_map(|&j| rows.iter().map(move |&i| kernels[(i, j)])).fold(0.0, |sum, k| sum + k);
+    let same = rows.iter().zip(columns).map(|(&i, &j)| kernels[(i, j)]).fold(0.0, |sum, k| sum + k);
+    all - if equal { 0.0 } else { same }
 }
 
 #[cfg(test)]
@@ -113,6 +139,16 @@ mod tests {
         let at = |seed| Kid { subsets: 4, subset_size: 20, seed }.estimate(&u, &v).unwrap();
         assert_eq!(at(1), at(1));
         assert_ne!(at(1), at(2));
+    }
+
+    #[test]
+    fn whole_sets_and_subsets_give_the_same_bits() {
+        // As many values a row as the inner loops of a matrix product part into blocks.
+        let long = |n: usize, index| Samples::new(normals(100 * n, index, 0.1).as_slice().to_vec(), 600);
+        let (u, v) = (long(90, 0), long(70, 1));
+        let kid = Kid { subsets: 9, subset_size: 40, seed: 2 };
+        let [whole, single] = [MOST_KERNELS, 0].map(|most| kid.within(&u, &v, most).unwrap());
+        assert_eq!(whole, single);
     }
 
     #[test]

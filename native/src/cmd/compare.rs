@@ -6,7 +6,7 @@ use crate::config::load;
 use crate::files;
 use crate::metrics::{self, Line};
 use crate::report::canvas::{BLUE, Colour, GREEN, GREY, ORANGE, PURPLE, VERMILLION};
-use crate::report::curves::{Curve, Floor, metric_over};
+use crate::report::curves::{Best, Curve, Floor, metric_over};
 use crate::report::figures::save;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::session::Session;
@@ -239,7 +239,7 @@ fn figure(outcomes: &[Outcome], x: &dyn Fn(&Row) -> f64, x_name: &str, dir: &Pat
             points: &points[i],
             band: if o.seeds.len() > 1 { &bands[i] } else { &[] },
             floor: floor(o).filter(|_| i == 0).map(|value| Floor { value, label: "truth against truth".into() }),
-            ring_lowest: false,
+            best: Best::Unmarked,
         })
         .collect();
     save(&metric_over(&curves, x_name, outcomes[0].score)?, dir, file)

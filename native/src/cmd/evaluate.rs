@@ -1,12 +1,13 @@
 //! `diffem evaluate`: scores against the truth at full size.
 
-use crate::args::{Evaluate, LapChoice};
+use crate::args::{Evaluate, FeatureNetwork, LapChoice};
 use crate::baselines;
 use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
 use crate::evaluation::{Distances, Report};
-use crate::features::efficientnet_lite0::EfficientNetLite0;
+use crate::features;
 use crate::features::scores::{FeatureScorer, FeatureScores, half};
+use crate::features::st_lpips::StLpips;
 use crate::features::weights::directory;
 use crate::fidelity::{Estimate, Fidelity, Judge};
 use crate::mismatch::see_through;
@@ -60,8 +61,10 @@ pub fn run(args: &Evaluate) -> Result<()> {
     }
     if session.problem.truth.test.is_some() && args.samples.is_none() {
         report.test = fidelity(args, &session, session.start_prior()?)?;
+    } else if args.features.contains(&FeatureNetwork::StLpips) {
+        bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples");
     }
-    if args.features.is_some() {
+    if args.features.iter().any(|network| *network != FeatureNetwork::StLpips) {
         [report.features, report.proximal] = features(args, &session)?;
     }
     if report.is_empty() {
@@ -197,7 +200,7 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     let Some(shape) = session.image_shape() else {
         bail!("--features: the signals of {} are no images", args.run.display());
     };
-    let network = EfficientNetLite0::load(&directory(args.weights.as_deref())?, &session.device)?;
+    let networks = features::networks(&args.features, &directory(args.weights.as_deref())?, &session.device)?;
     let scored = scored(args, session)?;
     let truth = match &args.truth {
         Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
@@ -205,11 +208,11 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     };
     let against = |reference: &Samples, floor: &str, view: &dyn Fn(usize, &Samples) -> Samples| {
         let n = args.points.min(reference.n() / 2).min(rows(&scored, session));
-        let scorer = FeatureScorer::new(&network, shape, &half(reference, 0, n))?;
-        let mut out = vec![scorer.score(floor.into(), None, &half(reference, 1, n))?];
+        let scorer = FeatureScorer::new(&networks, shape, &half(reference, 0, n))?;
+        let mut out = scorer.score(floor, None, &half(reference, 1, n))?;
         for (i, sample) in scored.iter().enumerate() {
             let x = half(&view(i, &*sample.read(session)?), 1, n);
-            out.push(scorer.score(sample.label.clone(), sample.lap, &x)?);
+            out.extend(scorer.score(&sample.label, sample.lap, &x)?);
         }
         Ok::<_, anyhow::Error>(out)
     };
@@ -228,7 +231,10 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
 /// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact posterior, the
 /// trained posteriors.
 fn fidelity(args: &Evaluate, session: &Session, start: Option<StartPrior>) -> Result<Vec<Fidelity>> {
-    let Some(judge) = Judge::new(session) else { return Ok(Vec::new()) };
+    let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
+    if args.features.contains(&FeatureNetwork::StLpips) {
+        judge.look_with(|| StLpips::load(&directory(args.weights.as_deref())?, &session.device))?;
+    }
     let mut out = judge.floors()?;
     out.extend(baselines::deconvolutions(session, &judge)?);
     if let Some(prior) = start {

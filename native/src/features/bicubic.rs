@@ -3,6 +3,8 @@
 //! point with 22 bits, along rows and then along columns. (Pillow 13 goes along columns first where the height shrinks more
 //! than the width.)
 
+use crate::images::Bytes;
+
 /// Fractional bits of the coefficients.
 const BITS: u32 = 22;
 
@@ -20,6 +22,14 @@ pub fn resize(plane: &[u8], (height, width): (usize, usize), size: usize) -> Vec
     }
     let columns = along_rows(&transposed(&wide, size), height, &taps(height, size));
     transposed(&columns, size)
+}
+
+/// `[3, size, size]`: the image resized, each byte of channel c turned into `value(c, byte)`; a grey image three times.
+pub fn planes(image: &Bytes, size: usize, value: impl Fn(usize, u8) -> f32) -> Vec<f32> {
+    let (shape, channels) = (image.shape, image.shape.channels);
+    let resized: Vec<Vec<u8>> =
+        (0..channels).map(|c| resize(image.plane(c), (shape.height, shape.width), size)).collect();
+    (0..3).flat_map(|c| resized[c % channels].iter().map(move |v| (c, *v))).map(|(c, v)| value(c, v)).collect()
 }
 
 /// `[rows, columns]` to `[columns, rows]`.

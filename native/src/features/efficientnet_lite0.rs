@@ -10,39 +10,34 @@
 //! pixel comes last. Pixels enter as (v - 127) / 128.
 
 use super::bicubic;
+use super::layers::{Activation, Conv, Kernel, Linear, mean_of_planes};
+use super::network::{Names, Network, Outputs};
+use super::source::{Source, from_file};
 use super::weights::EFFICIENTNET_LITE0;
 use crate::images::Bytes;
-use anyhow::{Context, Result, anyhow, bail};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
+use anyhow::Result;
 use burn::tensor::{Device, Tensor, TensorData};
-use diffem::Samples;
-use pytorch_reader::{DType, PytorchReader};
-use rayon::prelude::*;
 use std::path::Path;
 
 /// Features of an image.
-pub const FEATURES: usize = 1280;
+const FEATURES: usize = 1280;
+const CLASSES: usize = 1000;
 /// Sides of the network's images.
 const SIDE: usize = 224;
-/// Images of a network call.
-const BATCH: usize = 4;
 const EPSILON: f64 = 1e-3;
+/// Channels of the stem.
+const STEM: usize = 32;
 
-/// Stages: (repeats, kernel, stride of the first, expansion).
-const STAGES: [(usize, usize, usize, usize); 7] =
-    [(1, 3, 1, 1), (2, 3, 2, 6), (2, 5, 2, 6), (3, 3, 2, 6), (3, 5, 1, 6), (4, 5, 2, 6), (1, 3, 1, 6)];
-
-/// A convolution with its normalisation folded in.
-struct Conv {
-    /// `[out, in / groups, k, k]`
-    weight: Tensor<4>,
-    /// `[out]`
-    bias: Tensor<1>,
-    stride: usize,
-    groups: usize,
-    relu6: bool,
-}
+/// Stages: (repeats, kernel, stride of the first, expansion, channels).
+const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+];
 
 struct Block {
     expand: Option<Conv>,
@@ -50,109 +45,96 @@ struct Block {
     project: Conv,
 }
 
+/// What its scores are called.
+pub const NAMES: Names = Names {
+    network: EFFICIENTNET_LITE0.network,
+    frechet: ["FD-EffLite0", "fd_efflite0"],
+    kernel: ["KID-EffLite0", "kid_efflite0"],
+    inception: Some(["IS-EffLite0", "is_efflite0"]),
+};
+
 /// The network with its weights.
 pub struct EfficientNetLite0 {
     stem: Conv,
     blocks: Vec<Block>,
     head: Conv,
-    /// `[1280, 1000]`
-    weight: Tensor<2>,
-    /// `[1000]`
-    bias: Tensor<1>,
+    classes: Linear,
     device: Device,
-}
-
-/// What the network says of n images.
-pub struct Features {
-    /// `[n, 1280]`
-    pub pooled: Samples,
-    /// `[n, 1000]`
-    pub logits: Samples,
 }
 
 impl EfficientNetLite0 {
     /// Reads the weights from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        let path = EFFICIENTNET_LITE0.require(dir)?;
-        let file = PytorchReader::new(&path).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        Self::assemble(&Source { file, device }).with_context(|| path.display().to_string())
+        from_file(&EFFICIENTNET_LITE0.require(dir)?, device, Self::assemble)
     }
 
     fn assemble(source: &Source<'_>) -> Result<Self> {
-        let strides = STAGES.iter().flat_map(|&(repeats, kernel, stride, expansion)| {
-            (0..repeats).map(move |i| (kernel, if i == 0 { stride } else { 1 }, expansion))
-        });
-        let blocks = strides.enumerate().map(|(i, (kernel, stride, expansion))| {
-            let at = |name: &str| format!("_blocks.{i}.{name}");
-            let conv = |name: &str, norm: &str, shape| source.conv(&at(name), &at(norm), shape);
-            let expand = match expansion {
-                1 => None,
-                _ => Some(conv("_expand_conv", "_bn0", Kernel { side: 1, stride: 1, depthwise: false, relu6: true })?),
-            };
-            let depthwise =
-                conv("_depthwise_conv", "_bn1", Kernel { side: kernel, stride, depthwise: true, relu6: true })?;
-            let project = conv("_project_conv", "_bn2", Kernel { side: 1, stride: 1, depthwise: false, relu6: false })?;
-            Ok(Block { expand, depthwise, project })
-        });
-        let bias = source.vector("_fc.bias")?;
-        let (classes, weight) = (bias.len(), source.vector("_fc.weight")?);
-        if weight.len() != classes * FEATURES {
-            bail!("_fc.weight has {} values, expected {classes} x {FEATURES}", weight.len());
+        let (mut blocks, mut input) = (Vec::new(), STEM);
+        for (repeats, side, stride, expansion, output) in STAGES {
+            for repeat in 0..repeats {
+                let stride = if repeat == 0 { stride } else { 1 };
+                blocks.push(Block::assemble(source, blocks.len(), [input, expansion * input, output], side, stride)?);
+                input = output;
+            }
         }
-        let weight: Tensor<2> = Tensor::from_data(TensorData::new(weight, [classes, FEATURES]), source.device);
-        let whole = |side, stride| Kernel { side, stride, depthwise: false, relu6: true };
+        let stem = Kernel { stride: 2, ..kernel([3, STEM], 3) };
         Ok(Self {
-            stem: source.conv("_conv_stem", "_bn0", whole(3, 2))?,
-            blocks: blocks.collect::<Result<_>>()?,
-            head: source.conv("_conv_head", "_bn1", whole(1, 1))?,
-            weight: weight.transpose(),
-            bias: Tensor::from_data(TensorData::new(bias, [classes]), source.device),
+            stem: source.conv_norm("_conv_stem", "_bn0", EPSILON, stem)?,
+            blocks,
+            head: source.conv_norm("_conv_head", "_bn1", EPSILON, kernel([input, FEATURES], 1))?,
+            classes: source.linear("_fc", [FEATURES, CLASSES])?,
             device: source.device.clone(),
         })
     }
+}
 
-    /// Features and logits of `images`, which are resized; batches run side by side, and none depends on another.
-    pub fn features(&self, images: &[Bytes]) -> Result<Features> {
-        let parts: Vec<[Vec<f32>; 2]> =
-            images.par_chunks(BATCH).map(|batch| self.batch(batch)).collect::<Result<_>>()?;
-        let column = |i: usize, d: usize| Samples::new(parts.iter().flat_map(|part| part[i].clone()).collect(), d);
-        Ok(Features { pooled: column(0, FEATURES), logits: column(1, self.bias.dims()[0]) })
+/// A square kernel followed by ReLU6.
+fn kernel(channels: [usize; 2], side: usize) -> Kernel {
+    Kernel { activation: Activation::Relu6, ..Kernel::new(channels, [side; 2]) }
+}
+
+impl Network for EfficientNetLite0 {
+    fn names(&self) -> Names {
+        NAMES
     }
 
-    fn batch(&self, images: &[Bytes]) -> Result<[Vec<f32>; 2]> {
-        let pixels: Vec<f32> = images.iter().flat_map(prepared).collect();
+    fn outputs(&self, images: &[Bytes]) -> Outputs {
+        let value = |_, v: u8| (f32::from(v) - 127.0) / 128.0;
+        let pixels: Vec<f32> = images.iter().flat_map(|image| bicubic::planes(image, SIDE, value)).collect();
         let mut x: Tensor<4> = Tensor::from_data(TensorData::new(pixels, [images.len(), 3, SIDE, SIDE]), &self.device);
         x = self.stem.forward(x);
         for block in &self.blocks {
             x = block.forward(x);
         }
-        let pooled: Tensor<2> = self.head.forward(x).flatten::<3>(2, 3).mean_dim(2).flatten(1, 2);
-        let logits = pooled.clone().matmul(self.weight.clone()) + self.bias.clone().unsqueeze();
-        let host = |tensor: Tensor<2>| tensor.into_data().try_to_vec::<f32>().map_err(|e| anyhow!("{e:?}"));
-        Ok([host(pooled)?, host(logits)?])
-    }
-}
-
-/// `[3, 224, 224]` as the network takes it; grey images three times.
-fn prepared(image: &Bytes) -> Vec<f32> {
-    let (shape, channels) = (image.shape, image.shape.channels);
-    let plane = |c: usize| &image.planes[c * shape.pixels()..(c + 1) * shape.pixels()];
-    let resized: Vec<Vec<u8>> =
-        (0..channels).map(|c| bicubic::resize(plane(c), (shape.height, shape.width), SIDE)).collect();
-    (0..3).flat_map(|c| resized[c % channels].iter().map(|&v| (f32::from(v) - 127.0) / 128.0)).collect()
-}
-
-impl Conv {
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let ([_, _, height, width], side) = (x.dims(), self.weight.dims()[2]);
-        let padding = [same(height, side, self.stride), same(width, side, self.stride)];
-        let options = ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], self.groups);
-        let x = conv2d(x, self.weight.clone(), Some(self.bias.clone()), options);
-        if self.relu6 { x.clamp(0.0, 6.0) } else { x }
+        let features = mean_of_planes(self.head.forward(x));
+        Outputs { logits: Some(self.classes.forward(features.clone())), features }
     }
 }
 
 impl Block {
+    /// The `i`-th block; `channels` are those taken, those inside and those given.
+    fn assemble(
+        source: &Source<'_>,
+        i: usize,
+        [input, inside, output]: [usize; 3],
+        side: usize,
+        stride: usize,
+    ) -> Result<Self> {
+        let at = |name: &str| format!("_blocks.{i}.{name}");
+        let conv = |name: &str, norm: &str, kernel| source.conv_norm(&at(name), &at(norm), EPSILON, kernel);
+        let expand = match inside == input {
+            true => None,
+            false => Some(conv("_expand_conv", "_bn0", kernel([input, inside], 1))?),
+        };
+        let depthwise = Kernel { stride, groups: inside, ..kernel([inside, inside], side) };
+        let project = Kernel { activation: Activation::None, ..kernel([inside, output], 1) };
+        Ok(Self {
+            expand,
+            depthwise: conv("_depthwise_conv", "_bn1", depthwise)?,
+            project: conv("_project_conv", "_bn2", project)?,
+        })
+    }
+
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let expanded = match &self.expand {
             Some(expand) => expand.forward(x.clone()),
@@ -163,72 +145,10 @@ impl Block {
     }
 }
 
-/// Padding before and after, so that ceil(size / stride) values come out.
-fn same(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
-    let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
-    (total / 2, total - total / 2)
-}
-
-/// What the architecture says of a convolution.
-struct Kernel {
-    side: usize,
-    stride: usize,
-    depthwise: bool,
-    relu6: bool,
-}
-
-/// The opened weights.
-struct Source<'a> {
-    file: PytorchReader,
-    device: &'a Device,
-}
-
-impl Source<'_> {
-    fn vector(&self, name: &str) -> Result<Vec<f32>> {
-        let tensor = self.file.get(name).with_context(|| format!("it has no {name}"))?;
-        if tensor.dtype() != DType::F32 {
-            bail!("{name} holds {:?}, expected F32", tensor.dtype());
-        }
-        let bytes = tensor.read().with_context(|| format!("cannot read {name}"))?;
-        Ok(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]])).collect())
-    }
-
-    /// w γ / s and β - m γ / s with s = sqrt(v + ε), for each output channel.
-    fn conv(&self, name: &str, norm: &str, kernel: Kernel) -> Result<Conv> {
-        let part = |part: &str| self.vector(&format!("{norm}.{part}"));
-        let (gamma, beta, mean, variance) =
-            (part("weight")?, part("bias")?, part("running_mean")?, part("running_var")?);
-        let mut weight = self.vector(&format!("{name}.weight"))?;
-        let (out, area) = (gamma.len(), kernel.side * kernel.side);
-        if out == 0
-            || !weight.len().is_multiple_of(out * area)
-            || [&beta, &mean, &variance].iter().any(|v| v.len() != out)
-        {
-            bail!("{name} and {norm} do not fit together");
-        }
-        let row = weight.len() / out;
-        if kernel.depthwise && row != area {
-            bail!("{name} is no depthwise convolution");
-        }
-        let gain: Vec<f64> =
-            (0..out).map(|c| f64::from(gamma[c]) / (f64::from(variance[c]) + EPSILON).sqrt()).collect();
-        weight.iter_mut().enumerate().for_each(|(i, w)| *w = (f64::from(*w) * gain[i / row]) as f32);
-        let bias = (0..out).map(|c| (f64::from(beta[c]) - f64::from(mean[c]) * gain[c]) as f32).collect::<Vec<f32>>();
-        Ok(Conv {
-            weight: Tensor::from_data(
-                TensorData::new(weight, [out, row / area, kernel.side, kernel.side]),
-                self.device,
-            ),
-            bias: Tensor::from_data(TensorData::new(bias, [out]), self.device),
-            stride: kernel.stride,
-            groups: if kernel.depthwise { out } else { 1 },
-            relu6: kernel.relu6,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::{assert_close, given, picture};
+    use super::super::network::Features;
     use super::*;
     use diffem::image::ImageShape;
     use serde::Deserialize;
@@ -244,32 +164,9 @@ mod tests {
         channels: usize,
     }
 
-    /// What a variable names; says on the terminal that the test is skipped where it is not set.
-    fn given(variable: &str) -> Option<std::path::PathBuf> {
-        let value = std::env::var_os(variable).map(Into::into);
-        if value.is_none() {
-            eprintln!("SKIPPED: {variable} is not set");
-        }
-        value
-    }
-
     fn network() -> Option<EfficientNetLite0> {
         let dir = given("DIFFEM_WEIGHTS")?;
         Some(EfficientNetLite0::load(&dir, &crate::device::open("auto").unwrap().1).unwrap())
-    }
-
-    /// The same picture as in features.py.
-    fn picture(shape: ImageShape) -> Bytes {
-        let value = |c: usize, i: usize, j: usize| ((i * i + 3 * i * j + 7 * j + 50 * c) % 256) as u8;
-        let planes = (0..shape.channels)
-            .flat_map(|c| (0..shape.height).flat_map(move |i| (0..shape.width).map(move |j| value(c, i, j))));
-        Bytes { planes: planes.collect(), shape }
-    }
-
-    fn assert_close(found: &[f32], expected: &[f32]) {
-        let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst <= 1e-4 * scale, "{worst} of {scale}");
     }
 
     #[test]
@@ -279,10 +176,10 @@ mod tests {
         let Some(network) = network() else { return };
         for case in &golden {
             let shape = ImageShape { channels: case.channels, height: case.height, width: case.width };
-            let found = network.features(&[picture(shape)]).unwrap();
+            let found = Features::of(&network, &[picture(shape)]).unwrap();
             let tenth = |row: &[f32]| row.iter().step_by(10).copied().collect::<Vec<_>>();
-            assert_close(&tenth(found.pooled.row(0)), &case.features);
-            assert_close(&tenth(found.logits.row(0)), &case.logits);
+            assert_close(&tenth(found.features.row(0)), &case.features, 1e-4);
+            assert_close(&tenth(found.logits.unwrap().row(0)), &case.logits, 1e-4);
         }
         assert!(golden.iter().any(|case| case.channels == 3));
     }
@@ -295,20 +192,12 @@ mod tests {
         let paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
         let paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "png")).collect();
         let images: Vec<Bytes> = paths.iter().map(|path| Bytes::read(path).unwrap()).collect();
-        let logits = network.features(&images).unwrap().logits;
+        let logits = Features::of(&network, &images).unwrap().logits.unwrap();
         let right = |(path, row): &(&std::path::PathBuf, &[f32])| {
             let label: usize = path.file_stem().unwrap().to_str().unwrap().rsplit('_').next().unwrap().parse().unwrap();
             row.iter().all(|v| *v <= row[label])
         };
         let right = paths.iter().zip(logits.rows()).filter(right).count();
         assert!(right * 20 >= 17 * paths.len(), "{right} of {}", paths.len());
-    }
-
-    #[test]
-    fn padding_is_that_of_tensorflow() {
-        assert_eq!(same(224, 3, 2), (0, 1));
-        assert_eq!(same(112, 3, 1), (1, 1));
-        assert_eq!(same(56, 5, 2), (1, 2));
-        assert_eq!(same(7, 1, 1), (0, 0));
     }
 }

