@@ -4,7 +4,7 @@
 //! independently, so neither the shard size nor the number of workers changes a bit of the result.
 
 use crate::conditioning::{Conditioning, Measurement, Method, Shape};
-use crate::denoiser::{Denoiser, Gain, Preconditioned, to_samples, to_tensor};
+use crate::denoiser::{Denoiser, Gain, Preconditioned, to_samples, to_samples_async, to_tensor};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::network::Network;
@@ -12,7 +12,7 @@ use crate::noise::Key;
 use crate::observations::Observations;
 use crate::parallel;
 use crate::rivals::{Masked, Mmps, Whitened, write_seen};
-use crate::sampler::{Progress, SamplerConfig, sample};
+use crate::sampler::{Chain, Progress, SamplerConfig};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor};
@@ -40,6 +40,55 @@ pub struct EStep<'a, N> {
     pub device: &'a Device,
 }
 
+/// A row of a batch of draws: which observation, and which noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Place among the observations.
+    pub observation: usize,
+    /// Noise key of the draw.
+    pub key: Key,
+    /// Index of its stream: the step is added to it.
+    pub index: usize,
+}
+
+/// Draws on their way from σ_max to σ_min, see [`EStep::begin`].
+pub struct Draws {
+    /// How many were asked for.
+    n: usize,
+    /// These, and copies of the last one up to the fewest rows a network call takes.
+    rows: Vec<Row>,
+    shown: Shown,
+    chain: Chain,
+}
+
+/// What the rows' observations give to the denoiser.
+enum Shown {
+    /// The network as the posterior: features `[n, c]`, and what updates its estimates.
+    Features(Tensor<2>, Vec<Measurement>),
+    /// The network as the prior, led to the observations by moment matching.
+    Guided(Whitened),
+    /// The network behind the observations' own masks `[n, d]`, updated by what they show.
+    Masked(Tensor<2>, Vec<Measurement>),
+}
+
+impl Draws {
+    /// Number of draws.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// True when only the last network call is left, see [`EStep::last`].
+    pub fn is_done(&self) -> bool {
+        self.chain.is_done()
+    }
+
+    /// What the last step left, in the frame's coordinates and with rows beyond [`Draws::n`] to be dropped
+    /// ([`EStep::restore`] does both); `None` before the first.
+    pub fn progress(&self) -> Option<Progress<'_>> {
+        self.chain.progress()
+    }
+}
+
 impl<N: Network> EStep<'_, N> {
     /// Draws for the observations in `range`, `[len, d]`.
     pub fn shard(&self, range: Range<usize>) -> Result<Samples> {
@@ -52,22 +101,52 @@ impl<N: Network> EStep<'_, N> {
         range: Range<usize>,
         on_step: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Samples> {
-        let rows = range.len().max(LEAST_ROWS);
-        // Short shards are filled up with copies of the last observation, which are dropped again below.
-        let index = |row: usize| (range.start + row).min(range.end - 1);
-        let noise = |step: usize| self.noise(rows, index, step);
+        let mut draws = self.begin(range.map(|i| Row { observation: i, key: self.key, index: i }).collect());
+        while !draws.is_done() {
+            draws = self.advance(draws);
+            if draws.progress().is_some_and(|progress| on_step(progress).is_break()) {
+                return Err(Error::Stopped);
+            }
+        }
+        let n = draws.n();
+        Ok(self.restore(&to_samples(self.last(draws))?, n))
+    }
+
+    /// Draws at σ_max, for callers that do something else between two steps; `rows` holds one or more.
+    ///
+    /// A draw is a function of its row alone: neither the other rows nor their number change a bit.
+    pub fn begin(&self, mut rows: Vec<Row>) -> Draws {
+        let n = rows.len();
+        rows.extend(rows.last().copied().into_iter().cycle().take(LEAST_ROWS.saturating_sub(n)));
         let grid = self.sampler.grid(self.schedule);
-        let denoiser = self.denoiser((0..rows).map(index).collect());
-        let start = noise(0) * grid[0];
-        let x = sample(
-            self.sampler.build().as_ref(),
-            denoiser.as_ref(),
-            &grid,
-            start,
-            &mut |step| noise(step + 1),
-            on_step,
-        )?;
-        Ok(self.conditioning.frame.restore(&to_samples(x)?.slice(0..range.len())))
+        let start = self.noise(&rows, 0) * grid[0];
+        Draws { n, shown: self.show(&rows), rows, chain: Chain::new(grid, start) }
+    }
+
+    /// Takes one sampler step; reads nothing from the device.
+    pub fn advance(&self, draws: Draws) -> Draws {
+        let Draws { n, rows, shown, chain } = draws;
+        let denoiser = self.denoiser(&shown, rows.len());
+        let chain =
+            chain.step(self.sampler.build().as_ref(), denoiser.as_ref(), &mut |step| self.noise(&rows, step + 1));
+        drop(denoiser);
+        Draws { n, rows, shown, chain }
+    }
+
+    /// D at the level reached, on the device; [`EStep::restore`] makes signals of it.
+    pub fn last(&self, draws: Draws) -> Tensor<2> {
+        let Draws { rows, shown, chain, .. } = draws;
+        chain.finish(self.denoiser(&shown, rows.len()).as_ref())
+    }
+
+    /// The first `n` rows of `x`, from the frame's coordinates to the signal's.
+    pub fn restore(&self, x: &Samples, n: usize) -> Samples {
+        self.conditioning.frame.restore(&x.slice(0..n))
+    }
+
+    /// [`EStep::restore`] of a device tensor where reads cannot block, as in a browser.
+    pub async fn read(&self, x: Tensor<2>, n: usize) -> Result<Samples> {
+        Ok(self.restore(&to_samples_async(x).await?, n))
     }
 
     /// Draws for observations `from..n` in shards of `size`; `on_group` receives the rows of a group of finished shards,
@@ -99,72 +178,63 @@ impl<N: Network> EStep<'_, N> {
         Ok(Samples::new(rows, self.conditioning.channel.signal_len()))
     }
 
-    fn noise(&self, rows: usize, index: impl Fn(usize) -> usize, step: usize) -> Tensor<2> {
-        let mut noise = Samples::zeros(rows, self.conditioning.channel.signal_len());
-        for row in 0..rows {
-            self.key.stream(index(row), step).fill_normal(noise.row_mut(row));
+    fn noise(&self, rows: &[Row], step: usize) -> Tensor<2> {
+        let mut noise = Samples::zeros(rows.len(), self.conditioning.channel.signal_len());
+        for (i, row) in rows.iter().enumerate() {
+            row.key.stream(row.index, step).fill_normal(noise.row_mut(i));
         }
         to_tensor(&noise, self.device)
     }
 
-    /// The denoiser of the observations `indices`, one a row.
-    fn denoiser<'b>(&'b self, indices: Vec<usize>) -> Box<dyn Denoiser + 'b> {
-        let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
-        match self.conditioning.config.method {
-            Method::Diffem => Box::new(self.conditioned(indices)),
-            Method::EmMmps => {
-                let nothing = to_tensor(&Samples::zeros(indices.len(), 0), self.device);
-                let prior = move |x_t: Tensor<2>, s: f64| preconditioned.forward(x_t, &[s], nothing.clone(), None);
-                Box::new(self.guided(prior, indices))
-            }
-            Method::Ambient => Box::new(self.masked(indices)),
-        }
-    }
-
-    /// The network behind the observations' own masks, updated by what they show.
-    fn masked(&self, indices: Vec<usize>) -> impl Denoiser {
-        let conditioning = self.conditioning;
-        let mut seen = Samples::zeros(indices.len(), conditioning.channel.signal_len());
-        for (row, &i) in indices.iter().enumerate() {
-            write_seen(conditioning.channel, self.observations.operator(i), seen.row_mut(row));
-        }
-        let seen = to_tensor(&seen, self.device);
-        let masked = Masked { network: self.network, schedule: self.schedule, seen };
-        let measurements = self.measurements(indices);
-        move |x_t: Tensor<2>, sigma: f64| {
-            let d0 = masked.forward(x_t.clone(), &[sigma]);
-            match gain(&measurements, |_| sigma, self.schedule, conditioning, self.device) {
-                Some(gain) => gain.apply(d0, x_t),
-                None => d0,
-            }
-        }
-    }
-
-    /// The linear-Gaussian forms of the observations `indices`.
-    fn measurements(&self, indices: Vec<usize>) -> Vec<Measurement> {
-        let read = |i| self.conditioning.measurement(self.observations.y.row(i), self.observations.operator(i));
-        indices.into_iter().filter_map(read).collect()
-    }
-
-    /// A `prior`, led to the observations by moment matching.
-    fn guided<D: Denoiser>(&self, prior: D, indices: Vec<usize>) -> Mmps<D> {
-        let measurements = self.measurements(indices);
-        let seen = Whitened::new(&measurements, self.conditioning, self.device);
-        Mmps { prior, observations: seen, iterations: self.conditioning.config.mmps.iterations }
-    }
-
-    /// The network as the posterior.
-    fn conditioned(&self, indices: Vec<usize>) -> impl Denoiser {
-        let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
+    fn show(&self, rows: &[Row]) -> Shown {
         let (conditioning, observations) = (self.conditioning, self.observations);
-        let mut features = Samples::zeros(indices.len(), conditioning.feature_len());
-        let read =
-            |(row, i)| conditioning.condition(observations.y.row(i), observations.operator(i), features.row_mut(row));
-        let measurements: Vec<Measurement> = indices.into_iter().enumerate().filter_map(read).collect();
-        let features = to_tensor(&features, self.device);
-        move |x_t: Tensor<2>, sigma: f64| {
-            let gain = gain(&measurements, |_| sigma, self.schedule, conditioning, self.device);
-            preconditioned.forward(x_t, &[sigma], features.clone(), gain.as_ref())
+        let seen = |row: &Row| (observations.y.row(row.observation), observations.operator(row.observation));
+        let measure = |row| conditioning.measurement(seen(row).0, seen(row).1);
+        let measurements = || rows.iter().filter_map(measure).collect::<Vec<Measurement>>();
+        match conditioning.config.method {
+            Method::Diffem => {
+                let mut features = Samples::zeros(rows.len(), conditioning.feature_len());
+                let read = |(i, row)| conditioning.condition(seen(row).0, seen(row).1, features.row_mut(i));
+                let measurements = rows.iter().enumerate().filter_map(read).collect();
+                Shown::Features(to_tensor(&features, self.device), measurements)
+            }
+            Method::EmMmps => Shown::Guided(Whitened::new(&measurements(), conditioning, self.device)),
+            Method::Ambient => {
+                let mut masks = Samples::zeros(rows.len(), conditioning.channel.signal_len());
+                let write = |(i, row)| write_seen(conditioning.channel, seen(row).1, masks.row_mut(i));
+                rows.iter().enumerate().for_each(write);
+                Shown::Masked(to_tensor(&masks, self.device), measurements())
+            }
+        }
+    }
+
+    /// The denoiser of `n` observations, one a row.
+    fn denoiser<'d>(&'d self, shown: &'d Shown, n: usize) -> Box<dyn Denoiser + 'd> {
+        let (network, schedule, device) = (self.network, self.schedule, self.device);
+        let preconditioned = Preconditioned { network, schedule };
+        let gain = move |measurements: &[Measurement], sigma: f64| {
+            gain(measurements, |_| sigma, schedule, self.conditioning, device)
+        };
+        match shown {
+            Shown::Features(features, measurements) => Box::new(move |x_t: Tensor<2>, sigma: f64| {
+                preconditioned.forward(x_t, &[sigma], features.clone(), gain(measurements, sigma).as_ref())
+            }),
+            Shown::Guided(observations) => {
+                let nothing = to_tensor(&Samples::zeros(n, 0), device);
+                let prior = move |x_t: Tensor<2>, s: f64| preconditioned.forward(x_t, &[s], nothing.clone(), None);
+                let iterations = self.conditioning.config.mmps.iterations;
+                Box::new(Mmps { prior, observations: observations.clone(), iterations })
+            }
+            Shown::Masked(masks, measurements) => {
+                let masked = Masked { network, schedule, seen: masks.clone() };
+                Box::new(move |x_t: Tensor<2>, sigma: f64| {
+                    let d0 = masked.forward(x_t.clone(), &[sigma]);
+                    match gain(measurements, sigma) {
+                        Some(gain) => gain.apply(d0, x_t),
+                        None => d0,
+                    }
+                })
+            }
         }
     }
 }

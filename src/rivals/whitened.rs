@@ -5,6 +5,7 @@ use crate::dct::DeviceDct;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// One observation a row, each with its own operator; shorter ones are filled up with measurements that see nothing.
+#[derive(Clone, Debug)]
 pub struct Whitened {
     /// L⁻¹ A: diagonals `[n, d]`, or rows `[n, m, d]` flattened to `[n, m · d]`.
     matrix: Tensor<2>,

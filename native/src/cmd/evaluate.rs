@@ -12,11 +12,10 @@ use crate::features::weights::directory;
 use crate::fidelity::{Estimate, Fidelity, Judge};
 use crate::mismatch::see_through;
 use crate::session::{Session, chosen_lap};
-use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
 use diffem::channel::Channel;
 use diffem::em::StartPrior;
-use diffem::metric::{energy_distance, sliced_wasserstein};
+use diffem::metric::{TruthScorer, energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use std::borrow::Cow;
@@ -125,7 +124,7 @@ fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<
     let mut out = vec![score("truth (floor)".into(), None, scorer.floor(), &u3)?];
     for sample in scored {
         let x = sample.read(session)?;
-        out.push(score(sample.label.clone(), sample.lap, scorer.score(&x)?.sinkhorn, &x.slice(0..n))?);
+        out.push(score(sample.label.clone(), sample.lap, scorer.score(&x)?, &x.slice(0..n))?);
     }
     Ok(out)
 }

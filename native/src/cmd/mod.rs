@@ -7,11 +7,13 @@ pub mod config;
 pub mod corrupt;
 pub mod dry_run;
 pub mod evaluate;
+pub mod export;
 pub mod export_images;
 pub mod fetch_weights;
 pub mod plot;
 pub mod prior;
 pub mod sample;
+pub mod serve;
 pub mod train;
 
 use crate::args::Compute;

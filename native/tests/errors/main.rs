@@ -11,6 +11,7 @@ mod places;
 mod prior;
 mod runs;
 mod starts;
+mod web;
 
 use common::arrays::{Array, signals};
 use common::{TINY, copy, diffem, files, train};
