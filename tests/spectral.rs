@@ -177,7 +177,7 @@ fn the_network_is_shown_the_regularised_inverse() {
         assert!(features.iter().zip(&expected).all(|(a, b)| (*a as f64 - b).abs() < 1e-5));
     }
     let conditioning = Conditioning { channel: &channel, config: &config, frame: &frames[0] };
-    let plain = ConditioningConfig { features: Features::Observation, ..config };
+    let plain = ConditioningConfig { features: Features::Observation, ..config.clone() };
     Conditioning { config: &plain, ..conditioning }.condition(seen.y.row(0), &[], &mut features);
     assert_eq!(features, seen.y.row(0));
 }

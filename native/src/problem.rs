@@ -96,7 +96,10 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
 pub fn count(config: &Config) -> Result<usize> {
     match &config.data {
         DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
-        DataConfig::Digits { n } | DataConfig::Gaussian { n, .. } | DataConfig::Manifold { n, .. } => Ok(*n),
+        DataConfig::Digits { n }
+        | DataConfig::Gaussian { n, .. }
+        | DataConfig::Manifold { n, .. }
+        | DataConfig::Curve { n } => Ok(*n),
         DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
             if *n > 0 {
                 return Ok(*n);
