@@ -101,8 +101,15 @@ struct Chart<'a> {
     file: &'a str,
     axis: &'a str,
     best: Best,
-    /// (label, (lap, value) of each lap, floor)
-    curves: Vec<(&'a str, Vec<(f64, f64)>, Option<Floor>)>,
+    traces: Vec<Trace<'a>>,
+}
+
+/// One curve of a chart.
+struct Trace<'a> {
+    label: &'a str,
+    /// (lap, value), ascending.
+    points: Vec<(f64, f64)>,
+    floor: Option<Floor>,
 }
 
 /// Draws the scores that two or more laps have as curves; says whether there was one.
@@ -136,8 +143,11 @@ fn quality<'a>(
     let label = if floor == Estimate::Truth { "truth" } else { "observation" };
     let floor = report.test.iter().filter(|row| row.estimate == floor).find_map(value);
     let floor = floor.map(|value| Floor { value, label: label.into() });
-    let curves = vec![("posterior mean", points(Estimate::Mean), floor), ("one draw", points(Estimate::Draw), None)];
-    Chart { file, axis, best: Best::Highest, curves }
+    let traces = vec![
+        Trace { label: "posterior mean", points: points(Estimate::Mean), floor },
+        Trace { label: "one draw", points: points(Estimate::Draw), floor: None },
+    ];
+    Chart { file, axis, best: Best::Highest, traces }
 }
 
 /// Fréchet distances of the laps' reconstructions.
@@ -146,7 +156,8 @@ fn distance<'a>(rows: &[FeatureScores], file: &'a str, axis: &'a str) -> Chart<'
     let floor = rows.iter().find(|row| row.sample.ends_with("(floor)"));
     let floor =
         floor.map(|row| Floor { value: row.fd_efflite0, label: row.sample.trim_end_matches(" (floor)").into() });
-    Chart { file, axis, best: Best::Lowest, curves: vec![("reconstructions", ascending(points), floor)] }
+    let traces = vec![Trace { label: "reconstructions", points: ascending(points), floor }];
+    Chart { file, axis, best: Best::Lowest, traces }
 }
 
 fn ascending(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
@@ -157,17 +168,17 @@ fn ascending(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 impl Chart<'_> {
     /// Draws the curves where one has two points.
     fn draw(&self, dir: &Path) -> Result<bool> {
-        if self.curves.iter().all(|(_, points, _)| points.len() < 2) {
+        if self.traces.iter().all(|trace| trace.points.len() < 2) {
             return Ok(false);
         }
-        let coloured = self.curves.iter().zip([BLUE, VERMILLION]);
+        let coloured = self.traces.iter().zip([BLUE, VERMILLION]);
         let curves: Vec<Curve> = coloured
-            .map(|((label, points, floor), colour)| Curve {
-                label: label.to_string(),
+            .map(|(trace, colour)| Curve {
+                label: trace.label.to_string(),
                 colour,
-                points,
+                points: &trace.points,
                 band: &[],
-                floor: floor.clone(),
+                floor: trace.floor.clone(),
                 best: self.best,
             })
             .collect();
