@@ -55,7 +55,7 @@ pub struct Half {
     pub seconds: f64,
 }
 
-/// The parts of the memory at the fullest moment of an M-step, about.
+/// The arrays in memory at the fullest moment of an M-step, about; program and figures come on top.
 #[derive(Debug, Serialize)]
 pub struct Memory {
     /// Weights, their average, and the optimiser's moments.
@@ -131,7 +131,7 @@ impl Estimate {
         let m = &self.memory_bytes;
         let data = m.data.map_or("data not counted".into(), |data| format!("data {}", bytes(data)));
         format!(
-            "about {}: weights and optimiser {}, gradients {}, activations {}, {data}",
+            "about {} of arrays: weights and optimiser {}, gradients {}, activations {}, {data}",
             bytes(m.total),
             bytes(m.weights),
             bytes(m.gradients),
