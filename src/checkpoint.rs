@@ -1,14 +1,17 @@
 //! Checkpoints as bytes: safetensors with one metadata entry, `diffem`, that holds JSON. Bytes are a function of the
 //! content alone, and Python's `safetensors` reads them.
 
-use crate::em::{LapRecord, Phase, State};
+use crate::em::{LapRecord, Phase, StartPrior, State};
 use crate::error::{Error, Result};
+use crate::factor::FactorGaussian;
 use crate::frame::Frame;
+use crate::gaussian::Gaussian;
 use crate::network::{Layout, from_host, to_host};
 use crate::optim::OptimState;
 use crate::samples::Samples;
 use burn::tensor::Device;
 use half::f16;
+use nalgebra::{DMatrix, DVector};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -270,4 +273,82 @@ pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device
         history: meta.history,
     };
     Ok((state, meta.run))
+}
+
+/// Numbers of 48 bits as two arrays, the rounded values and what that leaves.
+fn push_wide(arrays: &mut Arrays, name: &str, shape: Vec<usize>, values: impl Iterator<Item = f64>) {
+    let (high, low) = values.map(|v| (v as f32, (v - v as f32 as f64) as f32)).unzip();
+    arrays.extend([(name.to_string(), shape.clone(), high), (format!("{name}.rest"), shape, low)]);
+}
+
+fn take_wide(arrays: &mut Arrays, name: &str) -> Result<Vec<f64>> {
+    let ((_, high), (_, low)) = (take(arrays, name)?, take(arrays, &format!("{name}.rest"))?);
+    Ok(high.iter().zip(&low).map(|(&high, &low)| high as f64 + low as f64).collect())
+}
+
+/// The Gaussian prior of a start. What is read back is equal to 48 bits.
+pub fn encode_start(prior: &StartPrior) -> Result<Vec<u8>> {
+    let mut arrays = Arrays::new();
+    match prior {
+        StartPrior::Full(Gaussian { mean, covariance }) => {
+            push_wide(&mut arrays, "mean", vec![mean.len()], mean.iter().copied());
+            push_wide(&mut arrays, "covariance", vec![mean.len(); 2], covariance.iter().copied());
+        }
+        StartPrior::LowRank(FactorGaussian { mean, loadings, variance }) => {
+            let (d, k) = loadings.shape();
+            push_wide(&mut arrays, "mean", vec![d], mean.iter().copied());
+            push_wide(&mut arrays, "variance", vec![d], variance.iter().copied());
+            // Column by column.
+            push_wide(&mut arrays, "loadings", vec![k, d], loadings.iter().copied());
+        }
+    }
+    encode("start", &arrays, &HashMap::<String, String>::new())
+}
+
+/// Reads [`encode_start`]'s bytes for signals of length `d`.
+pub fn decode_start(bytes: &[u8], d: usize) -> Result<StartPrior> {
+    let (mut arrays, _) = decode::<HashMap<String, serde_json::Value>>("start", bytes)?;
+    let mean = take_wide(&mut arrays, "mean")?;
+    let fits = |name: &str, found: usize, expected: bool| match expected {
+        true => Ok(()),
+        false => Err(Error::Checkpoint(format!("tensor `{name}` has {found} values, which do not fit signals of {d}"))),
+    };
+    fits("mean", mean.len(), mean.len() == d)?;
+    if arrays.iter().any(|(name, _, _)| name == "covariance") {
+        let values = take_wide(&mut arrays, "covariance")?;
+        fits("covariance", values.len(), values.len() == d * d)?;
+        let covariance = DMatrix::from_column_slice(d, d, &values);
+        return Ok(StartPrior::Full(Gaussian::new(DVector::from_vec(mean), covariance)?));
+    }
+    let (variance, values) = (take_wide(&mut arrays, "variance")?, take_wide(&mut arrays, "loadings")?);
+    fits("variance", variance.len(), variance.len() == d)?;
+    fits("loadings", values.len(), d > 0 && values.len().is_multiple_of(d))?;
+    let loadings = DMatrix::from_column_slice(d, values.len() / d, &values);
+    Ok(StartPrior::LowRank(FactorGaussian { mean, loadings, variance }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(rows: usize, columns: usize) -> DMatrix<f64> {
+        DMatrix::from_fn(rows, columns, |i, j| 1.0 / (1.0 + (i + j) as f64) + f64::from(i == j))
+    }
+
+    #[test]
+    fn a_start_is_read_back() {
+        let (mean, wide) = (vec![0.1, -2.0 / 3.0, 1e-9], |a: f64, b: f64| (a - b).abs() <= a.abs() * 1e-14);
+        let full = Gaussian::new(DVector::from_vec(mean.clone()), matrix(3, 3)).unwrap();
+        let bytes = encode_start(&StartPrior::Full(full.clone())).unwrap();
+        let StartPrior::Full(found) = decode_start(&bytes, 3).unwrap() else { panic!("a full covariance") };
+        assert!(full.mean.iter().zip(&found.mean).all(|(a, b)| wide(*a, *b)));
+        assert!(full.covariance.iter().zip(&found.covariance).all(|(a, b)| wide(*a, *b)));
+        assert!(decode_start(&bytes, 4).err().unwrap().to_string().contains("do not fit signals of 4"));
+
+        let low = FactorGaussian { mean, loadings: matrix(3, 2), variance: vec![0.3, 0.2, 0.1] };
+        let bytes = encode_start(&StartPrior::LowRank(low.clone())).unwrap();
+        let StartPrior::LowRank(found) = decode_start(&bytes, 3).unwrap() else { panic!("a low rank") };
+        assert!(low.loadings.iter().zip(&found.loadings).all(|(a, b)| wide(*a, *b)));
+        assert!(low.variance.iter().zip(&found.variance).all(|(a, b)| wide(*a, *b)));
+    }
 }

@@ -33,13 +33,13 @@ fn wiener(session: &Session, judge: &Judge<'_>, spectrum: &Spectrum) -> Result<V
     let mut out = Vec::new();
     if let Some(fitted) = Wiener::fitted(spectrum, &session.problem.observations.y) {
         let label = format!("Wiener (balance {:.1e} fitted to the observations)", fitted.balance());
-        out.push(judge.score(label, None, Estimate::Restoration, &clipped(fitted.restore(y)), 0)?);
+        out.push(judge.score(label, Estimate::Restoration, &clipped(fitted.restore(y)), 0)?);
     }
     let balances = QUARTER_DECADES.map(|k| 10f64.powf(f64::from(k) / 4.0));
     let restored = balances.map(|balance| (balance, clipped(Wiener::new(spectrum, balance).restore(y))));
     let (balance, x) = best(judge, restored)?;
     let label = format!("Wiener (balance {balance:.1e} best for the truth)");
-    out.push(judge.score(label, None, Estimate::Restoration, &x, 0)?);
+    out.push(judge.score(label, Estimate::Restoration, &x, 0)?);
     Ok(out)
 }
 
@@ -55,7 +55,7 @@ fn richardson_lucy(judge: &Judge<'_>, linear: &dyn LinearChannel, spectrum: &Spe
         counts.sort_unstable();
         let middle = counts[counts.len() / 2];
         let label = format!("Richardson-Lucy (until the residual is the noise: {middle} iterations in the median)");
-        out.push(judge.score(label, None, Estimate::Restoration, &back(lucy.x()), 0)?);
+        out.push(judge.score(label, Estimate::Restoration, &back(lucy.x()), 0)?);
     }
     let mut lucy = RichardsonLucy::new(linear, &y);
     let mut done = 0;
@@ -66,7 +66,7 @@ fn richardson_lucy(judge: &Judge<'_>, linear: &dyn LinearChannel, spectrum: &Spe
     });
     let (count, x) = best(judge, restored.into_iter())?;
     let label = format!("Richardson-Lucy ({count} iterations best for the truth)");
-    out.push(judge.score(label, None, Estimate::Restoration, &x, 0)?);
+    out.push(judge.score(label, Estimate::Restoration, &x, 0)?);
     Ok(out)
 }
 

@@ -59,6 +59,13 @@ pub struct Fidelity {
     pub draws: usize,
 }
 
+impl Fidelity {
+    /// The same for the posterior of lap `lap`.
+    pub fn of_lap(self, lap: usize) -> Self {
+        Self { lap: Some(lap), ..self }
+    }
+}
+
 /// The test set with what does not change between estimates.
 pub struct Judge<'a> {
     x: &'a Samples,
@@ -116,14 +123,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Scores `estimated [n, d]`.
-    pub fn score(
-        &self,
-        posterior: String,
-        lap: Option<usize>,
-        estimate: Estimate,
-        estimated: &Samples,
-        draws: usize,
-    ) -> Result<Fidelity> {
+    pub fn score(&self, posterior: String, estimate: Estimate, estimated: &Samples, draws: usize) -> Result<Fidelity> {
         let decibels = |keep: Option<&[bool]>| finite(psnr(self.x, estimated, RANGE, keep));
         let similarity = |keep: Option<&[bool]>| match self.shape {
             Some(shape) => finite(ssim(self.x, estimated, shape, RANGE, keep)),
@@ -133,7 +133,7 @@ impl<'a> Judge<'a> {
         let fit = MeasurementFit::of(self.channel, self.seen, estimated)?;
         Ok(Fidelity {
             posterior,
-            lap,
+            lap: None,
             estimate,
             psnr: decibels(None)?,
             psnr_missing: missing.map_or(Ok(None), |missing| decibels(Some(missing)))?,
@@ -149,9 +149,9 @@ impl<'a> Judge<'a> {
 
     /// What needs no posterior: the truth, and the observations where they are signals themselves.
     pub fn floors(&self) -> Result<Vec<Fidelity>> {
-        let mut out = vec![self.score("truth (floor)".into(), None, Estimate::Truth, self.x, 0)?];
+        let mut out = vec![self.score("truth (floor)".into(), Estimate::Truth, self.x, 0)?];
         if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal() || linear.spectrum().is_some()) {
-            out.push(self.score("observation (baseline)".into(), None, Estimate::Observation, &self.seen.y, 0)?);
+            out.push(self.score("observation (baseline)".into(), Estimate::Observation, &self.seen.y, 0)?);
         }
         Ok(out)
     }

@@ -103,8 +103,15 @@ struct Chart<'a> {
     file: String,
     axis: String,
     best: Best,
-    /// (label, (lap, value) of each lap, floor)
-    curves: Vec<(&'a str, Vec<(f64, f64)>, Option<Floor>)>,
+    traces: Vec<Trace<'a>>,
+}
+
+/// One curve of a chart.
+struct Trace<'a> {
+    label: &'a str,
+    /// (lap, value), ascending.
+    points: Vec<(f64, f64)>,
+    floor: Option<Floor>,
 }
 
 /// Draws the scores that two or more laps have as curves; says whether there was one.
@@ -139,8 +146,11 @@ fn quality(
     let label = if floor == Estimate::Truth { "truth" } else { "observation" };
     let floor = report.test.iter().filter(|row| row.estimate == floor).find_map(value);
     let floor = floor.map(|value| Floor { value, label: label.into() });
-    let curves = vec![("posterior mean", points(Estimate::Mean), floor), ("one draw", points(Estimate::Draw), None)];
-    Chart { file: file.to_string(), axis: axis.to_string(), best: Best::Highest, curves }
+    let traces = vec![
+        Trace { label: "posterior mean", points: points(Estimate::Mean), floor },
+        Trace { label: "one draw", points: points(Estimate::Draw), floor: None },
+    ];
+    Chart { file: file.to_string(), axis: axis.to_string(), best: Best::Highest, traces }
 }
 
 /// Fréchet distances of the laps' reconstructions, a chart for each network.
@@ -156,7 +166,7 @@ fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'stati
             file: names.frechet[1].replace('_', "-") + suffix,
             axis: format!("{} {to}", names.frechet[0]),
             best: Best::Lowest,
-            curves: vec![("reconstructions", ascending(points), floor)],
+            traces: vec![Trace { label: "reconstructions", points: ascending(points), floor }],
         }
     };
     networks.map(chart).collect()
@@ -170,17 +180,17 @@ fn ascending(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 impl Chart<'_> {
     /// Draws the curves where one has two points.
     fn draw(&self, dir: &Path) -> Result<bool> {
-        if self.curves.iter().all(|(_, points, _)| points.len() < 2) {
+        if self.traces.iter().all(|trace| trace.points.len() < 2) {
             return Ok(false);
         }
-        let coloured = self.curves.iter().zip([BLUE, VERMILLION]);
+        let coloured = self.traces.iter().zip([BLUE, VERMILLION]);
         let curves: Vec<Curve> = coloured
-            .map(|((label, points, floor), colour)| Curve {
-                label: label.to_string(),
+            .map(|(trace, colour)| Curve {
+                label: trace.label.to_string(),
                 colour,
-                points,
+                points: &trace.points,
                 band: &[],
-                floor: floor.clone(),
+                floor: trace.floor.clone(),
                 best: self.best,
             })
             .collect();

@@ -21,6 +21,7 @@ mod problem;
 mod report;
 mod room;
 mod run_dir;
+mod same_run;
 mod session;
 mod summary;
 mod training;

@@ -6,7 +6,8 @@
 use crate::config::Config;
 use crate::files;
 use crate::report::progress::{Progress, ProgressMode};
-use crate::run_dir::{RunDir, difference_of};
+use crate::run_dir::RunDir;
+use crate::same_run::difference_of;
 use crate::session::Session;
 use crate::training::{Ended, catch_signals, stopping};
 use anyhow::{Context, Result, bail};

@@ -3,6 +3,7 @@
 //!     config.toml  observations.safetensors  truth.safetensors  metrics.jsonl  summary.json  figures/
 //!     lap-000/ reconstructions                          the start
 //!     lap-003/ model, ema, frame, state, reconstructions, DONE
+//!     start.safetensors                                 the prior of a Gaussian start
 //!     state.safetensors                                 the last saved point inside a lap
 //!     prior/ model, ema, frame                          the unconditional denoiser, where one was trained
 //!     prior-state.safetensors                           the last saved point of its training
@@ -11,13 +12,14 @@ use crate::config::Config;
 use crate::data::tensors::{Tensor, TensorFile, write_tensors};
 use crate::files;
 use crate::problem::{Problem, Truth};
+use crate::same_run::same_run;
 use anyhow::{Context, Result, bail};
-use diffem::em::{Phase, State};
+use diffem::em::{Phase, StartPrior, State};
 use diffem::network::Layout;
 use diffem::{Observations, Samples, checkpoint};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -180,6 +182,21 @@ impl RunDir {
         })
     }
 
+    /// Keeps the prior of a Gaussian start.
+    pub fn write_start(&self, prior: &StartPrior) -> Result<()> {
+        files::write_atomic(&self.file("start.safetensors"), &checkpoint::encode_start(prior)?)
+    }
+
+    /// The prior of a Gaussian start of signals of length `d`, if it was kept.
+    pub fn start(&self, d: usize) -> Result<Option<StartPrior>> {
+        let path = self.file("start.safetensors");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let prior = checkpoint::decode_start(&files::read(&path)?, d);
+        prior.map(Some).with_context(|| format!("{}: delete it, and it is made anew", path.display()))
+    }
+
     /// Saves a point inside a lap.
     pub fn write_state(&self, state: &State, config: &Config) -> Result<()> {
         files::write_atomic(&self.file("state.safetensors"), &checkpoint::encode_state(state, config)?)
@@ -272,39 +289,6 @@ fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::te
 #[derive(Deserialize)]
 struct Of {
     run: Config,
-}
-
-/// Refuses to mix configurations; the number of laps, patience and reporting may differ.
-fn same_run(saved: &Config, current: &Config) -> Result<()> {
-    match difference_of(saved, current)? {
-        None => Ok(()),
-        Some(difference) => bail!(
-            "{difference}; in a run that has begun only em.laps, em.patience and report.* may change: train another with \
-             `diffem train`"
-        ),
-    }
-}
-
-/// The first setting, other than the number of laps, patience and reporting, in which two configurations differ.
-pub fn difference_of(saved: &Config, current: &Config) -> Result<Option<String>> {
-    let mut saved = saved.clone();
-    (saved.em.laps, saved.em.patience, saved.report) = (current.em.laps, current.em.patience, current.report.clone());
-    if &saved == current {
-        return Ok(None);
-    }
-    let (a, b) = (toml::Table::try_from(&saved)?, toml::Table::try_from(current)?);
-    Ok(Some(difference("", &a, &b).unwrap_or("another configuration".to_string())))
-}
-
-/// The first setting that differs, with both values.
-fn difference(prefix: &str, saved: &toml::Table, current: &toml::Table) -> Option<String> {
-    let keys: BTreeSet<&String> = saved.keys().chain(current.keys()).collect();
-    let show = |value: Option<&toml::Value>| value.map_or("nothing".to_string(), ToString::to_string);
-    keys.into_iter().find_map(|key| match (saved.get(key), current.get(key)) {
-        (a, b) if a == b => None,
-        (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => difference(&format!("{prefix}{key}."), a, b),
-        (a, b) => Some(format!("{prefix}{key} was {} and is now {}", show(a), show(b))),
-    })
 }
 
 /// Weights (the average) of a lap directory and the configuration they were trained with.

@@ -98,11 +98,14 @@ impl Session {
         }
     }
 
-    /// The state before lap 1.
+    /// The state before lap 1; keeps the prior of a Gaussian start in the run.
     pub fn start(&self) -> Result<State> {
         let (observations, em) = (&self.problem.observations, self.em());
-        let x = match (self.start_prior()?, &self.config.em.start) {
-            (Some(prior), _) => prior.reconstruct(&self.channel, observations, self.config.seed)?,
+        let x = match (self.fit_start()?, &self.config.em.start) {
+            (Some(prior), _) => {
+                self.run.write_start(&prior)?;
+                prior.reconstruct(&self.channel, observations, self.config.seed)?
+            }
             (None, StartConfig::Checkpoint { path }) => return self.warm_start(Path::new(path)),
             (None, StartConfig::Reconstructions { path }) => self.others(Path::new(path))?,
             (None, _) => corrupted_start(&self.channel, observations)?,
@@ -110,8 +113,17 @@ impl Session {
         Ok(em.begin(x, flatten(&self.network), None)?)
     }
 
-    /// The Gaussian prior that this run starts from, fitted to its observations; `None` for other starts.
+    /// The Gaussian prior that this run started from; `None` for other starts.
     pub fn start_prior(&self) -> Result<Option<StartPrior>> {
+        match self.run.start(self.config.signal_len())? {
+            Some(prior) => Ok(Some(prior)),
+            // Runs of earlier versions have not kept it.
+            None => self.fit_start(),
+        }
+    }
+
+    /// Fits the prior of a Gaussian start to the observations.
+    fn fit_start(&self) -> Result<Option<StartPrior>> {
         let StartConfig::Gaussian { std, iterations, rank } = self.config.em.start else {
             return Ok(None);
         };

@@ -103,7 +103,7 @@ fn time_and_memory_are_within_a_factor_of_two() {
     let unet = [
         "data.path=data",
         "data.n=512",
-        "data.test=64",
+        "data.test=0",
         "network.channels=[64,128]",
         "m_step.micro_batch=32",
         "m_step.steps=20",

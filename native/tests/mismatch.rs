@@ -44,8 +44,12 @@ fn noisier_observations_are_reconstructed_with_less_trust() {
 fn the_test_signals_are_observed_anew_and_scored() {
     let dir = tempfile::tempdir().expect("a directory");
     train(dir.path(), TINY, "run", &[]);
-    succeed(dir.path(), &["evaluate", "run", "--points", "64", "--draws", "2"]);
     let own = dir.path().join("run/evaluation.json");
+    // The start's prior was kept; without it, it is fitted again.
+    let evaluate = ["evaluate", "run", "--points", "64", "--draws", "2"];
+    let table = succeed(dir.path(), &evaluate);
+    std::fs::remove_file(dir.path().join("run/start.safetensors")).expect("the start's prior");
+    assert_eq!(succeed(dir.path(), &evaluate), table);
     let before = std::fs::read(&own).expect("a report");
     succeed(dir.path(), &["evaluate", "run", "--channel", NOISIER, "--draws", "2"]);
     assert_eq!(std::fs::read(&own).expect("a report"), before, "the run's own scores stay");

@@ -191,6 +191,20 @@ fn a_resumed_run_killed_again_ends_the_same() {
     assert_as_undisturbed(&dir);
 }
 
+/// What a killed process was writing is cleared away.
+#[test]
+fn leftovers_are_gone_after_a_resume() {
+    let dir = finished(TINY, &[]);
+    let run = dir.path().join("run");
+    std::fs::create_dir(run.join(".tmp-lap")).expect("a directory");
+    for half in [".tmp-state", ".tmp-lap/model.safetensors", "figures/.tmp-loss"] {
+        std::fs::write(run.join(half), "half").expect("a file");
+    }
+    resume(&dir);
+    let left = common::files(&run).into_keys().filter(|name| name.contains(".tmp-")).collect::<Vec<_>>();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn a_finished_run_is_left_as_it_is() {
     let dir = finished(TINY, &[]);

@@ -239,15 +239,14 @@ fn fidelity(args: &Evaluate, session: &Session, start: Option<StartPrior>) -> Re
     if let Some(prior) = start {
         let mean = prior.means(&session.channel, judge.seen())?;
         let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;
-        let label = "Gaussian start (exact)";
-        out.push(judge.score(label.into(), Some(0), Estimate::Mean, &mean, 0)?);
-        out.push(judge.score(label.into(), Some(0), Estimate::Draw, &draw, 1)?);
+        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Mean, &mean, 0)?.of_lap(0));
+        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Draw, &draw, 1)?.of_lap(0));
     }
     let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
     for (lap, label) in chosen {
         let [mean, draw] = drawn(args, session, &judge, lap)?;
-        out.push(judge.score(label.clone(), Some(lap), Estimate::Mean, &mean, args.draws)?);
-        out.push(judge.score(label, Some(lap), Estimate::Draw, &draw, 1)?);
+        out.push(judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?.of_lap(lap));
+        out.push(judge.score(label, Estimate::Draw, &draw, 1)?.of_lap(lap));
     }
     Ok(out)
 }

@@ -55,7 +55,7 @@ pub struct Half {
     pub seconds: f64,
 }
 
-/// The parts of the memory at the fullest moment of an M-step, about.
+/// The arrays in memory at the fullest moment of an M-step, about; program and figures come on top.
 #[derive(Debug, Serialize)]
 pub struct Memory {
     /// Weights, their average, and the optimiser's moments.
@@ -131,7 +131,7 @@ impl Estimate {
         let m = &self.memory_bytes;
         let data = m.data.map_or("data not counted".into(), |data| format!("data {}", bytes(data)));
         format!(
-            "about {}: weights and optimiser {}, gradients {}, activations {}, {data}",
+            "about {} of arrays: weights and optimiser {}, gradients {}, activations {}, {data}",
             bytes(m.total),
             bytes(m.weights),
             bytes(m.gradients),
@@ -180,4 +180,34 @@ fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> 
     let data = n.map(|n| VALUE * n as u64 * (4 * config.signal_len() as u64 + 2 * seen));
     let total = weights + gradients + activations + data.unwrap_or(0);
     Memory { weights, gradients, activations, data, total }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_presets_have_the_published_numbers_of_parameters() {
+        for (preset, parameters) in [("cifar10-mask75", 57_557_379), ("celeba-mask75", 77_627_651)] {
+            let config = crate::config::load(preset, &[]).unwrap();
+            let features = feature_len(&config.build_channel().unwrap(), &config.conditioning);
+            let cost = config.network.cost(config.signal_len(), config.image_shape(), features).unwrap();
+            assert_eq!(cost.parameters, parameters, "{preset}");
+        }
+    }
+
+    /// A batch of four pieces on however many workers; nothing but the data grows with n.
+    #[test]
+    fn memory_is_the_sum_of_its_parts() {
+        let config = crate::config::load("fashion-mask75", &["m_step.micro_batch=16".into()]).unwrap();
+        let channel = config.build_channel().unwrap();
+        let cost = Cost { parameters: 1000, flops: 0, kept: 50 };
+        let m = memory(&config, &channel, &cost, Some(10));
+        let at_once = rayon::current_num_threads().min(4) as u64;
+        assert_eq!((m.weights, m.gradients), (24_000, 4000 * (4 + at_once)));
+        assert_eq!((m.activations, m.data), (4 * at_once * 16 * 50, Some(4 * 10 * (4 * 784 + 2 * 2 * 784))));
+        assert_eq!(m.total, m.weights + m.gradients + m.activations + m.data.unwrap());
+        let without = memory(&config, &channel, &cost, None);
+        assert_eq!(without.total, m.total - m.data.unwrap());
+    }
 }

@@ -190,6 +190,20 @@ error: run/truth.safetensors: not a safetensors file, or cut short: its header o
     );
 }
 
+#[test]
+fn a_damaged_start() {
+    let dir = trained();
+    edit(&dir, "start.safetensors", |bytes| bytes[..100].to_vec());
+    fails(
+        &dir,
+        &["evaluate", "run", "--points", "64", "--draws", "2"],
+        str![[r#"
+error: run/start.safetensors: delete it, and it is made anew: checkpoint: not a whole safetensors file (invalid header length)
+
+"#]],
+    );
+}
+
 /// A process that trains in `dir/run` for long, ended when dropped.
 struct Training(std::process::Child);
 
