@@ -112,7 +112,7 @@ impl Problem {
     fn denoise(&self, network: &Mlp, batch: &Batch, gain: bool, device: &Device) -> Tensor<2> {
         let [x_t, features, ka, ky] = [&batch.x_t, &batch.features, &batch.ka, &batch.ky].map(|s| to_tensor(s, device));
         let denoiser = Preconditioned { network, schedule: &self.schedule };
-        denoiser.forward(x_t, &batch.sigma, features, gain.then_some(&Gain { ka, ky }))
+        denoiser.forward(x_t, &batch.sigma, features, gain.then_some(&Gain { ka, ky, basis: None, skip: None }))
     }
 
     /// Σ w (D - x)² and its gradient with respect to the weights.
