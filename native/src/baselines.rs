@@ -54,7 +54,7 @@ fn richardson_lucy(judge: &Judge<'_>, linear: &dyn LinearChannel, spectrum: &Spe
         let mut counts = lucy.until(variance, MOST_ITERATIONS);
         counts.sort_unstable();
         let middle = counts[counts.len() / 2];
-        let label = format!("Richardson-Lucy (until the residual is the noise: {middle} iterations in the median)");
+        let label = format!("Richardson-Lucy (until the residual is the noise, median of {middle} iterations)");
         out.push(judge.score(label, Estimate::Restoration, &back(lucy.x()), 0)?);
     }
     let mut lucy = RichardsonLucy::new(linear, &y);
