@@ -164,6 +164,21 @@ mod tests {
         }
     }
 
+    /// Fixture: testdata/make_parquet.py.
+    #[test]
+    fn a_file_of_pyarrow_is_read_pixel_by_pixel() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/testdata");
+        let shape = ImageShape { channels: 3, height: 32, width: 32 };
+        let set = ParquetImages::open(&dir, vec![dir.join("cifar10.parquet")], shape).unwrap();
+        assert_eq!(set.len(), 5);
+        // Of both row groups.
+        let x = set.read(&[4, 0]).unwrap();
+        for (row, i) in [(0, 4), (1, 0)] {
+            let planes = (0..3).flat_map(|c| (0..32).flat_map(move |y| (0..32).map(move |x| scaled([i, y, x][c]))));
+            assert!(x.row(row).iter().copied().eq(planes), "image {i}");
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_told_with_its_row() {
         let error = |column, images: &[Vec<u8>]| format!("{:#}", read(&[(column, images)], &[0, 1]).unwrap_err());
