@@ -51,6 +51,7 @@ impl Workload {
             features: Features::Observation,
             standardise: Standardise::None,
             measurement_update: false,
+            ..ConditioningConfig::default()
         };
         let network = MlpConfig::default().init(5, channel.condition_len(), 1, &device);
         let observe = Key::new(1, Purpose::Observe, 0);
