@@ -104,6 +104,21 @@ fn a_prior_killed_in_training_goes_on_to_the_same_bytes() {
     assert!(kept(&killed) == kept(&whole));
 }
 
+/// Whatever the run's method, its prior is an unconditional denoiser of its reconstructions.
+#[test]
+fn rivals_have_a_prior() {
+    let masked = TINY.replace("kind = \"projection\"\nrows = 1", "kind = \"mask\"\nrate = 0.4");
+    for method in ["em-mmps", "ambient"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let method = format!("conditioning.method={method}");
+        train(dir.path(), &masked, "run", &["--set", "em.laps=1", "--set", &method]);
+        succeed(dir.path(), &["prior", "run", "--steps", "20", "--progress", "quiet"]);
+        succeed(dir.path(), &["sample", "run", "--prior", "--draws", "50", "--out", "x.npz"]);
+        let (_, draws) = read(&dir.path().join("x.npz"), "x");
+        assert!(draws.iter().all(|v| v.is_finite()) && moment(&draws, 0, 0) > 0.1, "{method}");
+    }
+}
+
 /// A U-Net without planes of features, and a grid.
 #[test]
 fn images_have_a_prior() {

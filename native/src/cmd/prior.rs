@@ -7,6 +7,7 @@ use crate::report::progress::ProgressMode;
 use crate::session::{Session, chosen_lap};
 use crate::training::{EXIT_STOPPED, Ended};
 use anyhow::{Result, bail};
+use diffem::conditioning::Method;
 use std::process::ExitCode;
 
 /// Runs the command.
@@ -49,5 +50,8 @@ fn configure(args: &Args, session: &Session, lap: usize) -> Result<Config> {
         // It begins with random weights: as many steps as the posterior of that lap has had.
         settings.push(format!("m_step.steps={}", session.config.m_step.steps.saturating_mul(lap.max(1))));
     }
-    session.run.config(&settings)
+    let mut config = session.run.config(&settings)?;
+    // Nothing is shown and nothing guides, whatever the run's method.
+    config.conditioning.method = Method::Diffem;
+    Ok(config)
 }
