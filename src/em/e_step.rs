@@ -66,7 +66,7 @@ enum Shown {
     /// The network as the posterior: features `[n, c]`, and what updates its estimates.
     Features(Tensor<2>, Vec<Measurement>),
     /// The network as the prior, led to the observations by moment matching.
-    Guided(Whitened),
+    Guided(Box<Whitened>),
     /// The network behind the observations' own masks `[n, d]`, updated by what they show.
     Masked(Tensor<2>, Vec<Measurement>),
 }
@@ -198,7 +198,7 @@ impl<N: Network> EStep<'_, N> {
                 let measurements = rows.iter().enumerate().filter_map(read).collect();
                 Shown::Features(to_tensor(&features, self.device), measurements)
             }
-            Method::EmMmps => Shown::Guided(Whitened::new(&measurements(), conditioning, self.device)),
+            Method::EmMmps => Shown::Guided(Box::new(Whitened::new(&measurements(), conditioning, self.device))),
             Method::Ambient => {
                 let mut masks = Samples::zeros(rows.len(), conditioning.channel.signal_len());
                 let write = |(i, row)| write_seen(conditioning.channel, seen(row).1, masks.row_mut(i));
@@ -223,7 +223,7 @@ impl<N: Network> EStep<'_, N> {
                 let nothing = to_tensor(&Samples::zeros(n, 0), device);
                 let prior = move |x_t: Tensor<2>, s: f64| preconditioned.forward(x_t, &[s], nothing.clone(), None);
                 let iterations = self.conditioning.config.mmps.iterations;
-                Box::new(Mmps { prior, observations: observations.clone(), iterations })
+                Box::new(Mmps { prior, observations: observations.as_ref().clone(), iterations })
             }
             Shown::Masked(masks, measurements) => {
                 let masked = Masked { network, schedule, seen: masks.clone() };

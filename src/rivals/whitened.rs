@@ -4,6 +4,9 @@ use crate::conditioning::{Conditioning, Measurement, Shape};
 use crate::dct::DeviceDct;
 use burn::tensor::{Device, Tensor, TensorData};
 
+/// L⁻¹ A and L⁻¹ y of one observation.
+type Row = (Vec<f64>, Vec<f64>);
+
 /// One observation a row, each with its own operator; shorter ones are filled up with measurements that see nothing.
 #[derive(Clone, Debug)]
 pub struct Whitened {
@@ -20,11 +23,11 @@ impl Whitened {
     /// The `measurements` that `conditioning` made; all have the same layout.
     pub fn new(measurements: &[Measurement], conditioning: Conditioning<'_>, device: &Device) -> Self {
         let (d, basis) = (conditioning.channel.signal_len(), conditioning.basis().map(|basis| basis.on(device)));
-        let rows: Vec<(Vec<f64>, Vec<f64>)> = measurements.iter().map(Measurement::whitened).collect();
+        let rows: Vec<Row> = measurements.iter().map(Measurement::whitened).collect();
         let diagonal = measurements.first().is_some_and(|m| m.shape() != Shape::Dense);
         let m = rows.iter().map(|(_, y)| y.len()).max().unwrap_or(0).max(1);
         let width = if diagonal { d } else { m * d };
-        let tensor = |part: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> Vec<f64>, width: usize| {
+        let tensor = |part: &dyn Fn(&Row) -> Vec<f64>, width: usize| {
             let values = rows.iter().flat_map(|row| {
                 let mut values: Vec<f32> = part(row).iter().map(|&v| v as f32).collect();
                 values.resize(width, 0.0);
