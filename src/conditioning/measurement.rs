@@ -9,7 +9,7 @@ pub enum Shape {
     None,
     /// K A is diagonal: d values.
     Diagonal,
-    /// K A is diagonal in the cosine basis of [`Conditioning::basis`]: d values, and K y is given in that basis.
+    /// K A is diagonal in the cosine basis of [`super::Conditioning::basis`]: d values, and K y is given in that basis.
     Spectral,
     /// K A is full: d x d values.
     Dense,
