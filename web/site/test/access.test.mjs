@@ -56,7 +56,7 @@ test('one script tag and one element, in a page of another folder', async () => 
   const other = await serve({ '/blog/': `${folder}/`, '/vendor/diffem/': join(site, 'diffem/') });
   const { page, close, log } = await open(`${other.origin}/blog/post.html`);
   await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data, null, { timeout: 30_000 });
-  await page.getByRole('button', { name: 'Play' }).click();
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
   await page.waitForFunction(() => laps.length >= 1, null, { timeout: 60_000 });
   await shot(page, 'embed');
   assert.deepEqual(other.asked.filter((p) => !p.startsWith('/blog/') && !p.startsWith('/vendor/diffem/') && p !== '/favicon.ico'), []);

@@ -134,7 +134,7 @@ test('reduced motion: points change place only when a lap ends', async () => {
   const { page, close } = await open(`${server.origin}/`, { reducedMotion: 'reduce' });
   await ready(page);
   await see(page, '#fig-2 canvas');
-  await page.getByRole('button', { name: 'Play' }).click();
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.cloud, null, { timeout: 60_000 });
   const still = await page.evaluate(() => document.querySelector('diffem-manifold').drawn === document.querySelector('diffem-manifold').session.shown.cloud);
   assert.ok(still);

@@ -29,7 +29,7 @@ test('training lowers the divergence and leaves the page free', async (t) => {
   await see(page, '#fig-2 canvas');
   await shot(page, 'fig-2-initial', '#fig-2');
   const from = await page.evaluate(() => performance.now());
-  await page.getByRole('button', { name: 'Play' }).click();
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.phase === 'e-step', null, { timeout: 60_000 });
   await shot(page, 'fig-2-running', '#fig-2');
   await page.waitForFunction((n) => laps.length >= n, LAPS, { timeout: 120_000 });
@@ -45,7 +45,7 @@ test('training lowers the divergence and leaves the page free', async (t) => {
 
 test('pause stops the run, the slider looks back, step goes on by a phase', async () => {
   const { page } = browser;
-  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
   const lap = page.locator('#fig-2 input[name=lap]');
   await lap.fill('0');
   assert.equal(await page.evaluate(() => document.querySelector('diffem-manifold').session.shown.lap), 0);
@@ -57,7 +57,7 @@ test('pause stops the run, the slider looks back, step goes on by a phase', asyn
 
 test('a run out of sight rests', async () => {
   const { page } = browser;
-  await page.getByRole('button', { name: 'Play' }).click();
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
   await see(page, 'footer');
   await page.waitForTimeout(1500);
   const rested = await page.evaluate(() => document.querySelector('diffem-manifold').session.losses.length);
@@ -65,7 +65,7 @@ test('a run out of sight rests', async () => {
   assert.equal(await page.evaluate(() => document.querySelector('diffem-manifold').session.losses.length), rested);
   await see(page, '#fig-2 canvas');
   await page.waitForFunction((n) => document.querySelector('diffem-manifold').session.losses.length > n, rested, { timeout: 10_000 });
-  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
 });
 
 test('the posterior of an observation is drawn through σ', async () => {

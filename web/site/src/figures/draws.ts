@@ -102,13 +102,14 @@ export class DiffemDraws extends LinkedFigure {
     }
   }
 
+  /** Replays the way through σ; one level at a time where motion is not wanted. */
   #replay(): void {
-    if (this.playing || reducedMotion()) {
-      this.playing = false;
-      if (reducedMotion()) this.at = (this.at + 1) % Math.max(1, this.#trajectory.states.length);
+    if (reducedMotion()) {
+      this.at = (this.at + 1) % Math.max(1, this.#trajectory.states.length);
       return;
     }
-    this.playing = true;
+    this.playing = !this.playing;
+    if (!this.playing) return;
     this.at = 0;
     this.#clock = performance.now();
     requestAnimationFrame(this.#tick);

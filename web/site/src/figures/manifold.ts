@@ -5,12 +5,14 @@
 // Events: diffem-lap, diffem-select, diffem-state. Parts: canvas, controls, play, status, chart, poster.
 import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
 import { perFrame } from '../lib/async';
-import { FigureElement } from '../lib/base';
+import { FigureElement, baseStyles } from '../lib/base';
 import { Plane } from '../lib/canvas';
+import { chartStyles } from '../lib/chart';
 import { reducedMotion } from '../lib/environment';
 import { type SessionConfig, DEFAULTS, SELECTED } from '../session/config';
 import { fetchRecorded } from '../session/recorded';
 import { LabSession } from '../session/session';
+import { drawFilmstrip, filmstrip, filmstripStyles } from './filmstrip';
 import { divergenceChart, lossChart } from './manifold-charts';
 import { legend, phases, pairPicker, statusText } from './manifold-parts';
 import { drawRun, nearest } from './manifold-view';
@@ -19,6 +21,7 @@ const NUMBERS = ['seed', 'observations', 'noise', 'laps', 'steps'] as const;
 type Change = Partial<SessionConfig>;
 
 export class DiffemManifold extends FigureElement {
+  static override styles = [baseStyles, chartStyles, filmstripStyles];
   static override properties = {
     truth: { state: true },
     lines: { state: true },
@@ -121,7 +124,7 @@ export class DiffemManifold extends FigureElement {
       <div class="split">
         <div>
           <canvas class="plane" part="canvas" role="img" aria-label=${this.#describe()} @click=${this.#clicked}></canvas>
-          ${legend(s, this.truth)} ${this.#scrubber()}
+          ${legend(s, this.truth)} ${this.#scrubber()} ${filmstrip(s)}
         </div>
         <div class="side">
           <div class="controls" part="controls">${this.#buttons()}</div>
@@ -204,6 +207,7 @@ export class DiffemManifold extends FigureElement {
     const behind = s.shown && s.shown.lap > 0 ? s.laps[0]?.cloud : undefined;
     const { truth, lines, pair } = this;
     drawRun(this.#plane, this.palette, { data: s.data, cloud, behind, pair, truth, lines, selected: s.selected, noise: s.config.noise });
+    drawFilmstrip(this.renderRoot, s, pair, this.palette);
     this.drew();
   }
 }

@@ -46,7 +46,7 @@ export class ManifoldLab {
     }
   }
 
-  static async create(config: LabConfig, seed: number): Promise<ManifoldLab> {
+  static async create(config: LabConfig, seed: number, _: object = {}): Promise<ManifoldLab> {
     await wait(50);
     return new ManifoldLab(config, seed);
   }
