@@ -40,7 +40,7 @@ export default defineConfig(({ mode }) => ({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     rollupOptions: {
-      preserveEntrySignatures: 'exports-only',
+      preserveEntrySignatures: 'allow-extension',
       input: { page: at('./index.html'), 'diffem-elements': at('./src/elements.ts') },
       output: {
         entryFileNames: (chunk) => (chunk.name === 'diffem-elements' ? 'diffem/diffem-elements.js' : 'assets/[name]-[hash].js'),

@@ -1,8 +1,6 @@
 // The page around the figures: keeps their settings in the address, so that a link shows what its sender saw.
-import '@fontsource-variable/source-sans-3/wght.css';
-import '@fontsource-variable/source-serif-4/wght.css';
-import '@fontsource-variable/source-serif-4/wght-italic.css';
 import 'katex/dist/katex.min.css';
+import './fonts.css';
 import './style.css';
 import './elements';
 import { recordState } from './url-state';

@@ -41,8 +41,8 @@ test('360 px: nothing is cut off and nothing scrolls sideways', async () => {
   assert.ok(wide <= view, `page ${wide} px wide in a window of ${view}`);
   await shot(page, 'page-360');
   for (const id of Object.keys(FIGURES)) await shot(page, `${id}-360`, `#${id}`);
-  const line = page.locator('#fig-1 canvas');
-  await see(page, '#fig-1 canvas');
+  const line = page.locator('#fig-1 canvas.plane');
+  await see(page, '#fig-1 canvas.plane');
   const before = await page.evaluate(() => document.querySelector('diffem-manifold').session.selected);
   await line.tap({ position: { x: 60, y: 240 } });
   assert.notEqual(await page.evaluate(() => document.querySelector('diffem-manifold').session.selected), before, 'a tap singles out an observation');

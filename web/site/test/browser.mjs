@@ -10,7 +10,7 @@ export const site = fileURLToPath(new URL('../dist/', import.meta.url));
 const screens = fileURLToPath(new URL('../out/screens/', import.meta.url));
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.json': 'application/json', '.woff2': 'font/woff2' };
-const FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-unsafe-webgpu'];
+const FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-unsafe-webgpu', '--hide-scrollbars'];
 
 /** Serves `routes` (path prefix to folder) on a free port of this machine and keeps what was asked for. */
 export async function serve(routes = { '/': site }) {
@@ -65,7 +65,7 @@ export async function shot(page, name, selector) {
   mkdirSync(screens, { recursive: true });
   const path = join(screens, `${name}.png`);
   if (selector) {
-    const target = page.locator(selector);
+    const target = page.locator(selector).first();
     await target.scrollIntoViewIfNeeded();
     await page.waitForTimeout(250);
     await target.screenshot({ path });
@@ -74,7 +74,7 @@ export async function shot(page, name, selector) {
 
 /** Figures start work when they are seen. */
 export async function see(page, selector) {
-  await page.locator(selector).scrollIntoViewIfNeeded();
+  await page.locator(selector).first().scrollIntoViewIfNeeded();
   await page.waitForTimeout(150);
 }
 

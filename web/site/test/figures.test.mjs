@@ -19,12 +19,12 @@ const theory = () => browser.page.evaluate(() => ({ start: document.querySelecto
 
 test('corrupted data: sliders, hovering and the selected observation', async () => {
   const { page } = browser;
-  await see(page, '#fig-1 canvas');
+  await see(page, '#fig-1 canvas.plane');
   await shot(page, 'fig-1-initial', '#fig-1');
   await page.locator('#fig-1 input[name=shown]').fill('1');
-  await page.locator('#fig-1 canvas').hover({ position: { x: 150, y: 120 } });
+  await page.locator('#fig-1 canvas.plane').hover({ position: { x: 150, y: 120 } });
   const chosen = await page.evaluate(() => document.querySelector('diffem-manifold').session.selected);
-  await page.locator('#fig-1 canvas').hover({ position: { x: 300, y: 320 } });
+  await page.locator('#fig-1 canvas.plane').hover({ position: { x: 300, y: 320 } });
   assert.notEqual(await page.evaluate(() => document.querySelector('diffem-manifold').session.selected), chosen);
   await page.locator('#fig-1 input[name=truth]').check();
   await shot(page, 'fig-1-many', '#fig-1');
@@ -133,12 +133,12 @@ test('the address holds the settings and restores them', async () => {
 test('reduced motion: points change place only when a lap ends', async () => {
   const { page, close } = await open(`${server.origin}/`, { reducedMotion: 'reduce' });
   await ready(page);
-  await see(page, '#fig-2 canvas');
+  await see(page, '#fig-2 canvas.plane');
   await page.getByRole('button', { name: 'Play', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.cloud, null, { timeout: 60_000 });
   const still = await page.evaluate(() => document.querySelector('diffem-manifold').drawn === document.querySelector('diffem-manifold').session.shown.cloud);
   assert.ok(still);
-  await see(page, '#fig-3 canvas');
+  await see(page, '#fig-3 canvas.plane');
   assert.ok(await page.locator('#fig-3').getByRole('button', { name: 'Next σ' }).isVisible() || await page.locator('#fig-3').getByRole('button', { name: 'Train one lap first' }).isVisible());
   await close();
 });

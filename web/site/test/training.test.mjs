@@ -26,7 +26,7 @@ test('the first picture is drawn within a second', async () => {
 
 test('training lowers the divergence and leaves the page free', async (t) => {
   const { page, log } = browser;
-  await see(page, '#fig-2 canvas');
+  await see(page, '#fig-2 canvas.plane');
   await shot(page, 'fig-2-initial', '#fig-2');
   const from = await page.evaluate(() => performance.now());
   await page.getByRole('button', { name: 'Play', exact: true }).click();
@@ -63,14 +63,14 @@ test('a run out of sight rests', async () => {
   const rested = await page.evaluate(() => document.querySelector('diffem-manifold').session.losses.length);
   await page.waitForTimeout(1500);
   assert.equal(await page.evaluate(() => document.querySelector('diffem-manifold').session.losses.length), rested);
-  await see(page, '#fig-2 canvas');
+  await see(page, '#fig-2 canvas.plane');
   await page.waitForFunction((n) => document.querySelector('diffem-manifold').session.losses.length > n, rested, { timeout: 10_000 });
   await page.getByRole('button', { name: 'Pause', exact: true }).click();
 });
 
 test('the posterior of an observation is drawn through σ', async () => {
   const { page, log } = browser;
-  await see(page, '#fig-3 canvas');
+  await see(page, '#fig-3 canvas.plane');
   await page.waitForFunction(() => !document.querySelector('diffem-draws').busy, null, { timeout: 30_000 });
   await page.locator('#fig-3').getByRole('button', { name: 'Draw again' }).click();
   await page.waitForFunction(() => document.querySelector('diffem-draws').busy);
@@ -95,7 +95,7 @@ function offTheLine() {
 test('after the page is loaded it asks the network for nothing', async () => {
   const { page } = browser;
   const asked = server.asked.length;
-  await see(page, '#fig-2 canvas');
+  await see(page, '#fig-2 canvas.plane');
   await page.locator('#fig-2 select[name=start]').selectOption('narrow');
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.status === 'paused', null, { timeout: 20_000 });
   await shot(page, 'fig-2-narrow-start', '#fig-2');

@@ -136,7 +136,7 @@ export class DiffemCorruption extends LinkedFigure {
     if (!g || !this.#plane) return;
     g.strokeStyle = colours.ink;
     g.lineWidth = Math.max(1, canvas.width / this.#plane.width);
-    g.globalAlpha = Math.min(0.5, Math.max(0.07, 2.2 / Math.sqrt(this.#count)) * 0.6);
+    g.globalAlpha = Math.min(0.6, Math.max(0.1, 2.6 / Math.sqrt(this.#count)));
     const ratio = canvas.width / this.#plane.width;
     for (let i = 0; i < this.#count; i += 1) {
       const [p, q] = this.#plane.ends(rowOf(data, i), data.y[i] ?? 0);

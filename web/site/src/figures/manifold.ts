@@ -124,14 +124,15 @@ export class DiffemManifold extends FigureElement {
       <div class="split">
         <div>
           <canvas class="plane" part="canvas" role="img" aria-label=${this.#describe()} @click=${this.#clicked}></canvas>
-          ${legend(s, this.truth)} ${this.#scrubber()} ${filmstrip(s)}
+          ${legend(s, this.truth)} ${this.#ticks()} ${this.#scrubber()} ${filmstrip(s)}
         </div>
         <div class="side">
           <div class="controls" part="controls">${this.#buttons()}</div>
-          ${this.#status()} ${phases(s)} ${divergenceChart(s)} ${lossChart(s)}
+          ${this.#status()}
+          <div class="fields" part="controls">${this.#fields()}</div>
+          ${phases(s)} ${divergenceChart(s)} ${lossChart(s)}
         </div>
-      </div>
-      <div class="fields" part="controls" style="margin-top:1rem">${this.#fields()}</div>`;
+      </div>`;
   }
 
   #status(): TemplateResult {
@@ -169,20 +170,25 @@ export class DiffemManifold extends FigureElement {
     return html`
       <label>Data
         <select name="data" .value=${c.data} @change=${choose('data')}>
-          <option value="curve" ?selected=${c.data === 'curve'}>curve in the plane, 1-D projections</option>
-          <option value="manifold" ?selected=${c.data === 'manifold'}>curve in five dimensions, 2-D projections</option>
+          <option value="curve" ?selected=${c.data === 'curve'}>curve in the plane</option>
+          <option value="manifold" ?selected=${c.data === 'manifold'}>curve in R⁵ (paper)</option>
         </select></label>
       <label>Start
         <select name="start" @change=${choose('start')}>
-          <option value="gaussian" ?selected=${c.start === 'gaussian'}>Gaussian fitted to the observations</option>
+          <option value="gaussian" ?selected=${c.start === 'gaussian'}>fitted Gaussian</option>
           <option value="wide" ?selected=${c.start === 'wide'}>too wide</option>
           <option value="narrow" ?selected=${c.start === 'narrow'}>too narrow</option>
         </select></label>
       <label>Seed
         <input type="number" name="seed" min="0" step="1" .value=${String(c.seed)} @change=${(e: Event) => this.configure({ seed: valueOf(e) })}></label>
-      ${pairPicker(this.session, this.pair, (pair) => (this.pair = pair))}
-      <label class="tick"><input type="checkbox" name="truth" .checked=${this.truth} @change=${(e: Event) => (this.truth = checked(e))}> show the truth</label>
-      ${this.session.data?.d === 2 ? html`<label class="tick"><input type="checkbox" name="lines" .checked=${this.lines} @change=${(e: Event) => (this.lines = checked(e))}> show some observations</label>` : nothing}`;
+      ${pairPicker(this.session, this.pair, (pair) => (this.pair = pair))}`;
+  }
+
+  #ticks(): TemplateResult {
+    const tick = (name: 'truth' | 'lines', label: string): TemplateResult => html`
+      <label class="tick"><input type="checkbox" name=${name} .checked=${this[name]} @change=${(e: Event) => (this[name] = checked(e))}> ${label}</label>`;
+    const planar = this.session.data?.d === 2;
+    return html`<div class="controls" style="column-gap:1.4rem">${tick('truth', 'show the truth')} ${planar ? tick('lines', 'show some observations') : nothing}</div>`;
   }
 
   #describe(): string {

@@ -12,6 +12,8 @@ import { type GaussianRun, fetchRecorded } from '../session/recorded';
 /** s*, the variance of the truth. */
 const TRUTH = 1;
 const LAPS = 40;
+/** Smallest divergence that is drawn. */
+const LEAST = 1e-8;
 const PRESETS = [
   { name: 'too narrow', start: 0.02, noise: 4 },
   { name: 'too wide', start: 10, noise: 1 },
@@ -115,7 +117,6 @@ export class DiffemTheory extends FigureElement {
   }
 
   #divergences(run: GaussianRun): TemplateResult {
-    const kl = run.kl.map((v) => Math.max(v, 1e-8));
     return lineChart({
       title: 'KL divergence of the observations’ law',
       xLabel: 'lap K (click)',
@@ -123,8 +124,8 @@ export class DiffemTheory extends FigureElement {
       log: true,
       series: [
         { name: 'bound', label: 'bound on the mean', points: indexed(run.bound) },
-        { name: 'mean', label: 'mean over laps 0 to K', points: indexed(means(kl)) },
-        { name: 'start', label: 'lap K alone', points: indexed(kl) },
+        { name: 'mean', label: 'mean over laps 0 to K', points: indexed(means(run.kl)) },
+        { name: 'start', label: 'lap K alone', points: indexed(run.kl).filter(([, v]) => v > LEAST) },
       ],
       marked: this.lap,
       pick: this.#pick,

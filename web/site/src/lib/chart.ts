@@ -47,11 +47,18 @@ function extent(chart: Chart): [number, number] {
 function yTicks(chart: Chart): number[] {
   const [low, high] = chart.yDomain ?? extent(chart);
   if (!chart.log) return scaleLinear([low, high], [0, 1]).ticks(4);
-  const decades = scaleLog([low, high], [0, 1]).ticks(4);
-  const whole = decades.filter((t) => Number.isInteger(Math.round(Math.log10(t) * 1e6) / 1e6));
-  const chosen = whole.length >= 2 ? whole : decades;
-  const every = Math.max(1, Math.ceil(chosen.length / 5));
-  return chosen.filter((_, i) => i % every === 0);
+  return logTicks(low, high);
+}
+
+/** Powers of ten where the axis spans enough of them, else 1-3 or 1-2-5 steps; at most five. */
+function logTicks(low: number, high: number): number[] {
+  const decades = Math.log10(high / low);
+  const digits = decades >= 3 ? [1] : decades >= 1.3 ? [1, 3] : [1, 2, 5];
+  const first = Math.floor(Math.log10(low));
+  const powers = Array.from({ length: Math.ceil(decades) + 2 }, (_, k) => 10 ** (first + k));
+  const ticks = powers.flatMap((p) => digits.map((d) => d * p)).filter((t) => t >= low && t <= high);
+  const every = Math.max(1, Math.ceil(ticks.length / 5));
+  return ticks.filter((_, i) => i % every === 0);
 }
 
 function axes(chart: Chart, x: (v: number) => number, y: (v: number) => number, height: number): TemplateResult {

@@ -50,6 +50,13 @@ export class PosteriorModel extends EventTarget {
     return a && (a.length === size || a.length === this.d) ? a.slice(0, size) : undefined;
   }
 
+  /** The picture as observed; where the observation says nothing, what lies under the mask. */
+  get seen(): Float32Array | undefined {
+    const { x, mask, observation } = this;
+    if (!observation || observation.y.length !== this.d) return x;
+    return observation.y.map((v, i) => (mask?.[i % mask.length] === 0 && x ? (x[i] ?? v) : v));
+  }
+
   async open(src: string | URL, signal: AbortSignal): Promise<void> {
     await this.#guard(async () => {
       const onProgress = (bytes: number, total?: number): void => {

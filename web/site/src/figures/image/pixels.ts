@@ -42,7 +42,7 @@ export interface Drawing {
   hatch?: readonly [string, string];
 }
 
-/** Fills `canvas` with `values`, one canvas pixel a picture pixel (CSS scales it up unsmoothed), or hatches at 8 to one. */
+/** Fills `canvas` with `values`, one canvas pixel a picture pixel (CSS scales it up unsmoothed), more where missing ones are hatched. */
 export function drawPicture(canvas: HTMLCanvasElement, values: ArrayLike<number>, drawing: Drawing): void {
   const { shape, range, ramp = grey, mask } = drawing;
   const [low, high] = range;
@@ -57,10 +57,11 @@ export function drawPicture(canvas: HTMLCanvasElement, values: ArrayLike<number>
   paint(canvas, image, mask ? { mask, colours: drawing.hatch ?? ['#e9eef2', '#9aa8b4'] } : undefined);
 }
 
-const ZOOM = 8;
+/** Side of the canvas where it is hatched: enough for diagonals to look straight. */
+const FINE = 640;
 
 function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Float32Array; colours: readonly [string, string] }): void {
-  const zoom = hatched ? ZOOM : 1;
+  const zoom = hatched ? Math.max(8, Math.round(FINE / image.width)) : 1;
   Object.assign(canvas, { width: image.width * zoom, height: image.height * zoom });
   const g = canvas.getContext('2d');
   if (!g) return;
@@ -73,19 +74,19 @@ function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Fl
   g.imageSmoothingEnabled = false;
   g.drawImage(small, 0, 0, canvas.width, canvas.height);
   for (let i = 0; i < image.width * image.height; i += 1) {
-    if ((hatched.mask[i] ?? 1) === 0) hatch(g, (i % image.width) * ZOOM, Math.floor(i / image.width) * ZOOM, hatched.colours);
+    if ((hatched.mask[i] ?? 1) === 0) hatch(g, (i % image.width) * zoom, Math.floor(i / image.width) * zoom, zoom, hatched.colours);
   }
 }
 
 /** A missing pixel: pale with a diagonal, so that it is never taken for a grey value. */
-function hatch(g: CanvasRenderingContext2D, x: number, y: number, [ground, stroke]: readonly [string, string]): void {
+function hatch(g: CanvasRenderingContext2D, x: number, y: number, size: number, [ground, stroke]: readonly [string, string]): void {
   g.fillStyle = ground;
-  g.fillRect(x, y, ZOOM, ZOOM);
+  g.fillRect(x, y, size, size);
   g.strokeStyle = stroke;
-  g.lineWidth = 1;
+  g.lineWidth = Math.max(1, size / 12);
   g.beginPath();
-  g.moveTo(x, y + ZOOM);
-  g.lineTo(x + ZOOM, y);
+  g.moveTo(x, y + size);
+  g.lineTo(x + size, y);
   g.stroke();
 }
 

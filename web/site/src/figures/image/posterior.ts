@@ -187,7 +187,7 @@ export class DiffemPosterior extends FigureElement {
   protected override updated(_: PropertyValues): void {
     const { model, painter } = this;
     if (!this.visible || !model?.ready || !painter) return;
-    const { shape, range, observation, x } = model;
+    const { shape, range, x } = model;
     const dark = this.palette.panel !== 'rgb(255, 255, 255)';
     const hatch = dark ? (['#2b3a4a', '#5d7590'] as const) : (['#dfe8f0', '#8aa0b5'] as const);
     const find = (selector: string): HTMLCanvasElement | null => this.renderRoot.querySelector<HTMLCanvasElement>(selector);
@@ -195,7 +195,7 @@ export class DiffemPosterior extends FigureElement {
       const canvas = find(selector);
       if (canvas && values) drawPicture(canvas, values, { shape, range, ...more });
     };
-    put('canvas.paint', observation?.y.length === model.d ? (x ?? observation.y) : x, { mask: painter.mask, hatch });
+    put('canvas.paint', model.seen, { mask: painter.mask, hatch });
     put('[data-map=truth]', x);
     const { draws, d } = model;
     if (!draws || (model.busy && reducedMotion())) return;
