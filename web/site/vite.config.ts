@@ -32,7 +32,12 @@ export default defineConfig(({ mode }) => ({
   plugins: [formulas(), woff2Only()],
   // A stand-in for the package, for looking at layout without WebAssembly; never part of the shipped site.
   resolve: { alias: mode === 'double' ? { diffem: at('./test/double/diffem.ts') } : {} },
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    rollupOptions: {
+      output: { entryFileNames: 'diffem/[name]-[hash].js', chunkFileNames: 'diffem/[name]-[hash].js', assetFileNames: 'diffem/[name]-[hash][extname]' },
+    },
+  },
   build: {
     target: 'es2022',
     outDir: mode === 'double' ? 'dist-double' : 'dist',

@@ -1,7 +1,7 @@
 // <diffem-posterior src=BUNDLE>: what a picture may have been, given the part of it that was seen.
 //
 // Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu).
-// Events: diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
+// Events: diffem-load (what the checkpoint is), diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
 import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
 import type { SamplerKind } from 'diffem';
 import { debounced, perFrame } from '../../lib/async';
@@ -62,6 +62,7 @@ export class DiffemPosterior extends FigureElement {
     this.model = model;
     await model.open(new URL(this.getAttribute('src') ?? '', document.baseURI), this.#ending.signal);
     if (!model.posterior) return;
+    this.announce('load', model.posterior.info);
     this.painter = new Painter(model.shape, {
       changed: this.#redraw,
       finished: this.#painted,
