@@ -8,6 +8,7 @@ use crate::network::{Layout, from_host, to_host};
 use crate::optim::OptimState;
 use crate::samples::Samples;
 use burn::tensor::Device;
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -26,17 +27,61 @@ struct Header<M> {
 /// Named `f32` arrays: name, shape and values.
 pub type Arrays = Vec<(String, Vec<usize>, Vec<f32>)>;
 
+/// How numbers are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As they are.
+    #[default]
+    F32,
+    /// In 16 bits: a relative error of at most 2^-11 from 6.1e-5 to 65504, absolute of 3e-8 below.
+    F16,
+}
+
+impl Precision {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+        }
+    }
+
+    /// Little-endian bytes of `values`; a number that 16 bits cannot hold is an error.
+    fn bytes(self, name: &str, values: &[f32]) -> Result<Vec<u8>> {
+        if self == Self::F32 {
+            return Ok(values.iter().flat_map(|x| x.to_le_bytes()).collect());
+        }
+        let halves: Vec<f16> = values.iter().map(|&x| f16::from_f32(x)).collect();
+        if let Some(i) = halves.iter().position(|h| !h.is_finite()) {
+            let message = format!("tensor `{name}` holds {}, which 16 bits cannot: keep 32", values[i]);
+            return Err(Error::Checkpoint(message));
+        }
+        Ok(halves.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
+}
+
 /// Serialises `arrays` and `meta`; `content` says what the file is ("weights", "state").
 pub fn encode(content: &str, arrays: &Arrays, meta: &impl Serialize) -> Result<Vec<u8>> {
+    encode_with(content, arrays, meta, &|_| Precision::F32)
+}
+
+/// [`encode`] with the precision that `precision` gives each array's name.
+pub fn encode_with(
+    content: &str,
+    arrays: &Arrays,
+    meta: &impl Serialize,
+    precision: &dyn Fn(&str) -> Precision,
+) -> Result<Vec<u8>> {
     let fail = |e: &dyn std::fmt::Display| Error::Checkpoint(e.to_string());
     let header = Header { format_version: FORMAT_VERSION, content: content.to_string(), meta };
     let header = serde_json::to_string(&header).map_err(|e| fail(&e))?;
-    let bytes: Vec<Vec<u8>> = arrays.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let bytes: Vec<Vec<u8>> =
+        arrays.iter().map(|(name, _, v)| precision(name).bytes(name, v)).collect::<Result<_>>()?;
     let views: Vec<(&str, TensorView)> = arrays
         .iter()
         .zip(&bytes)
         .map(|((name, shape, _), bytes)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|v| (name.as_str(), v)).map_err(|e| fail(&e))
+            let dtype = precision(name).dtype();
+            TensorView::new(dtype, shape.clone(), bytes).map(|v| (name.as_str(), v)).map_err(|e| fail(&e))
         })
         .collect::<Result<_>>()?;
     // A single entry: the order of a map's entries would change from run to run.
@@ -63,16 +108,17 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
     let mut arrays = Arrays::new();
     for (name, view) in tensors.iter() {
-        if view.dtype() != Dtype::F32 {
-            return Err(fail(format!("tensor `{name}`: expected F32, found {:?}", view.dtype())));
-        }
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let values = match view.dtype() {
+            Dtype::F32 => view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Dtype::F16 => view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            other => return Err(fail(format!("tensor `{name}`: expected F32 or F16, found {other:?}"))),
+        };
         arrays.push((name.to_string(), view.shape().to_vec(), values));
     }
     Ok((arrays, meta))
 }
 
-fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+pub(crate) fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
     let found = arrays.iter().position(|(n, _, _)| n == name);
     let found = found.ok_or_else(|| Error::Checkpoint(format!("tensor `{name}` is missing")))?;
     let (_, shape, values) = arrays.swap_remove(found);
@@ -80,19 +126,29 @@ fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
 }
 
 /// A flat weight vector as named tensors: linear weights are `[inputs, outputs]`.
-pub fn encode_weights(layout: &Layout, weights: &[f32], meta: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn split_weights(layout: &Layout, weights: &[f32]) -> Arrays {
     let mut offset = 0;
     let arrays = layout.entries.iter().map(|(name, shape)| {
         let n: usize = shape.iter().product();
         offset += n;
         (name.clone(), shape.clone(), weights[offset - n..offset].to_vec())
     });
-    encode("weights", &arrays.collect(), meta)
+    arrays.collect()
+}
+
+/// Named tensors, see [`decode_weights`].
+pub fn encode_weights(layout: &Layout, weights: &[f32], meta: &impl Serialize) -> Result<Vec<u8>> {
+    encode("weights", &split_weights(layout, weights), meta)
 }
 
 /// The flat weight vector of a file of weights whose tensors must be exactly those of `layout`.
 pub fn decode_weights<M: DeserializeOwned>(layout: &Layout, bytes: &[u8]) -> Result<(Vec<f32>, M)> {
-    let (mut arrays, meta) = decode("weights", bytes)?;
+    let (arrays, meta) = decode("weights", bytes)?;
+    Ok((join_weights(layout, arrays)?, meta))
+}
+
+/// The flat weight vector of `arrays`, which must be exactly those of `layout`.
+pub(crate) fn join_weights(layout: &Layout, mut arrays: Arrays) -> Result<Vec<f32>> {
     let mut weights = Vec::with_capacity(layout.len());
     for (name, shape) in &layout.entries {
         let (found, values) = take(&mut arrays, name)?;
@@ -106,7 +162,7 @@ pub fn decode_weights<M: DeserializeOwned>(layout: &Layout, bytes: &[u8]) -> Res
         Some((name, _, _)) => {
             Err(Error::Checkpoint(format!("tensor `{name}` is not part of the network of this config")))
         }
-        None => Ok((weights, meta)),
+        None => Ok(weights),
     }
 }
 
@@ -123,28 +179,35 @@ struct StateMeta<M> {
 }
 
 /// A frame as JSON, which keeps all 64 bits.
-#[derive(Serialize, Deserialize)]
-struct FrameMeta {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FrameMeta {
     mean: Vec<f64>,
     root: Vec<f64>,
 }
 
+impl FrameMeta {
+    pub(crate) fn of(frame: &Frame) -> Self {
+        Self { mean: frame.mean.clone(), root: frame.root.clone() }
+    }
+
+    /// The frame, which must be one of signals of length `d`.
+    pub(crate) fn frame(self, d: usize) -> Result<Frame> {
+        if self.mean.len() != d {
+            let found = self.mean.len();
+            return Err(Error::Checkpoint(format!("frame of {found} coordinates, this config's signals have {d}")));
+        }
+        Frame::new(self.mean, self.root)
+    }
+}
+
 /// The coordinates of a run, to be kept beside its weights.
 pub fn encode_frame(frame: &Frame) -> Result<Vec<u8>> {
-    let Frame { mean, root, .. } = frame;
-    encode("frame", &Arrays::new(), &FrameMeta { mean: mean.clone(), root: root.clone() })
+    encode("frame", &Arrays::new(), &FrameMeta::of(frame))
 }
 
 /// Reads [`encode_frame`]'s bytes for signals of length `d`.
 pub fn decode_frame(bytes: &[u8], d: usize) -> Result<Frame> {
-    let meta = decode::<FrameMeta>("frame", bytes)?.1;
-    if meta.mean.len() != d {
-        return Err(Error::Checkpoint(format!(
-            "frame of {} coordinates, this config's signals have {d}",
-            meta.mean.len()
-        )));
-    }
-    Frame::new(meta.mean, meta.root)
+    decode::<FrameMeta>("frame", bytes)?.1.frame(d)
 }
 
 /// A run's whole state; `run` identifies what it belongs to.
@@ -164,7 +227,7 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     ];
     let State { lap, phase, step, tail_loss, .. } = *state;
     let history = state.history.clone();
-    let frame = FrameMeta { mean: state.frame.mean.clone(), root: state.frame.root.clone() };
+    let frame = FrameMeta::of(&state.frame);
     encode("state", &arrays, &StateMeta { lap, phase, step, updates: o.updates, tail_loss, history, frame, run })
 }
 

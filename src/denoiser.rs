@@ -1,9 +1,10 @@
 //! Denoisers: D(x_t, σ, c) = E[x | x_t, c], and EDM's preconditioning of a network into one.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gaussian::Gaussian;
 use crate::network::{Network, embedding};
 use crate::noise::Stream;
+use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor, TensorData};
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -137,16 +138,23 @@ impl<N: Network> Preconditioned<'_, N> {
 }
 
 /// Device tensor of host rows.
-pub fn to_tensor(samples: &crate::samples::Samples, device: &Device) -> Tensor<2> {
+pub fn to_tensor(samples: &Samples, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(samples.as_slice().to_vec(), [samples.n(), samples.d()]), device)
 }
 
 /// Host rows of a device tensor.
-pub fn to_samples(tensor: Tensor<2>) -> Result<crate::samples::Samples> {
+pub fn to_samples(tensor: Tensor<2>) -> Result<Samples> {
     let d = tensor.dims()[1];
-    let values = tensor
-        .into_data()
-        .try_to_vec::<f32>()
-        .map_err(|e| crate::error::Error::shape("tensor", "f32 values", format!("{e:?}")))?;
-    Ok(crate::samples::Samples::new(values, d))
+    rows(tensor.into_data().try_to_vec::<f32>(), d)
+}
+
+/// [`to_samples`] where reads cannot block, as on WebGPU in a browser.
+pub async fn to_samples_async(tensor: Tensor<2>) -> Result<Samples> {
+    let d = tensor.dims()[1];
+    let data = tensor.into_data_async().await.map_err(|e| Error::Device(format!("{e:?}")))?;
+    rows(data.try_to_vec::<f32>(), d)
+}
+
+fn rows(values: std::result::Result<Vec<f32>, impl std::fmt::Debug>, d: usize) -> Result<Samples> {
+    Ok(Samples::new(values.map_err(|e| Error::shape("tensor", "f32 values", format!("{e:?}")))?, d))
 }

@@ -45,6 +45,9 @@ pub enum Error {
         /// The offending value.
         loss: f32,
     },
+    /// The device failed.
+    #[error("the device failed: {0}")]
+    Device(String),
     /// The observer asked to stop.
     #[error("stopped on request")]
     Stopped,

@@ -20,6 +20,8 @@
 //! | sampler | [`sampler::Sampler`], [`sampler::sample`] |
 //! | the laps | [`em::Em`], [`em::EStep`], [`em::MStep`], [`em::Observer`] |
 //! | scores | [`metric`] |
+//! | made data | [`synthetic`] |
+//! | a trained posterior in one file | [`bundle`] |
 //!
 //! The core knows no files, clocks or terminals. Every random number is a function of (seed, purpose, lap, index, step), so
 //! a run is a function of its configuration and seed, for any number of threads.
@@ -55,6 +57,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod bundle;
 pub mod channel;
 pub mod checkpoint;
 pub mod conditioning;
@@ -75,6 +78,7 @@ mod parallel;
 pub mod sampler;
 mod samples;
 pub mod schedule;
+pub mod synthetic;
 
 pub use error::{Error, Result};
 pub use observations::Observations;

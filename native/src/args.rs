@@ -33,6 +33,10 @@ pub enum Command {
     Corrupt(Corrupt),
     /// Write a run's images as folders of PNG files, for tools that score pictures
     ExportImages(ExportImages),
+    /// Write a run's posterior as one file for the browser
+    Export(Export),
+    /// Serve the interactive page with a run's posterior, to this machine only
+    Serve(Serve),
     /// Say where the weights of feature networks come from, and check those present
     FetchWeights(FetchWeights),
     /// List the presets
@@ -187,6 +191,44 @@ pub struct ExportImages {
     /// [default: images-lap-NNN in the run directory]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// `diffem export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Run directory
+    pub run: PathBuf,
+    /// For the browser: weights, settings and a few observations in one .safetensors file
+    #[arg(long, required = true)]
+    pub web: bool,
+    /// Lap whose posterior is written [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Keep all 32 bits of the weights instead of 16
+    #[arg(long = "f32")]
+    pub full: bool,
+    /// Observations that travel along, with the truth where it is known
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub examples: usize,
+    /// The file [default: checkpoint.safetensors in the run directory]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `diffem serve`
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Run directory
+    pub run: PathBuf,
+    /// Lap whose posterior is served [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Directory of the built page
+    #[arg(long, default_value = "web/site/dist", value_name = "DIR")]
+    pub site: PathBuf,
 }
 
 /// `diffem fetch-weights`

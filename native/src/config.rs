@@ -85,6 +85,11 @@ pub enum DataConfig {
         /// Smoothness: amplitudes fall as k^-alpha, alpha >= 1.
         alpha: f64,
     },
+    /// A closed curve in the plane with three loops (the browser's), scaled to [-2, 2].
+    Curve {
+        /// Number of observations.
+        n: usize,
+    },
     /// The 8x8 handwritten digits of UCI and scikit-learn, in [-2, 2].
     Digits {
         /// Digits trained on, 1 to 1796; the others are for `evaluate`.
@@ -476,6 +481,7 @@ impl DataConfig {
             Self::File { signal: Some(signal), .. } => *signal,
             Self::Gaussian { std, .. } => std.len(),
             Self::Manifold { d, .. } => *d,
+            Self::Curve { .. } => 2,
             _ => self.image_shape().map_or(0, |shape| shape.len()),
         }
     }
@@ -497,7 +503,7 @@ impl DataConfig {
     pub fn image_shape(&self) -> Option<ImageShape> {
         let (channels, height, width) = match self {
             Self::File { shape, .. } => return *shape,
-            Self::Gaussian { .. } | Self::Manifold { .. } => return None,
+            Self::Gaussian { .. } | Self::Manifold { .. } | Self::Curve { .. } => return None,
             Self::Digits { .. } => (1, 8, 8),
             Self::Idx { height, width, .. } => (1, *height, *width),
             Self::Cifar10 { .. } => return Some(crate::data::CIFAR10),
@@ -536,6 +542,7 @@ impl DataConfig {
                 }
                 Ok(())
             }
+            Self::Curve { n } => count(*n, 1 << 30),
             Self::Digits { n } => count(*n, 1796),
             Self::Idx { n, .. } | Self::Cifar10 { n, .. } => self.check_images(*n, 1, None),
             Self::MaskedImages { n, channels, .. } => self.check_images(*n, *channels, None),

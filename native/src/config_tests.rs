@@ -112,6 +112,7 @@ fn problem() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
         (2usize..=1 << 30, prop::collection::vec(positive(), 1..=6), -0.199..1.0)
             .prop_map(|(n, std, correlation)| DataConfig::Gaussian { n, std, correlation }),
         (2usize..=1 << 30, 1usize..=6, 1.0..=64.0).prop_map(|(n, d, alpha)| DataConfig::Manifold { n, d, alpha }),
+        (2usize..=1 << 30).prop_map(|n| DataConfig::Curve { n }),
         (2usize..=1796).prop_map(|n| DataConfig::Digits { n }),
     ];
     let stages = prop_oneof![

@@ -17,7 +17,7 @@ mod run_dir;
 mod session;
 mod summary;
 mod training;
-mod truth;
+mod web;
 
 use args::{Cli, Command, ConfigCommand};
 use clap::Parser;
@@ -42,6 +42,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plot(args) => cmd::plot::run(&args)?,
         Command::Corrupt(args) => cmd::corrupt::run(&args)?,
         Command::ExportImages(args) => cmd::export_images::run(&args)?,
+        Command::Export(args) => cmd::export::run(&args)?,
+        Command::Serve(args) => cmd::serve::run(&args)?,
         Command::FetchWeights(args) => cmd::fetch_weights::run(&args)?,
         Command::Presets => cmd::about::presets()?,
         Command::Config(ConfigCommand::Show { config, settings, format }) => {

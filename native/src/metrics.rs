@@ -2,7 +2,9 @@
 
 use crate::files;
 use anyhow::{Context, Result};
+use diffem::Samples;
 use diffem::em::{MonitorRecord, Phase, State};
+use diffem::metric::TruthScorer;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -17,6 +19,13 @@ pub struct TruthRecord {
     pub sinkhorn_floor: f64,
     /// Points a side.
     pub points: usize,
+}
+
+impl TruthRecord {
+    /// Scores the first rows of `x`.
+    pub fn of(scorer: &TruthScorer, x: &Samples) -> Result<Self> {
+        Ok(Self { sinkhorn: scorer.score(x)?, sinkhorn_floor: scorer.floor(), points: scorer.points() })
+    }
 }
 
 /// One line.

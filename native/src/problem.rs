@@ -3,7 +3,6 @@
 
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
-use crate::data::manifold::Curve;
 use crate::data::masked::{MaskedPictures, check_channel};
 use crate::data::observations::{Expect, load_observations};
 use crate::data::pictures::{ImageSet, Sources};
@@ -14,19 +13,10 @@ use diffem::channel::Channel;
 use diffem::gaussian::Gaussian;
 use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
+use diffem::synthetic::{self, Counts, Curve, Law, Set};
 use diffem::{Observations, Samples};
 use nalgebra::{DMatrix, DVector};
 use std::path::Path;
-
-/// Steps of [`Purpose::Truth`] and [`Purpose::Observe`] streams: which set is drawn.
-#[derive(Clone, Copy)]
-enum Set {
-    Train = 0,
-    First = 1,
-    Second = 2,
-    Test = 3,
-    Third = 4,
-}
 
 /// Clean signals kept for evaluation; never shown to training.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,12 +72,11 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
         }
         DataConfig::Manifold { n, d, alpha } => {
             check_memory("data.n", *n, channel)?;
-            let mut stream = Key::new(config.seed, Purpose::Truth, 1).stream(0, 0);
-            let curve = Curve::draw(*d, *alpha, &mut || stream.uniform());
-            Ok(drawn(*n, config, channel, &|count, key, set| {
-                let z: Vec<f64> = (0..count).map(|i| key.stream(i, set).uniform()).collect();
-                curve.samples(&z)
-            }))
+            Ok(on_curve(*n, &synthetic::manifold(*d, *alpha, config.seed), config, channel))
+        }
+        DataConfig::Curve { n } => {
+            check_memory("data.n", *n, channel)?;
+            Ok(on_curve(*n, &Curve::trefoil(), config, channel))
         }
         DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
             let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
@@ -109,15 +98,18 @@ pub fn equicorrelated(std: &[f64], correlation: f64) -> Result<Gaussian> {
     Ok(Gaussian::new(DVector::zeros(d), DMatrix::from_fn(d, d, entry))?)
 }
 
-/// Signals from `draw(count, key, set)`, and their observations.
-fn drawn(n: usize, config: &Config, channel: &dyn Channel, draw: &dyn Fn(usize, Key, usize) -> Samples) -> Problem {
-    let (truth, observe) = (Key::new(config.seed, Purpose::Truth, 0), Key::new(config.seed, Purpose::Observe, 0));
-    let x = draw(n, truth, Set::Train as usize);
-    let test = draw(TEST_POINTS, truth, Set::Test as usize);
-    let u = [Set::First, Set::Second, Set::Third].map(|set| draw(TRUTH_POINTS, truth, set as usize));
-    let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
-    let seen = Observations::simulate(channel, &test, observe, Set::Test as usize);
-    Problem { observations, truth: Truth { x: Some(x), u: Some(u), test: Some((test, seen)) } }
+/// Signals of a law, and their observations.
+fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Problem {
+    let counts = Counts { observed: n, truth: TRUTH_POINTS, test: TEST_POINTS };
+    let drawn = synthetic::draw(law, counts, channel, config.seed);
+    Problem {
+        observations: drawn.observations,
+        truth: Truth { x: Some(drawn.x), u: Some(drawn.u), test: Some(drawn.test) },
+    }
+}
+
+fn on_curve(n: usize, curve: &Curve, config: &Config, channel: &dyn Channel) -> Problem {
+    drawn(n, config, channel, &|count, key, set| curve.draw_points(count, key, set))
 }
 
 /// The first `n` digits of a shuffled order are observed, the others kept for testing.

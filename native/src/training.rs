@@ -1,12 +1,12 @@
 //! Drives a run from wherever it stands to its end: saves, reports, and stops cleanly.
 
-use crate::metrics::{Line, MetricsFile};
+use crate::metrics::{Line, MetricsFile, TruthRecord};
 use crate::report::progress::{Progress, ProgressMode};
 use crate::session::Session;
-use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
 use diffem::Error;
 use diffem::em::{Event, LapRecord, Observer, State};
+use diffem::metric::TruthScorer;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -170,7 +170,7 @@ impl<'a> Reporter<'a> {
     fn lap(&mut self, record: &LapRecord, state: &State) -> Result<()> {
         let (seconds, evaluation) = (self.clock(), Instant::now());
         let run = &self.session.run;
-        let truth = self.truth.as_ref().map(|t| t.score(&state.x)).transpose()?;
+        let truth = self.truth.as_ref().map(|t| TruthRecord::of(t, &state.x)).transpose()?;
         let &LapRecord { lap, loss, monitor } = record;
         // The line first: a lap that is DONE must have its line, and a line without its lap is cut off on resume.
         self.metrics.append(&Line::Lap { lap, loss, monitor, truth, seconds, time: now() })?;
@@ -188,7 +188,7 @@ impl<'a> Reporter<'a> {
 }
 
 /// One line about a finished lap.
-fn describe(record: &LapRecord, truth: Option<crate::metrics::TruthRecord>) -> String {
+fn describe(record: &LapRecord, truth: Option<TruthRecord>) -> String {
     let title = match record.lap {
         0 => "start".to_string(),
         lap => format!("lap {lap}"),

@@ -43,7 +43,7 @@ fn help_of_every_command() {
     {
         assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
     }
-    for command in ["export-images", "fetch-weights"] {
+    for command in ["export-images", "export", "serve", "fetch-weights"] {
         assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
     }
     assert_snapshot(print(&["config", "--help"]), "help-config.txt");

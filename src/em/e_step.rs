@@ -4,14 +4,14 @@
 //! independently, so neither the shard size nor the number of workers changes a bit of the result.
 
 use crate::conditioning::{Conditioning, Measurement, Shape};
-use crate::denoiser::{Denoiser, Gain, Preconditioned, to_samples, to_tensor};
+use crate::denoiser::{Denoiser, Gain, Preconditioned, to_samples, to_samples_async, to_tensor};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::network::Network;
 use crate::noise::Key;
 use crate::observations::Observations;
 use crate::parallel;
-use crate::sampler::{Progress, SamplerConfig, sample};
+use crate::sampler::{Chain, Progress, SamplerConfig};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor};
@@ -39,6 +39,46 @@ pub struct EStep<'a, N> {
     pub device: &'a Device,
 }
 
+/// A row of a batch of draws: which observation, and which noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Place among the observations.
+    pub observation: usize,
+    /// Noise key of the draw.
+    pub key: Key,
+    /// Index of its stream: the step is added to it.
+    pub index: usize,
+}
+
+/// Draws on their way from σ_max to σ_min, see [`EStep::begin`].
+pub struct Draws {
+    /// How many were asked for.
+    n: usize,
+    /// These, and copies of the last one up to the fewest rows a network call takes.
+    rows: Vec<Row>,
+    features: Tensor<2>,
+    measurements: Vec<Measurement>,
+    chain: Chain,
+}
+
+impl Draws {
+    /// Number of draws.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// True when only the last network call is left, see [`EStep::last`].
+    pub fn is_done(&self) -> bool {
+        self.chain.is_done()
+    }
+
+    /// What the last step left, in the frame's coordinates and with rows beyond [`Draws::n`] to be dropped
+    /// ([`EStep::restore`] does both); `None` before the first.
+    pub fn progress(&self) -> Option<Progress<'_>> {
+        self.chain.progress()
+    }
+}
+
 impl<N: Network> EStep<'_, N> {
     /// Draws for the observations in `range`, `[len, d]`.
     pub fn shard(&self, range: Range<usize>) -> Result<Samples> {
@@ -51,15 +91,52 @@ impl<N: Network> EStep<'_, N> {
         range: Range<usize>,
         on_step: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Samples> {
-        let rows = range.len().max(LEAST_ROWS);
-        // Short shards are filled up with copies of the last observation, which are dropped again below.
-        let index = |row: usize| (range.start + row).min(range.end - 1);
-        let noise = |step: usize| self.noise(rows, index, step);
+        let mut draws = self.begin(range.map(|i| Row { observation: i, key: self.key, index: i }).collect());
+        while !draws.is_done() {
+            draws = self.advance(draws);
+            if draws.progress().is_some_and(|progress| on_step(progress).is_break()) {
+                return Err(Error::Stopped);
+            }
+        }
+        let n = draws.n();
+        Ok(self.restore(&to_samples(self.last(draws))?, n))
+    }
+
+    /// Draws at σ_max, for callers that do something else between two steps; `rows` holds one or more.
+    ///
+    /// A draw is a function of its row alone: neither the other rows nor their number change a bit.
+    pub fn begin(&self, mut rows: Vec<Row>) -> Draws {
+        let n = rows.len();
+        rows.extend(rows.last().copied().into_iter().cycle().take(LEAST_ROWS.saturating_sub(n)));
         let grid = self.sampler.grid(self.schedule);
-        let denoiser = self.denoiser((0..rows).map(index));
-        let start = noise(0) * grid[0];
-        let x = sample(self.sampler.build().as_ref(), &denoiser, &grid, start, &mut |step| noise(step + 1), on_step)?;
-        Ok(self.conditioning.frame.restore(&to_samples(x)?.slice(0..range.len())))
+        let (features, measurements) = self.condition(&rows);
+        let start = self.noise(&rows, 0) * grid[0];
+        Draws { n, rows, features, measurements, chain: Chain::new(grid, start) }
+    }
+
+    /// Takes one sampler step; reads nothing from the device.
+    pub fn advance(&self, draws: Draws) -> Draws {
+        let Draws { n, rows, features, measurements, chain } = draws;
+        let denoiser = self.denoiser(&features, &measurements);
+        let chain = chain.step(self.sampler.build().as_ref(), &denoiser, &mut |step| self.noise(&rows, step + 1));
+        drop(denoiser);
+        Draws { n, rows, features, measurements, chain }
+    }
+
+    /// D at the level reached, on the device; [`EStep::restore`] makes signals of it.
+    pub fn last(&self, draws: Draws) -> Tensor<2> {
+        let Draws { features, measurements, chain, .. } = draws;
+        chain.finish(&self.denoiser(&features, &measurements))
+    }
+
+    /// The first `n` rows of `x`, from the frame's coordinates to the signal's.
+    pub fn restore(&self, x: &Samples, n: usize) -> Samples {
+        self.conditioning.frame.restore(&x.slice(0..n))
+    }
+
+    /// [`EStep::restore`] of a device tensor where reads cannot block, as in a browser.
+    pub async fn read(&self, x: Tensor<2>, n: usize) -> Result<Samples> {
+        Ok(self.restore(&to_samples_async(x).await?, n))
     }
 
     /// Draws for observations `from..n` in shards of `size`; `on_group` receives the rows of a group of finished shards,
@@ -91,27 +168,33 @@ impl<N: Network> EStep<'_, N> {
         Ok(Samples::new(rows, self.conditioning.channel.signal_len()))
     }
 
-    fn noise(&self, rows: usize, index: impl Fn(usize) -> usize, step: usize) -> Tensor<2> {
-        let mut noise = Samples::zeros(rows, self.conditioning.channel.signal_len());
-        for row in 0..rows {
-            self.key.stream(index(row), step).fill_normal(noise.row_mut(row));
+    fn noise(&self, rows: &[Row], step: usize) -> Tensor<2> {
+        let mut noise = Samples::zeros(rows.len(), self.conditioning.channel.signal_len());
+        for (i, row) in rows.iter().enumerate() {
+            row.key.stream(row.index, step).fill_normal(noise.row_mut(i));
         }
         to_tensor(&noise, self.device)
     }
 
-    /// The denoiser of the observations `indices`, one a row.
-    fn denoiser(&self, indices: impl ExactSizeIterator<Item = usize>) -> impl Denoiser {
-        let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
+    /// Features `[n, c]` of the rows' observations, and what updates their estimates.
+    fn condition(&self, rows: &[Row]) -> (Tensor<2>, Vec<Measurement>) {
         let (conditioning, observations) = (self.conditioning, self.observations);
-        let mut features = Samples::zeros(indices.len(), conditioning.feature_len());
-        let read =
-            |(row, i)| conditioning.condition(observations.y.row(i), observations.operator(i), features.row_mut(row));
-        let measurements: Vec<Measurement> = indices.enumerate().filter_map(read).collect();
-        let features = to_tensor(&features, self.device);
-        let d = conditioning.channel.signal_len();
+        let mut features = Samples::zeros(rows.len(), conditioning.feature_len());
+        let read = |(i, row): (usize, &Row)| {
+            let (y, a) = (observations.y.row(row.observation), observations.operator(row.observation));
+            conditioning.condition(y, a, features.row_mut(i))
+        };
+        let measurements = rows.iter().enumerate().filter_map(read).collect();
+        (to_tensor(&features, self.device), measurements)
+    }
+
+    /// The denoiser of observations with these features and measurements, one a row.
+    fn denoiser<'d>(&'d self, features: &'d Tensor<2>, measurements: &'d [Measurement]) -> impl Denoiser + 'd {
+        let preconditioned = Preconditioned { network: self.network, schedule: self.schedule };
+        let d = self.conditioning.channel.signal_len();
         move |x_t: Tensor<2>, sigma: f64| {
             let variance = self.schedule.posterior_variance(sigma);
-            let gain = gain(&measurements, |_| variance, d, self.device);
+            let gain = gain(measurements, |_| variance, d, self.device);
             preconditioned.forward(x_t, &[sigma], features.clone(), gain.as_ref())
         }
     }

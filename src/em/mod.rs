@@ -12,7 +12,7 @@ mod run;
 mod start;
 
 pub use config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, Recorruption, StartConfig};
-pub use e_step::EStep;
+pub use e_step::{Draws, EStep, Row};
 pub use m_step::MStep;
 pub use monitor::MonitorRecord;
 pub use run::{Em, Event, LapRecord, Observer, Phase, State};

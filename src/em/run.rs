@@ -219,6 +219,20 @@ impl<N: Network> Em<'_, N> {
         unflatten(self.network.clone(), &state.optim.average)
     }
 
+    /// The E-step of `lap` with the network of [`Em::posterior`] and the state's frame. Whoever drives it himself ends the lap
+    /// by putting all draws into [`State::partial`] and going on with [`Em::run`].
+    pub fn sampling<'f>(&'f self, network: &'f N, frame: &'f Frame, lap: usize) -> EStep<'f, N> {
+        EStep {
+            network,
+            schedule: self.schedule,
+            conditioning: self.conditioned(frame),
+            observations: self.observations,
+            sampler: &self.e_step.sampler,
+            key: Key::new(self.seed, Purpose::Sample, lap),
+            device: self.device,
+        }
+    }
+
     fn conditioned<'f>(&'f self, frame: &'f Frame) -> Conditioning<'f> {
         Conditioning { channel: self.channel, config: self.conditioning, frame }
     }
@@ -283,16 +297,7 @@ impl<N: Network> Em<'_, N> {
     fn e_step(&self, state: &mut State, monitor: &Comparison<'_>, observer: &mut dyn Observer) -> Result<()> {
         let (lap, d) = (state.lap, self.channel.signal_len());
         let (network, frame) = (self.posterior(state), state.frame.clone());
-        let e_step = EStep {
-            network: &network,
-            schedule: self.schedule,
-            conditioning: self.conditioned(&frame),
-            observations: self.observations,
-            sampler: &self.e_step.sampler,
-            key: Key::new(self.seed, Purpose::Sample, lap),
-            device: self.device,
-        };
-        e_step.run(state.partial.len() / d, self.e_step.shard, &mut |rows| {
+        self.sampling(&network, &frame, lap).run(state.partial.len() / d, self.e_step.shard, &mut |rows| {
             state.partial.extend_from_slice(rows.as_slice());
             observer.on_event(Event::EStep { lap, done: state.partial.len() / d }, state)
         })?;

@@ -23,6 +23,7 @@ mod sinkhorn;
 mod sliced;
 mod softmin;
 mod tiles;
+mod truth;
 mod vector;
 
 pub use energy::energy_distance;
@@ -33,6 +34,7 @@ pub use kid::{Kid, KidEstimate};
 pub use measurement::MeasurementFit;
 pub use sinkhorn::{Sinkhorn, Transport};
 pub use sliced::sliced_wasserstein;
+pub use truth::TruthScorer;
 
 use crate::Samples;
 

@@ -67,6 +67,64 @@ pub struct Progress<'a> {
     pub denoised: &'a Tensor<2>,
 }
 
+/// A draw on its way: x at one of the levels of a decreasing grid of σ.
+///
+/// For callers that do something else between two steps; [`sample`] takes all of them at once.
+pub struct Chain {
+    grid: Vec<f64>,
+    /// Steps taken.
+    index: usize,
+    x: Tensor<2>,
+    previous: Option<(f64, Tensor<2>)>,
+    /// Noise asked for so far.
+    draws: usize,
+}
+
+impl Chain {
+    /// Starts from `x_start [n, d]`, x at `grid[0]`; `grid` holds one level or more.
+    pub fn new(grid: Vec<f64>, x_start: Tensor<2>) -> Self {
+        Self { grid, index: 0, x: x_start, previous: None, draws: 0 }
+    }
+
+    /// True when the last level is reached.
+    pub fn is_done(&self) -> bool {
+        self.index + 1 >= self.grid.len()
+    }
+
+    /// Takes one step, or none at the last level. `noise(i)` gives standard normal noise for a step; over the whole chain it
+    /// is called with i = 0, 1, 2...
+    pub fn step(
+        mut self,
+        sampler: &dyn Sampler,
+        denoiser: &dyn Denoiser,
+        noise: &mut dyn FnMut(usize) -> Tensor<2>,
+    ) -> Self {
+        if self.is_done() {
+            return self;
+        }
+        let (from, to) = (self.grid[self.index], self.grid[self.index + 1]);
+        let mut fresh = || {
+            self.draws += 1;
+            noise(self.draws - 1)
+        };
+        let previous = self.previous.take();
+        let Stepped { x, denoised } = sampler.step(self.x, Step { denoiser, noise: &mut fresh, from, to, previous });
+        Self { x, previous: Some((from, denoised)), index: self.index + 1, ..self }
+    }
+
+    /// What the last step left; `None` before the first.
+    pub fn progress(&self) -> Option<Progress<'_>> {
+        let (_, denoised) = self.previous.as_ref()?;
+        let (index, steps) = (self.index - 1, self.grid.len() - 1);
+        Some(Progress { index, steps, sigma: self.grid[self.index], x: &self.x, denoised })
+    }
+
+    /// D at the level reached, `[n, d]`: the draw itself once the last level is.
+    pub fn finish(self, denoiser: &dyn Denoiser) -> Tensor<2> {
+        denoiser.denoise(self.x, self.grid[self.index])
+    }
+}
+
 /// Draws from `x_start` (x at `grid[0]`, N(0, σ_max² I) in the usual case) down the decreasing `grid` of σ.
 ///
 /// `noise(i)` gives standard normal noise for a step: it is called with i = 0, 1, 2... `on_step` may stop the run, which
@@ -79,21 +137,12 @@ pub fn sample(
     noise: &mut dyn FnMut(usize) -> Tensor<2>,
     on_step: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Tensor<2>> {
-    let (mut x, mut previous, mut draws) = (x_start, None, 0);
-    let mut fresh = || {
-        draws += 1;
-        noise(draws - 1)
-    };
-    for (index, pair) in grid.windows(2).enumerate() {
-        let (from, to) = (pair[0], pair[1]);
-        let step = Step { denoiser, noise: &mut fresh, from, to, previous: previous.take() };
-        let stepped = sampler.step(x, step);
-        let progress = Progress { index, steps: grid.len() - 1, sigma: to, x: &stepped.x, denoised: &stepped.denoised };
-        if on_step(progress).is_break() {
+    let mut chain = Chain::new(grid.to_vec(), x_start);
+    while !chain.is_done() {
+        chain = chain.step(sampler, denoiser, noise);
+        if chain.progress().is_some_and(|progress| on_step(progress).is_break()) {
             return Err(Error::Stopped);
         }
-        previous = Some((from, stepped.denoised));
-        x = stepped.x;
     }
-    Ok(denoiser.denoise(x, grid[grid.len() - 1]))
+    Ok(chain.finish(denoiser))
 }

@@ -9,10 +9,9 @@ use crate::features::weights::directory;
 use crate::fidelity::{self, Estimate, Fidelity, Judge};
 use crate::files;
 use crate::session::{Session, chosen_lap};
-use crate::truth::TruthScorer;
 use anyhow::{Result, bail};
 use diffem::channel::Channel;
-use diffem::metric::{energy_distance, sliced_wasserstein};
+use diffem::metric::{TruthScorer, energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use serde::Serialize;
@@ -125,7 +124,7 @@ fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<
     };
     let mut out = vec![score("truth (floor)".into(), scorer.floor(), &u3)?];
     for (label, x) in scored {
-        out.push(score(label, scorer.score(&x)?.sinkhorn, &x.slice(0..n))?);
+        out.push(score(label, scorer.score(&x)?, &x.slice(0..n))?);
     }
     Ok(out)
 }

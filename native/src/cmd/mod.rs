@@ -4,10 +4,12 @@ pub mod about;
 pub mod config;
 pub mod corrupt;
 pub mod evaluate;
+pub mod export;
 pub mod export_images;
 pub mod fetch_weights;
 pub mod plot;
 pub mod sample;
+pub mod serve;
 pub mod train;
 
 use crate::args::Compute;

@@ -5,7 +5,6 @@ pub mod digits;
 mod dtype;
 mod folder;
 mod idx;
-pub mod manifold;
 pub mod masked;
 mod npz;
 pub mod observations;

@@ -8,6 +8,7 @@ mod images;
 mod observations;
 mod places;
 mod runs;
+mod web;
 
 use common::arrays::{Array, signals};
 use common::{TINY, copy, diffem, files, train};

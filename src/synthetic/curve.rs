@@ -7,9 +7,8 @@
 //! then scaled per coordinate to [-2, 2]. Source: the ground truth of EM-MMPS (Rozet et al. 2024, arXiv 2405.13712),
 //! used again by DiffEM (arXiv 2510.12691); there d = 5 and α = 3, which gives k = 1 ..= 10.
 
+use crate::Samples;
 use std::f64::consts::TAU;
-
-use diffem::Samples;
 
 /// ε: the series is cut where k^(-α) falls below it.
 const CUT_OFF: f64 = 1e-3;
@@ -52,6 +51,22 @@ impl Curve {
         let terms: Vec<Vec<Term>> = (0..d).map(|_| coordinate()).collect();
         let limits = terms.iter().map(|series| limits(series)).collect();
         Self { terms, limits }
+    }
+
+    /// The trefoil in the plane, a closed curve with three loops: with θ = 2π z
+    /// x(z) = (sin θ + 2 sin 2θ, cos θ - 2 cos 2θ). The same for every seed: a picture to recognise.
+    pub fn trefoil() -> Self {
+        // cos θ = sin(θ + ¼ turn), -cos θ = sin(θ + ¾ turn).
+        let term = |amplitude: f64, frequency: f64, phase: f64| Term { amplitude, frequency, phase };
+        let terms =
+            vec![vec![term(1.0, 1.0, 0.0), term(2.0, 2.0, 0.0)], vec![term(1.0, 1.0, 0.25), term(2.0, 2.0, 0.75)]];
+        let limits = terms.iter().map(|series| limits(series)).collect();
+        Self { terms, limits }
+    }
+
+    /// Length d of a point.
+    pub fn d(&self) -> usize {
+        self.terms.len()
     }
 
     /// The point at `z`, `[d]`, before scaling.
@@ -140,6 +155,16 @@ mod tests {
                 })
                 .sum();
             assert!((x - formula).abs() < 1e-12, "{x} {formula}");
+        }
+    }
+
+    #[test]
+    fn the_trefoil_is_the_sum_of_its_formula() {
+        let curve = Curve::trefoil();
+        for z in grid(20) {
+            let angle = TAU * z;
+            let formula = [angle.sin() + 2.0 * (2.0 * angle).sin(), angle.cos() - 2.0 * (2.0 * angle).cos()];
+            assert!(curve.point(z).iter().zip(formula).all(|(x, f)| (x - f).abs() < 1e-12), "{z}");
         }
     }
 

@@ -1,0 +1,180 @@
+//! `diffem export --web` and `diffem serve`: what the browser gets of a run.
+
+mod common;
+
+use burn::tensor::Device;
+use common::{TINY, diffem, run, succeed, train};
+use diffem::bundle::{Posterior, open};
+use diffem::noise::{Key, Purpose};
+use diffem::{Observations, Samples};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+/// A directory with a finished run in `run`.
+static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().expect("a directory");
+    train(dir.path(), TINY, "run", &[]);
+    dir
+});
+
+/// The arrays of a safetensors file that the command wrote.
+fn arrays(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let bytes = std::fs::read(path).expect("a file");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let values = |data: &[u8]| data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    tensors.iter().map(|(name, view)| (name.to_string(), view.shape().to_vec(), values(view.data()))).collect()
+}
+
+fn array(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let found = arrays(path).into_iter().find(|(n, _, _)| n == name).expect("the array");
+    (found.1, found.2)
+}
+
+/// Draws of the posterior as `diffem sample` takes them: `[n, draws, d]`.
+fn draws(posterior: &Posterior, seen: &Observations, count: usize, seed: u64) -> Vec<f32> {
+    let draw = |draw| {
+        posterior.e_step(seen, &posterior.recipe.sampler, Key::new(seed, Purpose::Draw, draw)).all(64).expect("draws")
+    };
+    let all: Vec<Samples> = (0..count).map(draw).collect();
+    (0..seen.n()).flat_map(|i| all.iter().flat_map(move |x| x.row(i).to_vec())).collect()
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn an_exported_posterior_draws_what_the_run_draws() {
+    let at = TRAINED.path();
+    let said = succeed(at, &["export", "run", "--web", "--f32", "--out", "whole.safetensors"]);
+    assert!(said.starts_with("whole.safetensors: the posterior of lap "), "{said}");
+    assert!(said.contains(" weights in 32 bits and 8 observations, "), "{said}");
+    succeed(at, &["export", "run", "--web", "--examples", "3"]);
+    succeed(at, &["sample", "run", "--draws", "2", "--seed", "4", "--out", "draws.safetensors"]);
+    let (shape, expected) = array(&at.join("draws.safetensors"), "x");
+    assert_eq!(shape, [512, 2, 2]);
+
+    let bytes = |name: &str| std::fs::read(at.join(name)).expect("a file");
+    let whole = open(&bytes("whole.safetensors"), &Device::flex()).expect("a bundle");
+    let half = open(&bytes("run/checkpoint.safetensors"), &Device::flex()).expect("a bundle");
+    let rows = |name: &str| {
+        let (shape, values) = array(&at.join("run/observations.safetensors"), name);
+        Samples::new(values, shape[1..].iter().product())
+    };
+    let seen = Observations::new(&whole.channel, rows("y"), Some(rows("a"))).expect("observations");
+    assert_eq!(draws(&whole, &seen, 2, 4), expected);
+    let difference = worst(&draws(&half, &seen, 2, 4), &expected);
+    assert!(difference > 0.0 && difference < 0.02, "{difference}");
+
+    // Observations that nothing was trained on, with their truth.
+    let (_, test) = array(&at.join("run/truth.safetensors"), "test_x");
+    assert_eq!(half.examples.x.as_ref().expect("the truth").as_slice(), &test[..6]);
+    assert_eq!((whole.examples.observations.n(), half.examples.observations.n()), (8, 3));
+    succeed(at, &["export", "run", "--web", "--examples", "3", "--out", "again.safetensors"]);
+    assert_eq!(bytes("again.safetensors"), bytes("run/checkpoint.safetensors"));
+}
+
+#[test]
+fn the_golden_files_of_the_browser_s_tests_are_of_this_version() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/test/golden");
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in ["curve", "digits"] {
+        let config = golden.join(format!("{name}.toml")).display().to_string();
+        succeed(dir.path(), &["train", &config, "--out", name, "--progress", "quiet"]);
+        succeed(dir.path(), &["export", name, "--web", "--f32", "--examples", "3", "--out", "bundle.safetensors"]);
+        let read = |path: &Path| std::fs::read(path).expect("a file");
+        let posterior = |path: &Path| open(&read(path), &Device::flex()).expect("a bundle");
+        let (fresh, kept) =
+            (posterior(&dir.path().join("bundle.safetensors")), posterior(&golden.join(format!("{name}.safetensors"))));
+        assert_eq!(fresh.recipe, kept.recipe, "run web/test/golden/make.sh");
+        // Other processors add in another order.
+        let (_, draws) = array(&golden.join(format!("{name}-draws.safetensors")), "x");
+        succeed(dir.path(), &["sample", name, "--draws", "3", "--seed", "7", "--out", "draws.safetensors"]);
+        let difference = worst(&array(&dir.path().join("draws.safetensors"), "x").1, &draws);
+        assert!(difference < 1e-2, "{name}: {difference}; run web/test/golden/make.sh");
+    }
+}
+
+/// `diffem serve`, ended when this goes.
+struct Served(Child, String);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.kill().expect("a process");
+        self.0.wait().expect("its end");
+    }
+}
+
+fn serve(at: &Path, args: &[&str]) -> Served {
+    let args = [&["serve", "run", "--port", "0"], args].concat();
+    let mut child = diffem(at, &args).stdout(Stdio::piped()).spawn().expect("the command starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let address = line.strip_prefix("http://").and_then(|l| l.split_once("/:")).expect(&line).0.to_string();
+    Served(child, address)
+}
+
+/// Status line, headers in lower case, and body of a request.
+fn request(address: &str, line: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    write!(stream, "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").expect("a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("headers");
+    (String::from_utf8_lossy(&answer[..end]).to_lowercase(), answer[end + 4..].to_vec())
+}
+
+#[test]
+fn the_page_and_the_checkpoint_are_served() {
+    let dir = tempfile::tempdir().expect("a directory");
+    common::copy(&TRAINED.path().join("run"), &dir.path().join("run"));
+    let site = dir.path().join("site");
+    std::fs::create_dir_all(site.join("assets")).expect("a directory");
+    std::fs::write(site.join("index.html"), "<p>page</p>").expect("a file");
+    std::fs::write(site.join("assets/core file.wasm"), [0, 97, 115, 109]).expect("a file");
+    std::fs::write(site.join("assets/main.js"), "1").expect("a file");
+    std::fs::write(dir.path().join("secret"), "secret").expect("a file");
+    let served = serve(dir.path(), &["--site", "site"]);
+    assert!(served.1.starts_with("127.0.0.1:"), "{}", served.1);
+    for (line, kind, body) in [
+        ("GET /", "text/html", &b"<p>page</p>"[..]),
+        ("GET /index.html?a=b", "text/html", b"<p>page</p>"),
+        ("GET /assets/main.js", "text/javascript", b"1"),
+        ("GET /assets/core%20file.wasm", "application/wasm", &[0, 97, 115, 109]),
+        ("HEAD /assets/main.js", "text/javascript", b""),
+    ] {
+        let (head, found) = request(&served.1, line);
+        assert!(head.starts_with("http/1.1 200 "), "{line}: {head}");
+        assert!(head.contains(&format!("content-type: {kind}")), "{line}: {head}");
+        assert_eq!(found, body, "{line}");
+    }
+    let (head, body) = request(&served.1, "GET /checkpoint.safetensors");
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+    assert_eq!(open(&body, &Device::flex()).expect("a bundle").recipe.name, "tiny");
+    for line in
+        ["GET /../secret", "GET /%2e%2e/secret", "GET /assets/..%2f..%2fsecret", "GET /nothing.js", "GET /assets"]
+    {
+        let (head, body) = request(&served.1, line);
+        assert!(head.starts_with("http/1.1 404 "), "{line}: {head}");
+        assert_eq!(body, b"not found\n", "{line}");
+    }
+    assert!(request(&served.1, "POST /").0.starts_with("http/1.1 405 "));
+    // The port is taken now.
+    let port = served.1.rsplit(':').next().expect("a port");
+    let output = run(dir.path(), &["serve", "run", "--site", "site", "--port", port]);
+    let message = String::from_utf8_lossy(&output.stderr).to_string();
+    assert!(message.starts_with(&format!("error: --port {port}: cannot listen on 127.0.0.1 (")), "{message}");
+    assert!(message.ends_with("); choose another\n"), "{message}");
+}
+
+#[test]
+fn a_state_is_no_bundle() {
+    let state = TRAINED.path().join("run/lap-001/ema.safetensors");
+    let error = open(&std::fs::read(state).expect("a file"), &Device::flex()).err().expect("an error");
+    assert_eq!(error.to_string(), "checkpoint: expected a file of bundle, found weights");
+}

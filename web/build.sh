@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds the browser package into web/js/dist: two WebAssembly modules (CPU, WebGPU) and the JavaScript around them, and prints
+# their sizes. What is missing is installed: the wasm32 target (see build-core.sh), wasm-bindgen's command of the crate's
+# version into the cache folder, wasm-opt and tsc from npm into web/node_modules.
+#
+#   web/build.sh [--cpu-only] [--js-only]
+#
+# --cpu-only leaves the WebGPU module out (it takes longest); --js-only compiles the JavaScript around modules built before.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/diffem-target-wasm}
+dist=js/dist
+modules=(cpu gpu)
+for flag in "$@"; do
+    case $flag in
+    --cpu-only) modules=(cpu) ;;
+    --js-only) modules=() ;;
+    *) echo "error: $flag: expected --cpu-only or --js-only" >&2 && exit 2 ;;
+    esac
+done
+
+# The command must have the version of the crate that Cargo.lock names.
+bindgen() {
+    local version root
+    version=$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
+    root=$cache/diffem-wasm-bindgen-$version
+    if [ ! -x "$root/bin/wasm-bindgen" ]; then
+        local install=(cargo install --quiet --root "$root" --version "$version" wasm-bindgen-cli)
+        # A mirror may lack a version that the command's lock file names.
+        CARGO_TARGET_DIR=$CARGO_TARGET_DIR/bindgen "${install[@]}" --locked >&2 ||
+            CARGO_TARGET_DIR=$CARGO_TARGET_DIR/bindgen "${install[@]}" >&2
+    fi
+    echo "$root/bin/wasm-bindgen"
+}
+
+optimise() {
+    local features=(simd bulk-memory nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
+    node_modules/.bin/wasm-opt "$1" "${features[@]/#/--enable-}" "$2" --output "$1"
+}
+
+# Arguments: module, cargo profile, level of wasm-opt.
+build_module() {
+    local module=$1 profile=$2 level=$3 out=$dist/$1
+    RUSTFLAGS='-C target-feature=+simd128' ./build-core.sh build --profile "$profile" -p diffem-web --lib \
+        --no-default-features --features "$module"
+    rm -rf "$out"
+    "$(bindgen)" --target web --out-dir "$out" --out-name "diffem_$module" \
+        "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/diffem_web.wasm"
+    optimise "$out/diffem_${module}_bg.wasm" "$level"
+}
+
+# A package without the WebGPU module says so when it is asked for one.
+leave_out_gpu() {
+    mkdir -p $dist/gpu
+    echo "export default async () => { throw new Error('WebGPU: this package was built without its module') }" >$dist/gpu/diffem_gpu.js
+    echo 'export default function init(): Promise<never>' >$dist/gpu/diffem_gpu.d.ts
+}
+
+print_sizes() {
+    node -e '
+        const { gzipSync, brotliCompressSync } = require("node:zlib")
+        for (const file of process.argv.slice(1)) {
+            const bytes = require("node:fs").readFileSync(file)
+            const kB = (n) => `${(n / 1000).toFixed(0)} kB`
+            console.log(`${file}: ${kB(bytes.length)} raw, ${kB(gzipSync(bytes, { level: 9 }).length)} gzip, ` +
+                `${kB(brotliCompressSync(bytes).length)} brotli`)
+        }' "$@"
+}
+
+[ -d node_modules ] || npm ci --no-audit --no-fund --silent
+for module in "${modules[@]}"; do
+    case $module in
+    cpu) build_module cpu web -O3 ;;
+    gpu) build_module gpu web-small -Os ;;
+    esac
+done
+[ -f $dist/gpu/diffem_gpu_bg.wasm ] || leave_out_gpu
+node_modules/.bin/tsc -p js
+print_sizes $dist/*/*.wasm $dist/*.js $dist/*/*.js

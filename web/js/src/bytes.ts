@@ -1,0 +1,40 @@
+// The bytes of a checkpoint, from a buffer or from the network.
+
+import type { LoadOptions } from './types.js'
+
+/** A copy of the bytes, which the caller keeps, or what the address serves. */
+export async function bytesOf(
+  source: string | URL | ArrayBuffer | Uint8Array,
+  { onProgress, signal }: LoadOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  signal?.throwIfAborted()
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return new Uint8Array(source).slice()
+  const response = await fetch(source, { signal })
+  if (!response.ok) throw new Error(`${response.url}: the server answers ${response.status} ${response.statusText}`)
+  // The length that is sent is not the length of what is unpacked.
+  const packed = response.headers.get('content-encoding')
+  const length = Number(response.headers.get('content-length'))
+  return collect(response, packed || !length ? undefined : length, onProgress)
+}
+
+async function collect(
+  response: Response,
+  total: number | undefined,
+  onProgress: LoadOptions['onProgress'],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = []
+  let loaded = 0
+  const reader = response.body?.getReader()
+  for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
+    chunks.push(part.value)
+    loaded += part.value.length
+    onProgress?.(loaded, total)
+  }
+  const all = new Uint8Array(loaded)
+  let offset = 0
+  for (const chunk of chunks) {
+    all.set(chunk, offset)
+    offset += chunk.length
+  }
+  return all
+}

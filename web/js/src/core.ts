@@ -1,0 +1,93 @@
+// The WebAssembly modules, and which one to use.
+
+import type { DeviceKind, GaussianRun, LabInfo, LabProgress, PosteriorInfo, SampleStep } from './types.js'
+
+/** Draws under way; see web/src/boundary. */
+export interface Sampling {
+  advance(): { step: number; steps: number; sigma: number } | undefined
+  state(): Promise<Pick<SampleStep, 'state' | 'mean'> | undefined>
+  finish(): Promise<Float32Array>
+  free(): void
+}
+
+export interface CorePosterior {
+  info(): Omit<PosteriorInfo, 'device'>
+  example(i: number): unknown
+  observe(x: Float32Array, a: Float32Array | undefined, options: string): unknown
+  sample(y: Float32Array, a: Float32Array | undefined, options: string): Sampling
+}
+
+export interface CoreLab {
+  info(): Omit<LabInfo, 'device'>
+  step(): LabProgress
+  cloud(): Float32Array
+  truth(): Float32Array
+  observations(): { y: Float32Array; a: Float32Array }
+  sample(i: number, options: string): Sampling
+}
+
+/** What both modules export; the WebGPU one samples only. */
+export interface Core {
+  Posterior: { open(bytes: Uint8Array): Promise<CorePosterior> }
+  Lab: { create(config: string, seed: number): Promise<CoreLab> }
+  gaussianRun(truth: number, noise: number, start: number, laps: number): GaussianRun
+}
+
+export interface Opened {
+  kind: DeviceKind
+  core: Core
+  /** Rejects when the WebGPU device is lost; never settles otherwise. */
+  lost: Promise<never>
+}
+
+const never = new Promise<never>(() => {})
+
+/** The module that was asked for; `auto` goes on with the CPU when WebGPU does not start. */
+export async function open(device: 'auto' | DeviceKind): Promise<Opened> {
+  if (device === 'cpu') return openCpu()
+  try {
+    return await openGpu()
+  } catch (error) {
+    if (device === 'webgpu') throw error
+    return openCpu()
+  }
+}
+
+export async function openCpu(): Promise<Opened> {
+  const module = await import('./cpu/diffem_cpu.js')
+  await module.default()
+  return { kind: 'cpu', core: module as unknown as Core, lost: never }
+}
+
+async function openGpu(): Promise<Opened> {
+  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<object | null> } }).gpu
+  if (!(await gpu?.requestAdapter())) throw new Error('WebGPU: this browser offers no adapter')
+  const lost = watch()
+  const module = await import('./gpu/diffem_gpu.js')
+  await module.default()
+  return { kind: 'webgpu', core: module as unknown as Core, lost }
+}
+
+interface Device {
+  lost: Promise<{ reason: string; message: string }>
+}
+
+/** Hears of the loss of any device that is opened from here on: the module asks for its own. */
+function watch(): Promise<never> {
+  const adapter = (globalThis as { GPUAdapter?: { prototype: { requestDevice(o?: unknown): Promise<Device> } } }).GPUAdapter
+  if (!adapter) return never
+  const request = adapter.prototype.requestDevice
+  const lost = new Promise<never>((_, reject) => {
+    adapter.prototype.requestDevice = async function (options) {
+      const device = await request.call(this, options)
+      device.lost.then(({ message }) => reject(new DeviceLost(message)))
+      return device
+    }
+  })
+  // Whoever samples at that moment hears of it; nobody else has to.
+  lost.catch(() => {})
+  return lost
+}
+
+/** The WebGPU device is gone. */
+export class DeviceLost extends Error {}

@@ -1,0 +1,61 @@
+//! Live learning.
+
+use super::convert::{array, count, error, object, observations, plain, set, whole};
+use super::posterior::{Sampling, device};
+use crate::options::parse;
+use wasm_bindgen::prelude::*;
+
+/// A run of a few laps on a curve.
+#[wasm_bindgen]
+pub struct Lab(crate::Lab);
+
+#[wasm_bindgen]
+impl Lab {
+    /// Draws signals and observations; `config` is JSON.
+    pub async fn create(config: &str, seed: f64) -> Result<Lab, JsError> {
+        let (config, seed) = (parse("config", config).map_err(error)?, whole("seed", seed)?);
+        Ok(Self(crate::Lab::new(&config, seed, device().await?).map_err(error)?))
+    }
+
+    /// What it is: `{d, m, observations, config}`, config in the words of configuration files.
+    pub fn info(&self) -> Result<JsValue, JsError> {
+        let number = |n: usize| JsValue::from_f64(n as f64);
+        object(&[
+            ("d", number(self.0.d())),
+            ("m", number(self.0.observations().y.d())),
+            ("observations", number(self.0.observations().n())),
+            ("config", plain(self.0.settings())?),
+        ])
+    }
+
+    /// Does one piece of work: `LabProgress`.
+    pub fn step(&mut self) -> Result<JsValue, JsError> {
+        let progress = self.0.step().map_err(error)?;
+        let out = plain(&progress)?;
+        if let Some(cloud) = &progress.cloud {
+            set(&out, "cloud", &array(cloud))?;
+        }
+        Ok(out)
+    }
+
+    /// Reconstructions after the last finished lap, `[n * d]`.
+    pub fn cloud(&self) -> Result<JsValue, JsError> {
+        Ok(array(self.0.cloud().map_err(error)?))
+    }
+
+    /// Clean points nobody trained on, `[k * d]`.
+    pub fn truth(&self) -> JsValue {
+        array(self.0.truth())
+    }
+
+    /// `{y, a}`.
+    pub fn observations(&self) -> Result<JsValue, JsError> {
+        observations(self.0.observations())
+    }
+
+    /// Draws of the posterior of observation `i` under the network as it is now.
+    pub fn sample(&self, i: f64, options: &str) -> Result<Sampling, JsError> {
+        let options = parse("options", options).map_err(error)?;
+        Ok(Sampling(self.0.posterior(count("observation", i)?, &options).map_err(error)?))
+    }
+}

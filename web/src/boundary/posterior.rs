@@ -1,0 +1,121 @@
+//! A trained posterior and its draws.
+
+use super::convert::{array, count, error, object, observations, plain, set};
+use crate::options::parse;
+use burn::tensor::Device;
+use diffem::channel::Channel;
+use diffem::{Samples, bundle};
+use serde_json::json;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+/// The device of this module.
+#[cfg(feature = "cpu")]
+pub async fn device() -> Result<Device, JsError> {
+    Ok(Device::flex())
+}
+
+/// The device of this module, opened on the first call.
+#[cfg(all(feature = "gpu", not(feature = "cpu")))]
+pub async fn device() -> Result<Device, JsError> {
+    thread_local!(static DEVICE: std::cell::RefCell<Option<Device>> = const { std::cell::RefCell::new(None) });
+    if let Some(device) = DEVICE.with_borrow(Clone::clone) {
+        return Ok(device);
+    }
+    let device = Device::wgpu_options().init_async().await.map_err(|e| error(format!("WebGPU: {e:?}")))?;
+    DEVICE.with_borrow_mut(|kept| *kept = Some(device.clone()));
+    Ok(device)
+}
+
+/// A posterior from a bundle.
+#[wasm_bindgen]
+pub struct Posterior(Rc<bundle::Posterior>);
+
+#[wasm_bindgen]
+impl Posterior {
+    /// Opens the bytes of a bundle.
+    pub async fn open(bytes: Vec<u8>) -> Result<Posterior, JsError> {
+        let device = device().await?;
+        Ok(Self(Rc::new(bundle::open(&bytes, &device).map_err(error)?)))
+    }
+
+    /// What it is: `{d, m, k, parameters, image, channel, sampler, examples, name, lap}`.
+    pub fn info(&self) -> Result<JsValue, JsError> {
+        let (p, recipe) = (&self.0, &self.0.recipe);
+        let mut info = json!({
+            "name": recipe.name,
+            "lap": recipe.lap,
+            "d": p.channel.signal_len(),
+            "m": p.channel.observation_len(),
+            "k": p.channel.operator_len(),
+            "parameters": p.parameters,
+            "channel": recipe.channel,
+            "sampler": recipe.sampler,
+            "sigmaMax": recipe.schedule.sigma_max,
+            "examples": p.examples.observations.n(),
+        });
+        if let (Some(image), Some(fields)) = (recipe.image, info.as_object_mut()) {
+            fields.insert("image".into(), json!(image));
+        }
+        plain(&info)
+    }
+
+    /// Example `i`: `{x, y, a}`, x where it is known, a where the channel has parameters.
+    pub fn example(&self, i: f64) -> Result<JsValue, JsError> {
+        let (i, examples) = (count("example", i)?, &self.0.examples);
+        let n = examples.observations.n();
+        if i >= n {
+            return Err(JsError::new(&format!("example {i}: this checkpoint carries {n}, from 0")));
+        }
+        let out = observations(&examples.observations.select(&[i]))?;
+        if let Some(x) = &examples.x {
+            set(&out, "x", &array(&x.select(&[i])))?;
+        }
+        Ok(out)
+    }
+
+    /// Corrupts `x [d]`: `{y, a}`. `a` fixes the operator; `options` is JSON with `seed` and `channel`.
+    pub fn observe(&self, x: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<JsValue, JsError> {
+        let options = parse("options", options).map_err(error)?;
+        observations(&crate::observe(&self.0, x, a, &options).map_err(error)?)
+    }
+
+    /// Draws of x given `y` and `a`, before the first step; `options` is JSON with `draws`, `steps`, `sampler`, `seed`, `index`.
+    pub fn sample(&self, y: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<Sampling, JsError> {
+        let options = parse("options", options).map_err(error)?;
+        let sampling = crate::Sampling::new(self.0.clone(), y, a.unwrap_or_default(), &options);
+        Ok(Sampling(sampling.map_err(error)?))
+    }
+}
+
+/// Draws under way.
+#[wasm_bindgen]
+pub struct Sampling(pub(super) crate::Sampling);
+
+#[wasm_bindgen]
+impl Sampling {
+    /// Takes one step: `{step, steps, sigma}`, or `undefined` when all are taken.
+    pub fn advance(&mut self) -> Result<JsValue, JsError> {
+        match self.0.advance() {
+            Some(s) => {
+                let number = |n: usize| JsValue::from_f64(n as f64);
+                object(&[("step", number(s.step)), ("steps", number(s.steps)), ("sigma", s.sigma.into())])
+            }
+            None => Ok(JsValue::UNDEFINED),
+        }
+    }
+
+    /// `{state, mean}` after the last step, each `[draws * d]`.
+    pub async fn state(&self) -> Result<JsValue, JsError> {
+        match self.0.state().await.map_err(error)? {
+            Some((x, mean)) => object(&[("state", array(&x)), ("mean", array(&mean))]),
+            None => Ok(JsValue::UNDEFINED),
+        }
+    }
+
+    /// The draws, `[draws * d]`; takes the steps that are left.
+    pub async fn finish(self) -> Result<JsValue, JsError> {
+        let x: Samples = self.0.finish().await.map_err(error)?;
+        Ok(array(&x))
+    }
+}

@@ -1,0 +1,308 @@
+//! Learning a curve from corrupted points, a piece of work at a time: some optimiser steps of an M-step, or one sampler step
+//! of an E-step for all observations at once. The reconstructions are those of `diffem train` with the same settings.
+
+mod config;
+
+pub use config::LabConfig;
+use config::{RunData, Settings};
+
+use crate::options::SampleOptions;
+use crate::sampling::Sampling;
+use burn::tensor::Device;
+use diffem::bundle::{Examples, Posterior, Recipe};
+use diffem::channel::{Channel, Compose};
+use diffem::conditioning::feature_len;
+use diffem::denoiser::to_samples;
+use diffem::em::{self, Draws, Em, Event, Row, StartConfig, State, gaussian_start};
+use diffem::metric::TruthScorer;
+use diffem::network::{AnyNetwork, Layout, flatten};
+use diffem::synthetic::{self, Counts, Curve, Drawn};
+use diffem::{Error, Observations, Result, Samples};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+/// Points of each truth sample.
+const TRUTH: usize = 2048;
+/// Most points a side of the divergence.
+const SCORED: usize = 512;
+/// Entropic regularisation of the divergence, the command line's.
+const REGULARISATION: f64 = 1e-3;
+
+/// What a piece of work belonged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The first reconstructions.
+    Start,
+    /// Training.
+    MStep,
+    /// Reconstructing.
+    EStep,
+    /// All laps are over.
+    Done,
+}
+
+/// What a piece of work did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabProgress {
+    /// The phase it belonged to.
+    pub phase: Phase,
+    /// Laps finished.
+    pub lap: usize,
+    /// Of the phase, in [0, 1].
+    pub fraction: f64,
+    /// Mean loss (training).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// σ reached (reconstructing).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<f64>,
+    /// Sinkhorn divergence of the reconstructions to the truth (at a lap's end).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<f64>,
+    /// The same of a truth sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+    /// The points on their way, `[n, d]` (reconstructing, and the start).
+    #[serde(skip)]
+    pub cloud: Option<Samples>,
+}
+
+impl LabProgress {
+    fn new(phase: Phase, lap: usize, fraction: f64) -> Self {
+        Self { phase, lap, fraction, loss: None, sigma: None, divergence: None, floor: None, cloud: None }
+    }
+}
+
+/// A run of a few laps on a curve.
+pub struct Lab {
+    settings: Settings,
+    channel: Compose,
+    network: AnyNetwork,
+    observations: Observations,
+    u: [Samples; 3],
+    /// Made when it is first needed: its floor takes as long as a score.
+    scorer: Option<TruthScorer>,
+    state: Option<State>,
+    /// The E-step under way.
+    draws: Option<Draws>,
+    device: Device,
+}
+
+impl Lab {
+    /// Draws signals and observations; nothing is learnt yet.
+    ///
+    /// # Errors
+    /// A setting outside its range.
+    pub fn new(config: &LabConfig, seed: u64, device: Device) -> Result<Self> {
+        let settings = Settings::new(config, seed)?;
+        let curve = match settings.data {
+            RunData::Curve { .. } => Curve::trefoil(),
+            RunData::Manifold { d, alpha, .. } => synthetic::manifold(d, alpha, seed),
+        };
+        let channel = settings.channel.build(curve.d())?;
+        let counts = Counts { observed: config.observations, truth: TRUTH, test: 0 };
+        let law = |count, key, set| curve.draw_points(count, key, set);
+        let Drawn { observations, u, .. } = synthetic::draw(&law, counts, &channel, seed);
+        let features = feature_len(&channel, &settings.conditioning);
+        let network = settings.network.init(curve.d(), None, features, seed, &device)?;
+        Ok(Self { settings, channel, network, observations, u, scorer: None, state: None, draws: None, device })
+    }
+
+    /// The run's settings, in the words of the command line's configuration files.
+    pub fn settings(&self) -> &impl Serialize {
+        &self.settings
+    }
+
+    /// What is seen.
+    pub fn observations(&self) -> &Observations {
+        &self.observations
+    }
+
+    /// Length d of a signal.
+    pub fn d(&self) -> usize {
+        self.channel.signal_len()
+    }
+
+    /// Clean points nobody trained on, `[k, d]`.
+    pub fn truth(&self) -> &Samples {
+        &self.u[0]
+    }
+
+    /// Reconstructions after the last finished lap, `[n, d]`.
+    ///
+    /// # Errors
+    /// Before the first [`Lab::step`] there are none.
+    pub fn cloud(&self) -> Result<&Samples> {
+        self.state.as_ref().map(|state| &state.x).ok_or_else(not_begun)
+    }
+
+    fn em(&self) -> Em<'_, AnyNetwork> {
+        let s = &self.settings;
+        Em {
+            network: &self.network,
+            schedule: &s.schedule,
+            channel: &self.channel,
+            image: None,
+            conditioning: &s.conditioning,
+            observations: &self.observations,
+            em: &s.em,
+            m_step: &s.m_step,
+            e_step: &s.e_step,
+            monitor: &s.monitor,
+            seed: s.seed,
+            device: &self.device,
+        }
+    }
+
+    /// Does one piece of work.
+    ///
+    /// # Errors
+    /// A loss or a reconstruction that is not finite.
+    pub fn step(&mut self) -> Result<LabProgress> {
+        let Some(mut state) = self.state.take() else {
+            return self.start();
+        };
+        let done = self.work(&mut state);
+        self.state = Some(state);
+        let mut progress = done?;
+        if progress.phase == Phase::EStep && self.draws.is_none() {
+            self.score(&mut progress)?;
+        }
+        Ok(progress)
+    }
+
+    fn work(&mut self, state: &mut State) -> Result<LabProgress> {
+        match state.phase {
+            _ if self.em().finished(state) => Ok(LabProgress::new(Phase::Done, state.lap - 1, 1.0)),
+            em::Phase::MStep => self.train(state),
+            em::Phase::EStep => self.reconstruct(state),
+        }
+    }
+
+    /// The first reconstructions.
+    fn start(&mut self) -> Result<LabProgress> {
+        let StartConfig::Gaussian { iterations, std, .. } = self.settings.em.start else {
+            return Err(Error::config("start", "expected \"gaussian\" or \"isotropic\""));
+        };
+        let (x, _) = gaussian_start(&self.channel, &self.observations, std, iterations, self.settings.seed)?;
+        let state = self.em().begin(x, flatten(&self.network), None)?;
+        let mut progress = LabProgress::new(Phase::Start, 0, 1.0);
+        progress.cloud = Some(state.x.clone());
+        self.state = Some(state);
+        self.score(&mut progress)?;
+        Ok(progress)
+    }
+
+    /// Steps of the M-step up to the next event.
+    fn train(&self, state: &mut State) -> Result<LabProgress> {
+        let steps = self.settings.m_step.steps as f64;
+        let mut progress = None;
+        let outcome = self.em().run(state, &mut |event: Event<'_>, _: &State| {
+            if let Event::MStep { lap, step, loss, .. } = event {
+                let trained = LabProgress::new(Phase::MStep, lap - 1, step as f64 / steps);
+                progress = Some(LabProgress { loss: Some(loss), ..trained });
+            }
+            ControlFlow::Break(())
+        });
+        until_stopped(outcome)?;
+        progress.ok_or_else(not_begun)
+    }
+
+    /// A step of the sampler for all observations, or what ends the lap.
+    fn reconstruct(&mut self, state: &mut State) -> Result<LabProgress> {
+        let (draws, lap) = (self.draws.take(), state.lap);
+        let (em, frame) = (self.em(), state.frame.clone());
+        let network = em.posterior(state);
+        let e_step = em.sampling(&network, &frame, lap);
+        let draws = draws.unwrap_or_else(|| {
+            let row = |i| Row { observation: i, key: e_step.key, index: i };
+            e_step.begin((0..self.observations.n()).map(row).collect())
+        });
+        let n = draws.n();
+        if draws.is_done() {
+            let x = e_step.restore(&to_samples(e_step.last(draws))?, n);
+            state.partial = x.into_vec();
+            until_stopped(em.run(state, &mut |_: Event<'_>, _: &State| ControlFlow::Break(())))?;
+            let progress = LabProgress::new(Phase::EStep, lap, 1.0);
+            return Ok(LabProgress { cloud: Some(state.x.clone()), sigma: Some(0.0), ..progress });
+        }
+        let draws = e_step.advance(draws);
+        let mut progress = LabProgress::new(Phase::EStep, lap - 1, 0.0);
+        if let Some(at) = draws.progress() {
+            progress.fraction = (at.index + 1) as f64 / (at.steps + 1) as f64;
+            progress.sigma = Some(at.sigma);
+            progress.cloud = Some(e_step.restore(&to_samples(at.x.clone())?, n));
+        }
+        self.draws = Some(draws);
+        Ok(progress)
+    }
+
+    /// Adds the divergence to the truth.
+    fn score(&mut self, progress: &mut LabProgress) -> Result<()> {
+        let points = self.observations.n().min(SCORED);
+        let scorer = match self.scorer.take() {
+            Some(scorer) => scorer,
+            None => TruthScorer::new(&self.u, points, REGULARISATION)?,
+        };
+        progress.divergence = Some(scorer.score(self.cloud()?)?);
+        progress.floor = Some(scorer.floor());
+        self.scorer = Some(scorer);
+        Ok(())
+    }
+
+    /// Draws of the posterior of observation `i` under the network as it is now; with `options.index` left out of account,
+    /// since the observation has a place of its own.
+    ///
+    /// # Errors
+    /// No such observation; no network before the first [`Lab::step`]; options outside their ranges.
+    pub fn posterior(&self, i: usize, options: &SampleOptions) -> Result<Sampling> {
+        let state = self.state.as_ref().ok_or_else(not_begun)?;
+        let n = self.observations.n();
+        if i >= n {
+            return Err(Error::config("observation", format!("expected 0 to {}, found {i}", n - 1)));
+        }
+        let posterior = self.snapshot(state)?;
+        let (y, a) = (self.observations.y.row(i).to_vec(), self.observations.operator(i).to_vec());
+        Sampling::new(Rc::new(posterior), y, a, &SampleOptions { index: i, ..options.clone() })
+    }
+
+    /// The posterior as it is now.
+    fn snapshot(&self, state: &State) -> Result<Posterior> {
+        let s = &self.settings;
+        let name = if matches!(s.data, RunData::Curve { .. }) { "curve" } else { "manifold" };
+        let recipe = Recipe {
+            name: name.into(),
+            lap: state.lap,
+            signal: self.d(),
+            image: None,
+            channel: s.channel.clone(),
+            schedule: s.schedule.clone(),
+            conditioning: s.conditioning.clone(),
+            network: s.network.clone(),
+            sampler: s.e_step.sampler.clone(),
+        };
+        Ok(Posterior {
+            channel: s.channel.build(self.d())?,
+            network: self.em().posterior(state),
+            frame: state.frame.clone(),
+            examples: Examples { observations: self.observations.select(&[]), x: None },
+            device: self.device.clone(),
+            parameters: Layout::of(&self.network).len(),
+            recipe,
+        })
+    }
+}
+
+fn not_begun() -> Error {
+    Error::config("lab", "nothing has been reconstructed yet: take the first step()")
+}
+
+/// A run that an observer ended is no failure here.
+fn until_stopped(outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Err(Error::Stopped) => Ok(()),
+        other => other,
+    }
+}

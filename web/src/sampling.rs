@@ -1,0 +1,151 @@
+//! Posterior draws of one observation, a sampler step at a time, and corruption of one signal.
+
+use crate::options::{ObserveOptions, SampleOptions};
+use diffem::bundle::Posterior;
+use diffem::channel::{Channel, Compose};
+use diffem::em::{Draws, EStep, Row};
+use diffem::network::AnyNetwork;
+use diffem::noise::{Key, Purpose};
+use diffem::sampler::SamplerConfig;
+use diffem::{Error, Observations, Result, Samples};
+use std::rc::Rc;
+
+/// Most values of all draws together.
+const MOST_VALUES: usize = 1 << 26;
+
+/// Draws under way. Draw k has the noise of draw k of `diffem sample`.
+pub struct Sampling {
+    posterior: Rc<Posterior>,
+    seen: Observations,
+    sampler: SamplerConfig,
+    draws: Option<Draws>,
+    n: usize,
+}
+
+/// Where a chain stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepInfo {
+    /// Steps taken.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// σ reached.
+    pub sigma: f64,
+}
+
+/// One row of `values`, which must be `d` finite numbers.
+pub(crate) fn row(name: &str, values: Vec<f32>, d: usize) -> Result<Samples> {
+    if values.len() != d {
+        return Err(Error::shape(name, format!("{d} numbers"), values.len()));
+    }
+    if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+        return Err(Error::shape(format!("{name}[{i}]"), "a finite number", values[i]));
+    }
+    Ok(Samples::new(values, d))
+}
+
+/// The operator's parameters, which a channel without parameters has none of.
+fn operator(channel: &Compose, a: Vec<f32>) -> Result<Option<Samples>> {
+    match channel.operator_len() {
+        0 if a.is_empty() => Ok(None),
+        k => row("a", a, k.max(1)).map(Some),
+    }
+}
+
+impl Sampling {
+    /// Draws of x given `y [m]` and `a [k]` (empty for channels without parameters), before the first step.
+    ///
+    /// # Errors
+    /// Arrays of another length, numbers that are not finite, options outside their ranges.
+    pub fn new(posterior: Rc<Posterior>, y: Vec<f32>, a: Vec<f32>, options: &SampleOptions) -> Result<Self> {
+        options.validate()?;
+        let channel = &posterior.channel;
+        let n = options.draws;
+        if n * channel.signal_len() > MOST_VALUES {
+            let most = MOST_VALUES / channel.signal_len();
+            return Err(Error::config("draws", format!("expected at most {most} of this signal, found {n}")));
+        }
+        let sampler = options.sampler(&posterior.recipe.sampler)?;
+        let seen = Observations::new(channel, row("y", y, channel.observation_len())?, operator(channel, a)?)?;
+        let rows = (0..n)
+            .map(|draw| Row { observation: 0, key: Key::new(options.seed, Purpose::Draw, draw), index: options.index })
+            .collect();
+        let draws = e_step(&posterior, &seen, &sampler).begin(rows);
+        Ok(Self { posterior, seen, sampler, draws: Some(draws), n })
+    }
+
+    /// Takes one sampler step; `None` when all are taken.
+    pub fn advance(&mut self) -> Option<StepInfo> {
+        let draws = self.draws.take_if(|draws| !draws.is_done())?;
+        let draws = e_step(&self.posterior, &self.seen, &self.sampler).advance(draws);
+        let info = draws.progress().map(|p| StepInfo { step: p.index + 1, steps: p.steps, sigma: p.sigma });
+        self.draws = Some(draws);
+        info
+    }
+
+    /// x at the σ reached and the denoiser's mean at the level before, each `[draws, d]`; `None` before the first step.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub async fn state(&self) -> Result<Option<(Samples, Samples)>> {
+        let Some(progress) = self.draws.as_ref().and_then(Draws::progress) else {
+            return Ok(None);
+        };
+        let (x, mean) = (progress.x.clone(), progress.denoised.clone());
+        let e_step = e_step(&self.posterior, &self.seen, &self.sampler);
+        Ok(Some((e_step.read(x, self.n).await?, e_step.read(mean, self.n).await?)))
+    }
+
+    /// Takes the steps that are left and the last network call: the draws, `[draws, d]`.
+    ///
+    /// # Errors
+    /// A device that fails; draws that are not finite.
+    pub async fn finish(mut self) -> Result<Samples> {
+        while self.advance().is_some() {}
+        let e_step = e_step(&self.posterior, &self.seen, &self.sampler);
+        let Some(draws) = self.draws.take() else {
+            return Err(Error::Stopped);
+        };
+        let x = e_step.read(e_step.last(draws), self.n).await?;
+        match x.as_slice().iter().all(|v| v.is_finite()) {
+            true => Ok(x),
+            false => Err(Error::shape("draws", "finite numbers", "NaN or infinity")),
+        }
+    }
+}
+
+/// The rows carry keys of their own.
+fn e_step<'a>(posterior: &'a Posterior, seen: &'a Observations, sampler: &'a SamplerConfig) -> EStep<'a, AnyNetwork> {
+    posterior.e_step(seen, sampler, Key::new(0, Purpose::Draw, 0))
+}
+
+/// Corrupts `x [d]` as `diffem corrupt` does the first row of a file; `a` fixes the operator and leaves the noise as it is.
+///
+/// # Errors
+/// Arrays of another length, numbers that are not finite, a channel of other lengths than the posterior's.
+pub fn observe(
+    posterior: &Posterior,
+    x: Vec<f32>,
+    a: Option<Vec<f32>>,
+    options: &ObserveOptions,
+) -> Result<Observations> {
+    let own = &posterior.channel;
+    let other = options.channel.as_ref().map(|stages| match posterior.recipe.image {
+        Some(shape) => stages.build_image(shape),
+        None => stages.build(own.signal_len()),
+    });
+    let other = other.transpose()?;
+    let channel = other.as_ref().unwrap_or(own);
+    let lengths = |c: &Compose| (c.observation_len(), c.operator_len());
+    if lengths(channel) != lengths(own) {
+        let show = |(m, k): (usize, usize)| format!("observations of length {m} with {k} parameters");
+        return Err(Error::shape("channel", show(lengths(own)), show(lengths(channel))));
+    }
+    let x = row("x", x, own.signal_len())?;
+    let mut stream = Key::new(options.seed, Purpose::Observe, 0).stream(0, 0);
+    let (mut y, mut drawn) = (vec![0.0; channel.observation_len()], vec![0.0; channel.operator_len()]);
+    channel.draw_operator(&mut stream, &mut drawn);
+    let a = operator(channel, a.unwrap_or(drawn))?;
+    channel.observe(x.row(0), a.as_ref().map_or(&[], |a| a.row(0)), &mut stream, &mut y);
+    Observations::new(channel, Samples::new(y, channel.observation_len()), a)
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Makes the golden files beside this script with the command line: runs, their checkpoints for the browser, draws of their own
+# observations, reconstructions, and signals corrupted anew.
+#
+#   web/test/golden/make.sh [DIFFEM]     DIFFEM: the command, by default `cargo run`
+set -euo pipefail
+cd "$(dirname "$0")"
+if [ $# -gt 0 ]; then
+    diffem() { "$command" "$@"; }
+    command=$1
+else
+    diffem() { cargo run --quiet --release -p diffem-cli -- "$@"; }
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+for name in curve digits; do
+    run=$work/$name
+    diffem train $name.toml --out "$run" --progress quiet
+    diffem export "$run" --web --f32 --examples 3 --out $name.safetensors
+    cp "$run/observations.safetensors" $name-observations.safetensors
+    diffem sample "$run" --draws 3 --seed 7 --out $name-draws.safetensors
+    diffem corrupt "$run/truth.safetensors" --config $name.toml --seed 11 --out "$work/corrupted.safetensors"
+    python3 first_rows.py "$run/truth.safetensors" "$work/corrupted.safetensors" $name-corrupted.safetensors
+done
+cp "$work/curve/lap-001/reconstructions.safetensors" curve-lap-1.safetensors
+cp "$work/curve/metrics.jsonl" "$work/metrics.jsonl"
+sed -n 's/.*"event":"lap","lap":1,.*"sinkhorn":\([0-9.e-]*\),"sinkhorn_floor":\([0-9.e-]*\).*/{"divergence":\1,"floor":\2}/p' \
+    "$work/metrics.jsonl" >curve-lap-1.json

@@ -1,0 +1,123 @@
+// Live learning against the command line's run, and the closed-form one.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { open } from './support/browser.mjs'
+import { difference, json, tensors } from './support/golden.mjs'
+
+/** golden/curve.toml. */
+const CURVE = {
+  data: 'curve', observations: 256, noise: 0.05, laps: 2, steps: 60, batch: 64, width: 32, depth: 2, learningRate: 2e-3,
+  sampler: { kind: 'ddpm', steps: 12 },
+}
+
+describe('a lab', () => {
+  let browser
+  before(async () => { browser = await open() })
+  after(() => browser.close())
+
+  test('reconstructs what diffem train does', async () => {
+    const { cloud, units, seen, info, done } = await browser.page.evaluate(async (config) => {
+      const lab = await diffem.ManifoldLab.create(config, 3)
+      const units = []
+      const onProgress = ({ cloud, ...unit }) => units.push({ ...unit, points: cloud?.length })
+      await lab.lap({ onProgress })
+      const cloud = Array.from(await lab.cloud())
+      const { y, a } = await lab.observations()
+      await lab.lap()
+      const done = (await lab.lap()).phase
+      lab.close()
+      return { cloud, units, seen: { y: Array.from(y), a: Array.from(a) }, info: lab.info, done }
+    }, CURVE)
+    const { m_step, em, data } = info.config
+    assert.deepEqual([info.d, info.m, info.observations, info.device], [2, 1, 256, 'cpu'])
+    assert.deepEqual([m_step.steps, m_step.ema, em.laps, data], [60, 0.99, 2, { kind: 'curve', n: 256 }])
+    const observed = tensors('curve-observations.safetensors')
+    assert.ok(difference(seen.y, observed.y.values) < 1e-6 && difference(seen.a, observed.a.values) < 1e-6)
+
+    const phases = units.map(({ phase }) => phase)
+    assert.deepEqual([...new Set(phases)], ['start', 'm-step', 'e-step'])
+    assert.equal(phases.filter((phase) => phase === 'e-step').length, 13)
+    assert.ok(units.filter(({ phase }) => phase === 'm-step').every(({ loss, fraction }) => loss > 0 && fraction <= 1))
+    assert.ok(units.filter(({ phase }) => phase === 'e-step').every(({ points }) => points === 512))
+    assert.equal(done, 'done')
+
+    const worst = difference(cloud, tensors('curve-lap-1.safetensors').x.values)
+    console.log(`reconstructions after a lap: max difference ${worst.toExponential(1)}`)
+    // Sixty optimiser steps add sums in another order than natively.
+    assert.ok(worst < 5e-3, `difference ${worst}`)
+    const { divergence, floor } = json('curve-lap-1.json')
+    const last = units.at(-1)
+    assert.equal(last.lap, 1)
+    assert.ok(Math.abs(last.divergence - divergence) < 5e-3 && Math.abs(last.floor - floor) < 1e-4,
+      `${last.divergence} ${last.floor}, natively ${divergence} ${floor}`)
+  })
+
+  test('learns the curve', async () => {
+    const { scores, floor, seconds } = await browser.page.evaluate(async () => {
+      const config = { data: 'curve', observations: 1024, noise: 0.05, laps: 6, steps: 400, batch: 256, width: 96 }
+      const lab = await diffem.ManifoldLab.create(config, 0)
+      const scores = []
+      let floor
+      const since = performance.now()
+      const onProgress = (unit) => { if (unit.divergence) { scores.push(unit.divergence); floor = unit.floor } }
+      for (let lap = 0; lap < 6; lap++) await lab.lap({ onProgress })
+      lab.close()
+      return { scores, floor, seconds: (performance.now() - since) / 1000 }
+    })
+    console.log(`divergence ${scores.map((s) => s.toFixed(3)).join(' ')}, floor ${floor.toFixed(4)}; ` +
+      `${(6 / seconds * 60).toFixed(0)} laps a minute`)
+    assert.equal(scores.length, 7)
+    assert.ok(scores.at(-1) < scores[0] / 2, `${scores}`)
+  })
+
+  test('answers between steps, and is cancelled between them', async () => {
+    const found = await browser.page.evaluate(async (config) => {
+      const lab = await diffem.ManifoldLab.create({ ...config, steps: 100_000 }, 3)
+      const early = await lab.cloud().catch((error) => error.message)
+      await lab.step()
+      const stop = new AbortController()
+      let units = 0
+      const onProgress = () => { if (++units === 3) stop.abort() }
+      const error = await lab.lap({ signal: stop.signal, onProgress }).catch((error) => error)
+      const draws = await lab.posterior(5, { draws: 4, steps: 6 })
+      const none = await lab.posterior(256).catch((error) => error.message)
+      const truth = await lab.truth()
+      lab.close()
+      return { early, name: error.name, units, draws: draws.length, none, truth: truth.length }
+    }, CURVE)
+    assert.deepEqual(found, {
+      early: 'lab: nothing has been reconstructed yet: take the first step()', name: 'AbortError', units: 3, draws: 8,
+      none: 'observation: expected 0 to 255, found 256', truth: 4096,
+    })
+  })
+
+  test('says what is wrong with a configuration', async () => {
+    const messages = await browser.page.evaluate(async (config) => {
+      const said = (changes, options) =>
+        diffem.ManifoldLab.create({ ...config, ...changes }, 0, options).then(() => 'made', (error) => error.message)
+      return [
+        await said({ observations: 1 }), await said({ noise: -1 }), await said({ steps: 0 }), await said({ shape: 3 }),
+        await said({ start: { kind: 'isotropic', std: 0 } }), await said({}, { device: 'webgpu' }),
+      ]
+    }, CURVE)
+    assert.equal(messages[0], 'observations: expected 2 to 65536, found 1')
+    assert.match(messages[1], /channel\[1\]\.std: expected a number >= 0, found -1/)
+    assert.equal(messages[2], 'm_step.steps: expected 1 or more, found 0')
+    assert.match(messages[3], /^config: unknown field `shape`/)
+    assert.equal(messages[4], 'em.start.std: expected a number > 0, found 0')
+    assert.match(messages[5], /^device: live training runs on the CPU/)
+  })
+
+  test('the closed form is the command line\'s', async () => {
+    const { variance, kl, bound, bad } = await browser.page.evaluate(async () => {
+      const run = await diffem.gaussianRun({ truth: 1, noise: 1, start: 10, laps: 9 })
+      const bad = await diffem.gaussianRun({ truth: 1, noise: -1, start: 10, laps: 9 }).catch((error) => error.message)
+      return { ...Object.fromEntries(Object.entries(run).map(([name, values]) => [name, Array.from(values)])), bad }
+    })
+    assert.equal(bad, 'noise: expected a variance > 0, found -1')
+    assert.deepEqual([variance.length, kl.length, bound.length], [10, 10, 10])
+    assert.ok(Math.abs(variance[1] - 2.56198) < 1e-5 && Math.abs(variance[9] - 1.05316) < 1e-5)
+    assert.ok(Math.abs(kl[0] - 0.443283) < 1e-6 && Math.abs(kl[4] - 0.00442) < 1e-6)
+    assert.ok(kl[0] <= bound[0])
+  })
+})

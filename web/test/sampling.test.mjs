@@ -1,0 +1,115 @@
+// Posterior sampling in the browser against the command line's draws, on the CPU and on WebGPU.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { open } from './support/browser.mjs'
+import { difference, row, tensors } from './support/golden.mjs'
+
+// Draws lie in [-2, 2]; f32 sums are added in another order here than natively, twelve network calls deep.
+const TOLERANCE = { cpu: 2e-4, webgpu: 5e-4 }
+
+/** Draws of observation `index` of a golden file, in the page. */
+function draw(page, name, index, options = {}, device = 'cpu') {
+  const observations = tensors(`${name}-observations.safetensors`)
+  const [y, a] = [row(observations.y, index), row(observations.a, index)]
+  return page.evaluate(async ([name, y, a, options, device]) => {
+    const posterior = await diffem.load(`/test/golden/${name}.safetensors`, { device })
+    const sigmas = []
+    const onStep = ({ step, steps, sigma, state, mean }) => sigmas.push([step, steps, sigma, state.length, mean.length])
+    const x = await posterior.samplePosterior(new Float32Array(y), new Float32Array(a), { ...options, onStep })
+    posterior.close()
+    return { x: Array.from(x), sigmas, info: posterior.info }
+  }, [name, y, a, { draws: 3, seed: 7, index, ...options }, device])
+}
+
+for (const device of ['cpu', 'webgpu']) {
+  describe(`draws on ${device}`, () => {
+    let browser
+    before(async () => { browser = await open({ gpu: device === 'webgpu' }) })
+    after(() => browser.close())
+
+    for (const [name, index] of [['curve', 0], ['curve', 200], ['digits', 0], ['digits', 23]]) {
+      test(`of ${name} ${index} are the command line's`, async () => {
+        const { x, sigmas, info } = await draw(browser.page, name, index, {}, device)
+        assert.equal(info.device, device)
+        const expected = row(tensors(`${name}-draws.safetensors`).x, index)
+        const worst = difference(x, expected)
+        console.log(`${device} ${name} ${index}: max difference ${worst.toExponential(1)}`)
+        assert.ok(worst < TOLERANCE[device], `difference ${worst}`)
+        assert.equal(sigmas.length, 12)
+        assert.deepEqual(sigmas.map(([step]) => step), Array.from({ length: 12 }, (_, i) => i + 1))
+        assert.ok(sigmas.every(([, steps, sigma, state, mean], i) =>
+          steps === 12 && state === x.length && mean === x.length && (i === 0 || sigma < sigmas[i - 1][2])))
+      })
+    }
+  })
+}
+
+describe('one page', () => {
+  let browser
+  before(async () => { browser = await open() })
+  after(() => browser.close())
+
+  test('another seed, sampler or number of steps gives other draws', async () => {
+    const base = (await draw(browser.page, 'curve', 0)).x
+    assert.equal(difference((await draw(browser.page, 'curve', 0)).x, base), 0)
+    for (const options of [{ seed: 8 }, { sampler: 'dpmpp2m-sde' }, { steps: 6 }, { index: 1 }]) {
+      const { x } = await draw(browser.page, 'curve', 0, options)
+      assert.ok(difference(x, base) > 1e-3, JSON.stringify(options))
+    }
+  })
+
+  test('a checkpoint says what it is and carries examples', async () => {
+    const { info, examples } = await browser.page.evaluate(async () => {
+      const posterior = await diffem.load('/test/golden/digits.safetensors')
+      const example = await posterior.example(2)
+      const lengths = Object.fromEntries(Object.entries(example).map(([name, v]) => [name, v.length]))
+      const last = await posterior.example(3).catch((error) => error.message)
+      posterior.close()
+      return { info: posterior.info, examples: [lengths, last] }
+    })
+    assert.deepEqual(examples, [{ x: 64, y: 64, a: 64 }, 'example 3: this checkpoint carries 3, from 0'])
+    assert.equal(info.device, 'cpu')
+    assert.deepEqual([info.name, info.lap, info.d, info.m, info.k, info.examples], ['digits', 1, 64, 64, 64, 3])
+    assert.deepEqual(info.image, { channels: 1, height: 8, width: 8 })
+    assert.equal(info.channel[1].rate, 0.5)
+    assert.equal(info.sampler.kind, 'ddpm')
+  })
+
+  test('observations are those of diffem corrupt', async () => {
+    for (const name of ['curve', 'digits']) {
+      const golden = tensors(`${name}-corrupted.safetensors`)
+      const found = await browser.page.evaluate(async ([name, x, a]) => {
+        const posterior = await diffem.load(`/test/golden/${name}.safetensors`)
+        const seen = await posterior.observe(new Float32Array(x), { seed: 11 })
+        const fixed = await posterior.observe(new Float32Array(x), { seed: 11, a: new Float32Array(a) })
+        posterior.close()
+        return { y: Array.from(seen.y), a: Array.from(seen.a), fixed: Array.from(fixed.y) }
+      }, [name, golden.x.values, golden.a.values])
+      assert.ok(difference(found.a, golden.a.values) < 1e-6, name)
+      assert.ok(difference(found.y, golden.y.values) < 1e-6, name)
+      assert.ok(difference(found.fixed, golden.y.values) < 1e-6, name)
+    }
+  })
+
+  test('another rate is another channel of the same lengths', async () => {
+    const found = await browser.page.evaluate(async () => {
+      const posterior = await diffem.load('/test/golden/digits.safetensors')
+      const { x } = await posterior.example(0)
+      const channel = posterior.info.channel.map((stage) => (stage.kind === 'mask' ? { ...stage, rate: 0.9 } : stage))
+      const { a } = await posterior.observe(x, { seed: 1, channel })
+      const short = await posterior.observe(x, { channel: [{ kind: 'projection', rows: 2 }] }).catch((e) => e.message)
+      posterior.close()
+      return { seen: a.reduce((sum, v) => sum + v), short }
+    })
+    assert.ok(found.seen > 0 && found.seen < 20, `${found.seen} of 64 seen`)
+    assert.equal(found.short, 'channel: expected observations of length 64 with 64 parameters, found observations of ' +
+      'length 2 with 128 parameters')
+  })
+
+  test('the page is never blocked for 50 ms', async () => {
+    await browser.page.evaluate(() => { window.longest = 0 })
+    await draw(browser.page, 'digits', 0, { draws: 16, steps: 24 })
+    const longest = await browser.page.evaluate(() => window.longest)
+    assert.ok(longest < 50, `a task of ${longest} ms`)
+  })
+})

@@ -1,0 +1,47 @@
+// Headless Chromium on a page that has imported the package.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+import { serve } from './server.mjs'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const quiet = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync']
+// A software adapter where there is no GPU.
+const webgpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
+
+/** The browser: `DIFFEM_CHROMIUM`, else the distribution's. */
+const executablePath = process.env.DIFFEM_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
+
+const html = `<!doctype html><meta charset="utf-8"><title>diffem</title><script type="module">
+  import * as diffem from '/js/dist/index.js'
+  window.diffem = diffem
+  window.longest = 0
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration)
+  }).observe({ type: 'longtask', buffered: true })
+</script>`
+
+/** A page with the package as `window.diffem`; `gpu` turns WebGPU on. Everything ends with `close()`. */
+export async function open({ gpu = false } = {}) {
+  if (!existsSync(join(root, 'js/dist/index.js'))) throw new Error('web/js/dist is missing: run web/build.sh')
+  const server = await serve(root, { '/': html })
+  const profile = mkdtempSync(join(tmpdir(), 'diffem-chromium-'))
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath, headless: true, args: [...quiet, ...(gpu ? webgpu : [])],
+  })
+  const page = await context.newPage()
+  const log = []
+  page.on('console', (message) => log.push(message.text()))
+  page.on('pageerror', (error) => log.push(error.message))
+  await page.goto(server.url)
+  await page.waitForFunction(() => window.diffem)
+  const close = async () => {
+    await context.close()
+    await server.close()
+    rmSync(profile, { recursive: true, force: true })
+  }
+  return { page, context, server, log, close }
+}
