@@ -140,7 +140,8 @@ export class LabSession extends EventTarget {
 
   /** Draws from the posterior of observation `i` under the network as it stands. */
   async posterior(i: number, options: SampleOptions): Promise<Float32Array> {
-    return (await this.#open()).posterior(i, options);
+    const lab = await this.#open();
+    return abortable(lab.posterior(i, options), this.#abort.signal);
   }
 
   close(): void {
@@ -187,6 +188,7 @@ export class LabSession extends EventTarget {
       this.laps = [record(0, cloud, first)];
     } catch (error) {
       lab.close();
+      signal.throwIfAborted();
       throw error;
     }
     this.status = this.#wanted ? 'running' : 'paused';

@@ -1,8 +1,8 @@
 // A stand-in for the package, for looking at the page's layout where no WebAssembly was built (`npm run dev:double`).
 // It learns nothing: points walk toward the truth on a timer. The shipped site never contains it.
-import type { LabConfig, LabInfo, LabProgress, LoadOptions, Observation, PosteriorInfo, SampleOptions } from './types';
+import type { LabConfig, LabInfo, LabProgress, LoadOptions, Observation, PosteriorInfo, SampleOptions } from '../../../js/src/types';
 
-export * from './types';
+export * from '../../../js/src/types';
 
 const UNITS = 12;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
