@@ -20,8 +20,8 @@ export async function serve(routes = { '/': site }) {
     const path = normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname));
     asked.push(path);
     const prefix = prefixes.find((p) => path.startsWith(p));
-    const file = join(routes[prefix] ?? site, path.slice(prefix.length) || 'index.html');
-    if (!existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();
+    const file = prefix && join(routes[prefix], path.slice(prefix.length) || 'index.html');
+    if (!file || !existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();
     response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': statSync(file).size, 'cache-control': caching(path) });
     return createReadStream(file).pipe(response);
   });

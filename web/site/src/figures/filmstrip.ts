@@ -18,7 +18,7 @@ export function filmstrip(s: LabSession): TemplateResult {
   const last = s.laps.length - 1;
   const shown = s.shownLap ?? last;
   const frame = (lap: number): TemplateResult => html`
-    <button class="frame-of-lap" ?disabled=${lap > last} aria-pressed=${lap === shown} aria-label="Show lap ${lap}"
+    <button class="frame-of-lap" ?disabled=${lap > last} aria-pressed=${lap === shown} aria-label=${lap === 0 ? 'Show the start' : `Show lap ${lap}`}
       @click=${() => s.scrub(lap >= last ? undefined : lap)}><canvas data-lap=${lap}></canvas><span>${lap === 0 ? 'start' : lap}</span></button>`;
   return html`<div class="strip" role="group" aria-label="Laps at a glance">${frames(s).map(frame)}</div>`;
 }
