@@ -23,8 +23,8 @@ describe('without WebGPU', () => {
         await load(new Uint8Array()),
         await load(whole.subarray(0, 1000)),
         await load(text('\\"format_version\\":1', '\\"format_version\\":9')),
-        await load(text('\\"width\\":32', '\\"width\\":64')),
-        await load(text('\\"kind\\":\\"projection\\"', '\\"kind\\":\\"projectiles\\"')),
+        await load(text('\\"width\\":32', '\\"width\\":48')),
+        await load(text('\\"kind\\":\\"projection\\"', '\\"kind\\":\\"projektion\\"')),
         await diffem.load('/nothing.safetensors').catch((error) => error.message.replace(/http:..127.0.0.1:\d+/, '')),
         await load(whole),
       ]
@@ -33,7 +33,7 @@ describe('without WebGPU', () => {
     assert.match(messages[1], /^Error: checkpoint: not a whole safetensors file/)
     assert.equal(messages[2], 'Error: checkpoint: format version 9; this build reads up to 1: update diffem')
     assert.match(messages[3], /^Error: checkpoint: tensor `.*` has shape .*, the network of this config needs/)
-    assert.match(messages[4], /^Error: checkpoint: metadata: unknown variant `projectiles`/)
+    assert.match(messages[4], /^Error: checkpoint: metadata: unknown variant `projektion`/)
     assert.equal(messages[5], '/nothing.safetensors: the server answers 404 Not Found')
     assert.equal(messages[6], 'loaded')
   })
