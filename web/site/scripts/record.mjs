@@ -1,64 +1,39 @@
-// Records a run of the built page with its default settings into public/recorded.json: what the figures show before
-// WebAssembly is there. Run after `npm run build`; build again afterwards.
-import { writeFileSync } from 'node:fs';
+// Turns a run of the command line into public/recorded.json, which figures show before WebAssembly is there:
+//   diffem train web/site/scripts/curve.toml --out RUN && node scripts/record.mjs RUN
+// The settings are those of src/session/config.ts, so that Play goes through the same laps.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pack } from '../src/lib/pack.mjs';
-import { open, serve } from '../test/browser.mjs';
 
-/** Observations kept (the first ones), clean points kept, and draws of the one observation singled out. */
-const KEPT = { observations: 1024, truth: 700, draws: 120 };
+/** Observations kept (the first ones) and clean points kept. */
+const KEPT = { observations: 768, truth: 700 };
 
-/** Runs in the page: all laps, then draws of the chosen observation, then the closed-form run. Typed arrays as lists. */
-async function run({ draws }) {
-  const { session } = document.querySelector('diffem-manifold');
-  session.reset();
-  session.watch('recording', true);
-  session.play();
-  await new Promise((resolve, reject) => {
-    session.addEventListener('change', () => {
-      if (session.status === 'done') resolve();
-      if (session.status === 'failed') reject(new Error(session.error));
-    });
-  });
-  const steps = [];
-  await session.posterior(session.selected, { draws, seed: 0, onStep: ({ sigma, state }) => steps.push({ sigma, state: [...state] }) });
-  const theory = document.querySelector('diffem-theory');
-  while (!theory.run) await new Promise((resolve) => setTimeout(resolve, 50));
-  const { data, laps, config, selected } = session;
-  return {
-    config,
-    selected,
-    steps,
-    theory: theory.run,
-    data: { ...data, y: [...data.y], a: [...data.a], truth: [...data.truth] },
-    laps: laps.map((lap) => ({ ...lap, cloud: [...lap.cloud] })),
-  };
+/** Tensor `name` of a safetensors file: an 8-byte length, a JSON header, then the bytes. */
+function tensor(path, name) {
+  const file = readFileSync(path);
+  const head = 8 + Number(file.readBigUInt64LE(0));
+  const { shape, data_offsets: [from, to] } = JSON.parse(file.subarray(8, head).toString())[name];
+  const bytes = file.subarray(head + from, head + to);
+  return { shape, values: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)) };
 }
 
-function file({ config, selected, steps, theory, data, laps }) {
-  const { d, m } = data;
-  const n = KEPT.observations;
-  const thinned = data.truth.slice(0, KEPT.truth * d);
-  return {
-    config,
-    d,
-    m,
-    observations: n,
-    truth: pack(thinned),
-    y: pack(data.y.slice(0, n * m)),
-    a: pack(data.a.slice(0, n * m * d)),
-    laps: laps.map(({ cloud, ...record }) => ({ ...record, cloud: pack(cloud.slice(0, n * d)) })),
-    draws: { of: selected, sigmas: steps.map((s) => s.sigma), states: steps.map((s) => pack(s.state)) },
-    theory,
-  };
-}
+const run = process.argv[2];
+if (!run) throw new Error('usage: node scripts/record.mjs RUN');
+const at = (name) => join(run, `${name}.safetensors`);
+const [y, a, truth] = [tensor(at('observations'), 'y'), tensor(at('observations'), 'a'), tensor(at('truth'), 'u1')];
+const [m, d] = [y.shape[1], truth.shape[1]];
+const laps = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse).filter((e) => e.event === 'lap');
+const cloud = (lap) => tensor(at(`lap-${String(lap).padStart(3, '0')}/reconstructions`), 'x').values.slice(0, KEPT.observations * d);
 
-const server = await serve();
-const { page, close } = await open(`${server.origin}/`);
-await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session);
-const recorded = await page.evaluate(run, KEPT);
-await close();
-await server.close();
-const path = fileURLToPath(new URL('../public/recorded.json', import.meta.url));
-writeFileSync(path, JSON.stringify(file(recorded)));
-for (const { lap, divergence, floor, loss } of recorded.laps) console.log(lap, divergence, floor, loss);
+const recorded = {
+  d,
+  m,
+  observations: KEPT.observations,
+  truth: pack(truth.values.slice(0, KEPT.truth * d)),
+  y: pack(y.values.slice(0, KEPT.observations * m)),
+  a: pack(a.values.slice(0, KEPT.observations * m * d)),
+  laps: laps.map((e) => ({ lap: e.lap, cloud: pack(cloud(e.lap)), divergence: e.truth.sinkhorn, floor: e.truth.sinkhorn_floor, ...(e.loss === null ? {} : { loss: e.loss }) })),
+};
+writeFileSync(fileURLToPath(new URL('../public/recorded.json', import.meta.url)), JSON.stringify(recorded));
+console.log(laps.map((e) => `${e.lap}: ${e.truth.sinkhorn.toFixed(4)}`).join(', '));

@@ -109,9 +109,9 @@ test('keyboard: every control is reached, the picture is painted by keys', async
   const now = await page.evaluate(() => ({ cursor: document.querySelector('diffem-posterior').pixel, mask: [...document.querySelector('diffem-posterior').painter.mask] }));
   assert.notEqual(now.cursor, before.cursor);
   assert.equal(now.mask[now.cursor], 0);
-  await page.locator('#fig-2 button').first().focus();
+  await page.locator('#fig-2 input[name=truth]').focus();
   const reached = new Set();
-  for (let i = 0; i < 16; i += 1) {
+  for (let i = 0; i < 20; i += 1) {
     reached.add(await page.evaluate(() => {
       const inner = document.activeElement?.shadowRoot?.activeElement;
       return inner ? `${inner.localName}:${inner.getAttribute('name') ?? inner.textContent.trim()}` : document.activeElement?.localName;

@@ -46,8 +46,7 @@ export class DiffemDraws extends LinkedFigure {
     const stale = now.selected !== this.#seen.selected || now.laps !== this.#seen.laps || now.data !== this.#seen.data;
     if (!stale) return;
     this.#seen = now;
-    if (s.status === 'recorded') this.#useRecorded();
-    else if (this.visible && this.#trained) void this.draw(!this.playing);
+    if (this.visible && this.#trained) void this.draw(!this.playing);
   }
 
   protected override visibilityChanged(): void {
@@ -58,13 +57,6 @@ export class DiffemDraws extends LinkedFigure {
   get #trained(): boolean {
     const s = this.session;
     return !!s && s.laps.length > 1 && s.status !== 'recorded' && s.status !== 'loading';
-  }
-
-  #useRecorded(): void {
-    const recorded = this.session?.recordedDraws;
-    if (!recorded || recorded.of !== this.session?.selected) return;
-    this.#trajectory = recorded;
-    this.at = recorded.states.length - 1;
   }
 
   /** Samples anew; the steps are shown as they come, or (quietly) only the end is. */
@@ -146,7 +138,7 @@ export class DiffemDraws extends LinkedFigure {
   #controls(): TemplateResult {
     const s = this.session;
     const last = this.#trajectory.states.length - 1;
-    const train = !this.#trained && s?.status !== 'recorded';
+    const train = !this.#trained;
     return html`
       <div class="controls">
         ${train ? html`<button class="main" ?disabled=${s?.status === 'running' || s?.status === 'loading'} @click=${() => s?.stepLap()}>Train one lap first</button>`
@@ -164,8 +156,7 @@ export class DiffemDraws extends LinkedFigure {
 
   #note(): string {
     const s = this.session;
-    if (s?.status === 'recorded' && this.#trajectory.of !== s.selected) return 'Only one observation was recorded. Play the run above, then any can be drawn.';
-    if (s?.status === 'recorded') return 'Recorded draws. Play the run above to draw live.';
+    if (s?.status === 'recorded') return 'The run above is a recording. Train a lap of it here, then its posterior can be drawn.';
     return this.#trained ? `${DRAWS} draws from the posterior after lap ${(s?.laps.length ?? 1) - 1}.` : 'No lap is trained yet.';
   }
 

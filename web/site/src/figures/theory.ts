@@ -1,13 +1,13 @@
 // <diffem-theory>: expectation-maximisation in closed form, where signal and noise are Gaussian numbers.
 //
-// x ~ N(0, s*), y = x + N(0, n), prior of lap k: N(0, s_k). Attributes: start (s_0), noise (n), recorded.
+// x ~ N(0, s*), y = x + N(0, n), prior of lap k: N(0, s_k). Attributes: start (s_0), noise (n).
 import { type TemplateResult, html } from 'lit';
 import { gaussianRun } from 'diffem';
 import { latest, messageOf } from '../lib/async';
 import { FigureElement } from '../lib/base';
 import { lineChart } from '../lib/chart';
 import { short } from '../lib/format';
-import { type GaussianRun, fetchRecorded } from '../session/recorded';
+import { whenIdle } from '../lib/environment';
 
 /** s*, the variance of the truth. */
 const TRUTH = 1;
@@ -21,6 +21,13 @@ const PRESETS = [
 ] as const;
 
 const DEFAULT = { start: 10, noise: 1 } as const;
+
+/** Lap by lap: variance of the prior, divergence of the observations' law, the theorem's bound. */
+interface GaussianRun extends Asked {
+  variance: number[];
+  kl: number[];
+  bound: number[];
+}
 
 interface Asked {
   start: number;
@@ -52,15 +59,7 @@ export class DiffemTheory extends FigureElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    if (this.supported) void this.#first();
-  }
-
-  async #first(): Promise<void> {
-    const address = this.getAttribute('recorded');
-    const recorded = address ? await fetchRecorded(new URL(address, document.baseURI)).catch(() => undefined) : undefined;
-    const theory = recorded?.theory;
-    if (theory && theory.start === this.start && theory.noise === this.noise) this.run ??= theory;
-    else this.#ask({ start: this.start, noise: this.noise });
+    if (this.supported) void whenIdle().then(() => this.#ask({ start: this.start, noise: this.noise }));
   }
 
   #set(change: Partial<Asked>): void {

@@ -17,10 +17,10 @@ export interface SessionConfig {
 export const DEFAULTS: SessionConfig = {
   data: 'curve',
   start: 'gaussian',
-  observations: 2048,
-  noise: 0.05,
-  laps: 16,
-  steps: 240,
+  observations: 4096,
+  noise: 0.02,
+  laps: 32,
+  steps: 1000,
   seed: 0,
 };
 
@@ -31,7 +31,7 @@ export const SELECTED = 0;
 export const START_WIDTH = { wide: 6, narrow: 0.1 } as const;
 
 export const LIMITS = {
-  observations: { min: 64, max: 4096 },
+  observations: { min: 64, max: 8192 },
   noise: { min: 0.01, max: 0.5 },
   laps: { min: 1, max: 64 },
   steps: { min: 10, max: 4000 },

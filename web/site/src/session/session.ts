@@ -2,7 +2,6 @@
 // and keeps what came back; it draws nothing. "change" is dispatched after every change.
 import { type LabProgress, ManifoldLab, type SampleOptions } from 'diffem';
 import { abortable, isAbort, messageOf } from '../lib/async';
-import type { Trajectory } from '../figures/trajectory';
 import { DEFAULTS, SELECTED, type SessionConfig, clamped, labConfig } from './config';
 import type { Recorded } from './recorded';
 
@@ -47,8 +46,6 @@ export class LabSession extends EventTarget {
   shownLap: number | undefined;
   /** Index of the observation that figures single out. */
   selected = SELECTED;
-  /** Draws that travel with the recorded run. */
-  recordedDraws: Trajectory | undefined;
   device: 'auto' | 'cpu' | 'webgpu' = 'auto';
 
   /** Figures on screen that show the run: without one it rests between two units. */
@@ -69,7 +66,6 @@ export class LabSession extends EventTarget {
     if (this.status !== 'empty') return;
     this.data = recorded.data;
     this.laps = recorded.laps;
-    this.recordedDraws = recorded.draws;
     this.status = 'recorded';
     this.#changed();
   }
