@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pack } from '../src/lib/pack.mjs';
 
-/** Observations kept (the first ones) and clean points kept. */
-const KEPT = { observations: 768, truth: 700 };
+/** Observations kept (the first ones), clean points and laps kept. */
+const KEPT = { laps: 20, observations: 768, truth: 700 };
 
 /** Tensor `name` of a safetensors file: an 8-byte length, a JSON header, then the bytes. */
 function tensor(path, name) {
@@ -23,7 +23,7 @@ if (!run) throw new Error('usage: node scripts/record.mjs RUN');
 const at = (name) => join(run, `${name}.safetensors`);
 const [y, a, truth] = [tensor(at('observations'), 'y'), tensor(at('observations'), 'a'), tensor(at('truth'), 'u1')];
 const [m, d] = [y.shape[1], truth.shape[1]];
-const laps = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse).filter((e) => e.event === 'lap');
+const laps = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse).filter((e) => e.event === 'lap' && e.lap <= KEPT.laps);
 const cloud = (lap) => tensor(at(`lap-${String(lap).padStart(3, '0')}/reconstructions`), 'x').values.slice(0, KEPT.observations * d);
 
 const recorded = {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { open, ready, see, serve, shot } from './browser.mjs';
 
-/** Divergence of the start is above 1; the recorded run reaches less than a tenth of this. */
-const BOUND = 0.2;
-const LAPS = 6;
+/** The curve in five dimensions: its start scores above 1. */
+const BOUND = 0.5;
+const LAPS = 4;
 
 let server;
 let browser;
@@ -28,6 +28,8 @@ test('training lowers the divergence and leaves the page free', async (t) => {
   const { page, log } = browser;
   await see(page, '#fig-2 canvas.plane');
   await shot(page, 'fig-2-initial', '#fig-2');
+  await page.locator('#fig-2 select[name=data]').selectOption('manifold');
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.data.d === 5 && document.querySelector('diffem-manifold').session.status === 'paused', null, { timeout: 30_000 });
   const from = await page.evaluate(() => performance.now());
   await page.getByRole('button', { name: 'Play', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.phase === 'e-step', null, { timeout: 60_000 });
@@ -38,7 +40,7 @@ test('training lowers the divergence and leaves the page free', async (t) => {
   t.diagnostic(`divergence ${first.divergence.toFixed(3)} at the start, ${seen.map((l) => l.divergence.toFixed(3)).join(' ')}; ${((seen.length - 1) / minutes).toFixed(1)} laps a minute`);
   t.diagnostic(`long tasks: ${JSON.stringify(blocked.map((b) => Math.round(b.ms)))}`);
   assert.ok(seen.at(-1).divergence < BOUND, `divergence ${seen.at(-1).divergence}`);
-  assert.ok(seen.at(-1).divergence < first.divergence / 4);
+  assert.ok(seen.at(-1).divergence < first.divergence / 2);
   assert.deepEqual(blocked, [], 'tasks longer than 50 ms');
   assert.deepEqual(log, []);
 });
@@ -70,6 +72,11 @@ test('a run out of sight rests', async () => {
 
 test('the posterior of an observation is drawn through σ', async () => {
   const { page, log } = browser;
+  await see(page, '#fig-2 canvas.plane');
+  await page.locator('#fig-2 select[name=data]').selectOption('curve');
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.data.d === 2 && document.querySelector('diffem-manifold').session.status === 'paused', null, { timeout: 30_000 });
+  await page.locator('#fig-2').getByRole('button', { name: 'One lap' }).click();
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.laps.length > 1, null, { timeout: 120_000 });
   await see(page, '#fig-3 canvas.plane');
   await page.waitForFunction(() => !document.querySelector('diffem-draws').busy, null, { timeout: 30_000 });
   await page.locator('#fig-3').getByRole('button', { name: 'Draw again' }).click();
@@ -99,11 +106,7 @@ test('after the page is loaded it asks the network for nothing', async () => {
   await page.locator('#fig-2 select[name=start]').selectOption('narrow');
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.status === 'paused', null, { timeout: 20_000 });
   await shot(page, 'fig-2-narrow-start', '#fig-2');
-  await page.locator('#fig-2 select[name=data]').selectOption('manifold');
-  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.data.d === 5, null, { timeout: 20_000 });
-  await page.locator('#fig-2').getByRole('button', { name: 'One lap' }).click();
-  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.laps.length > 1, null, { timeout: 60_000 });
-  await shot(page, 'fig-2-five-dimensions', '#fig-2');
   assert.deepEqual(server.asked.slice(asked), []);
-  assert.match(page.url(), /data=manifold/);
+  await page.waitForTimeout(500);
+  assert.match(page.url(), /start=narrow/);
 });

@@ -142,16 +142,17 @@ function means(values: readonly number[]): number[] {
 
 function densities(run: GaussianRun, lap: number): TemplateResult {
   const bell = (variance: number): (readonly [number, number])[] =>
-    Array.from({ length: 121 }, (_, i) => {
-      const x = -6 + i / 10;
-      return [x, Math.min(1, Math.exp((-0.5 * x * x) / variance) / Math.sqrt(2 * Math.PI * variance))] as const;
+    Array.from({ length: 301 }, (_, i) => {
+      const x = -6 + i / 25;
+      return [x, Math.exp((-0.5 * x * x) / variance) / Math.sqrt(2 * Math.PI * variance)] as const;
     });
+  const shown = [TRUTH, run.variance[0] ?? 1, run.variance[lap] ?? 1];
   return lineChart({
     title: `Prior after lap ${lap}`,
     xLabel: 'x',
     xMin: -6,
     xMax: 6,
-    yDomain: [0, 0.8],
+    yDomain: [0, 1.15 * Math.max(...shown.map((variance) => bell(variance)[150]?.[1] ?? 0))],
     series: [
       { name: 'truth', label: 'truth', points: bell(TRUTH) },
       { name: 'start', label: 'first prior', points: bell(run.variance[0] ?? 1) },

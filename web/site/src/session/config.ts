@@ -19,7 +19,7 @@ export const DEFAULTS: SessionConfig = {
   start: 'gaussian',
   observations: 4096,
   noise: 0.02,
-  laps: 32,
+  laps: 20,
   steps: 1000,
   seed: 0,
 };
