@@ -36,6 +36,7 @@ export class DiffemManifold extends FigureElement {
   /** The points in the picture, [n, d]. */
   drawn: Float32Array | undefined;
   #plane: Plane | undefined;
+  #drawnFor: unknown[] = [];
   #redraw = perFrame(() => this.requestUpdate());
   #started = false;
 
@@ -206,14 +207,23 @@ export class DiffemManifold extends FigureElement {
     const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas.plane');
     const s = this.session;
     if (!canvas || !s.data) return;
-    if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
+    if (this.#plane?.canvas !== canvas) {
+      this.#plane = new Plane(canvas, 2.7);
+      this.#drawnFor = [];
+    }
     if (!this.visible) return;
     const cloud = reducedMotion() ? s.shown?.cloud : s.cloud;
     this.drawn = cloud;
     const behind = s.shown && s.shown.lap > 0 ? s.laps[0]?.cloud : undefined;
-    const { truth, lines, pair } = this;
-    drawRun(this.#plane, this.palette, { data: s.data, cloud, behind, pair, truth, lines, selected: s.selected, noise: s.config.noise });
-    drawFilmstrip(this.renderRoot, s, pair, this.palette);
+    const { truth, lines, pair, palette } = this;
+    const { data, selected, config } = s;
+    // While the network trains nothing in the picture changes: only bars and the loss do.
+    const key = [cloud, behind, data, pair, truth, lines, selected, config.noise, canvas.clientWidth, devicePixelRatio, palette.cloud];
+    if (key.some((part, i) => part !== this.#drawnFor[i])) {
+      this.#drawnFor = key;
+      drawRun(this.#plane, palette, { data, cloud, behind, pair, truth, lines, selected, noise: config.noise });
+    }
+    drawFilmstrip(this.renderRoot, s, pair, palette);
     this.drew();
   }
 }
