@@ -13,7 +13,12 @@ export interface View {
   lines: boolean;
   selected: number;
   noise: number;
+  /** Points on their way are drawn thirty times a lap: fewer of them, and no start behind. */
+  moving: boolean;
 }
+
+/** Points drawn while they move. */
+const MOVING = 1500;
 
 /** Observations whose lines are drawn when lines are asked for. */
 const LINES = 24;
@@ -22,10 +27,10 @@ export function drawRun(plane: Plane, colours: Palette, view: View): void {
   const { data, cloud, pair } = view;
   plane.begin();
   const size = dotSize(plane, data.n);
-  if (view.behind) plane.dots(view.behind, data.d, pair, colours.start, size, 0.35);
+  if (view.behind && !view.moving) plane.dots(view.behind, data.d, pair, colours.start, size, 0.35);
   const planar = data.d === 2 && data.m === 1;
   if (planar) drawBand(plane, colours, data, view.selected, view.noise);
-  if (cloud) plane.dots(cloud, data.d, pair, colours.cloud, size, 0.6);
+  if (cloud) plane.dots(view.moving ? cloud.subarray(0, MOVING * data.d) : cloud, data.d, pair, colours.cloud, size, 0.6);
   if (view.truth) drawTruth(plane, colours, data, pair);
   if (planar && view.lines && cloud) drawSettling(plane, colours, data, cloud);
   if (cloud) ring(plane, colours, pointOf(cloud, data.d, view.selected, pair));
@@ -50,7 +55,7 @@ export function drawBand(plane: Plane, colours: Palette, data: DataSet, i: numbe
 /** The truth as small open rings: to be told from reconstructions without colour. */
 export function drawTruth(plane: Plane, colours: Palette, data: DataSet, pair: readonly [number, number]): void {
   const g = plane.context;
-  const every = Math.max(1, Math.floor(data.truth.length / data.d / 500));
+  const every = Math.max(1, Math.floor(data.truth.length / data.d / 350));
   g.strokeStyle = colours.truth;
   g.lineWidth = 1;
   g.globalAlpha = 0.8;

@@ -221,7 +221,7 @@ export class DiffemManifold extends FigureElement {
     const key = [cloud, behind, data, pair, truth, lines, selected, config.noise, canvas.clientWidth, devicePixelRatio, palette.cloud];
     if (key.some((part, i) => part !== this.#drawnFor[i])) {
       this.#drawnFor = key;
-      drawRun(this.#plane, palette, { data, cloud, behind, pair, truth, lines, selected, noise: config.noise });
+      drawRun(this.#plane, palette, { data, cloud, behind, pair, truth, lines, selected, noise: config.noise, moving: cloud !== s.shown?.cloud });
     }
     drawFilmstrip(this.renderRoot, s, pair, palette);
     this.drew();
