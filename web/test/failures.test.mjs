@@ -144,6 +144,6 @@ describe('with WebGPU', () => {
     }, [row(observations.y, 0), row(observations.a, 0)])
     assert.deepEqual(devices, ['webgpu', 'cpu'])
     const expected = row(tensors('digits-draws.safetensors').x, 0)
-    assert.ok(difference(x, expected) < 5e-4 && difference(again, expected) < 2e-4)
+    assert.ok(difference(x, expected) < 1e-5 && difference(again, expected) < 1e-5)
   })
 })

@@ -10,6 +10,8 @@ const CURVE = {
   sampler: { kind: 'ddpm', steps: 12 },
 }
 
+const LAPS = 4
+
 describe('a lab', () => {
   let browser
   before(async () => { browser = await open() })
@@ -44,7 +46,7 @@ describe('a lab', () => {
     const worst = difference(cloud, tensors('curve-lap-1.safetensors').x.values)
     console.log(`reconstructions after a lap: max difference ${worst.toExponential(1)}`)
     // Sixty optimiser steps add sums in another order than natively.
-    assert.ok(worst < 5e-3, `difference ${worst}`)
+    assert.ok(worst < 1e-4, `difference ${worst}`)
     const { divergence, floor } = json('curve-lap-1.json')
     const last = units.at(-1)
     assert.equal(last.lap, 1)
@@ -53,21 +55,24 @@ describe('a lab', () => {
   })
 
   test('learns the curve', async () => {
-    const { scores, floor, seconds } = await browser.page.evaluate(async () => {
-      const config = { data: 'curve', observations: 1024, noise: 0.05, laps: 6, steps: 400, batch: 256, width: 96 }
+    const { scores, floor, seconds } = await browser.page.evaluate(async (LAPS) => {
+      const config = {
+        data: 'curve', observations: 2048, noise: 0.02, laps: LAPS, steps: 600, batch: 256, width: 96, learningRate: 2e-3,
+      }
       const lab = await diffem.ManifoldLab.create(config, 0)
       const scores = []
       let floor
       const since = performance.now()
       const onProgress = (unit) => { if (unit.divergence) { scores.push(unit.divergence); floor = unit.floor } }
-      for (let lap = 0; lap < 6; lap++) await lab.lap({ onProgress })
+      for (let lap = 0; lap < LAPS; lap++) await lab.lap({ onProgress })
       lab.close()
       return { scores, floor, seconds: (performance.now() - since) / 1000 }
-    })
+    }, LAPS)
     console.log(`divergence ${scores.map((s) => s.toFixed(3)).join(' ')}, floor ${floor.toFixed(4)}; ` +
-      `${(6 / seconds * 60).toFixed(0)} laps a minute`)
-    assert.equal(scores.length, 7)
-    assert.ok(scores.at(-1) < scores[0] / 2, `${scores}`)
+      `${(LAPS / seconds * 60).toFixed(0)} laps a minute`)
+    assert.equal(scores.length, LAPS + 1)
+    // EM is slow where every observation leaves a whole line open; natively these four laps end at .65 of the start.
+    assert.ok(scores.at(-1) < 0.8 * scores[0], `${scores}`)
   })
 
   test('answers between steps, and is cancelled between them', async () => {

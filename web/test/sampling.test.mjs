@@ -5,7 +5,7 @@ import { open } from './support/browser.mjs'
 import { difference, row, tensors } from './support/golden.mjs'
 
 // Draws lie in [-2, 2]; f32 sums are added in another order here than natively, twelve network calls deep.
-const TOLERANCE = { cpu: 2e-4, webgpu: 5e-4 }
+const TOLERANCE = { cpu: 1e-5, webgpu: 1e-4 }
 
 /** Draws of observation `index` of a golden file, in the page. */
 function draw(page, name, index, options = {}, device = 'cpu') {
