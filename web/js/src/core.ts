@@ -15,6 +15,7 @@ export interface CorePosterior {
   example(i: number): unknown
   observe(x: Float32Array, a: Float32Array | undefined, options: string): unknown
   sample(y: Float32Array, a: Float32Array | undefined, options: string): Sampling
+  free(): void
 }
 
 export interface CoreLab {
@@ -24,6 +25,7 @@ export interface CoreLab {
   truth(): Float32Array
   observations(): { y: Float32Array; a: Float32Array }
   sample(i: number, options: string): Sampling
+  free(): void
 }
 
 /** What both modules export; the WebGPU one samples only. */

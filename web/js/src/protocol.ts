@@ -3,10 +3,17 @@
 /** Page to worker: a call, or the wish to stop one. */
 export type Request = { id: number; method: string; args: unknown[] } | { cancel: number }
 
+/** An error as it travels; after a fatal one the module is dead. */
+export interface Failure {
+  name: string
+  message: string
+  fatal?: boolean
+}
+
 /** Worker to page: a call's result, its failure, or word of how far it is; or the worker's new device. */
 export type Reply =
   | { id: number; value: unknown }
-  | { id: number; error: { name: string; message: string } }
+  | { id: number; error: Failure }
   | { id: number; progress: unknown }
   | { device: 'cpu' | 'webgpu' }
 

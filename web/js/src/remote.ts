@@ -25,20 +25,31 @@ function start(): Worker {
   }
 }
 
+/**
+ * Workers whose work is over. They keep their compiled module, so that the next posterior or lab starts at once and asks the
+ * network for nothing.
+ */
+const idle: Worker[] = []
+/** Most that are kept. */
+const KEPT = 2
+/** Calls are told apart across all who used a worker: answers to its former owner are nobody's. */
+let calls = 0
+
 /** A worker and the calls that it has not answered yet. */
 export class Remote {
-  readonly #worker = start()
+  readonly #worker = idle.pop() ?? start()
   readonly #pending = new Map<number, Pending>()
-  #next = 0
   #ended: Error | undefined
+  /** The module is dead; nobody can use this worker again. */
+  #broken = false
   /** Called when the worker goes on with another device. */
   onDevice: (device: 'cpu' | 'webgpu') => void = () => {}
 
   constructor() {
     this.#worker.onmessage = (event: MessageEvent<Reply>) => this.#receive(event.data)
     this.#worker.onerror = (event) =>
-      this.#end(new Error(`the worker cannot run: ${event.message || 'worker.js or a file it needs was not found'}`))
-    this.#worker.onmessageerror = () => this.#end(new Error('the worker sent a message that cannot be read'))
+      this.#fail(new Error(`the worker cannot run: ${event.message || 'worker.js or a file it needs was not found'}`))
+    this.#worker.onmessageerror = () => this.#fail(new Error('the worker sent a message that cannot be read'))
   }
 
   /** Calls a method of the worker; an abort rejects at once and stops the work at its next step. */
@@ -46,7 +57,7 @@ export class Remote {
     const { transfer = [], signal, onProgress } = options
     if (this.#ended) return Promise.reject(this.#ended)
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const id = this.#next++
+    const id = calls++
     return new Promise<T>((resolve, reject) => {
       const abort = () => {
         this.#pending.delete(id)
@@ -64,9 +75,15 @@ export class Remote {
     })
   }
 
-  /** Ends the worker; calls without an answer are rejected. */
+  /** Ends this use of the worker; calls without an answer are rejected. */
   close(): void {
     this.#end(new Error('closed'))
+  }
+
+  /** The worker itself is of no more use. */
+  #fail(reason: Error): void {
+    this.#broken = true
+    this.#end(reason)
   }
 
   #send(request: Request, transfer: Transferable[] = []): void {
@@ -80,15 +97,21 @@ export class Remote {
     if ('progress' in reply) return pending.onProgress?.(reply.progress as never)
     this.#pending.delete(reply.id)
     if ('value' in reply) return pending.resolve(reply.value as never)
+    this.#broken ||= reply.error.fatal === true
     const error = new Error(reply.error.message)
     error.name = reply.error.name
     pending.reject(error)
   }
 
   #end(reason: Error): void {
-    this.#ended ??= reason
-    this.#worker.terminate()
-    for (const { reject } of this.#pending.values()) reject(this.#ended)
+    if (this.#ended) return
+    this.#ended = reason
+    for (const cancel of this.#pending.keys()) this.#send({ cancel })
+    for (const { reject } of this.#pending.values()) reject(reason)
     this.#pending.clear()
+    this.#worker.onmessage = this.#worker.onerror = this.#worker.onmessageerror = null
+    if (this.#broken || idle.length >= KEPT) return this.#worker.terminate()
+    this.#send({ id: calls++, method: 'release', args: [] })
+    idle.push(this.#worker)
   }
 }

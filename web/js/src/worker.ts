@@ -1,7 +1,7 @@
 // The worker: one posterior or one lab, and answers to messages between steps.
 
 import { type Core, type CoreLab, type CorePosterior, DeviceLost, type Opened, type Sampling, open, openCpu } from './core.js'
-import { type Reply, type Request, buffers } from './protocol.js'
+import { type Failure, type Reply, type Request, buffers } from './protocol.js'
 import type { DeviceKind } from './types.js'
 
 declare const self: {
@@ -127,15 +127,25 @@ const methods: Record<string, Method> = {
     draw(job, () => need(lab).sample(i, options), watched),
   gaussianRun: async (_, truth: number, noise: number, start: number, laps: number) =>
     (await core()).gaussianRun(truth, noise, start, laps),
+  release,
+}
+
+/** Gives back what the last owner held: the next one finds the module alone. */
+function release(): void {
+  posterior?.free()
+  lab?.free()
+  posterior = lab = undefined
+  bytes = new Uint8Array()
 }
 
 /** An error as it travels; a panic of the module is told with its message. */
-function told(error: unknown): { name: string; message: string } {
+function told(error: unknown): Failure {
   if (error instanceof WebAssembly.RuntimeError) {
     const { diffemPanic } = globalThis as { diffemPanic?: string }
     panic = new Error(`internal error, please report it: ${diffemPanic ?? error.message}; load again to go on`)
-    return { name: 'Error', message: panic.message }
+    return { name: 'Error', message: panic.message, fatal: true }
   }
+  if (error === panic) return { name: 'Error', message: panic?.message ?? '', fatal: true }
   return error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) }
 }
 

@@ -1,0 +1,39 @@
+// Turns a run of the command line into public/recorded.json, which figures show before WebAssembly is there:
+//   diffem train web/site/scripts/curve.toml --out RUN && node scripts/record.mjs RUN
+// The settings are those of src/session/config.ts, so that Play goes through the same laps.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pack } from '../src/lib/pack.mjs';
+
+/** Observations kept (the first ones), clean points and laps kept. */
+const KEPT = { laps: 20, observations: 768, truth: 700 };
+
+/** Tensor `name` of a safetensors file: an 8-byte length, a JSON header, then the bytes. */
+function tensor(path, name) {
+  const file = readFileSync(path);
+  const head = 8 + Number(file.readBigUInt64LE(0));
+  const { shape, data_offsets: [from, to] } = JSON.parse(file.subarray(8, head).toString())[name];
+  const bytes = file.subarray(head + from, head + to);
+  return { shape, values: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)) };
+}
+
+const run = process.argv[2];
+if (!run) throw new Error('usage: node scripts/record.mjs RUN');
+const at = (name) => join(run, `${name}.safetensors`);
+const [y, a, truth] = [tensor(at('observations'), 'y'), tensor(at('observations'), 'a'), tensor(at('truth'), 'u1')];
+const [m, d] = [y.shape[1], truth.shape[1]];
+const laps = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse).filter((e) => e.event === 'lap' && e.lap <= KEPT.laps);
+const cloud = (lap) => tensor(at(`lap-${String(lap).padStart(3, '0')}/reconstructions`), 'x').values.slice(0, KEPT.observations * d);
+
+const recorded = {
+  d,
+  m,
+  observations: KEPT.observations,
+  truth: pack(truth.values.slice(0, KEPT.truth * d)),
+  y: pack(y.values.slice(0, KEPT.observations * m)),
+  a: pack(a.values.slice(0, KEPT.observations * m * d)),
+  laps: laps.map((e) => ({ lap: e.lap, cloud: pack(cloud(e.lap)), divergence: e.truth.sinkhorn, floor: e.truth.sinkhorn_floor, ...(e.loss === null ? {} : { loss: e.loss }) })),
+};
+writeFileSync(fileURLToPath(new URL('../public/recorded.json', import.meta.url)), JSON.stringify(recorded));
+console.log(laps.map((e) => `${e.lap}: ${e.truth.sinkhorn.toFixed(4)}`).join(', '));

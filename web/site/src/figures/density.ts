@@ -1,0 +1,44 @@
+// Where on its line an observation's point may lie: densities of draws and of the truth.
+import type { DataSet } from '../session/session';
+import { rowOf } from './manifold-view';
+
+/** Width of the Gaussian that smooths both densities, in units of the plane. */
+const WIDTH = 0.1;
+const REACH = 2.6;
+const GRID = 105;
+
+type Curve = (readonly [number, number])[];
+
+/** Kernel density on a grid along the line, of positions with weights. */
+function density(positions: readonly number[], weights: readonly number[]): Curve {
+  const total = weights.reduce((s, w) => s + w, 0);
+  return Array.from({ length: GRID }, (_, k) => {
+    const t = -REACH + (2 * REACH * k) / (GRID - 1);
+    const sum = positions.reduce((s, p, j) => s + (weights[j] ?? 0) * Math.exp(-0.5 * ((t - p) / WIDTH) ** 2), 0);
+    return [t, total > 0 ? sum / (total * WIDTH * Math.sqrt(2 * Math.PI)) : 0] as const;
+  });
+}
+
+/** Position along the line of observation `i`, measured from the foot of the perpendicular from the origin. */
+const along = (a: { x: number; y: number }, x: number, y: number): number => a.x * y - a.y * x;
+
+export function drawDensity(data: DataSet, i: number, points: Float32Array): Curve {
+  const a = rowOf(data, i);
+  const positions = Array.from({ length: points.length / 2 }, (_, k) => along(a, points[2 * k] ?? 0, points[2 * k + 1] ?? 0));
+  return density(positions, positions.map(() => 1));
+}
+
+/** The exact posterior where the prior is the truth: every clean point weighted by its likelihood N(y; a . x, noise²). */
+export function exactDensity(data: DataSet, i: number, noise: number): Curve {
+  const [a, y] = [rowOf(data, i), data.y[i] ?? 0];
+  const positions: number[] = [];
+  const weights: number[] = [];
+  for (let at = 0; at + 2 <= data.truth.length; at += 2) {
+    const [px, py] = [data.truth[at] ?? 0, data.truth[at + 1] ?? 0];
+    const weight = Math.exp(-0.5 * ((y - a.x * px - a.y * py) / noise) ** 2);
+    if (weight < 1e-4) continue;
+    positions.push(along(a, px, py));
+    weights.push(weight);
+  }
+  return density(positions, weights);
+}

@@ -1,0 +1,234 @@
+// <diffem-draws for=ID>: the posterior of one observation, its draws on their way from noise through σ.
+import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
+import { isAbort, messageOf } from '../lib/async';
+import { Plane } from '../lib/canvas';
+import { lineChart } from '../lib/chart';
+import { reducedMotion } from '../lib/environment';
+import { short } from '../lib/format';
+import type { DataSet } from '../session/session';
+import { drawDensity, exactDensity } from './density';
+import { LinkedFigure } from './linked';
+import { disc, drawBand, drawTruth, pointOf } from './manifold-view';
+import type { Trajectory } from './trajectory';
+import { emptyTrajectory } from './trajectory';
+
+const DRAWS = 200;
+/** Frames a second at which the way through σ is replayed. */
+const RATE = 20;
+/** Draws whose ways are traced. */
+const TRACED = 8;
+
+export class DiffemDraws extends LinkedFigure {
+  static override properties = { at: { state: true }, playing: { state: true }, busy: { state: true }, failure: { state: true } };
+  declare at: number;
+  declare playing: boolean;
+  declare busy: boolean;
+  declare failure: string;
+
+  #trajectory: Trajectory = emptyTrajectory();
+  #plane: Plane | undefined;
+  #abort: AbortController | undefined;
+  #seen = { laps: 0, selected: -1, data: undefined as DataSet | undefined };
+  #seed = 0;
+  #clock = 0;
+
+  constructor() {
+    super();
+    Object.assign(this, { at: 0, playing: false, busy: false, failure: '' });
+  }
+
+  /** New data, a new choice, or a finished lap call for new draws. */
+  protected override sessionChanged(): void {
+    const s = this.session;
+    if (!s?.data) return;
+    const now = { laps: s.laps.length, selected: s.selected, data: s.data };
+    if (now.data !== this.#seen.data || now.laps < this.#seen.laps) this.#trajectory = emptyTrajectory();
+    const stale = now.selected !== this.#seen.selected || now.laps !== this.#seen.laps || now.data !== this.#seen.data;
+    if (!stale) return;
+    this.#seen = now;
+    if (this.visible && this.#trained) void this.draw(!this.playing);
+  }
+
+  protected override visibilityChanged(): void {
+    super.visibilityChanged();
+    if (this.visible && this.#trained && !this.busy && this.#trajectory.of !== this.session?.selected) void this.draw(true);
+  }
+
+  get #trained(): boolean {
+    const s = this.session;
+    return !!s && s.laps.length > 1 && s.status !== 'recorded' && s.status !== 'loading';
+  }
+
+  /** Samples anew; the steps are shown as they come, or (quietly) only the end is. */
+  async draw(quietly = false): Promise<void> {
+    const s = this.session;
+    if (!s?.data) return;
+    this.#abort?.abort();
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    const next = { ...emptyTrajectory(), of: s.selected };
+    this.failure = '';
+    this.busy = true;
+    this.playing = false;
+    const follow = !quietly && !reducedMotion();
+    if (follow) this.#trajectory = next;
+    try {
+      await s.posterior(next.of, {
+        draws: DRAWS,
+        seed: this.#seed,
+        signal,
+        onStep: (step) => {
+          next.sigmas.push(step.sigma);
+          next.states.push(step.state);
+          next.means.push(step.mean);
+          if (follow) this.at = next.states.length - 1;
+        },
+      });
+      if (signal.aborted) return;
+      this.#trajectory = next;
+      this.at = next.states.length - 1;
+    } catch (error) {
+      if (!isAbort(error)) this.failure = messageOf(error);
+    } finally {
+      if (!signal.aborted) this.busy = false;
+    }
+  }
+
+  /** Replays the way through σ; one level at a time where motion is not wanted. */
+  #replay(): void {
+    if (reducedMotion()) {
+      this.at = (this.at + 1) % Math.max(1, this.#trajectory.states.length);
+      return;
+    }
+    this.playing = !this.playing;
+    if (!this.playing) return;
+    this.at = 0;
+    this.#clock = performance.now();
+    requestAnimationFrame(this.#tick);
+  }
+
+  #tick = (now: number): void => {
+    if (!this.playing || !this.visible) {
+      this.playing = false;
+      return;
+    }
+    const last = this.#trajectory.states.length - 1;
+    this.at = Math.min(last, Math.floor(((now - this.#clock) / 1000) * RATE));
+    if (this.at < last) requestAnimationFrame(this.#tick);
+    else this.playing = false;
+  };
+
+  protected override render(): TemplateResult {
+    const s = this.session;
+    if (!this.supported || !s?.data) return this.poster();
+    return html`
+      <div class="split">
+        <div>
+          <canvas class="plane" part="canvas" role="img" aria-label="Posterior draws of observation ${s.selected} at noise level ${short(this.#sigma)}"></canvas>
+          <ul class="legend">
+            <li><span class="swatch" style="--c:var(--diffem-cloud)"></span>draws</li>
+            ${s.data.d === 2 ? html`<li><span class="swatch line" style="--c:var(--diffem-band)"></span>the observation</li>` : nothing}
+            <li><span class="swatch" style="background:none;border:1.5px solid var(--diffem-truth)"></span>truth</li>
+          </ul>
+        </div>
+        <div class="side" part="controls">${this.#controls()} ${this.#chart(s.data)}</div>
+      </div>`;
+  }
+
+  #controls(): TemplateResult {
+    const s = this.session;
+    const last = this.#trajectory.states.length - 1;
+    const train = !this.#trained;
+    return html`
+      <div class="controls">
+        ${train ? html`<button class="main" ?disabled=${s?.status === 'running' || s?.status === 'loading'} @click=${() => s?.stepLap()}>Train one lap first</button>`
+          : html`<button class="main" ?disabled=${last < 1} @click=${() => this.#replay()}>${this.playing ? 'Stop' : reducedMotion() ? 'Next σ' : 'Replay'}</button>`}
+        <button ?disabled=${!this.#trained || this.busy} @click=${() => this.#again()}>Draw again</button>
+      </div>
+      <label><span>Noise level σ <output>${last < 0 ? '–' : short(this.#sigma)}</output></span>
+        <input type="range" name="sigma" min="0" max=${Math.max(1, last)} .value=${String(Math.max(0, this.at))} ?disabled=${last < 1}
+          aria-valuetext="σ = ${short(this.#sigma)}" @input=${(e: Event) => this.#seek(Number((e.target as HTMLInputElement).value))}></label>
+      <label><span>Observation <output>${s?.selected ?? 0}</output></span>
+        <input type="range" name="observation" min="0" max=${Math.max(1, (s?.data?.n ?? 1) - 1)} .value=${String(s?.selected ?? 0)}
+          @input=${(e: Event) => s?.select(Number((e.target as HTMLInputElement).value))}></label>
+      <p class="status ${this.failure ? 'failed' : ''}" part="status" role="status">${this.failure || this.#note()}</p>`;
+  }
+
+  #note(): string {
+    const s = this.session;
+    if (s?.status === 'recorded') return 'The run above is a recording. Train a lap of it here, then its posterior can be drawn.';
+    return this.#trained ? `${DRAWS} draws from the posterior after lap ${(s?.laps.length ?? 1) - 1}.` : 'No lap is trained yet.';
+  }
+
+  #again(): void {
+    this.#seed += 1;
+    void this.draw();
+  }
+
+  #seek(at: number): void {
+    this.playing = false;
+    this.at = at;
+  }
+
+  /** The draws shown, [draws, d]. */
+  get points(): Float32Array | undefined {
+    return this.#trajectory.states[this.at];
+  }
+
+  get #sigma(): number {
+    return this.#trajectory.sigmas[this.at] ?? NaN;
+  }
+
+  #chart(data: DataSet): TemplateResult | typeof nothing {
+    const points = this.#trajectory.states[this.at];
+    if (data.d !== 2 || !points || this.#trajectory.of === undefined) return nothing;
+    const noise = Math.max(0.02, this.session?.config.noise ?? 0.05);
+    return lineChart({
+      title: 'Where along the line?',
+      xLabel: 'position along the line',
+      xMin: -2.6,
+      xMax: 2.6,
+      series: [
+        { name: 'truth', label: 'exact posterior, knowing the truth', points: exactDensity(data, this.#trajectory.of, noise) },
+        { name: 'draws', label: 'draws', points: drawDensity(data, this.#trajectory.of, points) },
+      ],
+      height: 170,
+    });
+  }
+
+  protected override updated(_: PropertyValues): void {
+    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas.plane');
+    const s = this.session;
+    if (!canvas || !s?.data || !this.visible) return;
+    if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
+    const plane = this.#plane;
+    const colours = this.palette;
+    const pair = this.source?.pair ?? ([0, 1] as const);
+    plane.begin();
+    if (s.data.d === 2) drawBand(plane, colours, s.data, s.selected, s.config.noise);
+    drawTruth(plane, colours, s.data, pair);
+    if (this.#trajectory.of !== s.selected) return;
+    this.#trace(plane, s.data.d, pair, colours.cloud);
+    const points = this.#trajectory.states[this.at];
+    for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colours.cloud);
+  }
+
+  /** The ways of a few draws so far. */
+  #trace(plane: Plane, d: number, pair: readonly [number, number], colour: string): void {
+    const g = plane.context;
+    g.strokeStyle = colour;
+    g.globalAlpha = 0.45;
+    g.lineWidth = 1;
+    for (let k = 0; k < TRACED; k += 1) {
+      g.beginPath();
+      this.#trajectory.states.slice(0, this.at + 1).forEach((state, i) => {
+        const p = pointOf(state, d, k, pair);
+        const [x, y] = plane.toPixel(p.x, p.y);
+        if (i === 0) g.moveTo(x, y);
+        else g.lineTo(x, y);
+      });
+      g.stroke();
+    }
+    g.globalAlpha = 1;
+  }
+}

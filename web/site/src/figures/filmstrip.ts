@@ -1,0 +1,50 @@
+// Laps at a glance: a row of small pictures, doubling in lap, each a way back to its lap.
+import { type TemplateResult, css, html } from 'lit';
+import { Plane } from '../lib/canvas';
+import type { Palette } from '../lib/palette';
+import type { LabSession } from '../session/session';
+
+/** Points in a small picture: more only blur it. */
+const POINTS = 700;
+const MOST = 7;
+
+/** 0, 1, 2, 4, ... up to the last lap planned. */
+function frames(s: LabSession): number[] {
+  const doubling = [0, ...Array.from({ length: MOST }, (_, k) => 2 ** k)].filter((lap) => lap < s.config.laps);
+  return [...doubling.slice(0, MOST - 1), s.config.laps];
+}
+
+export function filmstrip(s: LabSession): TemplateResult {
+  const last = s.laps.length - 1;
+  const shown = s.shownLap ?? last;
+  const frame = (lap: number): TemplateResult => html`
+    <button class="frame-of-lap" ?disabled=${lap > last} aria-pressed=${lap === shown} aria-label=${lap === 0 ? 'Show the start' : `Show lap ${lap}`}
+      @click=${() => s.scrub(lap >= last ? undefined : lap)}><canvas data-lap=${lap}></canvas><span>${lap === 0 ? 'start' : lap}</span></button>`;
+  return html`<div class="strip" role="group" aria-label="Laps at a glance">${frames(s).map(frame)}</div>`;
+}
+
+const drawn = new WeakMap<HTMLCanvasElement, { cloud: Float32Array | undefined; key: string }>();
+
+/** Draws the pictures that changed. */
+export function drawFilmstrip(root: ParentNode, s: LabSession, pair: readonly [number, number], colours: Palette): void {
+  for (const canvas of root.querySelectorAll<HTMLCanvasElement>('canvas[data-lap]')) {
+    const lap = Number(canvas.dataset['lap']);
+    const cloud = s.laps[lap]?.cloud;
+    const key = [pair, colours.cloud, canvas.clientWidth].join();
+    const before = drawn.get(canvas);
+    if (before && before.cloud === cloud && before.key === key) continue;
+    drawn.set(canvas, { cloud, key });
+    const plane = new Plane(canvas, 2.7);
+    plane.begin();
+    const d = s.data?.d ?? 2;
+    if (cloud) plane.dots(cloud.subarray(0, POINTS * d), d, pair, lap === 0 ? colours.start : colours.cloud, 1.2, 0.8);
+  }
+}
+
+export const filmstripStyles = css`
+  .strip { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 0.3rem; margin-top: 0.5rem; }
+  .frame-of-lap { padding: 0; min-height: 0; background: var(--diffem-panel); display: flex; flex-direction: column; align-items: stretch; overflow: hidden; }
+  .frame-of-lap canvas { display: block; width: 100%; aspect-ratio: 1; }
+  .frame-of-lap span { font-size: 0.75rem; line-height: 1.5; color: var(--diffem-muted); }
+  .frame-of-lap:disabled { opacity: 1; border-style: dashed; }
+`;

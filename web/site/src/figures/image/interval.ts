@@ -1,0 +1,62 @@
+// One pixel's draws on a line, and how often the draws' range holds the truth.
+import { scaleLinear } from 'd3-scale';
+import { type TemplateResult, css, html, nothing, svg } from 'lit';
+import { short } from '../../lib/format';
+
+const WIDTH = 340;
+const HEIGHT = 74;
+
+/** The draws' values at place `i` of [draws, d], ascending. */
+export function valuesAt(draws: Float32Array, d: number, i: number): number[] {
+  return Array.from({ length: draws.length / d }, (_, k) => draws[k * d + i] ?? 0).sort((a, b) => a - b);
+}
+
+export interface PixelView {
+  values: readonly number[];
+  truth: number | undefined;
+  hidden: boolean;
+  range: readonly [number, number];
+  where: string;
+}
+
+export function intervalChart(v: PixelView): TemplateResult {
+  const [low, high] = v.range;
+  const room = (high - low) * 0.15;
+  const x = scaleLinear([low - room, high + room], [10, WIDTH - 10]);
+  const [first, last] = [v.values[0] ?? 0, v.values.at(-1) ?? 0];
+  const truth = v.truth === undefined ? nothing : svg`<path class="truth" d="M${x(v.truth)} 12V46"></path>`;
+  const label = `${v.where}: draws from ${short(first)} to ${short(last)}${v.truth === undefined ? '' : `, truth ${short(v.truth)}`}`;
+  return html`
+    <figure class="interval" part="interval">
+      <div class="chart-title">${v.where} (${v.hidden ? 'hidden' : 'observed'})</div>
+      <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${label}>
+        <rect class="span" x=${x(first)} width=${Math.max(1, x(last) - x(first))} y="20" height="18" rx="2"></rect>
+        ${v.values.map((value) => svg`<circle cx=${x(value)} cy="29" r="3.5"></circle>`)} ${truth}
+        <path class="axis" d="M10 54H${WIDTH - 10}"></path>
+        ${x.ticks(5).map((t) => svg`<text x=${x(t)} y="69" text-anchor="middle">${short(t)}</text>`)}
+      </svg>
+    </figure>`;
+}
+
+/** Share of the hidden values of `x` that lie between the smallest and the largest draw. */
+export function coverage(draws: Float32Array, x: Float32Array, hidden: (i: number) => boolean): { share: number; of: number } {
+  const d = x.length;
+  let [inside, of] = [0, 0];
+  for (let i = 0; i < d; i += 1) {
+    if (!hidden(i)) continue;
+    const values = valuesAt(draws, d, i);
+    of += 1;
+    if ((values[0] ?? 0) <= (x[i] ?? 0) && (x[i] ?? 0) <= (values.at(-1) ?? 0)) inside += 1;
+  }
+  return { share: of ? inside / of : NaN, of };
+}
+
+export const intervalStyles = css`
+  .interval { margin: 0; }
+  .interval svg { display: block; width: 100%; max-width: 30rem; height: auto; }
+  .interval .span { fill: var(--diffem-cloud); opacity: 0.25; }
+  .interval circle { fill: var(--diffem-cloud); fill-opacity: 0.8; stroke: var(--diffem-panel); }
+  .interval .truth { stroke: var(--diffem-truth); stroke-width: 3; fill: none; }
+  .interval .axis { stroke: var(--diffem-muted); fill: none; }
+  .interval text { font-size: 11.5px; fill: var(--diffem-muted); }
+`;

@@ -1,0 +1,209 @@
+// <diffem-posterior src=BUNDLE>: what a picture may have been, given the part of it that was seen.
+//
+// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu).
+// Events: diffem-load (what the checkpoint is), diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
+import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
+import type { SamplerKind } from 'diffem';
+import { debounced, perFrame } from '../../lib/async';
+import { FigureElement, baseStyles } from '../../lib/base';
+import { chartStyles } from '../../lib/chart';
+import { reducedMotion, whenIdle } from '../../lib/environment';
+import { coverage, intervalChart, intervalStyles, valuesAt } from './interval';
+import { PosteriorModel } from './model';
+import { Painter } from './painter';
+import { brushControls, exampleControls, statusLine } from './parts';
+import { cividis, drawPicture, moments, perPixel, pixelCount } from './pixels';
+import { pictureStyles } from './styles';
+
+export class DiffemPosterior extends FigureElement {
+  static override styles = [baseStyles, chartStyles, intervalStyles, pictureStyles];
+  static override properties = { pixel: { state: true } };
+  declare pixel: number;
+
+  model: PosteriorModel | undefined;
+  painter: Painter | undefined;
+  /** The rate of the last random mask, while no mask was painted since. */
+  rate: number | undefined;
+  #ending = new AbortController();
+  #waiting = false;
+  #redraw = perFrame(() => this.requestUpdate());
+  #painted = debounced(() => void this.#hide(), 350);
+
+  constructor() {
+    super();
+    this.pixel = 0;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.supported && !this.model && this.hasAttribute('src')) void whenIdle().then(() => this.#open());
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#ending.abort();
+    this.#ending = new AbortController();
+    this.model?.close();
+    this.model = undefined;
+  }
+
+  async #open(): Promise<void> {
+    const number = (name: string): number | undefined => (this.hasAttribute(name) ? Number(this.getAttribute(name)) : undefined);
+    const device = this.getAttribute('device');
+    const model = new PosteriorModel({
+      draws: number('draws') ?? 16,
+      steps: number('steps'),
+      sampler: (this.getAttribute('sampler') ?? undefined) as SamplerKind | undefined,
+      device: device === 'cpu' || device === 'webgpu' ? device : 'auto',
+    });
+    model.seed = number('seed') ?? 0;
+    model.addEventListener('change', this.#redraw);
+    model.addEventListener('sampled', () => this.announce('sample', { example: model.example, seed: model.seed }));
+    this.model = model;
+    await model.open(new URL(this.getAttribute('src') ?? '', document.baseURI), this.#ending.signal);
+    if (!model.posterior) return;
+    this.announce('load', model.posterior.info);
+    this.painter = new Painter(model.shape, {
+      changed: this.#redraw,
+      finished: this.#painted,
+      moved: (pixel) => (this.pixel = pixel),
+    });
+    this.pixel = this.painter.cursor;
+    await this.choose(number('example') ?? 0);
+  }
+
+  async choose(example: number): Promise<void> {
+    await this.model?.choose(example);
+    this.rate = this.model?.rate;
+    this.#adoptMask();
+    this.#sample();
+    this.announce('state', this.model?.example ? { example: this.model.example } : {});
+  }
+
+  async thin(rate: number): Promise<void> {
+    this.rate = rate;
+    await this.model?.thin(rate);
+    this.#adoptMask();
+    this.#sample();
+  }
+
+  again(): void {
+    if (!this.model) return;
+    this.model.seed += 1;
+    this.#sample();
+  }
+
+  async #hide(): Promise<void> {
+    if (!this.painter) return;
+    this.rate = undefined;
+    await this.model?.hide(this.painter.mask);
+    this.#sample();
+  }
+
+  #adoptMask(): void {
+    const mask = this.model?.mask;
+    if (this.painter && mask) this.painter.mask = mask;
+  }
+
+  /** Samples now, or when the figure is next on screen. */
+  #sample(): void {
+    this.#waiting = !this.visible;
+    if (this.visible) void this.model?.sample();
+  }
+
+  protected override visibilityChanged(): void {
+    if (this.visible && this.#waiting) this.#sample();
+    else if (!this.visible && this.model?.busy) {
+      this.model.stop();
+      this.#waiting = true;
+    }
+    super.visibilityChanged();
+  }
+
+  protected override render(): TemplateResult {
+    const { model, painter } = this;
+    if (!this.supported || !model?.ready || !painter) return html`${this.poster()} ${model ? statusLine(model) : nothing}`;
+    return html`
+      <div class="split">
+        <div>
+          ${this.#paintable(model, painter)} ${brushControls(this, model, painter)}
+        </div>
+        <div class="side">
+          ${exampleControls(this, model)}
+          <div class="maps">
+            ${this.#map('truth', 'truth')} ${this.#map('mean', 'mean of the draws')} ${this.#map('std', 'their deviation')}
+          </div>
+          ${this.#interval(model, painter)}
+        </div>
+      </div>
+      <div class="chart-title" style="margin-top:1rem">${model.options.draws} draws from the posterior</div>
+      <div class="draws" part="draws">${Array.from({ length: model.options.draws }, (_, k) => html`<canvas class="pixels" data-draw=${k} role="img" aria-label="draw ${k + 1}"></canvas>`)}</div>
+      ${statusLine(model)}`;
+  }
+
+  #paintable(model: PosteriorModel, painter: Painter): TemplateResult {
+    const { width } = model.shape;
+    const hidden = painter.mask[this.pixel] === 0;
+    const where = `row ${Math.floor(this.pixel / width) + 1}, column ${(this.pixel % width) + 1}, ${hidden ? 'hidden' : 'observed'}`;
+    const can = model.x !== undefined;
+    return html`<div class="frame">
+      <canvas class="pixels paint" part="canvas" tabindex="0" role="application" aria-roledescription="picture to paint on"
+        aria-label="Observed picture, ${where}. Arrow keys move, Space paints."
+        @pointerdown=${can ? painter.down : nothing} @pointermove=${painter.move} @pointerup=${painter.up} @pointercancel=${painter.up}
+        @keydown=${painter.key} @keyup=${painter.keyUp}></canvas>
+      ${this.#cursor()}
+    </div>`;
+  }
+
+  #map(name: string, label: string): TemplateResult {
+    const choose = (e: MouseEvent): void => {
+      if (this.painter) this.pixel = this.painter.cursor = this.painter.pixelAt(e);
+    };
+    return html`<figure class="map"><div class="frame"><canvas class="pixels" data-map=${name} role="img" aria-label=${label} @click=${choose}></canvas>${this.#cursor()}</div><figcaption>${label}</figcaption></figure>`;
+  }
+
+  /** A box around the chosen pixel, the same in every picture. */
+  #cursor(): TemplateResult {
+    const { width, height } = this.model?.shape ?? { width: 1, height: 1 };
+    const [x, y] = [this.pixel % width, Math.floor(this.pixel / width)];
+    return html`<span class="cursor" style="left:${(100 * x) / width}%;top:${(100 * y) / height}%;width:${100 / width}%;height:${100 / height}%"></span>`;
+  }
+
+  #interval(model: PosteriorModel, painter: Painter): TemplateResult | typeof nothing {
+    if (!model.draws) return nothing;
+    const { width } = model.shape;
+    const size = pixelCount(model.shape);
+    const held = model.x && !model.busy ? coverage(model.draws, model.x, (i) => painter.mask[i % size] === 0) : undefined;
+    const n = model.options.draws;
+    return html`${intervalChart({
+      values: valuesAt(model.draws, model.d, this.pixel),
+      truth: model.x?.[this.pixel],
+      hidden: painter.mask[this.pixel] === 0,
+      range: model.range,
+      where: `Pixel in row ${Math.floor(this.pixel / width) + 1}, column ${(this.pixel % width) + 1}`,
+    })}
+    <p class="status">${held && held.of ? html`The range of the draws holds the truth in ${Math.round(100 * held.share)} % of ${held.of} hidden pixels; draws from the true posterior would in ${Math.round((100 * (n - 1)) / (n + 1))} % on average.` : ' '}</p>`;
+  }
+
+  protected override updated(_: PropertyValues): void {
+    const { model, painter } = this;
+    if (!this.visible || !model?.ready || !painter) return;
+    const { shape, range, x } = model;
+    const dark = this.palette.panel !== 'rgb(255, 255, 255)';
+    const hatch = dark ? (['#2b3a4a', '#5d7590'] as const) : (['#dfe8f0', '#8aa0b5'] as const);
+    const find = (selector: string): HTMLCanvasElement | null => this.renderRoot.querySelector<HTMLCanvasElement>(selector);
+    const put = (selector: string, values: ArrayLike<number> | undefined, more: object = {}): void => {
+      const canvas = find(selector);
+      if (canvas && values) drawPicture(canvas, values, { shape, range, ...more });
+    };
+    put('canvas.paint', model.seen, { mask: painter.mask, hatch });
+    put('[data-map=truth]', x);
+    const { draws, d } = model;
+    if (!draws || (model.busy && reducedMotion())) return;
+    const { mean, std } = moments(draws, d);
+    const spread = perPixel(std, shape);
+    put('[data-map=mean]', mean);
+    put('[data-map=std]', spread, { shape: { ...shape, channels: 1 }, range: [0, (range[1] - range[0]) / 3], ramp: cividis });
+    for (let k = 0; k < draws.length / d; k += 1) put(`[data-draw="${k}"]`, draws.subarray(k * d, (k + 1) * d));
+  }
+}

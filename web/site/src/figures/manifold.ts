@@ -1,0 +1,237 @@
+// <diffem-manifold>: expectation-maximisation live, from corrupted observations only.
+//
+// Attributes: data (curve | manifold), start (gaussian | wide | narrow), seed, observations, noise, laps, steps,
+// selected (an observation), device (auto | cpu | webgpu), recorded (address of a recorded run to show first), autoplay.
+// Events: diffem-lap, diffem-select, diffem-state. Parts: canvas, controls, play, status, chart, poster.
+import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
+import { perFrame } from '../lib/async';
+import { FigureElement, baseStyles } from '../lib/base';
+import { Plane } from '../lib/canvas';
+import { chartStyles } from '../lib/chart';
+import { reducedMotion } from '../lib/environment';
+import { type SessionConfig, DEFAULTS, SELECTED } from '../session/config';
+import { fetchRecorded } from '../session/recorded';
+import { LabSession } from '../session/session';
+import { drawFilmstrip, filmstrip, filmstripStyles } from './filmstrip';
+import { divergenceChart, lossChart } from './manifold-charts';
+import { legend, phases, pairPicker, statusText } from './manifold-parts';
+import { drawRun, nearest } from './manifold-view';
+
+const NUMBERS = ['seed', 'observations', 'noise', 'laps', 'steps'] as const;
+type Change = Partial<SessionConfig>;
+
+export class DiffemManifold extends FigureElement {
+  static override styles = [baseStyles, chartStyles, filmstripStyles];
+  static override properties = {
+    truth: { state: true },
+    lines: { state: true },
+    pair: { state: true },
+  };
+  declare truth: boolean;
+  declare lines: boolean;
+  declare pair: readonly [number, number];
+
+  /** The run; other figures follow it. */
+  readonly session = new LabSession();
+  /** The points in the picture, [n, d]. */
+  drawn: Float32Array | undefined;
+  #plane: Plane | undefined;
+  #drawnFor: unknown[] = [];
+  #redraw = perFrame(() => this.requestUpdate());
+  #started = false;
+
+  constructor() {
+    super();
+    this.truth = true;
+    this.lines = false;
+    this.pair = [0, 1];
+    this.session.addEventListener('change', () => this.#redraw());
+    this.session.addEventListener('select', () => this.#chosen());
+    this.session.addEventListener('lap', () => this.#lapDone());
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.#started || !this.supported) return;
+    this.#started = true;
+    this.session.config = { ...this.session.config, ...this.#attributes() };
+    const device = this.getAttribute('device');
+    if (device === 'cpu' || device === 'webgpu') this.session.device = device;
+    if (this.hasAttribute('selected')) this.session.selected = Math.max(0, Math.floor(Number(this.getAttribute('selected')) || 0));
+    void this.#first();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.session.watch(this, false);
+    this.session.pause();
+  }
+
+  /** A recorded run where the author names one and the settings are its own; else the live run's data. */
+  async #first(): Promise<void> {
+    const recorded = this.getAttribute('recorded');
+    try {
+      if (recorded && sameSettings(this.session.config)) this.session.adopt(await fetchRecorded(new URL(recorded, document.baseURI)));
+      else await this.session.prepare();
+    } catch {
+      // A missing recording is no loss; a failed run says so in the status line.
+      if (recorded) await this.session.prepare().catch(() => undefined);
+    }
+    if (this.hasAttribute('autoplay') && !reducedMotion()) this.session.play();
+  }
+
+  #attributes(): Change {
+    const change: Record<string, unknown> = {};
+    for (const name of NUMBERS) if (this.hasAttribute(name)) change[name] = Number(this.getAttribute(name));
+    const [data, start] = [this.getAttribute('data'), this.getAttribute('start')];
+    if (data === 'curve' || data === 'manifold') change['data'] = data;
+    if (start === 'gaussian' || start === 'wide' || start === 'narrow') change['start'] = start;
+    return change as Change;
+  }
+
+  #lapDone(): void {
+    const last = this.session.laps.at(-1);
+    if (last) this.announce('lap', { lap: last.lap, divergence: last.divergence, floor: last.floor, loss: last.loss });
+  }
+
+  /** Starts anew with changed settings and says so. */
+  configure(change: Change): void {
+    this.pair = [0, 1];
+    this.session.reset(change);
+    this.#sayState();
+  }
+
+  #chosen(): void {
+    this.announce('select', { index: this.session.selected });
+    this.#sayState();
+  }
+
+  /** Tells the page every setting that is not the default, named as its attribute. */
+  #sayState(): void {
+    const { config, selected } = this.session;
+    const changed = Object.entries(config).filter(([key, value]) => value !== DEFAULTS[key as keyof SessionConfig]);
+    this.announce('state', { ...Object.fromEntries(changed), ...(selected === SELECTED ? {} : { selected }) });
+  }
+
+  protected override visibilityChanged(): void {
+    this.session.watch(this, this.visible);
+    super.visibilityChanged();
+  }
+
+  protected override render(): TemplateResult {
+    const s = this.session;
+    if (!this.supported || !s.data) return html`${this.poster()} ${s.status === 'empty' ? nothing : this.#status()}`;
+    return html`
+      <div class="split">
+        <div>
+          <canvas class="plane" part="canvas" role="img" aria-label=${this.#describe()} @click=${this.#clicked}></canvas>
+          ${legend(s, this.truth)} ${this.#ticks()} ${this.#scrubber()} ${filmstrip(s)}
+        </div>
+        <div class="side">
+          <div class="controls" part="controls">${this.#buttons()}</div>
+          ${this.#status()}
+          <div class="fields" part="controls">${this.#fields()}</div>
+          ${phases(s)} ${divergenceChart(s)} ${lossChart(s)}
+        </div>
+      </div>`;
+  }
+
+  #status(): TemplateResult {
+    const failed = this.session.status === 'failed';
+    return html`<p class="status ${failed ? 'failed' : ''}" part="status" role="status">${statusText(this.session)}</p>`;
+  }
+
+  #buttons(): TemplateResult {
+    const s = this.session;
+    const running = s.status === 'running';
+    return html`
+      <button class="main" part="play" @click=${() => (running ? s.pause() : s.play())}>${running ? 'Pause' : 'Play'}</button>
+      <button ?disabled=${running} @click=${() => s.stepPhase()} title="To the end of the M-step or E-step under way">Step</button>
+      <button ?disabled=${running} @click=${() => s.stepLap()}>One lap</button>
+      <button @click=${() => this.configure({})}>Reset</button>`;
+  }
+
+  #scrubber(): TemplateResult {
+    const s = this.session;
+    const last = s.laps.length - 1;
+    const at = Math.min(s.shownLap ?? last, last);
+    return html`
+      <label style="margin-top:.5rem"><span>Lap shown <output>${at}</output> of ${last}</span>
+        <input type="range" name="lap" min="0" max=${Math.max(1, last)} .value=${String(at)} ?disabled=${last < 1}
+          @input=${(e: Event) => this.#scrub(valueOf(e), last)}></label>`;
+  }
+
+  #scrub(lap: number, last: number): void {
+    this.session.scrub(lap >= last ? undefined : lap);
+  }
+
+  #fields(): TemplateResult {
+    const c = this.session.config;
+    const choose = (key: 'data' | 'start') => (e: Event) => this.configure({ [key]: (e.target as HTMLSelectElement).value });
+    return html`
+      <label>Data
+        <select name="data" .value=${c.data} @change=${choose('data')}>
+          <option value="curve" ?selected=${c.data === 'curve'}>curve in the plane</option>
+          <option value="manifold" ?selected=${c.data === 'manifold'}>curve in R⁵ (paper)</option>
+        </select></label>
+      <label>Start
+        <select name="start" @change=${choose('start')}>
+          <option value="gaussian" ?selected=${c.start === 'gaussian'}>fitted Gaussian</option>
+          <option value="wide" ?selected=${c.start === 'wide'}>too wide</option>
+          <option value="narrow" ?selected=${c.start === 'narrow'}>too narrow</option>
+        </select></label>
+      <label>Seed
+        <input type="number" name="seed" min="0" step="1" .value=${String(c.seed)} @change=${(e: Event) => this.configure({ seed: valueOf(e) })}></label>
+      ${pairPicker(this.session, this.pair, (pair) => (this.pair = pair))}`;
+  }
+
+  #ticks(): TemplateResult {
+    const tick = (name: 'truth' | 'lines', label: string): TemplateResult => html`
+      <label class="tick"><input type="checkbox" name=${name} .checked=${this[name]} @change=${(e: Event) => (this[name] = checked(e))}> ${label}</label>`;
+    const planar = this.session.data?.d === 2;
+    return html`<div class="controls" style="column-gap:1.4rem">${tick('truth', 'show the truth')} ${planar ? tick('lines', 'show some observations') : nothing}</div>`;
+  }
+
+  #describe(): string {
+    const s = this.session;
+    const d = s.shown?.divergence;
+    return `Point cloud of ${s.data?.n ?? 0} reconstructions after lap ${s.shown?.lap ?? 0}${d === undefined ? '' : `, divergence ${d.toPrecision(2)} from the truth`}`;
+  }
+
+  #clicked = (event: MouseEvent): void => {
+    const { data, cloud } = this.session;
+    if (this.#plane && data && cloud) this.session.select(nearest(cloud, data.d, this.pair, this.#plane.toPlane(event)));
+  };
+
+  protected override updated(_: PropertyValues): void {
+    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas.plane');
+    const s = this.session;
+    if (!canvas || !s.data) return;
+    if (this.#plane?.canvas !== canvas) {
+      this.#plane = new Plane(canvas, 2.7);
+      this.#drawnFor = [];
+    }
+    if (!this.visible) return;
+    const cloud = reducedMotion() ? s.shown?.cloud : s.cloud;
+    this.drawn = cloud;
+    const behind = s.shown && s.shown.lap > 0 ? s.laps[0]?.cloud : undefined;
+    const { truth, lines, pair, palette } = this;
+    const { data, selected, config } = s;
+    // While the network trains nothing in the picture changes: only bars and the loss do.
+    const key = [cloud, behind, data, pair, truth, lines, selected, config.noise, canvas.clientWidth, devicePixelRatio, palette.cloud];
+    if (key.some((part, i) => part !== this.#drawnFor[i])) {
+      this.#drawnFor = key;
+      drawRun(this.#plane, palette, { data, cloud, behind, pair, truth, lines, selected, noise: config.noise, moving: cloud !== s.shown?.cloud });
+    }
+    drawFilmstrip(this.renderRoot, s, pair, palette);
+    this.drew();
+  }
+}
+
+const valueOf = (event: Event): number => Number((event.target as HTMLInputElement).value);
+const checked = (event: Event): boolean => (event.target as HTMLInputElement).checked;
+
+/** Whether a recorded run with the default settings shows what these settings would give. */
+function sameSettings(config: SessionConfig): boolean {
+  return (Object.keys(DEFAULTS) as (keyof SessionConfig)[]).every((key) => config[key] === DEFAULTS[key]);
+}

@@ -1,0 +1,55 @@
+// Small tools for asynchronous work behind controls.
+
+/** Wraps `work` so that calls made while one is under way collapse into the last of them: a slider never queues up. */
+export function latest<T>(work: (value: T) => Promise<void>): (value: T) => void {
+  let next: { value: T } | undefined;
+  let busy = false;
+  const drain = async (): Promise<void> => {
+    busy = true;
+    while (next) {
+      const { value } = next;
+      next = undefined;
+      await work(value);
+    }
+    busy = false;
+  };
+  return (value) => {
+    next = { value };
+    if (!busy) void drain();
+  };
+}
+
+/** Calls `work` once, `wait` ms after the last request. */
+export function debounced(work: () => void, wait: number): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(work, wait);
+  };
+}
+
+/** At most one call of `draw` a frame, however often it is asked for. */
+export function perFrame(draw: () => void): () => void {
+  let pending = false;
+  return () => {
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(() => {
+      pending = false;
+      draw();
+    });
+  };
+}
+
+export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** `work`, given up as soon as `signal` says so: a worker that was ended answers nothing. */
+export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

@@ -1,0 +1,144 @@
+// The other figures of the built page: corrupted data, theory, pictures; keyboard, reduced motion, state in the address.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { open, ready, see, serve, shot } from './browser.mjs';
+
+let server;
+let browser;
+before(async () => {
+  server = await serve();
+  browser = await open(`${server.origin}/`);
+  await ready(browser.page);
+});
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+const theory = () => browser.page.evaluate(() => ({ start: document.querySelector('diffem-theory').start, ...document.querySelector('diffem-theory').run }));
+
+test('corrupted data: sliders, hovering and the selected observation', async () => {
+  const { page } = browser;
+  await see(page, '#fig-1 canvas.plane');
+  await shot(page, 'fig-1-initial', '#fig-1');
+  await page.locator('#fig-1 input[name=shown]').fill('1');
+  await page.locator('#fig-1 canvas.plane').hover({ position: { x: 150, y: 120 } });
+  const chosen = await page.evaluate(() => document.querySelector('diffem-manifold').session.selected);
+  await page.locator('#fig-1 canvas.plane').hover({ position: { x: 300, y: 320 } });
+  assert.notEqual(await page.evaluate(() => document.querySelector('diffem-manifold').session.selected), chosen);
+  await page.locator('#fig-1 input[name=truth]').check();
+  await shot(page, 'fig-1-many', '#fig-1');
+  await page.locator('#fig-1 input[name=noise]').fill('0.3');
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.config.noise === 0.3 && document.querySelector('diffem-manifold').session.status === 'paused', null, { timeout: 20_000 });
+  await shot(page, 'fig-1-noisy', '#fig-1');
+  await page.waitForTimeout(400);
+  assert.match(page.url(), /noise=0\.3/);
+});
+
+test('theory: the published numbers, and a narrow start that hardly moves', async () => {
+  const { page } = browser;
+  await see(page, '#fig-4');
+  await shot(page, 'fig-4-initial', '#fig-4');
+  const wide = await theory();
+  // s* = n = 1, s_0 = 10: laps 1 to 3, and KL of laps 0 to 4, worked out by hand.
+  [2.56198, 1.75392, 1.44812].forEach((s, k) => assert.ok(Math.abs(wide.variance[k + 1] - s) < 1e-4));
+  [0.443283, 0.069328, 0.023058, 0.009563, 0.00442].forEach((kl, k) => assert.ok(Math.abs(wide.kl[k] - kl) < 1e-5));
+  await page.locator('#fig-4').getByRole('button', { name: 'too narrow' }).click();
+  await page.waitForFunction(() => document.querySelector('diffem-theory').run.start < 1);
+  await page.locator('#fig-4 input[name=lap]').fill('40');
+  const narrow = await theory();
+  assert.ok(narrow.variance[40] < 4 * narrow.variance[0], 'a narrow start barely moves');
+  await shot(page, 'fig-4-narrow', '#fig-4');
+  await page.locator('#fig-4 input[name=noise]').fill('0.2');
+  await page.waitForFunction((n) => document.querySelector('diffem-theory').run.noise !== n, narrow.noise);
+  let sum = 0;
+  const moved = await theory();
+  moved.kl.forEach((kl, k) => {
+    sum += kl;
+    assert.ok(sum / (k + 1) <= moved.bound[k] + 1e-12, `bound of lap ${k}`);
+  });
+});
+
+test('pictures: example, painted mask, rate, draws and intervals', async (t) => {
+  const { page, log } = browser;
+  await see(page, '#fig-5 canvas');
+  const sampled = () => page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy, null, { timeout: 120_000 });
+  await sampled();
+  await shot(page, 'fig-5-initial', '#fig-5');
+  const box = await page.locator('#fig-5 canvas.paint').boundingBox();
+  await page.mouse.move(box.x + box.width * 0.2, box.y + box.height * 0.3);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.8, box.y + box.height * 0.4, { steps: 8 });
+  await page.mouse.up();
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.busy, null, { timeout: 10_000 });
+  await shot(page, 'fig-5-running', '#fig-5');
+  await sampled();
+  await shot(page, 'fig-5-painted', '#fig-5');
+  const fit = await page.evaluate(observedFit);
+  t.diagnostic(`observed pixels: root mean square ${fit.seen.toFixed(3)}; hidden pixels: deviation of the draws ${fit.hidden.toFixed(3)}`);
+  assert.ok(fit.seen < 0.4, 'draws agree with what was seen');
+  assert.ok(fit.hidden > 2 * fit.seen, 'draws differ where nothing was seen');
+  await page.locator('#fig-5 input[name=rate]').fill('0.8');
+  await sampled();
+  const hidden = await page.evaluate(() => document.querySelector('diffem-posterior').painter.mask.filter((v) => v === 0).length / document.querySelector('diffem-posterior').painter.mask.length);
+  assert.ok(Math.abs(hidden - 0.8) < 0.2);
+  await shot(page, 'fig-5-rate', '#fig-5');
+  assert.deepEqual(log, []);
+});
+
+/** How far draws are from the truth where it was seen, and how far apart where it was hidden; runs in the page. */
+function observedFit() {
+  const { model, painter } = document.querySelector('diffem-posterior');
+  const [d, n] = [model.d, model.options.draws];
+  const sums = { seen: [0, 0], hidden: [0, 0] };
+  for (let i = 0; i < d; i += 1) {
+    const values = Array.from({ length: n }, (_, k) => model.draws[k * d + i]);
+    const centre = painter.mask[i] ? model.x[i] : values.reduce((s, v) => s + v, 0) / n;
+    const into = painter.mask[i] ? sums.seen : sums.hidden;
+    for (const v of values) into[0] += (v - centre) ** 2;
+    into[1] += n;
+  }
+  return { seen: Math.sqrt(sums.seen[0] / sums.seen[1]), hidden: Math.sqrt(sums.hidden[0] / Math.max(1, sums.hidden[1])) };
+}
+
+test('keyboard: every control is reached, the picture is painted by keys', async () => {
+  const { page } = browser;
+  await page.locator('#fig-5 canvas.paint').focus();
+  const before = await page.evaluate(() => ({ cursor: document.querySelector('diffem-posterior').pixel, mask: [...document.querySelector('diffem-posterior').painter.mask] }));
+  for (const key of ['ArrowRight', 'ArrowUp', 'Space']) await page.keyboard.press(key);
+  const now = await page.evaluate(() => ({ cursor: document.querySelector('diffem-posterior').pixel, mask: [...document.querySelector('diffem-posterior').painter.mask] }));
+  assert.notEqual(now.cursor, before.cursor);
+  assert.equal(now.mask[now.cursor], 0);
+  await page.locator('#fig-2 input[name=truth]').focus();
+  const reached = new Set();
+  for (let i = 0; i < 20; i += 1) {
+    reached.add(await page.evaluate(() => {
+      const inner = document.activeElement?.shadowRoot?.activeElement;
+      return inner ? `${inner.localName}:${inner.getAttribute('name') ?? inner.textContent.trim()}` : document.activeElement?.localName;
+    }));
+    await page.keyboard.press('Tab');
+  }
+  for (const name of ['button:Step', 'button:One lap', 'button:Reset', 'select:data', 'select:start', 'input:seed', 'input:truth', 'input:lines']) assert.ok(reached.has(name), `${name} in ${[...reached]}`);
+});
+
+test('the address holds the settings and restores them', async () => {
+  const { page, close } = await open(`${server.origin}/?seed=3&start=wide&s0=0.05`);
+  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data, null, { timeout: 20_000 });
+  const { seed, start } = await page.evaluate(() => document.querySelector('diffem-manifold').session.config);
+  assert.deepEqual({ seed, start }, { seed: 3, start: 'wide' });
+  assert.equal(await page.evaluate(() => document.querySelector('diffem-theory').start), 0.05);
+  await close();
+});
+
+test('reduced motion: points change place only when a lap ends', async () => {
+  const { page, close } = await open(`${server.origin}/`, { reducedMotion: 'reduce' });
+  await ready(page);
+  await see(page, '#fig-2 canvas.plane');
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.cloud, null, { timeout: 60_000 });
+  const still = await page.evaluate(() => document.querySelector('diffem-manifold').drawn === document.querySelector('diffem-manifold').session.shown.cloud);
+  assert.ok(still);
+  await see(page, '#fig-3 canvas.plane');
+  assert.ok(await page.locator('#fig-3').getByRole('button', { name: 'Next σ' }).isVisible() || await page.locator('#fig-3').getByRole('button', { name: 'Train one lap first' }).isVisible());
+  await close();
+});

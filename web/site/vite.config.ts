@@ -1,0 +1,57 @@
+// One build gives the page and, as one module with its worker and WebAssembly beside it, the elements for other pages.
+import { fileURLToPath } from 'node:url';
+import katex from 'katex';
+import { type Plugin, defineConfig } from 'vite';
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** `<tex>` in the page becomes KaTeX's markup when the page is built: no formula is typeset in the reader's browser. */
+function formulas(): Plugin {
+  const render = (source: string, display: boolean): string =>
+    katex.renderToString(source.replaceAll('&lt;', '<').replaceAll('&amp;', '&').trim(), { displayMode: display, throwOnError: true });
+  return {
+    name: 'formulas',
+    transformIndexHtml: {
+      order: 'pre',
+      handler: (html) => html.replace(/<tex( display)?>([\s\S]*?)<\/tex>/g, (_, display, source) => render(source as string, Boolean(display))),
+    },
+  };
+}
+
+/** Old font formats that KaTeX's style sheet names for browsers which cannot run this page anyway. */
+function woff2Only(): Plugin {
+  return {
+    name: 'woff2-only',
+    enforce: 'pre',
+    transform: (code, id) => (id.includes('katex') && id.includes('.css') ? code.replace(/,url\([^)]*\.(woff|ttf)\) format\("[a-z]+"\)/g, '') : null),
+  };
+}
+
+export default defineConfig(({ mode }) => ({
+  base: './',
+  plugins: [formulas(), woff2Only()],
+  // A stand-in for the package, for looking at layout without WebAssembly; never part of the shipped site.
+  resolve: { alias: mode === 'double' ? { diffem: at('./test/double/diffem.ts') } : {} },
+  worker: {
+    format: 'es',
+    rollupOptions: {
+      output: { entryFileNames: 'diffem/[name]-[hash].js', chunkFileNames: 'diffem/[name]-[hash].js', assetFileNames: 'diffem/[name]-[hash][extname]' },
+    },
+  },
+  build: {
+    target: 'es2022',
+    outDir: mode === 'double' ? 'dist-double' : 'dist',
+    emptyOutDir: true,
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    rollupOptions: {
+      preserveEntrySignatures: 'allow-extension',
+      input: { page: at('./index.html'), 'diffem-elements': at('./src/elements.ts') },
+      output: {
+        entryFileNames: (chunk) => (chunk.name === 'diffem-elements' ? 'diffem/diffem-elements.js' : 'assets/[name]-[hash].js'),
+        chunkFileNames: 'diffem/[name]-[hash].js',
+        assetFileNames: (asset) => (asset.names.some((n) => /\.(wasm|js)$/.test(n)) ? 'diffem/[name]-[hash][extname]' : 'assets/[name]-[hash][extname]'),
+      },
+    },
+  },
+}));
