@@ -72,7 +72,7 @@ print_sizes() {
 [ -d node_modules ] || npm ci --no-audit --no-fund --silent
 for module in "${modules[@]}"; do
     case $module in
-    cpu) build_module cpu web -O3 ;;
+    cpu) build_module cpu web -Os ;;
     gpu) build_module gpu web-small -Os ;;
     esac
 done

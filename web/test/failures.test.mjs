@@ -1,7 +1,7 @@
 // What goes wrong: broken files, wrong arrays, cancelled work, no WebGPU, a lost device.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { open } from './support/browser.mjs'
+import { open, withoutGpu } from './support/browser.mjs'
 import { difference, row, tensors } from './support/golden.mjs'
 
 describe('without WebGPU', () => {
@@ -115,7 +115,7 @@ describe('without WebGPU', () => {
   })
 })
 
-describe('with WebGPU', () => {
+describe('with WebGPU', { skip: withoutGpu }, () => {
   let browser
   before(async () => { browser = await open({ gpu: true }) })
   after(() => browser.close())

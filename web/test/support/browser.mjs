@@ -24,6 +24,9 @@ const html = `<!doctype html><meta charset="utf-8"><title>diffem</title><script 
   }).observe({ type: 'longtask', buffered: true })
 </script>`
 
+/** Why what needs the WebGPU module is left out; false where it was built. */
+export const withoutGpu = !existsSync(join(root, 'js/dist/gpu/diffem_gpu_bg.wasm')) && 'built with --cpu-only'
+
 /** A page with the package as `window.diffem`; `gpu` turns WebGPU on. Everything ends with `close()`. */
 export async function open({ gpu = false } = {}) {
   if (!existsSync(join(root, 'js/dist/index.js'))) throw new Error('web/js/dist is missing: run web/build.sh')
