@@ -184,7 +184,10 @@ fn scored(lines: &[Line]) -> Vec<Lap> {
     lines.iter().filter_map(lap).collect()
 }
 
-fn row(runs: &[(Passes, Vec<Lap>)], i: usize, by_truth: bool) -> Result<Row> {
+/// What a lap of a run costs, and its laps.
+type Run = (Passes, Vec<Lap>);
+
+fn row(runs: &[Run], i: usize, by_truth: bool) -> Result<Row> {
     let score = |lap: &Lap| if by_truth { lap.truth.map(|t| t.0) } else { lap.held_out };
     let scores: Vec<f64> = runs.iter().filter_map(|(_, laps)| score(&laps[i])).collect();
     ensure!(
@@ -192,7 +195,7 @@ fn row(runs: &[(Passes, Vec<Lap>)], i: usize, by_truth: bool) -> Result<Row> {
         "nothing to compare: the runs have no truth and monitor.holdout is 0, so that no lap has a score"
     );
     let n = scores.len() as f64;
-    let average = |of: &dyn Fn(&(Passes, Vec<Lap>)) -> f64| runs.iter().map(of).sum::<f64>() / n;
+    let average = |of: &dyn Fn(&Run) -> f64| runs.iter().map(of).sum::<f64>() / n;
     let mean = scores.iter().sum::<f64>() / n;
     let square = scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>();
     let lap = runs[0].1[i].lap;
