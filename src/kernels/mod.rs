@@ -15,6 +15,7 @@ mod conv;
 mod flex;
 #[cfg(feature = "flex")]
 mod image;
+#[cfg(feature = "flex")]
 pub(crate) mod math;
 #[cfg(feature = "flex")]
 mod matrix;

@@ -122,10 +122,9 @@ describe('with WebGPU', { skip: withoutGpu }, () => {
 
   test('a lost device falls back to the CPU, with the same draws', async () => {
     await browser.page.exposeFunction('loseDevice', async () => {
-      const page = await browser.context.newPage()
       // Ends the process that talks to the GPU.
-      await page.goto('chrome://gpucrash').catch(() => {})
-      await page.close()
+      const session = await browser.browser.newBrowserCDPSession()
+      await session.send('Browser.crashGpuProcess').catch(() => {})
     })
     const observations = tensors('digits-observations.safetensors')
     const { x, again, devices } = await browser.page.evaluate(async ([y, a]) => {

@@ -1,6 +1,5 @@
 // Headless Chromium on a page that has imported the package.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
@@ -31,20 +30,18 @@ export const withoutGpu = !existsSync(join(root, 'js/dist/gpu/diffem_gpu_bg.wasm
 export async function open({ gpu = false } = {}) {
   if (!existsSync(join(root, 'js/dist/index.js'))) throw new Error('web/js/dist is missing: run web/build.sh')
   const server = await serve(root, { '/': html })
-  const profile = mkdtempSync(join(tmpdir(), 'diffem-chromium-'))
-  const context = await chromium.launchPersistentContext(profile, {
+  const browser = await chromium.launch({
     executablePath, headless: true, args: [...quiet, ...(gpu ? webgpu : [])],
   })
-  const page = await context.newPage()
+  const page = await browser.newPage()
   const log = []
   page.on('console', (message) => log.push(message.text()))
   page.on('pageerror', (error) => log.push(error.message))
   await page.goto(server.url)
   await page.waitForFunction(() => window.diffem)
   const close = async () => {
-    await context.close()
+    await browser.close()
     await server.close()
-    rmSync(profile, { recursive: true, force: true })
   }
-  return { page, context, server, log, close }
+  return { page, browser, server, log, close }
 }
