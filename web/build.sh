@@ -3,9 +3,10 @@
 # their sizes. What is missing is installed: the wasm32 target (see build-core.sh), wasm-bindgen's command of the crate's
 # version into the cache folder, wasm-opt and tsc from npm into web/node_modules.
 #
-#   web/build.sh [--cpu-only] [--js-only]
+#   web/build.sh [--cpu-only | --js-only | --tools-only]
 #
-# --cpu-only leaves the WebGPU module out (it takes longest); --js-only compiles the JavaScript around modules built before.
+# --cpu-only leaves the WebGPU module out (it takes longest); --js-only compiles the JavaScript around modules built before;
+# --tools-only installs what a build needs, and ends.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -17,7 +18,8 @@ for flag in "$@"; do
     case $flag in
     --cpu-only) modules=(cpu) ;;
     --js-only) modules=() ;;
-    *) echo "error: $flag: expected --cpu-only or --js-only" >&2 && exit 2 ;;
+    --tools-only) modules=(tools) ;;
+    *) echo "error: $flag: expected --cpu-only, --js-only or --tools-only" >&2 && exit 2 ;;
     esac
 done
 
@@ -74,6 +76,7 @@ for module in "${modules[@]}"; do
     case $module in
     cpu) build_module cpu web -Os ;;
     gpu) build_module gpu web-small -Os ;;
+    tools) bindgen >/dev/null; exit ;;
     esac
 done
 [ -f $dist/gpu/diffem_gpu_bg.wasm ] || leave_out_gpu

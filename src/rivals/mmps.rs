@@ -109,9 +109,10 @@ impl<D: Denoiser> Denoiser for Mmps<D> {
             let moved = here.transposed(seen.adjoint(direction.clone())) * variance;
             let image = direction.clone() + seen.apply(moved.clone());
             let curvature = dot(&direction, &image);
-            // J of a network need not be positive: such a row keeps what it has.
-            let positive = curvature.clone().greater_elem(0.0).float();
-            let length = square.clone() / curvature.clamp_min(TINY) * positive;
+            // With J positive, as a covariance is, the whitened system is never below the identity. J of a network need not
+            // be: there a step of this length would run away, and the row keeps what it has.
+            let sound = curvature.clone().greater(dot(&direction, &direction)).float();
+            let length = square.clone() / curvature.clamp_min(TINY) * sound;
             mean = mean + moved * length.clone();
             residual = residual - image * length;
             let next = dot(&residual, &residual);
