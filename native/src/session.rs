@@ -189,6 +189,19 @@ impl Session {
         }
     }
 
+    /// `draws` posterior draws of each of `seen`, those of one side by side: `[n draws, d]`.
+    pub fn draws(
+        &self,
+        network: &(AnyNetwork, Frame),
+        seen: &Observations,
+        draws: usize,
+        seed: u64,
+    ) -> Result<diffem::Samples> {
+        let rows: Vec<usize> = (0..seen.n()).flat_map(|i| std::iter::repeat_n(i, draws)).collect();
+        let key = Key::new(seed, Purpose::Draw, 0);
+        Ok(self.e_step(network, &seen.select(&rows), key).all(self.config.e_step.shard)?)
+    }
+
     /// Shape of the images that the signals are, if they are images.
     pub fn image_shape(&self) -> Option<ImageShape> {
         self.config.data.image_shape()

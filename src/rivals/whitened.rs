@@ -27,7 +27,7 @@ impl Whitened {
         let diagonal = measurements.first().is_some_and(|m| m.shape() != Shape::Dense);
         let m = rows.iter().map(|(_, y)| y.len()).max().unwrap_or(0).max(1);
         let width = if diagonal { d } else { m * d };
-        let tensor = |part: &dyn Fn(&Row) -> Vec<f64>, width: usize| {
+        let tensor = |part: &dyn Fn(&Row) -> &[f64], width: usize| {
             let values = rows.iter().flat_map(|row| {
                 let mut values: Vec<f32> = part(row).iter().map(|&v| v as f32).collect();
                 values.resize(width, 0.0);
@@ -35,7 +35,7 @@ impl Whitened {
             });
             Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), [rows.len(), width]), device)
         };
-        Self { matrix: tensor(&|row| row.0.clone(), width), y: tensor(&|row| row.1.clone(), m), diagonal, basis }
+        Self { matrix: tensor(&|row| &row.0, width), y: tensor(&|row| &row.1, m), diagonal, basis }
     }
 
     /// L⁻¹ y, `[n, m]`.

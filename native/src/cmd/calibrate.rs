@@ -62,7 +62,7 @@ pub fn run(args: &Calibrate) -> Result<()> {
     let (lap, network) = session.posterior(args.lap)?;
     let mut found: Vec<(String, Calibration)> = Vec::new();
     for (name, x, seen) in sets(&session, lap, args)? {
-        let draws = draws(&session, &network, &seen, args)?;
+        let draws = session.draws(&network, &seen, args.draws, args.seed)?;
         found.push((name.to_string(), Calibration::of(&x, &draws, args.seed)?));
     }
     let scores: Vec<Scores> = found.iter().map(|(name, c)| Scores::of(name, lap, c)).collect();
@@ -93,18 +93,6 @@ fn sets(session: &Session, lap: usize, args: &Calibrate) -> Result<Vec<(&'static
         Some((name, ..)) => bail!("{name}: fewer than two, nothing to calibrate with"),
         None => Ok(sets),
     }
-}
-
-/// Draws of every observation, those of one side by side.
-fn draws(
-    session: &Session,
-    network: &(diffem::network::AnyNetwork, diffem::frame::Frame),
-    seen: &Observations,
-    args: &Calibrate,
-) -> Result<Samples> {
-    let rows: Vec<usize> = (0..seen.n()).flat_map(|i| std::iter::repeat_n(i, args.draws)).collect();
-    let key = Key::new(args.seed, Purpose::Draw, 0);
-    Ok(session.e_step(network, &seen.select(&rows), key).all(session.config.e_step.shard)?)
 }
 
 impl Scores {

@@ -8,7 +8,7 @@ use crate::metrics::{self, Line};
 use crate::report::canvas::{BLUE, Colour, GREEN, GREY, ORANGE, PURPLE, VERMILLION};
 use crate::report::curves::{Best, Curve, Floor, metric_over};
 use crate::report::figures::save;
-use crate::report::progress::{Progress, ProgressMode};
+use crate::report::progress::Progress;
 use crate::session::Session;
 use crate::training::{EXIT_STOPPED, Ended};
 use anyhow::{Context, Result, bail, ensure};
@@ -129,9 +129,7 @@ impl Contender {
 /// Trains, or goes on with, one run.
 fn train(args: &Compare, contender: &Contender, seed: u64, out: &Path) -> Result<Ended> {
     let (dir, settings) = (contender.dir(out, seed), contender.resolved(args, out, seed));
-    if !matches!(args.progress, ProgressMode::Quiet) {
-        Progress::new(args.progress).message(&format!("{}, seed {seed}", contender.name));
-    }
+    Progress::new(args.progress).message(&format!("{}, seed {seed}", contender.name));
     let session = if dir.exists() {
         let session = Session::open(&dir, &settings, &args.compute.device)?;
         session.run.check_same(&session.config)?;

@@ -14,7 +14,6 @@ use crate::report::loss::loss;
 use crate::report::tiles::{Shape, Tile};
 use crate::session::{Session, chosen_lap};
 use anyhow::{Result, bail};
-use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use std::path::Path;
 
@@ -164,11 +163,7 @@ fn posteriors(
     draws: usize,
 ) -> Result<Vec<Samples>> {
     let (_, network) = session.posterior(Some(lap))?;
-    let repeated: Vec<usize> = chosen.iter().flat_map(|i| std::iter::repeat_n(*i, draws)).collect();
-    let repeated = seen.select(&repeated);
-    let x = session
-        .e_step(&network, &repeated, Key::new(session.config.seed, Purpose::Draw, 0))
-        .all(session.config.e_step.shard)?;
+    let x = session.draws(&network, &seen.select(chosen), draws, session.config.seed)?;
     Ok((0..chosen.len()).map(|k| x.slice(k * draws..(k + 1) * draws)).collect())
 }
 

@@ -7,6 +7,8 @@ use crate::images::Bytes;
 
 /// Fractional bits of the coefficients.
 const BITS: u32 = 22;
+/// Pillow's parameter of the kernel.
+const PILLOW: f64 = -0.5;
 
 /// Which input values make one output value, and how much of each.
 struct Tap {
@@ -53,7 +55,7 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
         let centre = (i as f64 + 0.5) * scale;
         let first = (centre - reach + 0.5).max(0.0) as usize;
         let last = ((centre + reach + 0.5) as usize).min(from);
-        let weights: Vec<f64> = (first..last).map(|j| cubic((j as f64 - centre + 0.5) / widened)).collect();
+        let weights: Vec<f64> = (first..last).map(|j| cubic((j as f64 - centre + 0.5) / widened, PILLOW)).collect();
         let sum: f64 = weights.iter().sum();
         let fixed = |w: &f64| (w / sum * f64::from(1u32 << BITS)).round() as i64;
         Tap { first, weights: weights.iter().map(fixed).collect() }
@@ -61,11 +63,11 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
     (0..to).map(tap).collect()
 }
 
-fn cubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
+/// Keys's kernel with parameter `a` at the distance `x`.
+pub fn cubic(x: f64, a: f64) -> f64 {
     match x.abs() {
-        x if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-        x if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+        x if x < 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * a,
         _ => 0.0,
     }
 }

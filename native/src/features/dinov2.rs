@@ -181,26 +181,18 @@ fn interpolated(positions: Tensor<3>, from: usize, to: usize) -> Tensor<3> {
 /// values beyond the ends being those at the ends. The scale is (to + 0.1) / from: a tenth too many, as when the published
 /// features were made.
 fn cubic_weights(from: usize, to: usize) -> Vec<f32> {
+    const KEYS: f64 = -0.75;
     let scale = from as f64 / (to as f64 + 0.1);
     let mut weights = vec![0.0f32; to * from];
     for (i, row) in weights.chunks_exact_mut(from).enumerate() {
         let centre = (i as f64 + 0.5) * scale - 0.5;
         for tap in -1..=2 {
             let place = centre.floor() + f64::from(tap);
-            let value = cubic((place - centre).abs());
+            let value = bicubic::cubic(place - centre, KEYS);
             row[place.clamp(0.0, (from - 1) as f64) as usize] += value as f32;
         }
     }
     weights
-}
-
-/// Of a distance in [0, 2].
-fn cubic(x: f64) -> f64 {
-    const A: f64 = -0.75;
-    match x < 1.0 {
-        true => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-        false => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-    }
 }
 
 #[cfg(test)]
