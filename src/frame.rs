@@ -34,6 +34,17 @@ pub enum Standardise {
     Directions,
 }
 
+impl Standardise {
+    /// True where directions are standardised for signals of length `d`, not only coordinates.
+    pub(crate) fn is_full(self, d: usize, diagonal: bool) -> bool {
+        match self {
+            Self::None | Self::Scale | Self::Coordinates => false,
+            Self::Directions => d <= MOST_DENSE,
+            Self::Auto => !diagonal && d <= MOST_DIRECTIONS,
+        }
+    }
+}
+
 /// An affine change of coordinates x = μ + L x̃.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
@@ -57,17 +68,15 @@ impl Frame {
     /// The frame of the moments of `x [n, d]`; `diagonal` says whether the channel is.
     pub fn of(x: &Samples, standardise: Standardise, diagonal: bool) -> Self {
         let d = x.d();
-        let full = match standardise {
+        match standardise {
             Standardise::None => return Self::identity(d),
             Standardise::Scale => return Self::scale(x),
-            Standardise::Coordinates => false,
-            Standardise::Directions => d <= MOST_DENSE,
-            Standardise::Auto => !diagonal && d <= MOST_DIRECTIONS,
-        };
+            _ => {}
+        }
         let n = x.n() as f64;
         let row = |r: &[f32]| DVector::from_iterator(d, r.iter().map(|&v| v as f64));
         let mean = x.rows().map(row).sum::<DVector<f64>>() / n;
-        if !full {
+        if !standardise.is_full(d, diagonal) {
             let square = |r: &[f32]| (row(r) - &mean).map(|v| v * v);
             let variance = x.rows().map(square).sum::<DVector<f64>>() / n;
             let least = variance.amax().sqrt() * LEAST_SPREAD;

@@ -69,6 +69,12 @@ impl Samples {
         &mut self.data
     }
 
+    /// Every value within [least, greatest].
+    pub fn clipped(mut self, [least, greatest]: [f64; 2]) -> Self {
+        self.data.iter_mut().for_each(|v| *v = v.clamp(least as f32, greatest as f32));
+        self
+    }
+
     /// Gives the values back, row-major.
     pub fn into_vec(self) -> Vec<f32> {
         self.data

@@ -83,6 +83,11 @@ pub struct ConditioningConfig {
     pub standardise: Standardise,
     /// Updates the network's estimate by the observation (linear channels with Gaussian noise).
     pub measurement_update: bool,
+    /// Least and greatest value that a signal can have, such as [-2, 2] for images: the first reconstructions and the
+    /// estimates of the sampler are clipped to it (a mean of such signals lies within it). Not in coordinates of standardised
+    /// directions. Off by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
     /// Moment matching of `em-mmps`.
     pub mmps: MmpsConfig,
     /// Settings of `ambient`.
@@ -94,6 +99,7 @@ impl ConditioningConfig {
     pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
         self.mmps.validate("conditioning.mmps")?;
         self.ambient.validate("conditioning.ambient")?;
+        self.validate_range(channel)?;
         let refuse = |name: &str, needed: String| {
             Err(Error::config("conditioning.method", format!("\"{name}\" needs {needed}")))
         };
@@ -111,6 +117,22 @@ impl ConditioningConfig {
     }
 }
 
+impl ConditioningConfig {
+    fn validate_range(&self, channel: &dyn Channel) -> Result<()> {
+        let Some([least, greatest]) = self.range else {
+            return Ok(());
+        };
+        let refuse = |message: String| Err(Error::config("conditioning.range", message));
+        if !(least < greatest && least.is_finite() && greatest.is_finite()) {
+            return refuse(format!("expected [least, greatest], two finite numbers, found [{least}, {greatest}]"));
+        }
+        if self.standardise.is_full(channel.signal_len(), diagonal(channel)) {
+            return refuse("needs conditioning.standardise = \"coordinates\", \"scale\" or \"none\"".into());
+        }
+        Ok(())
+    }
+}
+
 impl Default for ConditioningConfig {
     fn default() -> Self {
         Self {
@@ -118,6 +140,7 @@ impl Default for ConditioningConfig {
             features: Features::Geometry,
             standardise: Standardise::Auto,
             measurement_update: true,
+            range: None,
             mmps: MmpsConfig::default(),
             ambient: AmbientConfig::default(),
         }
@@ -127,12 +150,11 @@ impl Default for ConditioningConfig {
 impl ConditioningConfig {
     /// The coordinates for `channel` from the first reconstructions `x [n, d]`.
     pub fn frame(&self, channel: &dyn Channel, x: &Samples) -> Frame {
-        let diagonal = channel.as_linear().is_none_or(|linear| linear.is_diagonal());
         let standardise = match self.standardise {
             Standardise::Auto if spectrum(channel).is_some() => Standardise::Scale,
             other => other,
         };
-        let mut frame = Frame::of(x, standardise, diagonal);
+        let mut frame = Frame::of(x, standardise, diagonal(channel));
         frame.power = spectrum(channel).filter(|_| frame.uniform().is_some()).map(|s| power(s.basis(), &frame, x));
         frame
     }
@@ -158,6 +180,10 @@ fn power(basis: &Dct, frame: &Frame, x: &Samples) -> Vec<f64> {
     }
     let least = sums.iter().fold(0.0f64, |most, v| most.max(*v)) * LEAST_POWER;
     sums.into_iter().map(|v| (v.max(least) / x.n() as f64).max(f64::MIN_POSITIVE)).collect()
+}
+
+fn diagonal(channel: &dyn Channel) -> bool {
+    channel.as_linear().is_none_or(|linear| linear.is_diagonal())
 }
 
 fn spectrum(channel: &dyn Channel) -> Option<&Spectrum> {
@@ -204,6 +230,15 @@ impl<'a> Conditioning<'a> {
     /// The cosine basis of spectral measurements.
     pub fn basis(&self) -> Option<&'a Dct> {
         spectrum(self.channel).filter(|_| self.form() == Shape::Spectral).map(Spectrum::basis)
+    }
+
+    /// Least and greatest value of each of the frame's coordinates, where signals have a range: `[d]` each.
+    pub fn bounds(&self) -> Option<[Samples; 2]> {
+        let bounds = self.config.range?;
+        let bound = |v: f64| {
+            self.frame.standardise(&Samples::new(vec![v as f32; self.frame.mean.len()], self.frame.mean.len()))
+        };
+        self.frame.is_diagonal().then(|| bounds.map(bound))
     }
 
     /// Number of features.

@@ -208,8 +208,20 @@ impl<N: Network> EStep<'_, N> {
         }
     }
 
-    /// The denoiser of `n` observations, one a row.
+    /// The denoiser of `n` observations, one a row, within the range of the signals.
     fn denoiser<'d>(&'d self, shown: &'d Shown, n: usize) -> Box<dyn Denoiser + 'd> {
+        let denoiser = self.unbounded(shown, n);
+        let Some(bounds) = self.conditioning.bounds() else {
+            return denoiser;
+        };
+        let [least, greatest] = bounds.map(|bound| to_tensor(&bound, self.device));
+        Box::new(move |x_t: Tensor<2>, sigma: f64| {
+            let shape = x_t.dims();
+            denoiser.denoise(x_t, sigma).max_pair(least.clone().expand(shape)).min_pair(greatest.clone().expand(shape))
+        })
+    }
+
+    fn unbounded<'d>(&'d self, shown: &'d Shown, n: usize) -> Box<dyn Denoiser + 'd> {
         let (network, schedule, device) = (self.network, self.schedule, self.device);
         let preconditioned = Preconditioned { network, schedule };
         let gain = move |measurements: &[Measurement], sigma: f64| {

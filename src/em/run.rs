@@ -161,6 +161,10 @@ impl<N: Network> Em<'_, N> {
         if (x.n(), x.d()) != expected {
             return Err(Error::shape("start", format!("{expected:?}"), format!("({}, {})", x.n(), x.d())));
         }
+        let x = match self.conditioning.range {
+            Some(range) => x.clipped(range),
+            None => x,
+        };
         let mut best_scores = Vec::new();
         let monitor = self.comparison()?.score(&x, 0, &mut best_scores)?;
         let moments = || self.conditioning.frame(self.channel, &x);

@@ -7,7 +7,7 @@ use diffem::channel::StageConfig;
 use diffem::checkpoint;
 use diffem::conditioning::Conditioning;
 use diffem::em::*;
-use diffem::frame::Frame;
+use diffem::frame::{Frame, Standardise};
 use diffem::gaussian::Gaussian;
 use diffem::network::{Layout, MlpConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
@@ -222,4 +222,27 @@ fn learned_laps_approach_a_correlated_gaussian() {
     // Exact EM goes from 1.80 to .34 here, the learned posterior (1200 steps a lap, 15 steps of heun over eight e-folds of
     // sigma) to .54: slower, never backwards.
     assert!(kl[5] < 0.35 * kl[0] && kl[5] < exact + 0.3, "{kl:?} against {exact}");
+}
+
+/// With a range no draw leaves it; without one some do. Means of signals within a range lie within it.
+#[test]
+fn draws_stay_within_the_range_of_the_signals() {
+    let range = [-0.8, 0.9];
+    let mut setup = Setup::tiny();
+    setup.conditioning.standardise = Standardise::Coordinates;
+    let beyond = |state: &State| {
+        let outside = |v: &&f32| (**v as f64) < range[0] - 1e-5 || (**v as f64) > range[1] + 1e-5;
+        state.x.as_slice().iter().filter(outside).count()
+    };
+    assert!(beyond(&setup.begin()) > 0 && beyond(&setup.all_laps()) > 0);
+    setup.conditioning.range = Some(range);
+    assert_eq!((beyond(&setup.begin()), beyond(&setup.all_laps())), (0, 0));
+    setup.conditioning.validate(&setup.channel).unwrap();
+    for (standardise, range) in
+        [(Standardise::Directions, range), (Standardise::Scale, [1.0, 1.0]), (Standardise::Scale, [0.0, f64::NAN])]
+    {
+        (setup.conditioning.standardise, setup.conditioning.range) = (standardise, Some(range));
+        let error = setup.conditioning.validate(&setup.channel).unwrap_err().to_string();
+        assert!(error.contains("conditioning.range"), "{error}");
+    }
 }
