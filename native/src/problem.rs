@@ -58,7 +58,7 @@ pub const TRUTH_POINTS: usize = 16_384;
 const TEST_POINTS: usize = 1024;
 
 /// Bytes of signals that are corrupted at a time.
-const PIECE: usize = 64 << 20;
+const PIECE: usize = 32 << 20;
 
 /// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files in the directory
 /// `dir`.

@@ -23,6 +23,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Arrays of truth.safetensors for u1, u2, u3.
@@ -68,7 +69,8 @@ impl RunDir {
 
     /// Deletes what a killed process left half-written.
     pub fn clear_leftovers(&self) -> Result<()> {
-        [self.path.clone(), self.file("figures")].iter().try_for_each(|dir| files::clear_leftovers(dir))
+        [self.path.clone(), self.file("figures")].iter().try_for_each(|dir| files::clear_leftovers(dir))?;
+        self.laps()?.into_iter().map(|lap| self.e_step(lap)).try_for_each(|path| remove(&path))
     }
 
     /// Opens a run directory made by `train`.
@@ -204,12 +206,7 @@ impl RunDir {
 
     /// Deletes what a lap needed only until it was finished.
     pub fn clear_lap(&self, lap: usize) -> Result<()> {
-        for path in [self.file("state.safetensors"), self.e_step(lap)] {
-            if path.exists() {
-                std::fs::remove_file(&path).with_context(|| format!("cannot delete {}", path.display()))?;
-            }
-        }
-        Ok(())
+        [self.file("state.safetensors"), self.e_step(lap)].iter().try_for_each(|path| remove(path))
     }
 
     /// Saves a point inside a lap; the reconstructions that it counts come first.
@@ -280,6 +277,16 @@ impl RunDir {
     pub fn reconstructions(&self, lap: usize) -> Result<Samples> {
         let path = self.lap(lap).join("reconstructions.safetensors");
         crate::data::observations::load_signals(&path, "x", None)
+    }
+}
+
+/// Deletes a file that may be there.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot delete {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 

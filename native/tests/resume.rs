@@ -55,7 +55,7 @@ fn saved(run: &Path) -> Option<Point> {
         lap: meta["lap"].as_u64()?,
         phase: meta["phase"].as_str()?.to_string(),
         step: meta["step"].as_u64()?,
-        reconstructed: header["partial"]["shape"][0].as_u64()?,
+        reconstructed: meta["done"].as_u64()?,
     })
 }
 
@@ -174,6 +174,22 @@ fn a_run_stopped_by_a_signal_says_so_and_ends_the_same() {
         resume(&dir);
         assert_as_undisturbed(&dir);
     }
+}
+
+/// Reconstructions that a saved point counts on, gone: said, with the way on.
+#[test]
+fn a_run_without_its_half_made_reconstructions_says_what_to_do() {
+    let dir = killed(&slow(), inside_e_step);
+    std::fs::remove_file(dir.path().join("run/e-step-001.safetensors")).expect("the reconstructions under way");
+    let output = common::run(dir.path(), &["resume", "run", "--progress", "quiet"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.contains("e-step-001.safetensors") && error.contains("delete the run's state.safetensors"),
+        "{error}"
+    );
+    std::fs::remove_file(dir.path().join("run/state.safetensors")).expect("the saved point");
+    resume(&dir);
+    assert_as_undisturbed(&dir);
 }
 
 /// A second process killed while it resumes.

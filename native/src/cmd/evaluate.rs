@@ -6,6 +6,7 @@ use crate::data::observations::load_signals;
 use crate::data::tensors::TensorFile;
 use crate::evaluation::{Distances, Report};
 use crate::features;
+use crate::features::network::Network;
 use crate::features::scores::{FeatureScorer, FeatureScores, half};
 use crate::features::st_lpips::StLpips;
 use crate::features::weights::directory;
@@ -51,6 +52,8 @@ pub fn run(args: &Evaluate) -> Result<()> {
         bail!("--draws 0: expected 1 or more");
     }
     let session = Session::open(&args.run, &[], &args.compute.device)?;
+    // A file that is missing is said before the work that it would be for.
+    let networks = networks(args, &session)?;
     if let Some(channel) = &args.channel {
         return through_another(args, session, channel);
     }
@@ -63,8 +66,8 @@ pub fn run(args: &Evaluate) -> Result<()> {
     } else if args.features.contains(&FeatureNetwork::StLpips) {
         bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples");
     }
-    if args.features.iter().any(|network| *network != FeatureNetwork::StLpips) {
-        [report.features, report.proximal] = features(args, &session)?;
+    if !networks.is_empty() {
+        [report.features, report.proximal] = features(args, &session, &networks)?;
     }
     if report.is_empty() {
         bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
@@ -194,12 +197,20 @@ fn directions(d: usize) -> Samples {
     rows
 }
 
-/// Scores of images in a network's features: against the truth, and of corrupted images against the observations.
-fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2]> {
-    let Some(shape) = session.image_shape() else {
+/// The networks asked for that describe single images.
+fn networks(args: &Evaluate, session: &Session) -> Result<Vec<Box<dyn Network>>> {
+    if args.features.iter().all(|network| *network == FeatureNetwork::StLpips) {
+        return Ok(Vec::new());
+    }
+    if session.image_shape().is_none() {
         bail!("--features: the signals of {} are no images", args.run.display());
-    };
-    let networks = features::networks(&args.features, &directory(args.weights.as_deref())?, &session.device)?;
+    }
+    features::networks(&args.features, &directory(args.weights.as_deref())?, &session.device)
+}
+
+/// Scores of images in the networks' features: against the truth, and of corrupted images against the observations.
+fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -> Result<[Vec<FeatureScores>; 2]> {
+    let Some(shape) = session.image_shape() else { return Ok(Default::default()) };
     let scored = scored(args, session)?;
     let truth = match &args.truth {
         Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
@@ -207,10 +218,10 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     };
     let against = |reference: &Samples, floor: &str, view: &dyn Fn(usize, &Samples) -> Samples| {
         let n = args.points.min(reference.n() / 2).min(rows(&scored, session));
-        let scorer = FeatureScorer::new(&networks, shape, &half(reference, 0, n))?;
+        let scorer = FeatureScorer::new(networks, shape, &half(reference, 0, n))?;
         let mut out = scorer.score(floor, None, &half(reference, 1, n))?;
-        for (i, sample) in scored.iter().enumerate() {
-            let x = half(&view(i, &*sample.read(session)?), 1, n);
+        for sample in &scored {
+            let x = half(&view(sample.lap.unwrap_or(0), &*sample.read(session)?), 1, n);
             out.extend(scorer.score(&sample.label, sample.lap, &x)?);
         }
         Ok::<_, anyhow::Error>(out)
@@ -220,8 +231,8 @@ fn features(args: &Evaluate, session: &Session) -> Result<[Vec<FeatureScores>; 2
     if session.channel.observation_len() != shape.len() {
         return Ok([images, Vec::new()]);
     }
-    let again = |i, x: &Samples| {
-        let key = Key::new(session.config.seed, Purpose::Monitor, i);
+    let again = |lap, x: &Samples| {
+        let key = Key::new(session.config.seed, Purpose::Monitor, lap);
         Observations::simulate(&session.channel, x, key, 0).y
     };
     Ok([images, against(&session.problem.observations.y, "observations (floor)", &again)?])
