@@ -1,5 +1,5 @@
 // Turns a run of the command line into public/recorded.json, which figures show before WebAssembly is there:
-//   diffem train web/site/scripts/curve.toml --out RUN && node scripts/record.mjs RUN
+//   diffem train web/site/scripts/heart.toml --out RUN && node scripts/record.mjs RUN
 // The settings are those of src/session/config.ts, so that Play goes through the same laps.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { pack } from '../src/lib/pack.mjs';
 
 /** Observations kept (the first ones), clean points and laps kept. */
-const KEPT = { laps: 20, observations: 768, truth: 700 };
+const KEPT = { laps: 30, observations: 768, truth: 700 };
 
 /** Tensor `name` of a safetensors file: an 8-byte length, a JSON header, then the bytes. */
 function tensor(path, name) {

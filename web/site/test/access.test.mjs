@@ -16,7 +16,7 @@ after(() => server?.close());
 async function settle(page) {
   await ready(page);
   for (const id of Object.keys(FIGURES)) await see(page, `#${id}`);
-  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy, null, { timeout: 120_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy);
 }
 
 for (const colorScheme of ['light', 'dark']) {
@@ -55,9 +55,9 @@ test('one script tag and one element, in a page of another folder', async () => 
   writeFileSync(join(folder, 'post.html'), '<!doctype html><html lang="en"><title>A post</title><h1>A post</h1><script type="module" src="/vendor/diffem/diffem-elements.js"></script><diffem-manifold start="wide" seed="3"><p>poster</p></diffem-manifold></html>');
   const other = await serve({ '/blog/': `${folder}/`, '/vendor/diffem/': join(site, 'diffem/') });
   const { page, close, log } = await open(`${other.origin}/blog/post.html`);
-  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data, null, { timeout: 30_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data);
   await page.getByRole('button', { name: 'Play', exact: true }).click();
-  await page.waitForFunction(() => laps.length >= 1, null, { timeout: 60_000 });
+  await page.waitForFunction(() => laps.length >= 1);
   await shot(page, 'embed');
   assert.deepEqual(other.asked.filter((p) => !p.startsWith('/blog/') && !p.startsWith('/vendor/diffem/') && p !== '/favicon.ico'), []);
   assert.deepEqual(log.filter((l) => !l.includes('404')), []);
