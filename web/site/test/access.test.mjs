@@ -65,6 +65,18 @@ test('one script tag and one element, in a page of another folder', async () => 
   await other.close();
 });
 
+test('the elements come from another origin', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'embed-'));
+  writeFileSync(join(folder, 'post.html'), `<!doctype html><html lang="en"><title>A post</title><script type="module" src="${server.origin}/diffem/diffem-elements.js"></script><diffem-manifold seed="3"></diffem-manifold></html>`);
+  const other = await serve({ '/': `${folder}/` });
+  const { page, close } = await open(`${other.origin}/post.html`);
+  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data);
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
+  await page.waitForFunction(() => laps.length >= 1);
+  await close();
+  await other.close();
+});
+
 test('where WebAssembly is missing, the author’s poster is shown', async () => {
   const { page, context, close } = await open('about:blank');
   await context.addInitScript(() => delete globalThis.WebAssembly);

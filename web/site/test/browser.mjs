@@ -26,7 +26,7 @@ export async function serve(routes = { '/': site }) {
     const prefix = prefixes.find((p) => path.startsWith(p));
     const file = prefix && join(routes[prefix], path.slice(prefix.length) || 'index.html');
     if (!file || !existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': statSync(file).size, 'cache-control': caching(path) });
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': statSync(file).size, 'cache-control': caching(path), 'access-control-allow-origin': '*' });
     return createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
