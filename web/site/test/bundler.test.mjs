@@ -15,18 +15,18 @@ const { lap } = await lab.lap();
 document.body.textContent = 'laps done: ' + lap;
 `;
 
-test('Vite bundles a page that trains', async () => {
+test('Vite bundles a page that trains', async (t) => {
   // Inside this folder, so that the package is found.
   const root = fileURLToPath(new URL('../out/bundled/', import.meta.url));
   mkdirSync(root, { recursive: true });
-  writeFileSync(join(root, 'index.html'), '<!doctype html><html lang="en"><title>A page</title><body><script type="module" src="./main.js"></script></body></html>');
+  writeFileSync(join(root, 'index.html'), '<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,"><body><script type="module" src="./main.js"></script></body></html>');
   writeFileSync(join(root, 'main.js'), MAIN);
   await build({ root, configFile: false, logLevel: 'error', base: './', worker: { format: 'es' }, build: { target: 'es2022', emptyOutDir: true } });
   const server = await serve({ '/': join(root, 'dist/') });
+  t.after(() => server.close());
   const { page, log, close } = await open(`${server.origin}/`);
+  t.after(close);
   await page.waitForFunction(() => document.body.textContent.includes('laps done'));
   assert.equal((await page.textContent('body')).trim(), 'laps done: 1');
   assert.deepEqual(log, []);
-  await close();
-  await server.close();
 });
