@@ -174,6 +174,7 @@ struct StateMeta<M> {
     lap: usize,
     phase: Phase,
     step: usize,
+    done: usize,
     updates: usize,
     tail_loss: (f64, usize),
     history: Vec<LapRecord>,
@@ -216,11 +217,9 @@ pub fn decode_frame(bytes: &[u8], d: usize) -> Result<Frame> {
     decode::<FrameMeta>("frame", bytes)?.1.frame(d)
 }
 
-/// A run's whole state; `run` identifies what it belongs to.
+/// A run's state but for its reconstructions, which are kept elsewhere; `run` identifies what it belongs to.
 pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
-    let d = state.x.d();
     let vector = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len()], v);
-    let matrix = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len() / d, d], v);
     let o = &state.optim;
     let arrays = vec![
         vector("weights", to_host(&o.weights)),
@@ -228,17 +227,22 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
         vector("first", to_host(&o.first)),
         vector("second", to_host(&o.second)),
         vector("best_scores", state.best_scores.clone()),
-        matrix("x", state.x.as_slice().to_vec()),
-        matrix("partial", state.partial.clone()),
     ];
-    let State { lap, phase, step, tail_loss, .. } = *state;
+    let State { lap, phase, step, done, tail_loss, .. } = *state;
     let history = state.history.clone();
     let frame = FrameMeta::of(&state.frame);
-    encode("state", &arrays, &StateMeta { lap, phase, step, updates: o.updates, tail_loss, history, frame, run })
+    encode("state", &arrays, &StateMeta { lap, phase, step, done, updates: o.updates, tail_loss, history, frame, run })
 }
 
-/// Reads [`encode_state`]'s bytes for a network of `parameters` weights.
-pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device: &Device) -> Result<(State, M)> {
+/// Reads [`encode_state`]'s bytes for a network of `parameters` weights and signals of length `d`. [`State::x`] is empty: the
+/// caller puts back the reconstructions of the lap before. So is [`State::partial`]: put back, or made by
+/// [`crate::Tables`] when the E-step goes on.
+pub fn decode_state<M: DeserializeOwned>(
+    bytes: &[u8],
+    parameters: usize,
+    d: usize,
+    device: &Device,
+) -> Result<(State, M)> {
     let (mut arrays, meta) = decode::<StateMeta<M>>("state", bytes)?;
     let mut vector = |name: &str| -> Result<burn::tensor::Tensor<1>> {
         let (shape, values) = take(&mut arrays, name)?;
@@ -256,9 +260,6 @@ pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device
         second: vector("second")?,
         updates: meta.updates,
     };
-    let (shape, x) = take(&mut arrays, "x")?;
-    let d = *shape.get(1).filter(|&&d| d > 0).ok_or_else(|| Error::Checkpoint("tensor `x` is not [n, d]".into()))?;
-    let (_, partial) = take(&mut arrays, "partial")?;
     let (_, best_scores) = take(&mut arrays, "best_scores")?;
     let state = State {
         lap: meta.lap,
@@ -266,8 +267,9 @@ pub fn decode_state<M: DeserializeOwned>(bytes: &[u8], parameters: usize, device
         step: meta.step,
         optim,
         frame: meta.frame.frame(d)?,
-        x: Samples::new(x, d),
-        partial,
+        x: Samples::default(),
+        partial: Samples::default(),
+        done: meta.done,
         tail_loss: meta.tail_loss,
         best_scores,
         history: meta.history,

@@ -48,6 +48,9 @@ pub enum Error {
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),
+    /// A table of reconstructions cannot be kept.
+    #[error("{0}")]
+    Storage(String),
     /// The observer asked to stop.
     #[error("stopped on request")]
     Stopped,

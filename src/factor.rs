@@ -264,8 +264,21 @@ impl FactorGaussian {
 
     /// One posterior draw of every observation, keyed by (seed, observation): `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
+        let mut out = Samples::zeros(observations.n(), self.mean.len());
+        self.reconstruct_into(channel, observations, seed, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`FactorGaussian::reconstruct`] into a table of `[n, d]`.
+    pub fn reconstruct_into(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        seed: u64,
+        out: &mut Samples,
+    ) -> Result<()> {
         let key = Key::new(seed, Purpose::Start, 0);
-        self.rows(channel, observations, |i, shown, factor, mean| {
+        self.rows(channel, observations, out, |i, shown, factor, mean| {
             let mut stream = key.stream(i, 0);
             let noise = DVector::from_fn(self.rank(), |_, _| stream.normal() as f64);
             // P = L Lᵀ, so L⁻ᵀ ε has covariance P⁻¹.
@@ -281,25 +294,27 @@ impl FactorGaussian {
 
     /// The posterior mean of every observation, `[n, d]`.
     pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
-        self.rows(channel, observations, |_, shown, _, mean| {
+        let mut out = Samples::zeros(observations.n(), self.mean.len());
+        self.rows(channel, observations, &mut out, |_, shown, _, mean| {
             let signal = &self.loadings * mean;
             let mean = |(j, shown): (usize, &Option<(f64, f64)>)| {
                 update(signal[j] + self.mean[j], self.variance[j], *shown).0 as f32
             };
             shown.iter().enumerate().map(mean).collect()
-        })
+        })?;
+        Ok(out)
     }
 
-    /// `row(i, shown, factor of P, E[z])` of every observation.
+    /// `row(i, shown, factor of P, E[z])` of every observation into `out`.
     fn rows(
         &self,
         channel: &dyn Channel,
         observations: &Observations,
+        out: &mut Samples,
         row: impl Fn(usize, &Shown, &Cholesky<f64, Dyn>, DVector<f64>) -> Vec<f32> + Sync + Send,
-    ) -> Result<Samples> {
-        let (linear, outer, n) = (diagonal(channel)?, self.outer(), observations.n());
-        let shards = parallel::map(n.div_ceil(SHARD), |s| -> Result<Vec<f32>> {
-            let range = s * SHARD..n.min((s + 1) * SHARD);
+    ) -> Result<()> {
+        let (linear, outer) = (diagonal(channel)?, self.outer());
+        parallel::fill_rows(out, SHARD, |range| {
             let shard: Vec<Shown> = range.clone().map(|i| shown(linear, observations, i)).collect();
             let posteriors = self.posteriors(&shard, &outer)?;
             let rows = range.zip(&shard).zip(posteriors).map(|((i, shown), (factor, right))| {
@@ -307,9 +322,7 @@ impl FactorGaussian {
                 row(i, shown, &factor, mean)
             });
             Ok(rows.flatten().collect())
-        });
-        let rows: Vec<Vec<f32>> = shards.into_iter().collect::<Result<_>>()?;
-        Ok(Samples::new(rows.concat(), self.mean.len()))
+        })
     }
 }
 

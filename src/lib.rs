@@ -33,7 +33,7 @@
 //! use diffem::em::*;
 //! use diffem::network::{MlpConfig, flatten};
 //! use diffem::noise::{Key, Purpose};
-//! use diffem::{Observations, Samples, schedule::Schedule};
+//! use diffem::{InMemory, Observations, Samples, schedule::Schedule};
 //! use std::ops::ControlFlow;
 //!
 //! // 200 points on a circle, each seen through one random projection with noise.
@@ -48,6 +48,7 @@
 //!     network: &network, schedule: &schedule, channel: &channel, image: None, conditioning: &conditioning,
 //!     observations: &observations,
 //!     em: &em, m_step: &m_step, e_step: &EStepConfig::default(), monitor: &MonitorConfig::default(), seed: 0, device: &device,
+//!     tables: &InMemory,
 //! };
 //! let (x0, _) = gaussian_start(&channel, &observations, 1.0, 16, 0)?;
 //! let mut state = run.begin(x0, flatten(&network), None)?;
@@ -85,4 +86,4 @@ pub mod synthetic;
 
 pub use error::{Error, Result};
 pub use observations::Observations;
-pub use samples::Samples;
+pub use samples::{Buffer, InMemory, Samples, Tables};

@@ -44,6 +44,11 @@ impl Observations {
 
     /// Observes every row of `x` `[n, d]` with fresh operators and noise, keyed by (key, row, `step`).
     pub fn simulate(channel: &dyn Channel, x: &Samples, key: Key, step: usize) -> Self {
+        Self::simulate_from(channel, x, 0, key, step)
+    }
+
+    /// [`Observations::simulate`] of a part of the signals: the rows of `x` are `first` and those after it.
+    pub fn simulate_from(channel: &dyn Channel, x: &Samples, first: usize, key: Key, step: usize) -> Self {
         let (m, k, n) = (channel.observation_len(), channel.operator_len(), x.n());
         if m + k == 0 {
             return Self::nothing(n);
@@ -54,7 +59,7 @@ impl Observations {
             for (r, row) in rows.chunks_exact_mut(m + k).enumerate() {
                 let i = chunk * ROWS + r;
                 let (y, a) = row.split_at_mut(m);
-                let mut stream = key.stream(i, step);
+                let mut stream = key.stream(first + i, step);
                 channel.draw_operator(&mut stream, a);
                 channel.observe(x.row(i), a, &mut stream, y);
             }
@@ -73,6 +78,11 @@ impl Observations {
     /// Operator parameters of observation `i`, length k.
     pub fn operator(&self, i: usize) -> &[f32] {
         self.a.as_ref().map_or(&[], |a| a.row(i))
+    }
+
+    /// The first `n` observations.
+    pub fn first(&self, n: usize) -> Self {
+        Self { y: self.y.first(n), a: self.a.as_ref().map(|a| a.first(n)) }
     }
 
     /// The observations at `indices`, in that order.

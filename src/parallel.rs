@@ -1,8 +1,11 @@
 //! Threads natively, a plain loop in wasm. Work is cut by the caller into pieces that do not depend on the number of
 //! threads, and results come back in order: thread count never changes a bit.
 
+use crate::error::Result;
+use crate::samples::Samples;
 #[cfg(not(target_arch = "wasm32"))]
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// `[f(0), ..., f(n - 1)]`.
 pub fn map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
@@ -18,6 +21,23 @@ pub fn for_each_chunk_mut<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize
     data.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
     #[cfg(target_arch = "wasm32")]
     data.chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
+}
+
+/// Writes the rows of `out` from consecutive shards of `size` rows: `f(range)` gives those of a range. Only a few shards are in
+/// memory at a time; the first error ends it.
+pub fn fill_rows(
+    out: &mut Samples,
+    size: usize,
+    f: impl Fn(Range<usize>) -> Result<Vec<f32>> + Sync + Send,
+) -> Result<()> {
+    let (n, d, group) = (out.n(), out.d(), size * workers() * 4);
+    for start in (0..n).step_by(group) {
+        let end = n.min(start + group);
+        let shard = |i: usize| f(start + i * size..end.min(start + (i + 1) * size));
+        let rows: Vec<Vec<f32>> = map((end - start).div_ceil(size), shard).into_iter().collect::<Result<_>>()?;
+        out.put(start, &Samples::new(rows.concat(), d));
+    }
+    Ok(())
 }
 
 /// Number of workers that [`map`] can use at once.

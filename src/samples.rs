@@ -1,25 +1,86 @@
 //! Row-major tables of `f32`: one signal, observation or operator a row.
 
+use crate::error::Result;
+use std::fmt;
+use std::sync::Arc;
+
 /// `n` rows of length `d`, row-major on the host. The currency of the core's boundary: signals `x [n, d]`,
 /// observations `y [n, m]`, operator parameters `a [n, k]` (images and matrices flattened). Rows may be empty: an observation
 /// may show nothing, and an unconditional network has no features.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone)]
 pub struct Samples {
-    data: Vec<f32>,
+    data: Data,
     n: usize,
     d: usize,
+}
+
+/// Numbers kept outside the process's own memory, such as those of a mapped file.
+pub trait Buffer: Send + Sync {
+    /// The numbers.
+    fn values(&self) -> &[f32];
+
+    /// The numbers, to be changed; `None` where they cannot be.
+    fn values_mut(&mut self) -> Option<&mut [f32]>;
+}
+
+/// Makes the large tables of a run: reconstructions, one row an observation.
+pub trait Tables: Sync {
+    /// `n` rows of `d` numbers for the reconstructions of lap `lap`, whose first `done` rows hold what an earlier process put
+    /// there, if there was one. Fails where there is no room.
+    fn reconstructions(&self, lap: usize, n: usize, d: usize, done: usize) -> Result<Samples>;
+}
+
+/// Tables in memory; they do not outlive the process.
+pub struct InMemory;
+
+impl Tables for InMemory {
+    fn reconstructions(&self, _: usize, n: usize, d: usize, _: usize) -> Result<Samples> {
+        Ok(Samples::zeros(n, d))
+    }
+}
+
+#[derive(Clone)]
+enum Data {
+    Memory(Vec<f32>),
+    /// Shared by its clones until one of them is changed.
+    Elsewhere(Arc<dyn Buffer>),
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self::zeros(0, 0)
+    }
+}
+
+impl PartialEq for Samples {
+    fn eq(&self, other: &Self) -> bool {
+        (self.n, self.d) == (other.n, other.d) && self.as_slice() == other.as_slice()
+    }
+}
+
+impl fmt::Debug for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Samples [{}, {}] {:?}", self.n, self.d, self.as_slice())
+    }
 }
 
 impl Samples {
     /// Wraps `data`, whose length must be a multiple of `d` (a bug in the caller otherwise).
     pub fn new(data: Vec<f32>, d: usize) -> Self {
         assert!(d > 0 && data.len().is_multiple_of(d), "{} values do not fill rows of {d}", data.len());
-        Self { n: data.len() / d, data, d }
+        Self { n: data.len() / d, data: Data::Memory(data), d }
+    }
+
+    /// The rows of length `d` > 0 that `buffer` holds, a whole number of them.
+    pub fn elsewhere(buffer: Arc<dyn Buffer>, d: usize) -> Self {
+        let len = buffer.values().len();
+        assert!(d > 0 && len.is_multiple_of(d), "{len} values do not fill rows of {d}");
+        Self { n: len / d, data: Data::Elsewhere(buffer), d }
     }
 
     /// `n` rows of `d` zeros; `d` may be 0.
     pub fn zeros(n: usize, d: usize) -> Self {
-        Self { data: vec![0.0; n * d], n, d }
+        Self { data: Data::Memory(vec![0.0; n * d]), n, d }
     }
 
     /// Number of rows.
@@ -34,56 +95,116 @@ impl Samples {
 
     /// Row `i`.
     pub fn row(&self, i: usize) -> &[f32] {
-        &self.data[i * self.d..(i + 1) * self.d]
+        &self.as_slice()[i * self.d..(i + 1) * self.d]
     }
 
     /// Row `i`, mutable.
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
-        &mut self.data[i * self.d..(i + 1) * self.d]
+        let d = self.d;
+        &mut self.as_mut_slice()[i * d..(i + 1) * d]
     }
 
     /// All rows in order; none where they are empty.
     pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
-        self.data.chunks_exact(self.d.max(1))
+        self.as_slice().chunks_exact(self.d.max(1))
     }
 
     /// The rows in `range`, copied.
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
-        let data = self.data[range.start * self.d..range.end * self.d].to_vec();
-        Self { data, n: range.len(), d: self.d }
+        let data = self.as_slice()[range.start * self.d..range.end * self.d].to_vec();
+        Self { data: Data::Memory(data), n: range.len(), d: self.d }
+    }
+
+    /// The first `n` rows; copied only where they are in memory.
+    pub fn first(&self, n: usize) -> Self {
+        match &self.data {
+            Data::Memory(_) => self.slice(0..n),
+            Data::Elsewhere(buffer) => Self { data: Data::Elsewhere(buffer.clone()), n: n.min(self.n), d: self.d },
+        }
     }
 
     /// The rows at `indices`, copied in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
         let data = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
-        Self { data, n: indices.len(), d: self.d }
+        Self { data: Data::Memory(data), n: indices.len(), d: self.d }
     }
 
     /// The values, row-major.
     pub fn as_slice(&self) -> &[f32] {
-        &self.data
+        match &self.data {
+            Data::Memory(values) => values,
+            Data::Elsewhere(buffer) => &buffer.values()[..self.n * self.d],
+        }
     }
 
-    /// The values, row-major, mutable.
+    /// The values, row-major, mutable; copied into memory where a clone shares them or they cannot be changed in place.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
-        &mut self.data
+        if let Data::Elsewhere(buffer) = &mut self.data
+            && Arc::get_mut(buffer).and_then(|buffer| buffer.values_mut()).is_none()
+        {
+            self.data = Data::Memory(buffer.values()[..self.n * self.d].to_vec());
+        }
+        let len = self.n * self.d;
+        match &mut self.data {
+            Data::Memory(values) => values,
+            Data::Elsewhere(buffer) => {
+                let values = Arc::get_mut(buffer).and_then(|buffer| buffer.values_mut());
+                &mut values.expect("seen above to be changeable")[..len]
+            }
+        }
+    }
+
+    /// Overwrites the rows from `first` on by those of `rows`.
+    pub fn put(&mut self, first: usize, rows: &Self) {
+        let d = self.d;
+        self.as_mut_slice()[first * d..(first + rows.n) * d].copy_from_slice(rows.as_slice());
     }
 
     /// Every value within [least, greatest].
     pub fn clipped(mut self, [least, greatest]: [f64; 2]) -> Self {
-        self.data.iter_mut().for_each(|v| *v = v.clamp(least as f32, greatest as f32));
+        self.as_mut_slice().iter_mut().for_each(|v| *v = v.clamp(least as f32, greatest as f32));
         self
     }
 
     /// Gives the values back, row-major.
     pub fn into_vec(self) -> Vec<f32> {
-        self.data
+        match self.data {
+            Data::Memory(values) => values,
+            Data::Elsewhere(_) => self.as_slice().to_vec(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Fixed([f32; 6]);
+
+    impl Buffer for Fixed {
+        fn values(&self) -> &[f32] {
+            &self.0
+        }
+
+        fn values_mut(&mut self) -> Option<&mut [f32]> {
+            Some(&mut self.0)
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_changed_in_place_unless_it_is_shared() {
+        let rows = |x| Samples::new(x, 2);
+        let mut x = Samples::elsewhere(Arc::new(Fixed([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])), 2);
+        let at = x.as_slice().as_ptr();
+        x.put(1, &rows(vec![7.0, 8.0]));
+        assert_eq!((x.as_slice().as_ptr(), &x), (at, &rows(vec![1.0, 2.0, 7.0, 8.0, 5.0, 6.0])));
+        let mut copy = x.clone();
+        assert_eq!(copy.as_slice().as_ptr(), at);
+        copy.row_mut(0)[0] = 9.0;
+        assert_eq!((x.row(0), copy.row(0), copy.row(2)), (&[1.0, 2.0][..], &[9.0, 2.0][..], &[5.0, 6.0][..]));
+        assert_eq!((x.first(2).as_slice(), x.first(2).as_slice().as_ptr()), (&x.as_slice()[..4], at));
+        assert_eq!(copy.clipped([3.0, 6.0]).into_vec(), [6.0, 3.0, 6.0, 6.0, 5.0, 6.0]);
+    }
 
     #[test]
     fn empty_rows_are_counted() {

@@ -11,7 +11,7 @@ use diffem::network::{MlpConfig, NetworkConfig, UnetConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
-use diffem::{Observations, Samples};
+use diffem::{InMemory, Observations, Samples};
 use nalgebra::{DMatrix, DVector};
 use std::ops::ControlFlow;
 
@@ -49,6 +49,7 @@ fn draws_of_prior(
         monitor: &monitor,
         seed: 5,
         device: &device,
+        tables: &InMemory,
     };
     let before = to_host(&flatten(&network));
     let mut state = run.begin(x, flatten(&network), None).unwrap();

@@ -5,7 +5,7 @@
 //! is never read and may be deleted ([`clear_leftovers`]).
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -30,12 +30,20 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// The directory must exist. The file gets the usual permissions (0666 less the umask) and has reached the disk when
 /// this returns.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_renamed(path, bytes).map_err(|e| explain("write", path, e))
+    write_atomic_with(path, |out| out.write_all(bytes))
 }
 
-fn write_renamed(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// [`write_atomic`] of what `fill` writes.
+pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    write_renamed(path, fill).map_err(|e| explain("write", path, e))
+}
+
+fn write_renamed(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
     let mut temporary = builder(0o666).tempfile_in(parent(path))?;
-    temporary.write_all(bytes)?;
+    let mut out = BufWriter::new(&mut temporary);
+    fill(&mut out)?;
+    out.flush()?;
+    drop(out);
     temporary.as_file().sync_all()?;
     temporary.persist(path)?;
     sync_directory(parent(path))
@@ -152,6 +160,38 @@ fn sync_directory(path: &Path) -> std::io::Result<()> {
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
+}
+
+/// An unnamed file of `len` bytes in the directory `dir`, that disappears with the process.
+pub fn scratch(dir: &Path, len: u64) -> Result<File> {
+    let make = || {
+        let file = builder(0o600).tempfile_in(dir)?.into_file();
+        fs4::FileExt::allocate(&file, len)?;
+        Ok(file)
+    };
+    make().map_err(|e| explain("write in directory", dir, e))
+}
+
+/// A file of `len` bytes at `path` that begins with `head`, for reading and writing; what was there is replaced.
+pub fn create_sized(path: &Path, head: &[u8], len: u64) -> Result<File> {
+    let make = || {
+        let mut temporary = builder(0o666).tempfile_in(parent(path))?;
+        fs4::FileExt::allocate(temporary.as_file(), len)?;
+        temporary.write_all(head)?;
+        temporary.as_file().sync_all()?;
+        Ok(temporary.persist(path)?)
+    };
+    make().map_err(|e| explain("write", path, e))
+}
+
+/// Opens `path` for reading and writing.
+pub fn open_writable(path: &Path) -> Result<File> {
+    File::options().read(true).write(true).open(path).map_err(|e| explain("write", path, e))
+}
+
+/// What was written to `path` through a mapping reaches the disk.
+pub fn sync(path: &Path) -> Result<()> {
+    open_writable(path)?.sync_data().map_err(|e| explain("write", path, e))
 }
 
 fn explain(verb: &str, path: &Path, error: std::io::Error) -> anyhow::Error {

@@ -8,17 +8,17 @@ use crate::files;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::run_dir::RunDir;
 use crate::same_run::difference_of;
-use crate::session::Session;
+use crate::session::{Session, lap_dir};
 use crate::training::{Ended, catch_signals, stopping};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
-use diffem::channel::Blind;
-use diffem::conditioning::Conditioning;
+use diffem::channel::{Blind, Channel};
+use diffem::conditioning::{Conditioning, ConditioningConfig, Method};
 use diffem::em::{EStep, Em, EmConfig, Event, MonitorConfig, Phase, State};
 use diffem::frame::Frame;
 use diffem::network::{AnyNetwork, Layout, flatten, from_host, to_host, unflatten};
 use diffem::noise::{Key, Purpose};
-use diffem::{Error, Observations, Samples, checkpoint};
+use diffem::{Error, InMemory, Observations, Samples, checkpoint};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,38 @@ impl Prior {
             let run = run.path().display();
             bail!("{run} has no prior yet: train it with `diffem prior {run}`");
         }
-        let path = weights(&directory(run));
+        Self::read(&directory(run), settings, device)
+    }
+
+    /// The prior of the run at `path`: the one trained on its reconstructions, or the network of a run of EM-MMPS.
+    pub fn of(path: &Path, device: &Device) -> Result<Self> {
+        Self::read(&Self::find(path)?, &[], device)
+    }
+
+    /// Fails where [`Prior::of`] would for want of a prior.
+    pub fn check(path: &Path) -> Result<()> {
+        Self::find(path).map(drop)
+    }
+
+    /// The directory of weights that are a prior.
+    fn find(path: &Path) -> Result<PathBuf> {
+        let own = path.join("prior");
+        if weights(&own).is_file() {
+            return Ok(own);
+        }
+        let lap = lap_dir(path, None)?;
+        let (_, origin) = checkpoint::decode::<Origin>("weights", &files::read(&weights(&lap))?)
+            .with_context(|| lap.display().to_string())?;
+        let run = path.display();
+        ensure!(
+            origin.config.conditioning.method == Method::EmMmps,
+            "{run} has no prior: train one with `diffem prior {run}`, or name a run of em-mmps"
+        );
+        Ok(lap)
+    }
+
+    fn read(dir: &Path, settings: &[String], device: &Device) -> Result<Self> {
+        let path = weights(dir);
         let bytes = files::read(&path)?;
         let read = || -> Result<Self> {
             let (_, mut origin) = checkpoint::decode::<Origin>("weights", &bytes)?;
@@ -80,11 +111,35 @@ impl Prior {
             let empty = network(&origin.config, device)?;
             let (values, _) = checkpoint::decode_weights::<Origin>(&Layout::of(&empty), &bytes)?;
             let network = unflatten(empty, &from_host(values, device));
-            let frame = files::read(&directory(run).join("frame.safetensors"))?;
+            let frame = files::read(&dir.join("frame.safetensors"))?;
             let frame = checkpoint::decode_frame(&frame, origin.config.signal_len())?;
             Ok(Self { origin, network, frame, device: device.clone() })
         };
         read().with_context(|| format!("{}: cannot use this prior; train it anew with `diffem prior`", path.display()))
+    }
+
+    /// One draw for each of `observations` into `out [n, d]`: the prior led to them by moment matching, with the sampler of `config`.
+    pub fn guided_into(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        config: &Config,
+        out: &mut Samples,
+    ) -> Result<()> {
+        let (own, d) = (&self.origin.config, config.signal_len());
+        ensure!(own.signal_len() == d, "the prior is one of signals of length {}, these have {d}", own.signal_len());
+        let conditioning = ConditioningConfig { method: Method::EmMmps, ..config.conditioning.clone() };
+        conditioning.validate(channel).context("em.start.kind = \"prior\"")?;
+        let e_step = EStep {
+            network: &self.network,
+            schedule: &own.schedule,
+            conditioning: Conditioning { channel, config: &conditioning, frame: &self.frame },
+            observations,
+            sampler: &config.e_step.sampler,
+            key: Key::new(config.seed, Purpose::Sample, 0),
+            device: &self.device,
+        };
+        Ok(e_step.all_into(config.e_step.shard, out)?)
     }
 
     /// `n` draws, `[n, d]`.
@@ -129,9 +184,10 @@ pub fn train(session: &Session, origin: &Origin, mode: ProgressMode) -> Result<E
         monitor: &MonitorConfig { holdout: 0.0, ..MonitorConfig::default() },
         seed: config.seed,
         device: &session.device,
+        tables: &InMemory,
     };
     let mut state = match saved {
-        Some(state) => state,
+        Some(state) => State { x, ..state },
         None => {
             let frame = Frame::of(&x, config.conditioning.standardise, false);
             em.begin(x, flatten(&network), Some(frame))?
@@ -165,7 +221,7 @@ fn resume(run: &RunDir, origin: &Origin, parameters: usize, device: &Device) -> 
         if let Some(other) = other {
             bail!("it holds an unfinished training of another prior ({other}); finish that one, or delete this file");
         }
-        Ok(checkpoint::decode_state::<Origin>(&bytes, parameters, device)?.0)
+        Ok(checkpoint::decode_state::<Origin>(&bytes, parameters, origin.config.signal_len(), device)?.0)
     };
     read().map(Some).with_context(|| path.display().to_string())
 }

@@ -3,6 +3,7 @@
 
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
+use crate::data::mapped::scratch;
 use crate::data::masked::{MaskedPictures, check_channel};
 use crate::data::observations::{Expect, load_observations};
 use crate::data::pictures::{ImageSet, Sources};
@@ -17,6 +18,7 @@ use diffem::noise::{Key, Purpose};
 use diffem::synthetic::{self, Counts, Curve, Law, Set};
 use diffem::{Observations, Samples};
 use nalgebra::{DMatrix, DVector};
+use std::ops::Range;
 use std::path::Path;
 
 /// Clean signals kept for evaluation; never shown to training.
@@ -55,8 +57,12 @@ pub const TRUTH_POINTS: usize = 16_384;
 /// Observations of the test set that is drawn for evaluation.
 const TEST_POINTS: usize = 1024;
 
-/// Makes or loads the observations.
-pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
+/// Bytes of signals that are corrupted at a time.
+const PIECE: usize = 64 << 20;
+
+/// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files in the directory
+/// `dir`.
+pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Problem> {
     match &config.data {
         DataConfig::File { path, .. } => from_file(Path::new(path), channel),
         DataConfig::Digits { n } => Ok(of_digits(*n, config, channel)),
@@ -81,13 +87,13 @@ pub fn make(config: &Config, channel: &dyn Channel) -> Result<Problem> {
         }
         DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
             let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
-            of_images(&sources, *n, *test, config, channel)
+            of_images(&sources, *n, *test, config, channel, dir)
         }
         DataConfig::MaskedImages { path, channels, height, width, resize, n } => {
             let shape = ImageShape { channels: *channels, height: *height, width: *width };
             check_channel(channel, shape)?;
             let set = MaskedPictures::open(Path::new(path), shape, *resize)?;
-            of_masked(&set, *n, config, channel)
+            of_masked(&set, *n, config, channel, dir)
         }
     }
 }
@@ -153,13 +159,19 @@ pub fn observe_test(config: &Config, channel: &dyn Channel, x: &Samples) -> Obse
 }
 
 /// Images of a shuffled order are observed; others, of the test set where there is one, are kept for testing.
-fn of_images(sources: &Sources, n: usize, test: usize, config: &Config, channel: &dyn Channel) -> Result<Problem> {
+fn of_images(
+    sources: &Sources,
+    n: usize,
+    test: usize,
+    config: &Config,
+    channel: &dyn Channel,
+    dir: &Path,
+) -> Result<Problem> {
     let truth = Key::new(config.seed, Purpose::Truth, 0);
     let order = |set: &dyn ImageSet, step: Set| truth.stream(0, step as usize).permutation(set.len());
     let train = &*sources.train;
     let kept = if sources.test.is_some() { 0 } else { test };
     let n = counted(n, kept, train)?;
-    check_memory("data.n", n + test, channel)?;
     let places = order(train, Set::Train);
     let held = match &sources.test {
         _ if test == 0 => None,
@@ -170,14 +182,37 @@ fn of_images(sources: &Sources, n: usize, test: usize, config: &Config, channel:
             Some(set.read(&order(&**set, Set::Test)[..test])?)
         }
     };
-    let x = train.read(&places[..n])?;
     let observe = Key::new(config.seed, Purpose::Observe, 0);
-    let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
+    let mut x = scratch(dir, n, channel.signal_len())?;
+    let observations = pieces(channel, dir, n, &mut |rows| {
+        let part = train.read(&places[rows.clone()])?;
+        x.put(rows.start, &part);
+        Ok(Observations::simulate_from(channel, &part, rows.start, observe, Set::Train as usize))
+    })?;
     let seen = |x| {
         let seen = Observations::simulate(channel, &x, observe, Set::Test as usize);
         (x, seen)
     };
     Ok(Problem { observations, truth: Truth { x: Some(x), u: None, test: held.map(seen) } })
+}
+
+/// `n` observations, as `part` makes those of a range of rows.
+fn pieces(
+    channel: &dyn Channel,
+    dir: &Path,
+    n: usize,
+    part: &mut dyn FnMut(Range<usize>) -> Result<Observations>,
+) -> Result<Observations> {
+    let (m, k) = (channel.observation_len(), channel.operator_len());
+    let mut y = scratch(dir, n, m)?;
+    let mut a = (k > 0).then(|| scratch(dir, n, k)).transpose()?;
+    let size = (PIECE / size_of::<f32>() / channel.signal_len()).max(1);
+    for start in (0..n).step_by(size) {
+        let seen = part(start..n.min(start + size))?;
+        y.put(start, &seen.y);
+        a.iter_mut().zip(&seen.a).for_each(|(a, part)| a.put(start, part));
+    }
+    Ok(Observations { y, a })
 }
 
 /// How many of a set's images are observed when `kept` of them are not.
@@ -191,17 +226,16 @@ fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
 }
 
 /// The pictures are the observations; they stay in the order of their names.
-fn of_masked(set: &MaskedPictures, n: usize, config: &Config, channel: &dyn Channel) -> Result<Problem> {
+fn of_masked(set: &MaskedPictures, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Problem> {
     let all = set.len();
     if all < 2 || n > all {
         bail!("data.n: expected 2 or more pictures and at most the {all} in the folder, found {n}");
     }
     let n = if n == 0 { all } else { n };
-    check_memory("data.n", n, channel)?;
     let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, Set::Train as usize).permutation(all);
     let mut places = order[..n].to_vec();
     places.sort_unstable();
-    let seen = set.read(&places)?;
+    let seen = pieces(channel, dir, n, &mut |rows| set.read(&places[rows]))?;
     let observations = Observations::new(channel, seen.y, seen.a)?;
     Ok(Problem { observations, truth: Truth::default() })
 }

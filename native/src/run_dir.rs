@@ -5,18 +5,20 @@
 //!     lap-003/ model, ema, frame, state, reconstructions, DONE
 //!     start.safetensors                                 the prior of a Gaussian start
 //!     state.safetensors                                 the last saved point inside a lap
+//!     e-step-003.safetensors                            reconstructions of the lap under way, as far as they are made
 //!     prior/ model, ema, frame                          the unconditional denoiser, where one was trained
 //!     prior-state.safetensors                           the last saved point of its training
 
 use crate::config::Config;
-use crate::data::tensors::{Tensor, TensorFile, write_tensors};
+use crate::data::mapped;
+use crate::data::tensors::{TensorFile, write_rows};
 use crate::files;
 use crate::problem::{Problem, Truth};
 use crate::same_run::same_run;
 use anyhow::{Context, Result, bail};
 use diffem::em::{Phase, StartPrior, State};
 use diffem::network::Layout;
-use diffem::{Observations, Samples, checkpoint};
+use diffem::{Observations, Samples, Tables, checkpoint};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -121,15 +123,13 @@ impl RunDir {
 
     /// Writes what a run starts from; config.toml comes last and makes the directory a run.
     pub fn write_problem(&self, config: &Config, problem: &Problem) -> Result<()> {
-        let observed = tensors_of(&problem.observations, "");
-        write(&self.file("observations.safetensors"), &observed)?;
-        let mut truth = Vec::new();
+        write(&self.file("observations.safetensors"), &tables_of(&problem.observations, ""))?;
         let t = &problem.truth;
-        truth.extend(t.x.iter().map(|x| ("x".to_string(), Tensor::from(x))));
-        truth.extend(t.u.iter().flat_map(|u| U.iter().zip(u).map(|(name, u)| (name.to_string(), Tensor::from(u)))));
+        let mut truth: Vec<(String, &Samples)> = t.x.iter().map(|x| ("x".to_string(), x)).collect();
+        truth.extend(t.u.iter().flat_map(|u| U.iter().zip(u).map(|(name, u)| (name.to_string(), u))));
         if let Some((x, observations)) = &t.test {
-            truth.push(("test_x".to_string(), Tensor::from(x)));
-            truth.extend(tensors_of(observations, "test_"));
+            truth.push(("test_x".to_string(), x));
+            truth.extend(tables_of(observations, "test_"));
         }
         if !truth.is_empty() {
             write(&self.file("truth.safetensors"), &truth)?;
@@ -169,7 +169,7 @@ impl RunDir {
         let meta = weights_meta(config, lap);
         let host = |t| diffem::network::to_host(t);
         files::replace_dir(&self.lap(lap), |dir| {
-            write_samples(&dir.join("reconstructions.safetensors"), "x", &state.x)?;
+            write_rows(&dir.join("reconstructions.safetensors"), &[("x", &state.x)])?;
             if lap > 0 {
                 let weights = checkpoint::encode_weights(layout, &host(&state.optim.weights), &meta)?;
                 files::write_atomic(&dir.join("model.safetensors"), &weights)?;
@@ -197,8 +197,26 @@ impl RunDir {
         prior.map(Some).with_context(|| format!("{}: delete it, and it is made anew", path.display()))
     }
 
-    /// Saves a point inside a lap.
+    /// The reconstructions of lap `lap` while they are being made.
+    fn e_step(&self, lap: usize) -> PathBuf {
+        self.file(&format!("e-step-{lap:03}.safetensors"))
+    }
+
+    /// Deletes what a lap needed only until it was finished.
+    pub fn clear_lap(&self, lap: usize) -> Result<()> {
+        for path in [self.file("state.safetensors"), self.e_step(lap)] {
+            if path.exists() {
+                std::fs::remove_file(&path).with_context(|| format!("cannot delete {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves a point inside a lap; the reconstructions that it counts come first.
     pub fn write_state(&self, state: &State, config: &Config) -> Result<()> {
+        if state.done > 0 {
+            files::sync(&self.e_step(state.lap))?;
+        }
         files::write_atomic(&self.file("state.safetensors"), &checkpoint::encode_state(state, config)?)
     }
 
@@ -232,7 +250,8 @@ impl RunDir {
         candidates.extend(Some(self.file("state.safetensors")).filter(|p| p.exists()));
         let mut best: Option<State> = None;
         for path in candidates {
-            let state = read_state(&path, config, parameters, device)?;
+            let mut state = read_state(&path, config, parameters, device)?;
+            state.x = self.reconstructions(state.lap - 1)?;
             self.check_rows(&state, config.signal_len()).with_context(|| path.display().to_string())?;
             if best.as_ref().is_none_or(|b| progress_of(&state) > progress_of(b)) {
                 best = Some(state);
@@ -245,10 +264,9 @@ impl RunDir {
     fn check_rows(&self, state: &State, d: usize) -> Result<()> {
         let path = self.file("observations.safetensors");
         let n = TensorFile::open(&path, "y")?.shape("y")?[0];
-        if (state.x.n(), state.x.d()) != (n, d) || !state.partial.len().is_multiple_of(d) || state.partial.len() > n * d
-        {
+        if (state.x.n(), state.x.d()) != (n, d) || state.done > n {
             bail!(
-                "it holds reconstructions [{}, {}] and {} holds {n} observations of signals of length {d}; put the run's \
+                "it belongs to reconstructions [{}, {}] and {} holds {n} observations of signals of length {d}; put the run's \
                  own files back",
                 state.x.n(),
                 state.x.d(),
@@ -267,7 +285,7 @@ impl RunDir {
 
 /// Order in which states come in a run.
 pub fn progress_of(state: &State) -> (usize, bool, usize, usize) {
-    (state.lap, state.phase == Phase::EStep, state.step, state.partial.len())
+    (state.lap, state.phase == Phase::EStep, state.step, state.done)
 }
 
 fn weights_meta(config: &Config, lap: usize) -> BTreeMap<&'static str, serde_json::Value> {
@@ -280,7 +298,7 @@ fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::te
         // The configuration first: its message says which setting differs, not only which shape.
         let (_, Of { run }) = checkpoint::decode::<Of>("state", &bytes).context(DAMAGED)?;
         same_run(&run, config)?;
-        Ok(checkpoint::decode_state::<Config>(&bytes, parameters, device)?.0)
+        Ok(checkpoint::decode_state::<Config>(&bytes, parameters, config.signal_len(), device)?.0)
     };
     decode().with_context(|| path.display().to_string())
 }
@@ -299,26 +317,30 @@ pub fn read_weights<M: DeserializeOwned>(dir: &Path, layout: &Layout) -> Result<
     checkpoint::decode_weights(layout, &bytes).with_context(|| format!("{}: {advice}", path.display()))
 }
 
-fn tensors_of(observations: &Observations, prefix: &str) -> Vec<(String, Tensor)> {
-    let y = std::iter::once((format!("{prefix}y"), Tensor::from(&observations.y)));
-    y.chain(observations.a.iter().map(|a| (format!("{prefix}a"), Tensor::from(a)))).collect()
+impl Tables for RunDir {
+    fn reconstructions(&self, lap: usize, n: usize, d: usize, done: usize) -> diffem::Result<Samples> {
+        let table = mapped::table(&self.e_step(lap), "x", n, d, done > 0);
+        let advice = "delete the run's state.safetensors to go on from the lap before it";
+        table.map_err(|error| match done {
+            0 => diffem::Error::Storage(format!("{error:#}")),
+            _ => diffem::Error::Storage(format!("{error:#}; {advice}")),
+        })
+    }
+}
+
+fn tables_of<'o>(observations: &'o Observations, prefix: &str) -> Vec<(String, &'o Samples)> {
+    let y = std::iter::once((format!("{prefix}y"), &observations.y));
+    y.chain(observations.a.iter().map(|a| (format!("{prefix}a"), a))).collect()
 }
 
 fn optional(file: &mut TensorFile, name: &str) -> Result<Option<Samples>> {
-    file.has(name).then(|| file.require(name).map(Tensor::into_samples)).transpose()
+    file.has(name).then(|| file.rows(name)).transpose()
 }
 
 fn observations_of(file: &mut TensorFile, prefix: &str) -> Result<Observations> {
-    let y = file.require(&format!("{prefix}y"))?.into_samples();
-    Ok(Observations { y, a: optional(file, &format!("{prefix}a"))? })
+    Ok(Observations { y: file.rows(&format!("{prefix}y"))?, a: optional(file, &format!("{prefix}a"))? })
 }
 
-fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let named: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    write_tensors(path, &named, &BTreeMap::new())
-}
-
-/// Writes one table of rows.
-pub fn write_samples(path: &Path, name: &str, samples: &Samples) -> Result<()> {
-    write(path, &[(name.to_string(), Tensor::from(samples))])
+fn write(path: &Path, tables: &[(String, &Samples)]) -> Result<()> {
+    write_rows(path, &tables.iter().map(|(name, x)| (name.as_str(), *x)).collect::<Vec<_>>())
 }

@@ -1,19 +1,21 @@
 //! A run opened for work: configuration, channel, network, observations and device together.
 
 use crate::config::Config;
+use crate::data::mapped::scratch;
 use crate::metrics::Line;
+use crate::prior::Prior;
 use crate::problem::Problem;
 use crate::run_dir::{RunDir, read_weights};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use diffem::Observations;
 use diffem::channel::Compose;
 use diffem::conditioning::{Conditioning, feature_len};
-use diffem::em::{EStep, Em, LapRecord, StartConfig, StartPrior, corrupted_start};
+use diffem::em::{EStep, Em, LapRecord, StartConfig, StartPrior, corrupted_start_into};
 use diffem::frame::Frame;
 use diffem::image::ImageShape;
 use diffem::network::{AnyNetwork, Layout, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
+use diffem::{Observations, Samples};
 use diffem::{checkpoint, em::State};
 use std::path::{Path, PathBuf};
 
@@ -42,12 +44,18 @@ impl Session {
     pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
         let (device_name, device) = crate::device::open(device)?;
         let channel = config.build_channel()?;
-        let problem = crate::problem::make(&config, &channel)?;
-        crate::room::check_disk(out, problem.values_on_disk(config.signal_len()))?;
         let run = RunDir::create(out)?;
         let made = run.clone();
-        run.write_problem(&config, &problem)
-            .and_then(|()| Self::assemble(run, config, channel, problem, device, device_name))
+        let problem = || -> Result<Problem> {
+            let problem = crate::problem::make(&config, &channel, run.path())?;
+            crate::room::check_disk(out, problem.values_on_disk(config.signal_len()))?;
+            run.write_problem(&config, &problem)?;
+            drop(problem);
+            // Large tables stay in the files just written.
+            run.problem()
+        };
+        problem()
+            .and_then(|problem| Self::assemble(run.clone(), config, channel, problem, device, device_name))
             .inspect_err(|_| made.discard_unstarted())
     }
 
@@ -95,20 +103,38 @@ impl Session {
             monitor: &c.monitor,
             seed: c.seed,
             device: &self.device,
+            tables: &self.run,
         }
     }
 
     /// The state before lap 1; keeps the prior of a Gaussian start in the run.
     pub fn start(&self) -> Result<State> {
         let (observations, em) = (&self.problem.observations, self.em());
+        let empty = || scratch(self.run.path(), observations.n(), self.config.signal_len());
         let x = match (self.fit_start()?, &self.config.em.start) {
             (Some(prior), _) => {
                 self.run.write_start(&prior)?;
-                prior.reconstruct(&self.channel, observations, self.config.seed)?
+                let mut x = empty()?;
+                prior.reconstruct_into(&self.channel, observations, self.config.seed, &mut x)?;
+                x
             }
-            (None, StartConfig::Checkpoint { path }) => return self.warm_start(Path::new(path)),
+            (None, StartConfig::Checkpoint { path }) => return self.warm_start(Path::new(path), empty()?),
+            (None, StartConfig::Prior { path }) => {
+                let mut x = empty()?;
+                Prior::of(Path::new(path), &self.device)?.guided_into(
+                    &self.channel,
+                    observations,
+                    &self.config,
+                    &mut x,
+                )?;
+                x
+            }
             (None, StartConfig::Reconstructions { path }) => self.others(Path::new(path))?,
-            (None, _) => corrupted_start(&self.channel, observations)?,
+            (None, _) => {
+                let mut x = empty()?;
+                corrupted_start_into(&self.channel, observations, &mut x)?;
+                x
+            }
         };
         Ok(em.begin(x, flatten(&self.network), None)?)
     }
@@ -132,7 +158,7 @@ impl Session {
     }
 
     /// The reconstructions of another run, which must be of as many signals of the same length.
-    fn others(&self, path: &Path) -> Result<diffem::Samples> {
+    fn others(&self, path: &Path) -> Result<Samples> {
         let file = lap_dir(path, None)?.join("reconstructions.safetensors");
         let x = crate::data::observations::load_signals(&file, "x", Some(self.config.signal_len()))?;
         let n = self.problem.observations.n();
@@ -146,11 +172,11 @@ impl Session {
         Ok(x)
     }
 
-    fn warm_start(&self, path: &Path) -> Result<State> {
+    fn warm_start(&self, path: &Path, mut x: Samples) -> Result<State> {
         let dir = lap_dir(path, None)?;
         let posterior = self.load(&dir)?;
         let key = Key::new(self.config.seed, Purpose::Sample, 0);
-        let x = self.e_step(&posterior, &self.problem.observations, key).all(self.config.e_step.shard)?;
+        self.e_step(&posterior, &self.problem.observations, key).all_into(self.config.e_step.shard, &mut x)?;
         Ok(self.em().begin(x, flatten(&posterior.0), Some(posterior.1))?)
     }
 
@@ -196,7 +222,7 @@ impl Session {
         seen: &Observations,
         draws: usize,
         seed: u64,
-    ) -> Result<diffem::Samples> {
+    ) -> Result<Samples> {
         let rows: Vec<usize> = (0..seen.n()).flat_map(|i| std::iter::repeat_n(i, draws)).collect();
         let key = Key::new(seed, Purpose::Draw, 0);
         Ok(self.e_step(network, &seen.select(&rows), key).all(self.config.e_step.shard)?)

@@ -186,10 +186,7 @@ impl<'a> Reporter<'a> {
         // The line first: a lap that is DONE must have its line, and a line without its lap is cut off on resume.
         self.metrics.append(&Line::Lap { lap, loss, monitor, truth, seconds, time: now() })?;
         run.write_lap(lap, &self.session.layout, state, &self.session.config)?;
-        let inside = run.file("state.safetensors");
-        if inside.exists() {
-            std::fs::remove_file(&inside)?;
-        }
+        run.clear_lap(lap)?;
         crate::summary::write_events(run)?;
         self.progress.message(&describe(record, truth));
         self.since += evaluation.elapsed();

@@ -150,3 +150,27 @@ fn images(tiny: &str) -> String {
         rest.replace("steps = 60", "steps = 4").replace("batch = 64", "batch = 8").replace("steps = 20", "steps = 3");
     [head, data, channel, "[em]", em, network, "[m_step]", &rest].concat()
 }
+
+/// Draws of the prior led to the observations are where a run starts; a run without one says how to come by it.
+#[test]
+fn a_run_starts_from_another_run_s_prior() {
+    let dir = finished();
+    let start = ["--set", "em.start.kind=prior", "--set", "em.start.path=run"];
+    let refused = run(dir.path(), &[&["train", "run.toml", "--out", "warm"], &start[..]].concat());
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(error.contains("em.start.path") && error.contains("train one with `diffem prior run`"), "{error}");
+    assert!(!dir.path().join("warm").exists());
+    succeed(dir.path(), &["prior", "run", "--steps", "600", "--lap", "2"]);
+    train(dir.path(), TINY, "warm", &start);
+    let x = |name: &str| read(&dir.path().join(name), "x").1;
+    let (learned, begun) =
+        (x("run/lap-002/reconstructions.safetensors"), x("warm/lap-000/reconstructions.safetensors"));
+    for (i, j) in [(0, 0), (1, 1), (0, 1)] {
+        let (found, expected) = (moment(&begun, i, j), moment(&learned, i, j));
+        assert!((found - expected).abs() < 0.2, "E x{i} x{j}: {found}, reconstructions {expected}");
+    }
+    // The network of EM-MMPS is one; the draws are those of its own last E-step but for their noise.
+    train(dir.path(), TINY, "mmps", &["--set", "conditioning.method=em-mmps"]);
+    train(dir.path(), TINY, "warmer", &[&start[..3], &["em.start.path=mmps"]].concat());
+    assert!(dir.path().join("warmer/lap-002/DONE").is_file());
+}

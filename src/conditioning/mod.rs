@@ -174,8 +174,8 @@ pub struct Conditioning<'a> {
 /// Mean square of every coefficient of the rows of `x` in the frame's coordinates.
 fn power(basis: &Dct, frame: &Frame, x: &Samples) -> Vec<f64> {
     let mut sums = vec![0.0; x.d()];
-    for row in frame.standardise(x).rows() {
-        let row: Vec<f64> = row.iter().map(|&v| v as f64).collect();
+    for row in 0..x.n() {
+        let row: Vec<f64> = frame.standardise(&x.slice(row..row + 1)).as_slice().iter().map(|&v| v as f64).collect();
         sums.iter_mut().zip(basis.forward(&row)).for_each(|(sum, c)| *sum += c * c);
     }
     let least = sums.iter().fold(0.0f64, |most, v| most.max(*v)) * LEAST_POWER;

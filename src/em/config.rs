@@ -50,6 +50,12 @@ pub enum StartConfig {
         /// A run directory (its best lap) or a lap directory inside one.
         path: String,
     },
+    /// Draws of another run's prior, led to the observations by moment matching (channels that `em-mmps` takes); the weights
+    /// are new.
+    Prior {
+        /// A run directory with a prior (`diffem prior`), or a run of `em-mmps` or one of its lap directories.
+        path: String,
+    },
     /// The posterior of another run's checkpoint, whose weights are trained further.
     Checkpoint {
         /// A run directory or a lap directory inside one.

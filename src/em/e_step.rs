@@ -170,12 +170,19 @@ impl<N: Network> EStep<'_, N> {
 
     /// All draws, `[n, d]`.
     pub fn all(&self, size: usize) -> Result<Samples> {
-        let mut rows = Vec::with_capacity(self.observations.n() * self.conditioning.channel.signal_len());
+        let mut out = Samples::zeros(self.observations.n(), self.conditioning.channel.signal_len());
+        self.all_into(size, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`EStep::all`] into a table of `[n, d]`.
+    pub fn all_into(&self, size: usize, out: &mut Samples) -> Result<()> {
+        let mut done = 0;
         self.run(0, size, &mut |group| {
-            rows.extend_from_slice(group.as_slice());
+            out.put(done, group);
+            done += group.n();
             ControlFlow::Continue(())
-        })?;
-        Ok(Samples::new(rows, self.conditioning.channel.signal_len()))
+        })
     }
 
     fn noise(&self, rows: &[Row], step: usize) -> Tensor<2> {

@@ -38,8 +38,8 @@ pub struct MStep<'a, N> {
     pub lap: usize,
     /// Where to train.
     pub device: &'a Device,
-    /// `x` in the frame's coordinates.
-    standardised: Samples,
+    /// The rows of `x` that are trained on; batches name them by their place here.
+    rows: Vec<usize>,
     order: Order,
     /// Shape of the images that are mirrored.
     flip: Option<ImageShape>,
@@ -91,7 +91,6 @@ impl<'a, N: Network> MStep<'a, N> {
         lap: usize,
         device: &'a Device,
     ) -> Self {
-        let standardised = conditioning.frame.standardise(x);
         let order = Order { key: Key::new(seed, Purpose::Shuffle, lap), epoch: None };
         Self {
             network,
@@ -102,11 +101,17 @@ impl<'a, N: Network> MStep<'a, N> {
             seed,
             lap,
             device,
-            standardised,
+            rows: (0..x.n()).collect(),
             order,
             flip: None,
             observed: None,
         }
+    }
+
+    /// Trains on these rows of x only; 1 or more.
+    pub fn on_rows(mut self, rows: Vec<usize>) -> Self {
+        self.rows = rows;
+        self
     }
 
     /// Mirrors every second image, by chance, before it is corrupted; `None` mirrors nothing.
@@ -115,7 +120,7 @@ impl<'a, N: Network> MStep<'a, N> {
         self
     }
 
-    /// Trains on the observations `seen` of the rows of x, and not on these, by Ambient Diffusion.
+    /// Trains on the observations `seen`, one a row of x, and not on these, by Ambient Diffusion.
     pub fn on_observations(mut self, seen: Option<&'a Observations>) -> Self {
         self.observed = seen;
         self
@@ -124,7 +129,7 @@ impl<'a, N: Network> MStep<'a, N> {
     /// Takes optimiser step number `step` of the lap; returns the mini-batch's loss, on the device.
     pub fn step(&mut self, state: &mut OptimState, step: usize) -> Tensor<1> {
         let MStepConfig { batch, micro_batch, .. } = *self.config;
-        let rows: Vec<usize> = (0..batch).map(|r| self.order.at(step * batch + r, self.x.n())).collect();
+        let rows: Vec<usize> = (0..batch).map(|r| self.order.at(step * batch + r, self.rows.len())).collect();
         // Plain parameters: every micro-batch makes its own leaves from them, so that the graphs share no node (burn
         // locks graphs that do) and can be differentiated at the same time.
         let network = unflatten(self.network.clone(), &state.weights);
@@ -158,10 +163,11 @@ impl<'a, N: Network> MStep<'a, N> {
         let (conditioning, n, d) = (self.conditioning, rows.len(), self.x.d());
         let (corrupt, loss) =
             (Key::new(self.seed, Purpose::Corrupt, self.lap), Key::new(self.seed, Purpose::Loss, self.lap));
-        let x = conditioning.frame.standardise(&seen.y.select(rows));
+        let places = self.places(rows);
+        let x = conditioning.frame.standardise(&seen.y.select(&places));
         let [mut x_t, mut features, mut weight] = std::array::from_fn(|_| Samples::zeros(n, d));
         let (mut all, mut sigma) = (vec![0.0; d], Vec::with_capacity(n));
-        for (row, &i) in rows.iter().enumerate() {
+        for (row, &i) in places.iter().enumerate() {
             let mut a = seen.operator(i).to_vec();
             write_seen(conditioning.channel, &a, &mut all);
             conditioning.config.ambient.hide(&mut a, &mut corrupt.stream(first + row, step));
@@ -204,15 +210,18 @@ impl<'a, N: Network> MStep<'a, N> {
         Batch { x, x_t, features, sigma, measurements, weight: None }
     }
 
+    fn places(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|row| self.rows[*row]).collect()
+    }
+
     /// The reconstructions `rows`, as they are and in the frame's coordinates.
     fn signals(&self, rows: &[usize], step: usize, first: usize) -> (Samples, Samples) {
-        let mut signals = self.x.select(rows);
-        let Some(shape) = self.flip else {
-            return (signals, self.standardised.select(rows));
-        };
-        let key = Key::new(self.seed, Purpose::Flip, self.lap);
-        for row in (0..rows.len()).filter(|row| key.stream(first + row, step).uniform() < 0.5) {
-            signals.row_mut(row).chunks_exact_mut(shape.width).for_each(<[f32]>::reverse);
+        let mut signals = self.x.select(&self.places(rows));
+        if let Some(shape) = self.flip {
+            let key = Key::new(self.seed, Purpose::Flip, self.lap);
+            for row in (0..rows.len()).filter(|row| key.stream(first + row, step).uniform() < 0.5) {
+                signals.row_mut(row).chunks_exact_mut(shape.width).for_each(<[f32]>::reverse);
+            }
         }
         let standardised = self.conditioning.frame.standardise(&signals);
         (signals, standardised)

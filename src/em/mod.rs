@@ -16,4 +16,4 @@ pub use e_step::{Draws, EStep, Row};
 pub use m_step::MStep;
 pub use monitor::MonitorRecord;
 pub use run::{Em, Event, LapRecord, Observer, Phase, State};
-pub use start::{StartPrior, corrupted_start, gaussian_start, most_covariance};
+pub use start::{StartPrior, corrupted_start, corrupted_start_into, gaussian_start, most_covariance};

@@ -13,7 +13,7 @@ use crate::network::{Network, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::optim::OptimState;
-use crate::samples::Samples;
+use crate::samples::{Samples, Tables};
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ pub struct Em<'a, N> {
     pub seed: u64,
     /// Where to compute.
     pub device: &'a Device,
+    /// Where reconstructions are kept.
+    pub tables: &'a dyn Tables,
 }
 
 /// What a lap is doing.
@@ -99,8 +101,10 @@ pub struct State {
     pub frame: Frame,
     /// Reconstructions of all observations after the last lap, `[n, d]`.
     pub x: Samples,
-    /// This lap's new reconstructions so far, row by row.
-    pub partial: Vec<f32>,
+    /// This lap's new reconstructions, `[n, d]`, of which the first `done` are made; empty before the first.
+    pub partial: Samples,
+    /// Observations reconstructed in this lap.
+    pub done: usize,
     /// Losses of this lap's last steps, for its record: sum and count.
     pub tail_loss: (f64, usize),
     /// Scores of the held-out observations in the lap with the best mean.
@@ -175,7 +179,8 @@ impl<N: Network> Em<'_, N> {
             optim: OptimState::new(weights),
             frame: frame.unwrap_or_else(moments),
             x,
-            partial: Vec::new(),
+            partial: Samples::default(),
+            done: 0,
             tail_loss: (0.0, 0),
             best_scores,
             history: vec![LapRecord { lap: 0, loss: None, monitor }],
@@ -223,7 +228,7 @@ impl<N: Network> Em<'_, N> {
     }
 
     /// The E-step of `lap` with the network of [`Em::posterior`] and the state's frame. Whoever drives it himself ends the lap
-    /// by putting all draws into [`State::partial`] and going on with [`Em::run`].
+    /// by putting all draws into [`State::partial`], their number into [`State::done`], and going on with [`Em::run`].
     pub fn sampling<'f>(&'f self, network: &'f N, frame: &'f Frame, lap: usize) -> EStep<'f, N> {
         EStep {
             network,
@@ -256,8 +261,8 @@ impl<N: Network> Em<'_, N> {
         if self.conditioning.method == Method::EmMmps {
             rows = self.conditioning.mmps.within(&state.x, rows);
         }
-        let seen = (self.conditioning.method == Method::Ambient).then(|| self.observations.select(&rows));
-        let x = state.x.select(&rows);
+        let seen = (self.conditioning.method == Method::Ambient).then_some(self.observations);
+        let x = state.x.clone();
         let mut m_step = MStep::new(
             self.network,
             self.schedule,
@@ -269,7 +274,8 @@ impl<N: Network> Em<'_, N> {
             self.device,
         )
         .flipping(self.image.filter(|_| self.m_step.flip))
-        .on_observations(seen.as_ref());
+        .on_rows(rows)
+        .on_observations(seen);
         let mut losses = Vec::new();
         while state.step < steps {
             losses.push(m_step.step(&mut state.optim, state.step));
@@ -306,13 +312,18 @@ impl<N: Network> Em<'_, N> {
     }
 
     fn e_step(&self, state: &mut State, monitor: &Comparison<'_>, observer: &mut dyn Observer) -> Result<()> {
-        let (lap, d) = (state.lap, self.channel.signal_len());
+        let (lap, n, d) = (state.lap, self.observations.n(), self.channel.signal_len());
         let (network, frame) = (self.posterior(state), state.frame.clone());
-        self.sampling(&network, &frame, lap).run(state.partial.len() / d, self.e_step.shard, &mut |rows| {
-            state.partial.extend_from_slice(rows.as_slice());
-            observer.on_event(Event::EStep { lap, done: state.partial.len() / d }, state)
+        if state.partial.n() != n {
+            state.partial = self.tables.reconstructions(lap, n, d, state.done)?;
+        }
+        self.sampling(&network, &frame, lap).run(state.done, self.e_step.shard, &mut |rows| {
+            state.partial.put(state.done, rows);
+            state.done += rows.n();
+            observer.on_event(Event::EStep { lap, done: state.done }, state)
         })?;
-        let x = Samples::new(std::mem::take(&mut state.partial), d);
+        let x = std::mem::take(&mut state.partial);
+        state.done = 0;
         if let Some(i) = x.rows().position(|row| row.iter().any(|v| !v.is_finite())) {
             return Err(Error::shape(
                 format!("reconstruction of observation {i}"),
@@ -333,6 +344,9 @@ impl<N: Network> Em<'_, N> {
 
     fn comparison(&self) -> Result<Comparison<'_>> {
         let (train, others) = self.split();
+        if others.is_empty() {
+            return Ok(Comparison { monitor: None, train });
+        }
         let (seen, held_out) = (self.observations.select(&train), self.observations.select(&others));
         Ok(Comparison { monitor: Monitor::new(self.channel, held_out, &seen, self.monitor, self.seed)?, train })
     }

@@ -34,6 +34,8 @@ pub const MOST_COVARIANCE: usize = 512;
 pub const MOST_SHARED: usize = 1024;
 /// Observations that a loading takes, at least.
 const LEAST_PER_LOADING: usize = 4;
+/// Observations that one worker takes.
+const SHARD: usize = 64;
 /// Rank beyond (the published one).
 const RANK: usize = 64;
 
@@ -76,16 +78,28 @@ impl StartPrior {
         }
         // More loadings than observations would fit each of them exactly.
         let rank = rank.min((observations.n() / LEAST_PER_LOADING).max(1));
-        let fitted: Vec<usize> = (0..observations.n().min(MOST_FITTED)).collect();
-        let seen = observations.select(&fitted);
+        let seen = observations.first(observations.n().min(MOST_FITTED));
         Ok(Self::LowRank(FactorGaussian::fit(channel, &seen, rank, std, iterations, seed)?.0))
     }
 
     /// One posterior draw of every observation, `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
+        let mut out = Samples::zeros(observations.n(), channel.signal_len());
+        self.reconstruct_into(channel, observations, seed, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`StartPrior::reconstruct`] into a table of `[n, d]`.
+    pub fn reconstruct_into(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        seed: u64,
+        out: &mut Samples,
+    ) -> Result<()> {
         match self {
-            Self::Full(prior) => prior.reconstruct(channel, observations, seed),
-            Self::LowRank(prior) => prior.reconstruct(channel, observations, seed),
+            Self::Full(prior) => prior.reconstruct_into(channel, observations, seed, out),
+            Self::LowRank(prior) => prior.reconstruct_into(channel, observations, seed, out),
         }
     }
 
@@ -101,27 +115,34 @@ impl StartPrior {
 /// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MOST_DENSE`] coordinates; beyond, and for
 /// other channels, y at the resolution of the signal ([`Channel::lift`]): `[n, d]`.
 pub fn corrupted_start(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+    let mut out = Samples::zeros(observations.n(), channel.signal_len());
+    corrupted_start_into(channel, observations, &mut out)?;
+    Ok(out)
+}
+
+/// [`corrupted_start`] into a table of `[n, d]`.
+pub fn corrupted_start_into(channel: &dyn Channel, observations: &Observations, out: &mut Samples) -> Result<()> {
     let (d, m) = (channel.signal_len(), channel.observation_len());
     let linear = channel.as_linear().is_some();
     if channel.lifts() && (!linear || d > MOST_DENSE) {
-        let mut x = Samples::zeros(observations.n(), d);
-        (0..x.n()).for_each(|i| channel.lift(observations.y.row(i), x.row_mut(i)));
-        return Ok(x);
+        (0..out.n()).for_each(|i| channel.lift(observations.y.row(i), out.row_mut(i)));
+        return Ok(());
     }
     if !linear {
-        return match d == m {
-            true => Ok(observations.y.clone()),
-            false => Err(Error::NotLinear("a corrupted start with observations of another length than the signal's")),
-        };
+        if d != m {
+            let what = "a corrupted start with observations of another length than the signal's";
+            return Err(Error::NotLinear(what));
+        }
+        (0..out.n()).for_each(|i| out.row_mut(i).copy_from_slice(observations.y.row(i)));
+        return Ok(());
     }
     let prior = Gaussian::isotropic(d, 1.0);
-    let rows = parallel::map(observations.n(), |i| -> Result<Vec<f32>> {
+    let solution = |i| -> Result<Vec<f32>> {
         let matrix = channel.linear_gaussian(observations.operator(i)).ok_or(Error::NotLinear("a start"))?.matrix;
         let ridge = DMatrix::from_fn(m, m, |r, c| if r == c && matrix.row(r).amax() > 0.0 { 1e-6 } else { 0.0 });
         let y: Vec<f64> = observations.y.row(i).iter().map(|&v| v as f64).collect();
         let x = prior.posterior(&LinearGaussian { matrix, covariance: ridge }, &y)?.mean;
         Ok(x.iter().map(|&v| v as f32).collect())
-    });
-    let rows: Vec<Vec<f32>> = rows.into_iter().collect::<Result<_>>()?;
-    Ok(Samples::new(rows.concat(), d))
+    };
+    parallel::fill_rows(out, SHARD, |range| Ok(range.map(solution).collect::<Result<Vec<_>>>()?.concat()))
 }

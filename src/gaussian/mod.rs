@@ -14,6 +14,9 @@ use crate::parallel;
 use crate::samples::Samples;
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
+/// Observations whose posteriors one worker takes at a time.
+const ROWS: usize = 16;
+
 /// Normal law N(μ, Σ) on R^d.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gaussian {
@@ -194,29 +197,47 @@ impl Gaussian {
 
     /// The posterior mean of every observation, `[n, d]`.
     pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+        let mut out = Samples::zeros(observations.n(), self.d());
         if let Some(model) = shared::shared_model(channel)? {
-            return shared::posteriors(self, &model, &observations.y, None);
+            shared::posteriors(self, &model, &observations.y, None, &mut out)?;
+            return Ok(out);
         }
-        let rows = parallel::map(observations.n(), |i| -> Result<Vec<f32>> {
-            Ok(self.posterior_of(channel, observations, i)?.mean.iter().map(|&v| v as f32).collect())
-        });
-        let rows: Vec<Vec<f32>> = rows.into_iter().collect::<Result<_>>()?;
-        Ok(Samples::new(rows.concat(), self.d()))
+        parallel::fill_rows(&mut out, ROWS, |range| {
+            let mean = |i| -> Result<Vec<f32>> {
+                Ok(self.posterior_of(channel, observations, i)?.mean.iter().map(|&v| v as f32).collect())
+            };
+            Ok(range.map(mean).collect::<Result<Vec<_>>>()?.concat())
+        })?;
+        Ok(out)
     }
 
     /// One posterior draw of every observation, keyed by (seed, observation): `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
-        let (key, n) = (Key::new(seed, Purpose::Start, 0), observations.n());
+        let mut out = Samples::zeros(observations.n(), self.d());
+        self.reconstruct_into(channel, observations, seed, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`Gaussian::reconstruct`] into a table of `[n, d]`.
+    pub fn reconstruct_into(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        seed: u64,
+        out: &mut Samples,
+    ) -> Result<()> {
+        let key = Key::new(seed, Purpose::Start, 0);
         if let Some(model) = shared::shared_model(channel)? {
-            return shared::posteriors(self, &model, &observations.y, Some(key));
+            return shared::posteriors(self, &model, &observations.y, Some(key), out);
         }
-        let rows = parallel::map(n, |i| -> Result<Vec<f32>> {
-            let posterior = self.posterior_of(channel, observations, i)?;
-            let draw = posterior.draw(&posterior.root(), &mut key.stream(i, 0));
-            Ok(draw.iter().map(|&v| v as f32).collect())
-        });
-        let rows: Vec<Vec<f32>> = rows.into_iter().collect::<Result<_>>()?;
-        Ok(Samples::new(rows.concat(), self.d()))
+        parallel::fill_rows(out, ROWS, |range| {
+            let row = |i| -> Result<Vec<f32>> {
+                let posterior = self.posterior_of(channel, observations, i)?;
+                let draw = posterior.draw(&posterior.root(), &mut key.stream(i, 0));
+                Ok(draw.iter().map(|&v| v as f32).collect())
+            };
+            Ok(range.map(row).collect::<Result<Vec<_>>>()?.concat())
+        })
     }
 }
 

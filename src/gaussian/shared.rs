@@ -67,13 +67,19 @@ pub(super) fn fit(mut prior: Gaussian, model: &LinearGaussian, y: &Samples, iter
     Ok(prior)
 }
 
-/// The posterior means of `y [n, m]`, `[n, d]`; with `key` one posterior draw of each, keyed by its index.
-pub(super) fn posteriors(prior: &Gaussian, model: &LinearGaussian, y: &Samples, key: Option<Key>) -> Result<Samples> {
+/// The posterior means of `y [n, m]` into `out [n, d]`; with `key` one posterior draw of each, keyed by its index.
+pub(super) fn posteriors(
+    prior: &Gaussian,
+    model: &LinearGaussian,
+    y: &Samples,
+    key: Option<Key>,
+    out: &mut Samples,
+) -> Result<()> {
     let (gain, covariance) = prior.gain(model)?;
     let root = key.map(|key| (key, Gaussian { mean: prior.mean.clone(), covariance }.root()));
     let offset = &prior.mean - &gain * (&model.matrix * &prior.mean);
     let d = prior.d();
-    let rows = shards(y.n(), |range| {
+    parallel::fill_rows(out, SHARD, |range| {
         let mut x = &gain * columns(y, range.clone());
         if let Some((key, root)) = &root {
             let mut noise = DMatrix::zeros(d, range.len());
@@ -84,9 +90,8 @@ pub(super) fn posteriors(prior: &Gaussian, model: &LinearGaussian, y: &Samples, 
             x += root * noise;
         }
         x.column_iter_mut().for_each(|mut column| column += &offset);
-        x.iter().map(|&v| v as f32).collect::<Vec<f32>>()
-    });
-    Ok(Samples::new(rows.concat(), d))
+        Ok(x.iter().map(|&v| v as f32).collect())
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +131,8 @@ mod tests {
         }
         assert!((&one_by_one.mean - &together.mean).amax() < 1e-9);
         assert!((&one_by_one.covariance - &together.covariance).amax() < 1e-9);
-        let means = posteriors(&together, &model, &seen.y, None).unwrap();
+        let mut means = Samples::zeros(seen.n(), SHAPE.len());
+        posteriors(&together, &model, &seen.y, None, &mut means).unwrap();
         for i in [0, 255, 256, 299] {
             let exact = together.posterior_of(&channel, &seen, i).unwrap().mean;
             assert!(means.row(i).iter().zip(&exact).all(|(a, b)| (*a as f64 - b).abs() < 1e-6), "observation {i}");
@@ -140,7 +146,8 @@ mod tests {
         let prior = fit(Gaussian::isotropic(SHAPE.len(), 1.0), &model, &seen.y, 4).unwrap();
         let n = 4000;
         let repeated = seen.y.select(&vec![7; n]);
-        let draws = posteriors(&prior, &model, &repeated, Some(Key::new(3, Purpose::Start, 0))).unwrap();
+        let (mut draws, key) = (Samples::zeros(repeated.n(), SHAPE.len()), Key::new(3, Purpose::Start, 0));
+        posteriors(&prior, &model, &repeated, Some(key), &mut draws).unwrap();
         let (found, exact) = (moments(&draws), prior.posterior_of(&channel, &seen, 7).unwrap());
         let most = exact.covariance.amax();
         // Five standard errors: √(v / n) of a mean, at most √2 v / √n of a covariance.

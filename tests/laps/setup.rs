@@ -9,7 +9,7 @@ use diffem::network::{Mlp, MlpConfig, flatten};
 use diffem::noise::{Key, Purpose};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
-use diffem::{Observations, Samples};
+use diffem::{InMemory, Observations, Samples};
 use std::ops::ControlFlow;
 
 /// A problem small enough for a test, with everything a run borrows.
@@ -81,6 +81,7 @@ impl Setup {
             monitor: &self.monitor,
             seed: 7,
             device: &self.device,
+            tables: &InMemory,
         }
     }
 

@@ -11,7 +11,7 @@ use diffem::network::{Layout, MlpConfig, NetworkConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
-use diffem::{Observations, Samples};
+use diffem::{InMemory, Observations, Samples};
 use diffem_web::{Lab, LabConfig, ObserveOptions, Phase, SampleOptions, Sampling, observe};
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -59,6 +59,7 @@ fn reconstructions(lab: &Lab) -> Samples {
         monitor: &serde_json::from_value(read("monitor")).unwrap(),
         seed: 7,
         device: &device,
+        tables: &InMemory,
     };
     let mut state = run.begin(x, flatten(&network), None).unwrap();
     run.run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();

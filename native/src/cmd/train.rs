@@ -2,6 +2,7 @@
 
 use crate::args::{Resume, Train};
 use crate::config::{Config, DataConfig, load};
+use crate::prior::Prior;
 use crate::report::progress::ProgressMode;
 use crate::report::units::bytes;
 use crate::room::peak_memory;
@@ -25,6 +26,9 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     if let StartConfig::Checkpoint { path } | StartConfig::Reconstructions { path } = &config.em.start {
         // Before anything is made for a run that cannot start.
         lap_dir(Path::new(path), None).context("em.start.path")?;
+    }
+    if let StartConfig::Prior { path } = &config.em.start {
+        Prior::check(Path::new(path)).context("em.start.path")?;
     }
     let session = Session::create(&out, config, &args.compute.device)?;
     finish(&session, args.progress).inspect_err(|_| session.run.discard_unstarted())

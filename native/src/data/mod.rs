@@ -5,6 +5,7 @@ pub mod digits;
 mod dtype;
 mod folder;
 mod idx;
+pub mod mapped;
 pub mod masked;
 mod npz;
 pub mod observations;

@@ -48,9 +48,9 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
         let rows = check_rows(&mut file, "x", "signal", &[expect.d])?;
         check_counts(path, n, "x", rows)?;
     }
-    let a = expect.a_shape.is_some().then(|| read(&mut file, "a")).transpose()?;
-    let truth = has_truth.then(|| read(&mut file, "x")).transpose()?;
-    Ok(Loaded { y: read(&mut file, "y")?, a, truth })
+    let a = expect.a_shape.is_some().then(|| file.rows("a")).transpose()?;
+    let truth = has_truth.then(|| file.rows("x")).transpose()?;
+    Ok(Loaded { y: file.rows("y")?, a, truth })
 }
 
 /// Loads the signals `name [n, d]`; the array of a `.npy` file is taken for it.
@@ -60,11 +60,7 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
 pub fn load_signals(path: &Path, name: &str, d: Option<usize>) -> Result<Samples> {
     let mut file = TensorFile::open(path, name)?;
     check_rows(&mut file, name, "signal", &[d])?;
-    read(&mut file, name)
-}
-
-fn read(file: &mut TensorFile, name: &str) -> Result<Samples> {
-    Ok(file.require(name)?.into_samples())
+    file.rows(name)
 }
 
 /// Checks the shape `[n, row...]` of the tensor `name`, and gives n.

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-use safetensors::tensor::{Metadata, TensorView};
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::dtype::Dtype;
 use super::tensors::{Source, Tensor};
 use super::values::{DAMAGED, Header};
+
+/// Values that are written at a time.
+const PIECE: usize = 1 << 16;
 
 /// Bytes of the header's length.
 const LENGTH: u64 = 8;
@@ -31,7 +35,7 @@ impl SafetensorsFile {
         let length = file.metadata()?.len();
         let header_length = header_length(&mut file, length)?;
         let mut json = Vec::new();
-        file.by_ref().take(header_length).read_to_end(&mut json)?;
+        Read::by_ref(&mut file).take(header_length).read_to_end(&mut json)?;
         // Not `SafeTensors::deserialize`: it needs the whole file in memory, and its sum of lengths can overflow.
         let header: Metadata = serde_json::from_slice(&json).context("not a safetensors header")?;
         let start = LENGTH + header_length;
@@ -71,37 +75,64 @@ impl Source for SafetensorsFile {
         let (begin, end) = info.data_offsets;
         let header = Header { dtype, shape: info.shape.clone(), fortran: false };
         self.file.seek(SeekFrom::Start(self.start + begin as u64))?;
-        Ok((header, Box::new(self.file.by_ref().take((end - begin) as u64))))
+        Ok((header, Box::new(Read::by_ref(&mut self.file).take((end - begin) as u64))))
+    }
+
+    fn place(&self, name: &str) -> Option<(&File, Range<u64>)> {
+        let info = self.header.info(name).filter(|info| info.dtype == safetensors::Dtype::F32)?;
+        let (begin, end) = info.data_offsets;
+        Some((&self.file, self.start + begin as u64..self.start + end as u64))
     }
 }
 
+/// Name and values of a table to be written.
+pub type Values<'a> = (&'a str, &'a [f32]);
+
 /// The bytes of a file that holds `tensors` (as F32) and `metadata`.
 pub fn encode(tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, t)| little_endian(&t.values)).collect();
-    let views = tensors.iter().zip(&bytes).map(|((name, t), data)| {
-        TensorView::new(safetensors::Dtype::F32, t.shape.clone(), data).map(|view| (*name, view))
-    });
-    let encoded = safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None)?;
-    with_metadata(encoded, metadata)
+    let shapes: Vec<_> = tensors.iter().map(|(name, t)| (*name, t.shape.clone())).collect();
+    let values: Vec<Values<'_>> = tensors.iter().map(|(name, t)| (*name, &t.values[..])).collect();
+    let mut bytes = header(&shapes, metadata)?;
+    write_values(&values, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The length and the header of a file that holds tables of these names and shapes; their values follow in the order of the
+/// names.
+pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let mut end = 0;
+    let entry = |(name, shape): &(&str, Vec<usize>)| {
+        let begin = end;
+        end += shape.iter().product::<usize>() * size_of::<f32>();
+        let info = TensorInfo { dtype: safetensors::Dtype::F32, shape: shape.clone(), data_offsets: (begin, end) };
+        (name.to_string(), info)
+    };
+    let infos = sorted(shapes).into_iter().map(entry).collect();
+    let mut json = serde_json::to_vec(&Metadata::new(None, infos)?)?;
+    if !metadata.is_empty() {
+        // Sorted: the library keeps it in a hash map, whose order, and so the bytes of the file, would change.
+        let tensors = json.strip_prefix(b"{").context("no header")?;
+        let comma = if tensors == b"}" { "" } else { "," };
+        let front = format!("{{\"__metadata__\":{}{comma}", serde_json::to_string(metadata)?);
+        json = [front.as_bytes(), tensors].concat();
+    }
+    // Spaces up to a multiple of 8 keep the data aligned.
+    json.resize(json.len().next_multiple_of(LENGTH as usize), b' ');
+    Ok([&(json.len() as u64).to_le_bytes(), json.as_slice()].concat())
+}
+
+/// The values that [`header`] promises; no table is copied as a whole.
+pub fn write_values(tables: &[Values<'_>], out: &mut dyn Write) -> std::io::Result<()> {
+    let pieces = sorted(tables).into_iter().flat_map(|(_, values)| values.chunks(PIECE));
+    pieces.map(little_endian).try_for_each(|bytes| out.write_all(&bytes))
+}
+
+fn sorted<'t, T>(tables: &'t [(&str, T)]) -> Vec<&'t (&'t str, T)> {
+    let mut sorted: Vec<_> = tables.iter().collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    sorted
 }
 
 pub(super) fn little_endian(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-/// Puts the metadata first in the header of `encoded`, sorted: the library keeps it in a hash map, whose order, and so
-/// the bytes of the file, would change from run to run.
-fn with_metadata(encoded: Vec<u8>, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-    if metadata.is_empty() {
-        return Ok(encoded);
-    }
-    let (length, rest) = encoded.split_first_chunk().context("no header")?;
-    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
-    let tensors = header.trim_ascii_end().strip_prefix(b"{").context("no header")?;
-    let comma = if tensors == b"}" { "" } else { "," };
-    let mut json = format!("{{\"__metadata__\":{}{comma}", serde_json::to_string(metadata)?).into_bytes();
-    json.extend(tensors);
-    // Spaces up to a multiple of 8 keep the data aligned.
-    json.resize(json.len().next_multiple_of(8), b' ');
-    Ok([&(json.len() as u64).to_le_bytes(), json.as_slice(), data].concat())
 }

@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use diffem::Samples;
 
+use super::mapped::{LARGE, Mapped};
 use super::npz::{self, NpyFile, NpzFile};
 use super::safetensors_file::{self, SafetensorsFile};
 use super::values::{Header, product, read_tensor};
@@ -47,6 +50,11 @@ pub(super) trait Source {
 
     /// The header of the tensor `name` and its bytes, none read yet. The name must be one of [`Source::names`].
     fn open(&mut self, name: &str) -> Result<(Header, Box<dyn Read + '_>)>;
+
+    /// Where the file holds the tensor `name` as `f32` in row-major order, if it does.
+    fn place(&self, _: &str) -> Option<(&File, Range<u64>)> {
+        None
+    }
 }
 
 /// A file of named tensors, open for reading.
@@ -110,6 +118,22 @@ impl TensorFile {
         self.opened(name, |header, data| read_tensor(&header, data))
     }
 
+    /// The rows of the tensor `name` of shape `[n, ...]`, each flattened: read, or where they are many left in the file and
+    /// mapped.
+    ///
+    /// # Errors
+    /// As [`TensorFile::require`].
+    pub fn rows(&mut self, name: &str) -> Result<Samples> {
+        let shape = self.shape(name)?;
+        let d = shape.iter().skip(1).product();
+        let place = self.source.place(name).filter(|(_, range)| range.end - range.start >= LARGE && d > 0);
+        match place.map(|(file, range)| Mapped::read(file, range)).transpose()?.flatten() {
+            Some(mapped) if mapped.is_finite() => Ok(Samples::elsewhere(Arc::new(mapped), d)),
+            // Reading says which number is not.
+            _ => Ok(self.require(name)?.into_samples()),
+        }
+    }
+
     fn opened<T>(&mut self, name: &str, then: impl FnOnce(Header, &mut dyn Read) -> Result<T>) -> Result<T> {
         ensure!(self.has(name), self.missing(name));
         let opened = self.source.open(name).and_then(|(header, mut data)| then(header, &mut *data));
@@ -157,6 +181,17 @@ pub fn check_target(path: &Path) -> Result<()> {
 pub fn write_tensors(path: &Path, tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) -> Result<()> {
     let bytes = encode(path, tensors, metadata).with_context(|| path.display().to_string())?;
     files::write_atomic(path, &bytes)
+}
+
+/// Writes `tables` to the `.safetensors` file `path`, whole or not at all, without a copy of them in memory.
+pub fn write_rows(path: &Path, tables: &[(&str, &Samples)]) -> Result<()> {
+    let shapes: Vec<_> = tables.iter().map(|(name, x)| (*name, vec![x.n(), x.d()])).collect();
+    let values: Vec<_> = tables.iter().map(|(name, x)| (*name, x.as_slice())).collect();
+    let header = safetensors_file::header(&shapes, &BTreeMap::new())?;
+    files::write_atomic_with(path, |out| {
+        out.write_all(&header)?;
+        safetensors_file::write_values(&values, out)
+    })
 }
 
 fn encode(path: &Path, tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {

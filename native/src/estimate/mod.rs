@@ -3,6 +3,7 @@
 mod timing;
 
 use crate::config::Config;
+use crate::data::mapped::LARGE;
 use crate::report::units::{bytes, count, duration, operations};
 use anyhow::Result;
 use burn::tensor::Device;
@@ -64,7 +65,7 @@ pub struct Memory {
     pub gradients: u64,
     /// What the micro-batches at work keep for their backward pass.
     pub activations: u64,
-    /// Observations, truth and reconstructions.
+    /// Observations, truth and reconstructions; those of 64 MB and more lie in mapped files.
     pub data: Option<u64>,
     pub total: u64,
 }
@@ -175,9 +176,13 @@ fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> 
     // Those of finished pieces wait for the others; one being made is there twice.
     let gradients = VALUE * cost.parameters * (pieces as u64 + at_once);
     let activations = VALUE * at_once * piece as u64 * cost.kept;
-    let seen = (channel.observation_len() + channel.operator_len()) as u64;
-    // Truth, reconstructions, those trained on, as they are and standardised; observations, and those for the comparison.
-    let data = n.map(|n| VALUE * n as u64 * (4 * config.signal_len() as u64 + 2 * seen));
+    let table = |width: usize| {
+        let bytes = VALUE * n.unwrap_or(0) as u64 * width as u64;
+        if bytes < LARGE { bytes } else { 0 }
+    };
+    // Truth, reconstructions and those trained on; observations.
+    let (m, k) = (channel.observation_len(), channel.operator_len());
+    let data = n.map(|_| 3 * table(config.signal_len()) + table(m) + table(k));
     let total = weights + gradients + activations + data.unwrap_or(0);
     Memory { weights, gradients, activations, data, total }
 }
@@ -205,8 +210,10 @@ mod tests {
         let m = memory(&config, &channel, &cost, Some(10));
         let at_once = rayon::current_num_threads().min(4) as u64;
         assert_eq!((m.weights, m.gradients), (24_000, 4000 * (4 + at_once)));
-        assert_eq!((m.activations, m.data), (4 * at_once * 16 * 50, Some(4 * 10 * (4 * 784 + 2 * 2 * 784))));
+        assert_eq!((m.activations, m.data), (4 * at_once * 16 * 50, Some(4 * 10 * (3 * 784 + 2 * 784))));
         assert_eq!(m.total, m.weights + m.gradients + m.activations + m.data.unwrap());
+        let large = memory(&config, &channel, &cost, Some(1 << 20));
+        assert_eq!(large.data, Some(0));
         let without = memory(&config, &channel, &cost, None);
         assert_eq!(without.total, m.total - m.data.unwrap());
     }

@@ -264,7 +264,7 @@ fn more_signals_than_memory_holds() {
     let output = super::diffem(dir.path(), &["train", "c.toml", "--out", "new"]).output().expect("the command starts");
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(2), "{stderr}");
-    let start = "error: data.n: 1073741824 signals with their observations need about 123.15 TB of memory and ";
+    let start = "error: data.n: 1073741824 signals with their observations need about 87.96 TB of memory and ";
     assert!(stderr.starts_with(start) && stderr.contains(" are free; lower it, to "), "{stderr}");
     assert!(!dir.path().join("new").exists());
 }

@@ -170,7 +170,7 @@ fn observations_of_another_run() {
         &dir,
         &["resume", "run", "--set", "em.laps=3"],
         str![[r#"
-error: run/lap-002/state.safetensors: it holds reconstructions [512, 2] and run/observations.safetensors holds 20 observations of signals of length 2; put the run's own files back
+error: run/lap-002/state.safetensors: it belongs to reconstructions [512, 2] and run/observations.safetensors holds 20 observations of signals of length 2; put the run's own files back
 
 "#]],
     );

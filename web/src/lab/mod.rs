@@ -17,7 +17,7 @@ use diffem::em::{self, Draws, Em, Event, Row, StartConfig, State, gaussian_start
 use diffem::metric::TruthScorer;
 use diffem::network::{AnyNetwork, Layout, flatten};
 use diffem::synthetic::{self, Counts, Curve, Drawn};
-use diffem::{Error, Observations, Result, Samples};
+use diffem::{Error, InMemory, Observations, Result, Samples};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -153,6 +153,7 @@ impl Lab {
             monitor: &s.monitor,
             seed: s.seed,
             device: &self.device,
+            tables: &InMemory,
         }
     }
 
@@ -223,7 +224,7 @@ impl Lab {
         let n = draws.n();
         if draws.is_done() {
             let x = e_step.restore(&to_samples(e_step.last(draws))?, n);
-            state.partial = x.into_vec();
+            (state.partial, state.done) = (x, n);
             until_stopped(em.run(state, &mut |_: Event<'_>, _: &State| ControlFlow::Break(())))?;
             let progress = LabProgress::new(Phase::EStep, lap, 1.0);
             return Ok(LabProgress { cloud: Some(state.x.clone()), sigma: Some(0.0), ..progress });
