@@ -36,7 +36,7 @@ test('the curve closes, and the page stays free', async (t) => {
   await page.getByRole('button', { name: 'Play', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.phase === 'e-step');
   await shot(page, 'fig-2-running', '#fig-2');
-  await page.waitForFunction((n) => laps.length >= n, LAPS);
+  await page.waitForFunction((n) => laps.length >= n, LAPS, { timeout: 1_200_000 });
   const { seen, blocked, first } = await page.evaluate(() => ({ seen: laps, blocked: longTasks, first: document.querySelector('diffem-manifold').session.laps[0] }));
   const minutes = (seen.at(-1).at - seen[0].at) / 60_000;
   const longest = seen.map(({ at }, i) => Math.max(0, ...blocked.filter((l) => l.at > (seen[i - 1]?.at ?? from) && l.at <= at).map((l) => l.ms)));
