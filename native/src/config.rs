@@ -7,6 +7,7 @@ use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig,
 use diffem::image::ImageShape;
 use diffem::network::NetworkConfig;
 use diffem::schedule::Schedule;
+use diffem::synthetic::Outline;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -85,10 +86,13 @@ pub enum DataConfig {
         /// Smoothness: amplitudes fall as k^-alpha, alpha >= 1.
         alpha: f64,
     },
-    /// A closed curve in the plane with three loops (the browser's), scaled to [-2, 2].
+    /// A closed curve in the plane (the browser's), scaled to [-2, 2].
     Curve {
         /// Number of observations.
         n: usize,
+        /// Which curve.
+        #[serde(default)]
+        shape: Outline,
     },
     /// The 8x8 handwritten digits of UCI and scikit-learn, in [-2, 2].
     Digits {
@@ -544,7 +548,7 @@ impl DataConfig {
                 }
                 Ok(())
             }
-            Self::Curve { n } => count(*n, 1 << 30),
+            Self::Curve { n, .. } => count(*n, 1 << 30),
             Self::Digits { n } => count(*n, 1796),
             Self::Idx { n, .. } | Self::Cifar10 { n, .. } => self.check_images(*n, 1, None),
             Self::MaskedImages { n, channels, .. } => self.check_images(*n, *channels, None),

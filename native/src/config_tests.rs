@@ -6,6 +6,7 @@ use diffem::em::Recorruption;
 use diffem::network::MlpConfig;
 use diffem::optim::Decay;
 use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::synthetic::Outline;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -112,7 +113,7 @@ fn problem() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
         (2usize..=1 << 30, prop::collection::vec(positive(), 1..=6), -0.199..1.0)
             .prop_map(|(n, std, correlation)| DataConfig::Gaussian { n, std, correlation }),
         (2usize..=1 << 30, 1usize..=6, 1.0..=64.0).prop_map(|(n, d, alpha)| DataConfig::Manifold { n, d, alpha }),
-        (2usize..=1 << 30).prop_map(|n| DataConfig::Curve { n }),
+        (2usize..=1 << 30).prop_map(|n| DataConfig::Curve { n, shape: Outline::Heart }),
         (2usize..=1796).prop_map(|n| DataConfig::Digits { n }),
     ];
     let stages = prop_oneof![

@@ -81,9 +81,9 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Proble
             check_memory("data.n", *n, channel)?;
             Ok(on_curve(*n, &synthetic::manifold(*d, *alpha, config.seed), config, channel))
         }
-        DataConfig::Curve { n } => {
+        DataConfig::Curve { n, shape } => {
             check_memory("data.n", *n, channel)?;
-            Ok(on_curve(*n, &Curve::trefoil(), config, channel))
+            Ok(on_curve(*n, &Curve::outline(*shape), config, channel))
         }
         DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
             let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
@@ -105,7 +105,7 @@ pub fn count(config: &Config) -> Result<usize> {
         DataConfig::Digits { n }
         | DataConfig::Gaussian { n, .. }
         | DataConfig::Manifold { n, .. }
-        | DataConfig::Curve { n } => Ok(*n),
+        | DataConfig::Curve { n, .. } => Ok(*n),
         DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
             if *n > 0 {
                 return Ok(*n);

@@ -8,6 +8,7 @@
 //! used again by DiffEM (arXiv 2510.12691); there d = 5 and α = 3, which gives k = 1 ..= 10.
 
 use crate::Samples;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
 /// ε: the series is cut where k^(-α) falls below it.
@@ -29,6 +30,18 @@ struct Term {
     frequency: f64,
     /// c, in turns
     phase: f64,
+}
+
+/// Closed curves in the plane, the same for every seed: pictures to recognise. θ = 2π z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Outline {
+    /// Three loops, (sin θ + 2 sin 2θ, cos θ - 2 cos 2θ).
+    #[default]
+    Trefoil,
+    /// A heart, (12 sin θ - 4 sin 3θ, 13 cos θ - 5 cos 2θ - 2 cos 3θ - cos 4θ).
+    Heart,
 }
 
 /// A curve in R^d with the limits of each coordinate.
@@ -53,13 +66,18 @@ impl Curve {
         Self { terms, limits }
     }
 
-    /// The trefoil in the plane, a closed curve with three loops: with θ = 2π z
-    /// x(z) = (sin θ + 2 sin 2θ, cos θ - 2 cos 2θ). The same for every seed: a picture to recognise.
-    pub fn trefoil() -> Self {
-        // cos θ = sin(θ + ¼ turn), -cos θ = sin(θ + ¾ turn).
-        let term = |amplitude: f64, frequency: f64, phase: f64| Term { amplitude, frequency, phase };
-        let terms =
-            vec![vec![term(1.0, 1.0, 0.0), term(2.0, 2.0, 0.0)], vec![term(1.0, 1.0, 0.25), term(2.0, 2.0, 0.75)]];
+    /// The curve of `outline`.
+    pub fn outline(outline: Outline) -> Self {
+        let sine = |amplitude: f64, frequency: f64| Term { amplitude, frequency, phase: 0.0 };
+        // cos θ = sin(θ + ¼ turn).
+        let cosine = |amplitude: f64, frequency: f64| Term { amplitude, frequency, phase: 0.25 };
+        let terms = match outline {
+            Outline::Trefoil => vec![vec![sine(1.0, 1.0), sine(2.0, 2.0)], vec![cosine(1.0, 1.0), cosine(-2.0, 2.0)]],
+            Outline::Heart => vec![
+                vec![sine(12.0, 1.0), sine(-4.0, 3.0)],
+                vec![cosine(13.0, 1.0), cosine(-5.0, 2.0), cosine(-2.0, 3.0), cosine(-1.0, 4.0)],
+            ],
+        };
         let limits = terms.iter().map(|series| limits(series)).collect();
         Self { terms, limits }
     }
@@ -159,13 +177,19 @@ mod tests {
     }
 
     #[test]
-    fn the_trefoil_is_the_sum_of_its_formula() {
-        let curve = Curve::trefoil();
-        for z in grid(20) {
-            let angle = TAU * z;
-            let formula = [angle.sin() + 2.0 * (2.0 * angle).sin(), angle.cos() - 2.0 * (2.0 * angle).cos()];
-            assert!(curve.point(z).iter().zip(formula).all(|(x, f)| (x - f).abs() < 1e-12), "{z}");
-        }
+    fn outlines_are_the_sums_of_their_formulas() {
+        let agrees = |outline: Outline, formula: &dyn Fn(f64) -> [f64; 2]| {
+            let curve = Curve::outline(outline);
+            for z in grid(20) {
+                let point = curve.point(z);
+                assert!(point.iter().zip(formula(TAU * z)).all(|(x, f)| (x - f).abs() < 1e-12), "{outline:?} {z}");
+            }
+        };
+        agrees(Outline::Trefoil, &|t| [t.sin() + 2.0 * (2.0 * t).sin(), t.cos() - 2.0 * (2.0 * t).cos()]);
+        agrees(Outline::Heart, &|t| {
+            let y = 13.0 * t.cos() - 5.0 * (2.0 * t).cos() - 2.0 * (3.0 * t).cos() - (4.0 * t).cos();
+            [16.0 * t.sin().powi(3), y]
+        });
     }
 
     #[test]

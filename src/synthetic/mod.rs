@@ -5,7 +5,7 @@
 
 mod curve;
 
-pub use curve::Curve;
+pub use curve::{Curve, Outline};
 
 use crate::channel::Channel;
 use crate::noise::{Key, Purpose};

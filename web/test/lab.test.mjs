@@ -32,7 +32,7 @@ describe('a lab', () => {
     }, CURVE)
     const { m_step, em, data } = info.config
     assert.deepEqual([info.d, info.m, info.observations, info.device], [2, 1, 256, 'cpu'])
-    assert.deepEqual([m_step.steps, m_step.ema, em.laps, data], [60, 0.99, 2, { kind: 'curve', n: 256 }])
+    assert.deepEqual([m_step.steps, m_step.ema, em.laps, data], [60, 0.99, 2, { kind: 'curve', n: 256, shape: 'trefoil' }])
     const observed = tensors('curve-observations.safetensors')
     assert.ok(difference(seen.y, observed.y.values) < 1e-6 && difference(seen.a, observed.a.values) < 1e-6)
 

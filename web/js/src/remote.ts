@@ -14,15 +14,23 @@ export interface CallOptions<P> {
   onProgress?: (value: P) => void
 }
 
-/** Starts the worker beside this file, from another origin through a module that imports it. */
-function start(): Worker {
-  try {
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
-  } catch {
-    const source = `import ${JSON.stringify(new URL('./worker.js', import.meta.url).href)}`
-    const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
-    return new Worker(url, { type: 'module' })
+/** Stands for `Worker` in the expression by which bundlers find workers, and keeps the address that they put there. */
+class Address {
+  readonly href: string
+
+  constructor(url: URL | string, _: WorkerOptions) {
+    this.href = new URL(url, import.meta.url).href
   }
+}
+
+const { href } = ((Worker: typeof Address) => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }))(Address)
+
+/** Starts the worker beside this file; from another origin, which the browser refuses, through a module that imports it. */
+function start(): Worker {
+  if (new URL(href).origin === location.origin) return new Worker(href, { type: 'module' })
+  const source = `import ${JSON.stringify(href)}`
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+  return new Worker(url, { type: 'module' })
 }
 
 /**

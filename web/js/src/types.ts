@@ -93,8 +93,11 @@ export interface ObserveOptions {
 
 /** A live run. */
 export interface LabConfig {
-  /** `curve`: three loops in the plane seen through 1-D projections; `manifold`: the paper's curve in R^5 seen through 2-D ones. */
-  data: 'curve' | 'manifold'
+  /**
+   * `heart` and `curve` (a trefoil, which takes many more laps): in the plane, seen through 1-D projections; `manifold`: the
+   * paper's curve in R^5, seen through 2-D ones.
+   */
+  data: 'heart' | 'curve' | 'manifold'
   observations: number
   /** Standard deviation of the noise. */
   noise: number
@@ -110,6 +113,11 @@ export interface LabConfig {
   width?: number
   /** Hidden layers (default 3). */
   depth?: number
+  /** Length of the noise embedding, even (default 32). */
+  embedding?: number
+  /** Least and greatest noise level, in units of the standardised signal (default .001 and 10). */
+  sigma?: [number, number]
+  /** First learning rate of a lap (default 2e-3). */
   learningRate?: number
   /** Sampler of the E-step (default: ddpm, 30 steps). */
   sampler?: { kind: SamplerKind; steps: number }

@@ -1,5 +1,5 @@
 // Turns a run of the command line into public/recorded.json, which figures show before WebAssembly is there:
-//   diffem train web/site/scripts/curve.toml --out RUN && node scripts/record.mjs RUN
+//   diffem train web/site/scripts/heart.toml --out RUN && node scripts/record.mjs RUN
 // The settings are those of src/session/config.ts, so that Play goes through the same laps.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { pack } from '../src/lib/pack.mjs';
 
 /** Observations kept (the first ones), clean points and laps kept. */
-const KEPT = { laps: 20, observations: 768, truth: 700 };
+const KEPT = { laps: 30, observations: 768, truth: 700 };
 
 /** Tensor `name` of a safetensors file: an 8-byte length, a JSON header, then the bytes. */
 function tensor(path, name) {
@@ -18,13 +18,22 @@ function tensor(path, name) {
   return { shape, values: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)) };
 }
 
-const run = process.argv[2];
-if (!run) throw new Error('usage: node scripts/record.mjs RUN');
+const [run, ...drawn] = process.argv.slice(2);
+if (!run) throw new Error('usage: node scripts/record.mjs RUN [DRAWS MMPS-DRAWS]');
 const at = (name) => join(run, `${name}.safetensors`);
 const [y, a, truth] = [tensor(at('observations'), 'y'), tensor(at('observations'), 'a'), tensor(at('truth'), 'u1')];
 const [m, d] = [y.shape[1], truth.shape[1]];
 const laps = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse).filter((e) => e.event === 'lap' && e.lap <= KEPT.laps);
 const cloud = (lap) => tensor(at(`lap-${String(lap).padStart(3, '0')}/reconstructions`), 'x').values.slice(0, KEPT.observations * d);
+
+/** Draws [n, draws, d] of the first observations by two runs. */
+function draws([diffem, mmps]) {
+  if (!diffem || !mmps) return [];
+  const [ours, theirs] = [tensor(diffem, 'x'), tensor(mmps, 'x')];
+  const length = ours.shape[1] * d;
+  const of = (all, i) => pack(all.values.slice(i * length, (i + 1) * length));
+  return Array.from({ length: ours.shape[0] }, (_, i) => ({ of: i, diffem: of(ours, i), mmps: of(theirs, i) }));
+}
 
 const recorded = {
   d,
@@ -33,6 +42,7 @@ const recorded = {
   truth: pack(truth.values.slice(0, KEPT.truth * d)),
   y: pack(y.values.slice(0, KEPT.observations * m)),
   a: pack(a.values.slice(0, KEPT.observations * m * d)),
+  draws: draws(drawn),
   laps: laps.map((e) => ({ lap: e.lap, cloud: pack(cloud(e.lap)), divergence: e.truth.sinkhorn, floor: e.truth.sinkhorn_floor, ...(e.loss === null ? {} : { loss: e.loss }) })),
 };
 writeFileSync(fileURLToPath(new URL('../public/recorded.json', import.meta.url)), JSON.stringify(recorded));

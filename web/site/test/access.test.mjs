@@ -16,7 +16,7 @@ after(() => server?.close());
 async function settle(page) {
   await ready(page);
   for (const id of Object.keys(FIGURES)) await see(page, `#${id}`);
-  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy, null, { timeout: 120_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy);
 }
 
 for (const colorScheme of ['light', 'dark']) {
@@ -44,7 +44,7 @@ test('360 px: nothing is cut off and nothing scrolls sideways', async () => {
   const line = page.locator('#fig-1 canvas.plane');
   await see(page, '#fig-1 canvas.plane');
   const before = await page.evaluate(() => document.querySelector('diffem-manifold').session.selected);
-  await line.tap({ position: { x: 60, y: 240 } });
+  await line.tap({ position: { x: 60, y: 60 } });
   assert.notEqual(await page.evaluate(() => document.querySelector('diffem-manifold').session.selected), before, 'a tap singles out an observation');
   assert.deepEqual(log, []);
   await close();
@@ -55,12 +55,24 @@ test('one script tag and one element, in a page of another folder', async () => 
   writeFileSync(join(folder, 'post.html'), '<!doctype html><html lang="en"><title>A post</title><h1>A post</h1><script type="module" src="/vendor/diffem/diffem-elements.js"></script><diffem-manifold start="wide" seed="3"><p>poster</p></diffem-manifold></html>');
   const other = await serve({ '/blog/': `${folder}/`, '/vendor/diffem/': join(site, 'diffem/') });
   const { page, close, log } = await open(`${other.origin}/blog/post.html`);
-  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data, null, { timeout: 30_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data);
   await page.getByRole('button', { name: 'Play', exact: true }).click();
-  await page.waitForFunction(() => laps.length >= 1, null, { timeout: 60_000 });
+  await page.waitForFunction(() => laps.length >= 1);
   await shot(page, 'embed');
   assert.deepEqual(other.asked.filter((p) => !p.startsWith('/blog/') && !p.startsWith('/vendor/diffem/') && p !== '/favicon.ico'), []);
   assert.deepEqual(log.filter((l) => !l.includes('404')), []);
+  await close();
+  await other.close();
+});
+
+test('the elements come from another origin', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'embed-'));
+  writeFileSync(join(folder, 'post.html'), `<!doctype html><html lang="en"><title>A post</title><script type="module" src="${server.origin}/diffem/diffem-elements.js"></script><diffem-manifold seed="3"></diffem-manifold></html>`);
+  const other = await serve({ '/': `${folder}/` });
+  const { page, close } = await open(`${other.origin}/post.html`);
+  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data);
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
+  await page.waitForFunction(() => laps.length >= 1);
   await close();
   await other.close();
 });

@@ -1,6 +1,7 @@
 // A server for the built site and a browser to look at it with.
 import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { after, before } from 'node:test';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,9 @@ const screens = fileURLToPath(new URL('../out/screens/', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.json': 'application/json', '.woff2': 'font/woff2' };
 const FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-unsafe-webgpu', '--hide-scrollbars'];
 
+/** How long to wait for what must come, in ms. */
+const PATIENCE = 300_000;
+
 /** Serves `routes` (path prefix to folder) on a free port of this machine and keeps what was asked for. */
 export async function serve(routes = { '/': site }) {
   const asked = [];
@@ -22,7 +26,7 @@ export async function serve(routes = { '/': site }) {
     const prefix = prefixes.find((p) => path.startsWith(p));
     const file = prefix && join(routes[prefix], path.slice(prefix.length) || 'index.html');
     if (!file || !existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': statSync(file).size, 'cache-control': caching(path) });
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': statSync(file).size, 'cache-control': caching(path), 'access-control-allow-origin': '*' });
     return createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -37,12 +41,14 @@ const caching = (path) => (/-[\w-]{8,}\.\w+$/.test(path) ? 'public, max-age=3153
 export async function open(url, { width = 1100, height = 900, ...options } = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'site-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
+    executablePath: process.env.DIFFEM_CHROMIUM ?? '/usr/bin/chromium',
     headless: false,
     args: FLAGS,
     viewport: { width, height },
     ...options,
   });
+  // A loaded machine is slow, not wrong: only what never comes fails.
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const log = [];
   page.on('pageerror', (error) => log.push(`error: ${error.message}`));
@@ -50,6 +56,21 @@ export async function open(url, { width = 1100, height = 900, ...options } = {})
   await page.addInitScript(observe);
   await page.goto(url);
   return { page, context, log, close: async () => (await context.close(), rmSync(profile, { recursive: true, force: true })) };
+}
+
+/** A server and a page for all tests of a file; both are there when the first test runs. */
+export function withPage() {
+  const shared = {};
+  before(async () => {
+    shared.server = await serve();
+    Object.assign(shared, await open(`${shared.server.origin}/`));
+    await ready(shared.page);
+  });
+  after(async () => {
+    await shared.close?.();
+    await shared.server?.close();
+  });
+  return shared;
 }
 
 /** Runs in the page before anything else: long tasks, and laps as they end. */
@@ -83,7 +104,7 @@ export const FIGURES = { 'fig-1': 'diffem-corruption', 'fig-2': 'diffem-manifold
 /** Resolves when every figure has drawn something and the models are loaded. */
 export async function ready(page) {
   for (const name of ['diffem-corruption', 'diffem-manifold', 'diffem-draws', 'diffem-theory']) {
-    await page.waitForFunction((n) => document.querySelector(n)?.shadowRoot?.querySelector('canvas, svg'), name, { timeout: 20_000 });
+    await page.waitForFunction((n) => document.querySelector(n)?.shadowRoot?.querySelector('canvas, svg'), name);
   }
-  await page.waitForFunction(() => document.querySelector('diffem-posterior')?.model?.ready, null, { timeout: 60_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-posterior')?.model?.ready);
 }

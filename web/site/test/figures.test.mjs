@@ -1,19 +1,9 @@
 // The other figures of the built page: corrupted data, theory, pictures; keyboard, reduced motion, state in the address.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { open, ready, see, serve, shot } from './browser.mjs';
+import { test } from 'node:test';
+import { open, ready, see, shot, withPage } from './browser.mjs';
 
-let server;
-let browser;
-before(async () => {
-  server = await serve();
-  browser = await open(`${server.origin}/`);
-  await ready(browser.page);
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const browser = withPage();
 
 const theory = () => browser.page.evaluate(() => ({ start: document.querySelector('diffem-theory').start, ...document.querySelector('diffem-theory').run }));
 
@@ -29,10 +19,9 @@ test('corrupted data: sliders, hovering and the selected observation', async () 
   await page.locator('#fig-1 input[name=truth]').check();
   await shot(page, 'fig-1-many', '#fig-1');
   await page.locator('#fig-1 input[name=noise]').fill('0.3');
-  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.config.noise === 0.3 && document.querySelector('diffem-manifold').session.status === 'paused', null, { timeout: 20_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.config.noise === 0.3 && document.querySelector('diffem-manifold').session.status === 'paused');
   await shot(page, 'fig-1-noisy', '#fig-1');
-  await page.waitForTimeout(400);
-  assert.match(page.url(), /noise=0\.3/);
+  await page.waitForFunction(() => /noise=0\.3/.test(location.search));
 });
 
 test('theory: the published numbers, and a narrow start that hardly moves', async () => {
@@ -62,7 +51,7 @@ test('theory: the published numbers, and a narrow start that hardly moves', asyn
 test('pictures: example, painted mask, rate, draws and intervals', async (t) => {
   const { page, log } = browser;
   await see(page, '#fig-5 canvas');
-  const sampled = () => page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy, null, { timeout: 120_000 });
+  const sampled = () => page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy);
   await sampled();
   await shot(page, 'fig-5-initial', '#fig-5');
   const box = await page.locator('#fig-5 canvas.paint').boundingBox();
@@ -70,7 +59,7 @@ test('pictures: example, painted mask, rate, draws and intervals', async (t) => 
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.8, box.y + box.height * 0.4, { steps: 8 });
   await page.mouse.up();
-  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.busy, null, { timeout: 10_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.busy);
   await shot(page, 'fig-5-running', '#fig-5');
   await sampled();
   await shot(page, 'fig-5-painted', '#fig-5');
@@ -122,8 +111,8 @@ test('keyboard: every control is reached, the picture is painted by keys', async
 });
 
 test('the address holds the settings and restores them', async () => {
-  const { page, close } = await open(`${server.origin}/?seed=3&start=wide&s0=0.05`);
-  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data, null, { timeout: 20_000 });
+  const { page, close } = await open(`${browser.server.origin}/?seed=3&start=wide&s0=0.05`);
+  await page.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data);
   const { seed, start } = await page.evaluate(() => document.querySelector('diffem-manifold').session.config);
   assert.deepEqual({ seed, start }, { seed: 3, start: 'wide' });
   assert.equal(await page.evaluate(() => document.querySelector('diffem-theory').start), 0.05);
@@ -131,11 +120,11 @@ test('the address holds the settings and restores them', async () => {
 });
 
 test('reduced motion: points change place only when a lap ends', async () => {
-  const { page, close } = await open(`${server.origin}/`, { reducedMotion: 'reduce' });
+  const { page, close } = await open(`${browser.server.origin}/`, { reducedMotion: 'reduce' });
   await ready(page);
   await see(page, '#fig-2 canvas.plane');
   await page.getByRole('button', { name: 'Play', exact: true }).click();
-  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.cloud, null, { timeout: 60_000 });
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.cloud);
   const still = await page.evaluate(() => document.querySelector('diffem-manifold').drawn === document.querySelector('diffem-manifold').session.shown.cloud);
   assert.ok(still);
   await see(page, '#fig-3 canvas.plane');

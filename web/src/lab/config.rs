@@ -6,6 +6,7 @@ use diffem::conditioning::ConditioningConfig;
 use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig};
 use diffem::network::{MlpConfig, NetworkConfig};
 use diffem::schedule::Schedule;
+use diffem::synthetic::Outline;
 use diffem::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,12 @@ pub struct LabConfig {
     /// Number of hidden layers, 1 to 64.
     #[serde(default = "depth")]
     pub depth: usize,
+    /// Length of the network's noise embedding, even.
+    #[serde(default = "embedding")]
+    pub embedding: usize,
+    /// Least and greatest noise level, in units of the standardised signal: a narrower range is learnt in fewer steps.
+    #[serde(default = "sigma")]
+    pub sigma: [f64; 2],
     /// First learning rate of a lap.
     #[serde(default = "learning_rate")]
     pub learning_rate: f64,
@@ -60,6 +67,15 @@ fn depth() -> usize {
     3
 }
 
+fn embedding() -> usize {
+    32
+}
+
+fn sigma() -> [f64; 2] {
+    let Schedule { sigma_min, sigma_max, .. } = Schedule::default();
+    [sigma_min, sigma_max]
+}
+
 fn learning_rate() -> f64 {
     2e-3
 }
@@ -68,7 +84,9 @@ fn learning_rate() -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Data {
-    /// The trefoil in the plane, seen through one random projection each.
+    /// A heart in the plane, seen through one random projection each.
+    Heart,
+    /// The trefoil in the plane, seen likewise: its loops take many more laps.
     Curve,
     /// The paper's curve in R^5, seen through two.
     Manifold,
@@ -117,7 +135,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RunData {
-    Curve { n: usize },
+    Curve { n: usize, shape: Outline },
     Manifold { n: usize, d: usize, alpha: f64 },
 }
 
@@ -135,7 +153,8 @@ impl Settings {
             return Err(Error::config("width", format!("expected 1 to {MOST_WIDTH}, found {}", config.width)));
         }
         let (data, rows) = match config.data {
-            Data::Curve => (RunData::Curve { n }, 1),
+            Data::Heart => (RunData::Curve { n, shape: Outline::Heart }, 1),
+            Data::Curve => (RunData::Curve { n, shape: Outline::Trefoil }, 1),
             Data::Manifold => (RunData::Manifold { n, d: 5, alpha: 3.0 }, 2),
         };
         let settings = Self {
@@ -146,8 +165,12 @@ impl Settings {
             m_step: m_step(config),
             e_step: e_step(config)?,
             monitor: MonitorConfig { holdout: 0.0, ..MonitorConfig::default() },
-            network: NetworkConfig::Mlp(MlpConfig { width: config.width, depth: config.depth, embedding: 32 }),
-            schedule: Schedule::default(),
+            network: NetworkConfig::Mlp(MlpConfig {
+                width: config.width,
+                depth: config.depth,
+                embedding: config.embedding,
+            }),
+            schedule: Schedule { sigma_min: config.sigma[0], sigma_max: config.sigma[1], ..Schedule::default() },
             conditioning: ConditioningConfig::default(),
         };
         settings.validate()?;
@@ -158,6 +181,7 @@ impl Settings {
         self.em.validate()?;
         self.m_step.validate()?;
         self.e_step.validate()?;
+        self.schedule.validate()?;
         self.network.validate(None, 0)
     }
 }

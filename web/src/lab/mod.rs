@@ -98,7 +98,7 @@ impl Lab {
     pub fn new(config: &LabConfig, seed: u64, device: Device) -> Result<Self> {
         let settings = Settings::new(config, seed)?;
         let curve = match settings.data {
-            RunData::Curve { .. } => Curve::trefoil(),
+            RunData::Curve { shape, .. } => Curve::outline(shape),
             RunData::Manifold { d, alpha, .. } => synthetic::manifold(d, alpha, seed),
         };
         let channel = settings.channel.build(curve.d())?;

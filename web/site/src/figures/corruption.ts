@@ -71,7 +71,7 @@ export class DiffemCorruption extends LinkedFigure {
   #controls(data: DataSet): TemplateResult {
     const most = Math.min(MOST, data.n);
     const input = (work: (value: number) => void) => (e: Event) => work(Number((e.target as HTMLInputElement).value));
-    const planar = this.session?.config.data === 'curve';
+    const planar = this.session?.config.data !== 'manifold';
     return html`
       <label><span>Observations shown <output>${count(this.#count)}</output></span>
         <input type="range" name="shown" min="0" max="1" step="0.005" .value=${String(Math.log(this.#count) / Math.log(most))}

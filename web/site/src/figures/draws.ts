@@ -46,12 +46,21 @@ export class DiffemDraws extends LinkedFigure {
     const stale = now.selected !== this.#seen.selected || now.laps !== this.#seen.laps || now.data !== this.#seen.data;
     if (!stale) return;
     this.#seen = now;
+    this.#adoptRecorded();
     if (this.visible && this.#trained) void this.draw(!this.playing);
   }
 
   protected override visibilityChanged(): void {
     super.visibilityChanged();
     if (this.visible && this.#trained && !this.busy && this.#trajectory.of !== this.session?.selected) void this.draw(true);
+  }
+
+  /** Recorded draws are there at once: one noise level, the last. */
+  #adoptRecorded(): void {
+    const recorded = this.session?.recordedDraws;
+    if (!recorded) return;
+    this.#trajectory = { of: recorded.of, sigmas: [0], states: [recorded.diffem], means: [] };
+    this.at = 0;
   }
 
   get #trained(): boolean {
@@ -127,6 +136,7 @@ export class DiffemDraws extends LinkedFigure {
           <canvas class="plane" part="canvas" role="img" aria-label="Posterior draws of observation ${s.selected} at noise level ${short(this.#sigma)}"></canvas>
           <ul class="legend">
             <li><span class="swatch" style="--c:var(--diffem-cloud)"></span>draws</li>
+            ${s.recordedDraws ? html`<li><span class="swatch" style="border-radius:0;--c:var(--diffem-rival)"></span>draws by EM-MMPS</li>` : nothing}
             ${s.data.d === 2 ? html`<li><span class="swatch line" style="--c:var(--diffem-band)"></span>the observation</li>` : nothing}
             <li><span class="swatch" style="background:none;border:1.5px solid var(--diffem-truth)"></span>truth</li>
           </ul>
@@ -156,6 +166,7 @@ export class DiffemDraws extends LinkedFigure {
 
   #note(): string {
     const s = this.session;
+    if (s?.recordedDraws) return 'Recorded draws, after the last lap of two runs: DiffEM’s and EM-MMPS’s, on the same observations. Train a lap here to draw live.';
     if (s?.status === 'recorded') return 'The run above is a recording. Train a lap of it here, then its posterior can be drawn.';
     return this.#trained ? `${DRAWS} draws from the posterior after lap ${(s?.laps.length ?? 1) - 1}.` : 'No lap is trained yet.';
   }
@@ -183,6 +194,7 @@ export class DiffemDraws extends LinkedFigure {
     const points = this.#trajectory.states[this.at];
     if (data.d !== 2 || !points || this.#trajectory.of === undefined) return nothing;
     const noise = Math.max(0.02, this.session?.config.noise ?? 0.05);
+    const rival = this.session?.recordedDraws;
     return lineChart({
       title: 'Where along the line?',
       xLabel: 'position along the line',
@@ -191,6 +203,7 @@ export class DiffemDraws extends LinkedFigure {
       series: [
         { name: 'truth', label: 'exact posterior, knowing the truth', points: exactDensity(data, this.#trajectory.of, noise) },
         { name: 'draws', label: 'draws', points: drawDensity(data, this.#trajectory.of, points) },
+        ...(rival ? [{ name: 'rival', label: 'draws by EM-MMPS', points: drawDensity(data, rival.of, rival.mmps) }] : []),
       ],
       height: 170,
     });
@@ -209,6 +222,7 @@ export class DiffemDraws extends LinkedFigure {
     drawTruth(plane, colours, s.data, pair);
     if (this.#trajectory.of !== s.selected) return;
     this.#trace(plane, s.data.d, pair, colours.cloud);
+    if (s.recordedDraws) squares(plane, colours.rival, s.recordedDraws.mmps);
     const points = this.#trajectory.states[this.at];
     for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colours.cloud);
   }
@@ -230,5 +244,15 @@ export class DiffemDraws extends LinkedFigure {
       g.stroke();
     }
     g.globalAlpha = 1;
+  }
+}
+
+/** Points of the plane as squares: told from the dots without colour. */
+function squares(plane: Plane, colour: string, points: Float32Array): void {
+  const g = plane.context;
+  g.fillStyle = colour;
+  for (let k = 0; k < points.length; k += 2) {
+    const [x, y] = plane.toPixel(points[k] ?? 0, points[k + 1] ?? 0);
+    g.fillRect(x - 2, y - 2, 4, 4);
   }
 }

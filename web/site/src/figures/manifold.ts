@@ -1,6 +1,6 @@
 // <diffem-manifold>: expectation-maximisation live, from corrupted observations only.
 //
-// Attributes: data (curve | manifold), start (gaussian | wide | narrow), seed, observations, noise, laps, steps,
+// Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise, laps, steps,
 // selected (an observation), device (auto | cpu | webgpu), recorded (address of a recorded run to show first), autoplay.
 // Events: diffem-lap, diffem-select, diffem-state. Parts: canvas, controls, play, status, chart, poster.
 import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
@@ -9,7 +9,7 @@ import { FigureElement, baseStyles } from '../lib/base';
 import { Plane } from '../lib/canvas';
 import { chartStyles } from '../lib/chart';
 import { reducedMotion } from '../lib/environment';
-import { type SessionConfig, DEFAULTS, SELECTED } from '../session/config';
+import { type SessionConfig, DATA, DEFAULTS, SELECTED } from '../session/config';
 import { fetchRecorded } from '../session/recorded';
 import { LabSession } from '../session/session';
 import { drawFilmstrip, filmstrip, filmstripStyles } from './filmstrip';
@@ -84,7 +84,7 @@ export class DiffemManifold extends FigureElement {
     const change: Record<string, unknown> = {};
     for (const name of NUMBERS) if (this.hasAttribute(name)) change[name] = Number(this.getAttribute(name));
     const [data, start] = [this.getAttribute('data'), this.getAttribute('start')];
-    if (data === 'curve' || data === 'manifold') change['data'] = data;
+    if (DATA.some((kind) => kind === data)) change['data'] = data;
     if (start === 'gaussian' || start === 'wide' || start === 'narrow') change['start'] = start;
     return change as Change;
   }
@@ -171,7 +171,8 @@ export class DiffemManifold extends FigureElement {
     return html`
       <label>Data
         <select name="data" .value=${c.data} @change=${choose('data')}>
-          <option value="curve" ?selected=${c.data === 'curve'}>curve in the plane</option>
+          <option value="heart" ?selected=${c.data === 'heart'}>heart in the plane</option>
+          <option value="curve" ?selected=${c.data === 'curve'}>trefoil in the plane (slow)</option>
           <option value="manifold" ?selected=${c.data === 'manifold'}>curve in R⁵ (paper)</option>
         </select></label>
       <label>Start

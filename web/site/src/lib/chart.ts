@@ -124,6 +124,7 @@ export const chartStyles = css`
   .chart .pickable { cursor: ew-resize; touch-action: pan-y; }
   .chart .s-floor, .chart .s-truth { stroke: var(--diffem-truth); stroke-dasharray: 6 4; }
   .chart .dot.s-floor, .chart .dot.s-truth { fill: var(--diffem-truth); }
+  .chart .s-rival { stroke: var(--diffem-rival); stroke-dasharray: 8 3; }
   .chart .s-bound { stroke: var(--diffem-band); stroke-dasharray: 2 3; }
   .chart .s-mean { stroke: var(--diffem-cloud); stroke-dasharray: 8 3; }
   .chart .s-start { stroke: var(--diffem-start); }

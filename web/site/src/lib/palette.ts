@@ -11,6 +11,7 @@ const COLOURS = {
   start: ['#7c848d', '#8b949e'],
   truth: ['#b84e00', '#f0a03c'],
   cloud: ['#0068a8', '#6cb8ee'],
+  rival: ['#9c3f7d', '#e39bc8'],
   band: ['#00785a', '#3ecba0'],
   accent: ['#0068a8', '#6cb8ee'],
   warning: ['#a3332a', '#ff9a8f'],

@@ -1,7 +1,8 @@
 // What a live run is made of, and its defaults: those of the recorded run that the figures show before WebAssembly is here.
 import type { LabConfig } from 'diffem';
 
-export type DataKind = 'curve' | 'manifold';
+export const DATA = ['heart', 'curve', 'manifold'] as const;
+export type DataKind = (typeof DATA)[number];
 export type StartKind = 'gaussian' | 'wide' | 'narrow';
 
 export interface SessionConfig {
@@ -15,12 +16,12 @@ export interface SessionConfig {
 }
 
 export const DEFAULTS: SessionConfig = {
-  data: 'curve',
+  data: 'heart',
   start: 'gaussian',
   observations: 4096,
   noise: 0.02,
-  laps: 20,
-  steps: 1000,
+  laps: 30,
+  steps: 2000,
   seed: 0,
 };
 
@@ -37,18 +38,29 @@ export const LIMITS = {
   steps: { min: 10, max: 4000 },
 } as const;
 
-const NETWORK: Pick<LabConfig, 'batch' | 'width' | 'depth' | 'learningRate'> = {
+type Method = Pick<LabConfig, 'batch' | 'width' | 'depth' | 'embedding' | 'sigma' | 'learningRate' | 'sampler'>;
+
+/**
+ * In the plane, a small network and the noise levels at which a point's place along its line is decided: more steps a second
+ * close the curve sooner than more units do. The second-order sampler keeps the draws as wide as they should be.
+ */
+const PLANE: Method = {
   batch: 256,
-  width: 128,
-  depth: 3,
-  learningRate: 2e-3,
+  width: 64,
+  depth: 4,
+  embedding: 8,
+  sigma: [0.02, 5],
+  learningRate: 3e-3,
+  sampler: { kind: 'heun', steps: 16 },
 };
+
+const METHOD: Record<DataKind, Method> = { heart: PLANE, curve: PLANE, manifold: { batch: 256, width: 128, depth: 3, learningRate: 2e-3 } };
 
 /** The configuration that the worker gets. */
 export function labConfig(c: SessionConfig): LabConfig {
   const start = c.start === 'gaussian' ? ({ kind: 'gaussian' } as const) : ({ kind: 'isotropic', std: START_WIDTH[c.start] } as const);
   const { data, observations, noise, laps, steps } = c;
-  return { data, observations, noise, laps, steps, start, ...NETWORK };
+  return { data, observations, noise, laps, steps, start, ...METHOD[data] };
 }
 
 /** `config` with every number inside its limits. */

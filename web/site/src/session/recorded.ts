@@ -11,12 +11,21 @@ interface RecordedFile {
   truth: Packed;
   y: Packed;
   a: Packed;
+  draws?: { of: number; diffem: Packed; mmps: Packed }[];
   laps: { lap: number; cloud: Packed; divergence?: number; floor?: number; loss?: number }[];
+}
+
+/** Draws of one observation's posterior after the last lap, [draws, d]: by this method and by the one that matches moments. */
+export interface RecordedDraws {
+  of: number;
+  diffem: Float32Array;
+  mmps: Float32Array;
 }
 
 export interface Recorded {
   data: DataSet;
   laps: LapRecord[];
+  draws: RecordedDraws[];
 }
 
 export function parseRecorded(file: RecordedFile): Recorded {
@@ -29,7 +38,8 @@ export function parseRecorded(file: RecordedFile): Recorded {
     a: unpack(file.a),
   };
   const laps = file.laps.map(({ cloud, ...record }) => ({ ...record, cloud: unpack(cloud) }));
-  return { data, laps };
+  const draws = (file.draws ?? []).map(({ of, diffem, mmps }) => ({ of, diffem: unpack(diffem), mmps: unpack(mmps) }));
+  return { data, laps, draws };
 }
 
 /** Fetches and unpacks a recorded run. */

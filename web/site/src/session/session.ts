@@ -3,7 +3,7 @@
 import { type LabProgress, ManifoldLab, type SampleOptions } from 'diffem';
 import { abortable, isAbort, messageOf } from '../lib/async';
 import { DEFAULTS, SELECTED, type SessionConfig, clamped, labConfig } from './config';
-import type { Recorded } from './recorded';
+import type { Recorded, RecordedDraws } from './recorded';
 
 /** Observations and, for the reader's eyes only, clean points. Row-major: y [n, m], a [n, m, d], truth [k, d]. */
 export interface DataSet {
@@ -42,6 +42,7 @@ export class LabSession extends EventTarget {
   live: Live | undefined;
   /** Losses of the M-steps so far, a value for each unit of work; `at`: laps passed by then, fractions included. */
   losses: { lap: number; at: number; value: number }[] = [];
+  #recordedDraws: RecordedDraws[] = [];
   /** Lap that figures show; undefined follows the run. */
   shownLap: number | undefined;
   /** Index of the observation that figures single out. */
@@ -66,6 +67,7 @@ export class LabSession extends EventTarget {
     if (this.status !== 'empty') return;
     this.data = recorded.data;
     this.laps = recorded.laps;
+    this.#recordedDraws = recorded.draws;
     this.status = 'recorded';
     this.#changed();
   }
@@ -85,6 +87,11 @@ export class LabSession extends EventTarget {
   get cloud(): Float32Array | undefined {
     const moving = this.shownLap === undefined ? this.live?.cloud : undefined;
     return moving ?? this.shown?.cloud;
+  }
+
+  /** Recorded draws of the selected observation, while the recorded run is shown. */
+  get recordedDraws(): RecordedDraws | undefined {
+    return this.status === 'recorded' ? this.#recordedDraws.find(({ of }) => of === this.selected) : undefined;
   }
 
   play(): void {
