@@ -22,6 +22,7 @@
 //! | scores | [`metric`] |
 //! | made data | [`synthetic`] |
 //! | a trained posterior in one file | [`bundle`] |
+//! | backends held to one another | [`consistency`] |
 //!
 //! The core knows no files, clocks or terminals. Every random number is a function of (seed, purpose, lap, index, step), so
 //! a run is a function of its configuration and seed, for any number of threads.
@@ -62,6 +63,7 @@ pub mod bundle;
 pub mod channel;
 pub mod checkpoint;
 pub mod conditioning;
+pub mod consistency;
 pub mod dct;
 pub mod deconvolution;
 pub mod denoiser;

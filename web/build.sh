@@ -3,10 +3,11 @@
 # their sizes. What is missing is installed: the wasm32 target (see build-core.sh), wasm-bindgen's command of the crate's
 # version into the cache folder, wasm-opt and tsc from npm into web/node_modules.
 #
-#   web/build.sh [--cpu-only | --js-only | --tools-only]
+#   web/build.sh [--cpu-only | --js-only | --tools-only] [--check]
 #
 # --cpu-only leaves the WebGPU module out (it takes longest); --js-only compiles the JavaScript around modules built before;
-# --tools-only installs what a build needs, and ends.
+# --tools-only installs what a build needs, and ends. --check builds the modules with the comparison of backends instead, into
+# web/test/modules: tests alone load them.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,12 +15,14 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/diffem-target-wasm}
 dist=js/dist
 modules=(cpu gpu)
+check=
 for flag in "$@"; do
     case $flag in
     --cpu-only) modules=(cpu) ;;
     --js-only) modules=() ;;
     --tools-only) modules=(tools) ;;
-    *) echo "error: $flag: expected --cpu-only, --js-only or --tools-only" >&2 && exit 2 ;;
+    --check) check=1 dist=test/modules ;;
+    *) echo "error: $flag: expected --cpu-only, --js-only, --tools-only or --check" >&2 && exit 2 ;;
     esac
 done
 
@@ -46,7 +49,7 @@ optimise() {
 build_module() {
     local module=$1 profile=$2 level=$3 out=$dist/$1
     RUSTFLAGS='-C target-feature=+simd128' ./build-core.sh build --profile "$profile" -p diffem-web --lib \
-        --no-default-features --features "$module"
+        --no-default-features --features "$module${check:+,check}"
     rm -rf "$out"
     "$(bindgen)" --target web --out-dir "$out" --out-name "diffem_$module" \
         "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/diffem_web.wasm"
@@ -79,6 +82,10 @@ for module in "${modules[@]}"; do
     tools) bindgen >/dev/null; exit ;;
     esac
 done
+if [ -n "$check" ]; then
+    print_sizes $dist/*/*.wasm
+    exit
+fi
 [ -f $dist/gpu/diffem_gpu_bg.wasm ] || leave_out_gpu
 node_modules/.bin/tsc -p js
 print_sizes $dist/*/*.wasm $dist/*.js $dist/*/*.js

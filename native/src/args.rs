@@ -53,6 +53,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// List the devices that this build and machine have
     Devices,
+    /// Hold every backend to one golden file and print the table of differences
+    CheckBackends(CheckBackends),
     /// Print how to cite the method and this software
     Cite,
     /// Print a shell completion script
@@ -405,6 +407,27 @@ pub struct Corrupt {
     /// Output (.safetensors or .npz) with y [n, m] and a [n, ...]
     #[arg(long, default_value = "observations.safetensors", value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// `diffem check-backends`
+///
+/// Network, loss, gradients, training steps, posterior draws and the optimiser, on every backend of this build, against what
+/// flex made of the same weights, inputs and noise. A backend that is not there is named and left out; one that disagrees
+/// fails the command.
+#[derive(Args, Debug)]
+pub struct CheckBackends {
+    /// Golden file [default: the one in this build]
+    #[arg(long, value_name = "FILE")]
+    pub golden: Option<PathBuf>,
+    /// Only make a golden file, on flex
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["golden", "with", "out"])]
+    pub write_golden: Option<PathBuf>,
+    /// The report of another backend, as the browser tests write them; may be repeated
+    #[arg(long, value_name = "JSON")]
+    pub with: Vec<PathBuf>,
+    /// Also write what is printed here
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `diffem config`

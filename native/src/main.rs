@@ -62,6 +62,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Schema) => cmd::config::schema()?,
         Command::Devices => cmd::about::devices()?,
+        Command::CheckBackends(args) => cmd::check_backends::run(&args)?,
         Command::Cite => cmd::about::cite()?,
         Command::Completions { shell } => cmd::about::completions(shell)?,
         Command::Man => cmd::about::man()?,

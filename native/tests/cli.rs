@@ -43,7 +43,9 @@ fn help_of_every_command() {
     {
         assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
     }
-    for command in ["calibrate", "compare", "export-images", "export", "fetch-weights", "prior", "serve"] {
+    for command in
+        ["calibrate", "check-backends", "compare", "export-images", "export", "fetch-weights", "prior", "serve"]
+    {
         assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
     }
     assert_snapshot(print(&["config", "--help"]), "help-config.txt");

@@ -1,8 +1,7 @@
 //! The network, the denoiser and the loss written out once more, in double precision on the host, from the formulas alone.
 
-use crate::problem::Batch;
+use diffem::consistency::{Batch, Problem};
 use diffem::network::Layout;
-use diffem::schedule::Schedule;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -64,9 +63,9 @@ impl Places {
     }
 
     /// D of row `i`: c_skip x_t + c_out F(c_in x_t, c, emb(ln σ)), then D + K y - K A D with a gain.
-    pub fn denoise(&self, weights: &[f64], schedule: &Schedule, batch: &Batch, i: usize, gain: bool) -> Vec<f64> {
+    pub fn denoise(&self, weights: &[f64], problem: &Problem, batch: &Batch, i: usize, gain: bool) -> Vec<f64> {
         let wide = |row: &[f32]| row.iter().map(|&v| v as f64).collect::<Vec<_>>();
-        let (x_t, sigma, data) = (wide(batch.x_t.row(i)), batch.sigma[i], schedule.sigma_data);
+        let (x_t, sigma, data) = (wide(problem.inputs.x_t.row(i)), batch.sigma[i], problem.schedule.sigma_data);
         let total = (sigma * sigma + data * data).sqrt();
         let scaled = x_t.iter().map(|x| x / total);
         let input = scaled.chain(wide(batch.features.row(i))).chain(self.embedding(sigma)).collect();
@@ -85,9 +84,9 @@ impl Places {
     }
 
     /// Σ w (D - x)².
-    pub fn loss(&self, weights: &[f64], schedule: &Schedule, batch: &Batch) -> f64 {
+    pub fn loss(&self, weights: &[f64], problem: &Problem, batch: &Batch) -> f64 {
         let square = |i: usize| {
-            let d = self.denoise(weights, schedule, batch, i, true);
+            let d = self.denoise(weights, problem, batch, i, true);
             d.iter().zip(batch.x.row(i)).map(|(d, &x)| (d - x as f64).powi(2)).sum::<f64>() * batch.weight[i]
         };
         (0..batch.x.n()).map(square).sum()

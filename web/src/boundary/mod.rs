@@ -1,6 +1,8 @@
 //! What JavaScript sees of this module; `web/js` wraps it. Arrays are row-major `Float32Array`s, options are JSON, and every
 //! failure is an `Error` with the core's message.
 
+#[cfg(feature = "check")]
+mod check;
 mod convert;
 #[cfg(feature = "cpu")]
 mod lab;

@@ -1,0 +1,195 @@
+//! Two small problems: a projection (dense gain, directions standardised) and a mask (diagonal gain, coordinates
+//! standardised). What enters them is drawn once and kept in the golden file.
+
+use crate::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use crate::conditioning::{Conditioning, ConditioningConfig};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Standardise};
+use crate::network::{Layout, Mlp, MlpConfig, flatten, from_host, to_host, unflatten};
+use crate::noise::{Key, Purpose};
+use crate::observations::Observations;
+use crate::samples::Samples;
+use crate::schedule::Schedule;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+/// Observations of a problem; no multiple of a power of two, so that edges of tiles are met.
+const N: usize = 45;
+
+/// The network and the noise keys of every problem.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The network.
+    pub network: MlpConfig,
+    /// Seed of every noise key.
+    pub seed: u64,
+    /// Lap of the noise keys of training and sampling, from 1.
+    pub lap: usize,
+}
+
+impl Default for Settings {
+    /// A network small enough for its weights and gradients to be kept in the repository.
+    fn default() -> Self {
+        Self { network: MlpConfig { width: 40, depth: 3, embedding: 32 }, seed: 3, lap: 1 }
+    }
+}
+
+/// Arrays that enter a problem.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inputs {
+    /// The network's parameters, `[P]`.
+    pub weights: Vec<f32>,
+    /// Signals `[n, d]`.
+    pub x: Samples,
+    /// Their observations `[n, m]`.
+    pub y: Samples,
+    /// Operator parameters `[n, k]`.
+    pub a: Samples,
+    /// Noised signals in the frame's coordinates, `[n, d]`.
+    pub x_t: Samples,
+    /// Their noise levels, `[n]`.
+    pub sigma: Vec<f32>,
+}
+
+/// A channel, a network and arrays.
+pub struct Problem {
+    /// "projection" or "mask".
+    pub name: &'static str,
+    /// Noise levels.
+    pub schedule: Schedule,
+    /// The network and the noise keys.
+    pub settings: Settings,
+    /// The arrays.
+    pub inputs: Inputs,
+    channel: Compose,
+    config: ConditioningConfig,
+    frame: Frame,
+    observations: Observations,
+}
+
+/// A micro-batch on the host.
+pub struct Batch {
+    /// Signals in the frame's coordinates, `[n, d]`.
+    pub x: Samples,
+    /// Features of the observations, `[n, c]`.
+    pub features: Samples,
+    /// Noise level of each row.
+    pub sigma: Vec<f64>,
+    /// K A of each row, `[n, d]` (diagonal) or `[n, d * d]`.
+    pub ka: Samples,
+    /// K y of each row, `[n, d]`.
+    pub ky: Samples,
+    /// Weight of each row in the loss.
+    pub weight: Vec<f64>,
+}
+
+/// Name, signal length, whether the frame is diagonal, stages of the channel.
+type Kind = (&'static str, usize, bool, Vec<StageConfig>);
+
+fn kinds() -> [Kind; 2] {
+    let noise = StageConfig::Noise { std: 0.05 };
+    [
+        ("projection", 5, false, vec![StageConfig::Projection { rows: 2 }, noise.clone()]),
+        ("mask", 16, true, vec![StageConfig::Mask { rate: 0.5 }, noise]),
+    ]
+}
+
+/// Names of the problems, in order.
+pub(super) fn names() -> [&'static str; 2] {
+    kinds().map(|(name, ..)| name)
+}
+
+/// The problems with inputs that `inputs` gives for each one's name, signal length, and channel.
+pub(super) fn problems(
+    settings: &Settings,
+    mut inputs: impl FnMut(&str, usize, &Compose) -> Result<Inputs>,
+) -> Result<Vec<Problem>> {
+    let build = |(name, d, diagonal, stages): Kind| {
+        let channel = ChannelConfig(stages).build(d)?;
+        let inputs = inputs(name, d, &channel)?;
+        let observations = Observations::new(&channel, inputs.y.clone(), Some(inputs.a.clone()))?;
+        let frame = Frame::of(&inputs.x, Standardise::Auto, diagonal);
+        let (settings, config) = (settings.clone(), ConditioningConfig::default());
+        Ok(Problem { name, schedule: schedule(), settings, inputs, channel, config, frame, observations })
+    };
+    kinds().into_iter().map(build).collect()
+}
+
+fn schedule() -> Schedule {
+    Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() }
+}
+
+/// Draws a problem's inputs: correlated signals, their observations, noise levels spread over the whole schedule, and
+/// weights, scales and shifts all away from what initialisation gives.
+pub(super) fn draw(settings: &Settings, d: usize, diagonal: bool, channel: &Compose, device: &Device) -> Inputs {
+    let key = |purpose| Key::new(settings.seed, purpose, 0);
+    let (mut x, schedule) = (Samples::zeros(N, d), schedule());
+    for i in 0..N {
+        let mut stream = key(Purpose::Truth).stream(i, 0);
+        let common = stream.normal();
+        x.row_mut(i).iter_mut().for_each(|v| *v = 0.5 + 0.6 * common + 0.8 * stream.normal());
+    }
+    let seen = Observations::simulate(channel, &x, key(Purpose::Observe), 0);
+    let sigma: Vec<f32> = (0..N).map(|i| schedule.sigma((i as f64 + 0.5) / N as f64) as f32).collect();
+    let mut x_t = Frame::of(&x, Standardise::Auto, diagonal).standardise(&x);
+    for (i, &s) in sigma.iter().enumerate() {
+        let mut stream = key(Purpose::Loss).stream(i, 0);
+        x_t.row_mut(i).iter_mut().for_each(|v| *v += s * stream.normal());
+    }
+    let features = crate::conditioning::feature_len(channel, &ConditioningConfig::default());
+    let mut weights = to_host(&flatten(&settings.network.init(d, features, settings.seed, device)));
+    let mut stream = Key::new(settings.seed, Purpose::Weights, 1).stream(0, 0);
+    weights.iter_mut().for_each(|w| *w += 0.02 * stream.normal());
+    let a = seen.a.unwrap_or_else(|| Samples::zeros(N, 0));
+    Inputs { weights, x, y: seen.y, a, x_t, sigma }
+}
+
+/// Problems with drawn inputs.
+pub(super) fn drawn(settings: &Settings, device: &Device) -> Result<Vec<Problem>> {
+    let diagonal = |name: &str| kinds().into_iter().any(|(kind, _, diagonal, _)| kind == name && diagonal);
+    problems(settings, |name, d, channel| Ok(draw(settings, d, diagonal(name), channel, device)))
+}
+
+impl Problem {
+    /// How the observations enter the denoiser.
+    pub(super) fn conditioning(&self) -> Conditioning<'_> {
+        Conditioning { channel: &self.channel, config: &self.config, frame: &self.frame }
+    }
+
+    /// y and a.
+    pub(super) fn observations(&self) -> &Observations {
+        &self.observations
+    }
+
+    /// The network with the problem's weights.
+    ///
+    /// # Errors
+    /// Weights of another number.
+    pub fn network(&self, device: &Device) -> Result<Mlp> {
+        let Self { settings, inputs, .. } = self;
+        let network =
+            settings.network.init(self.inputs.x.d(), self.conditioning().feature_len(), settings.seed, device);
+        let (expected, found) = (Layout::of(&network).len(), inputs.weights.len());
+        if expected != found {
+            return Err(Error::shape(format!("{}: weights", self.name), expected, found));
+        }
+        Ok(unflatten(network, &from_host(inputs.weights.clone(), device)))
+    }
+
+    /// All rows as one micro-batch; `inputs.x_t` are its noised signals.
+    pub fn batch(&self) -> Batch {
+        let (conditioning, n, d) = (self.conditioning(), self.inputs.x.n(), self.channel.signal_len());
+        let sigma: Vec<f64> = self.inputs.sigma.iter().map(|&s| s as f64).collect();
+        let weight = sigma.iter().map(|&s| self.schedule.loss_weight(s) / (n * d) as f64).collect();
+        let width = if self.frame.is_diagonal() { d } else { d * d };
+        let mut features = Samples::zeros(n, conditioning.feature_len());
+        let (mut ka, mut ky) = (Samples::zeros(n, width), Samples::zeros(n, d));
+        for (i, &s) in sigma.iter().enumerate() {
+            let (y, a) = (self.observations.y.row(i), self.observations.operator(i));
+            if let Some(measurement) = conditioning.condition(y, a, features.row_mut(i)) {
+                measurement.update(self.schedule.posterior_variance(s), ka.row_mut(i), ky.row_mut(i));
+            }
+        }
+        Batch { x: self.frame.standardise(&self.inputs.x), features, sigma, ka, ky, weight }
+    }
+}

@@ -1,0 +1,140 @@
+//! Differences of one backend from the golden file, and the table of several.
+
+use super::golden::Golden;
+use super::quantities::quantities;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+
+/// One quantity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Its name, such as "mask: gradient".
+    pub quantity: String,
+    /// Greatest difference over the golden file's greatest value; none where a value is not a finite number.
+    pub difference: Option<f64>,
+    /// What the difference may be.
+    pub tolerance: f64,
+}
+
+impl Row {
+    /// True where the difference is within the tolerance.
+    pub fn agrees(&self) -> bool {
+        self.difference.is_some_and(|difference| difference <= self.tolerance)
+    }
+}
+
+/// One backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// [`Golden::fingerprint`] of the file compared with.
+    pub golden: String,
+    /// Name of the backend.
+    pub backend: String,
+    /// Every quantity, in the order of [`quantities`].
+    pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// Checks that this is a report of every quantity of this build, against the file `golden`.
+    ///
+    /// # Errors
+    /// Another golden file, a quantity that is missing, too many or held to another tolerance.
+    pub fn verify(&self, golden: &Golden) -> Result<()> {
+        let fingerprint = golden.fingerprint()?;
+        if self.golden != fingerprint {
+            return Err(Error::shape("golden file", fingerprint, &self.golden));
+        }
+        let expected = quantities();
+        let found: Vec<_> = self.rows.iter().map(|row| (row.quantity.clone(), row.tolerance)).collect();
+        let list = |(name, tolerance): &(String, f64)| format!("`{name}` (tolerance {tolerance:.0e})");
+        let none = || "nothing".to_string();
+        for i in 0..expected.len().max(found.len()) {
+            let (expected, found) = (expected.get(i), found.get(i));
+            if expected != found {
+                let [expected, found] = [expected, found].map(|row| row.map_or_else(none, list));
+                return Err(Error::shape(format!("rows[{i}]"), expected, found));
+            }
+        }
+        Ok(())
+    }
+
+    /// The quantities out of tolerance, in words; none where all agree.
+    pub fn beyond(&self) -> Option<String> {
+        let beyond = self.rows.iter().filter(|row| !row.agrees());
+        let words: Vec<String> = beyond.map(|row| format!("{} {}", row.quantity, number(row.difference))).collect();
+        (!words.is_empty()).then(|| format!("{} differs beyond tolerance: {}", self.backend, words.join("; ")))
+    }
+}
+
+/// Greatest difference of two vectors of one length in units of the greatest value of `expected`; none where that is zero
+/// or a value is not finite.
+pub(super) fn difference(found: &[f32], expected: &[f32]) -> Option<f64> {
+    let wide = |v: &f32| *v as f64;
+    let scale = expected.iter().map(wide).fold(0.0, |max: f64, v| max.max(v.abs()));
+    let pairs = found.iter().map(wide).zip(expected.iter().map(wide));
+    // Sums keep what is not a number, which a maximum drops.
+    let finite = found.iter().chain(expected).all(|v| v.is_finite());
+    let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    (finite && scale > 0.0).then(|| worst / scale)
+}
+
+fn number(difference: Option<f64>) -> String {
+    difference.map_or("not finite".to_string(), |d| format!("{d:.1e}"))
+}
+
+/// A line a quantity, a column a backend; what is out of tolerance has an exclamation mark.
+pub fn table(reports: &[Report]) -> String {
+    let mut out = String::from("greatest difference from the golden file, over its greatest value\n");
+    let cells = |first: &str, second: &str, more: Vec<String>| {
+        let more: String = more.iter().map(|cell| format!(" {cell:>11}")).collect();
+        format!("{first:40} {second:>9}{more}\n")
+    };
+    out += &cells("quantity", "tolerance", reports.iter().map(|report| report.backend.clone()).collect());
+    for (i, (quantity, tolerance)) in quantities().iter().enumerate() {
+        let cell = |row: &Row| format!("{}{}", number(row.difference), if row.agrees() { "" } else { "!" });
+        let row = |report: &Report| report.rows.get(i).map(cell).unwrap_or_default();
+        out += &cells(quantity, &format!("{tolerance:.0e}"), reports.iter().map(row).collect());
+    }
+    for report in reports {
+        let agree = report.rows.iter().filter(|row| row.agrees()).count();
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{}: {agree} of {} quantities agree", report.backend, report.rows.len());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_relative_to_the_greatest_value() {
+        assert_eq!(difference(&[1.0, -4.0], &[1.5, -4.0]), Some(0.125));
+        assert_eq!(difference(&[0.0], &[0.0]), None);
+        for bad in [f32::NAN, f32::INFINITY] {
+            assert_eq!(difference(&[1.0, bad], &[1.0, 2.0]), None);
+            assert_eq!(difference(&[1.0, 2.0], &[bad, 2.0]), None);
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_tolerance_is_marked_and_named() {
+        let row = |(i, (quantity, tolerance)): (usize, (String, f64))| {
+            let difference = [Some(tolerance), Some(2.0 * tolerance), None][i.min(2) * usize::from(i < 3)];
+            Row { quantity, difference, tolerance }
+        };
+        let rows = quantities().into_iter().enumerate().map(row).collect();
+        let report = Report { golden: String::new(), backend: "flex".into(), rows };
+        let beyond = report.beyond().expect("two are out");
+        assert_eq!(
+            beyond,
+            "flex differs beyond tolerance: projection: denoiser with gain 2.0e-5; projection: loss not finite"
+        );
+        let table = table(&[report]);
+        assert!(table.contains(" 2.0e-5!\n") && table.contains(" not finite!\n"), "{table}");
+        assert!(table.ends_with("flex: 24 of 26 quantities agree\n"), "{table}");
+    }
+}

@@ -1,0 +1,19 @@
+//! This module's device against the golden file; for tests, behind the feature `check`.
+
+use super::convert::{error, plain};
+use super::posterior::device;
+use diffem::consistency::Golden;
+use wasm_bindgen::prelude::*;
+
+/// What reports call this module.
+#[cfg(feature = "cpu")]
+const BACKEND: &str = "wasm-cpu";
+#[cfg(all(feature = "gpu", not(feature = "cpu")))]
+const BACKEND: &str = "webgpu";
+
+/// Computes every quantity of the golden file `bytes`: a `Report`, as `diffem check-backends` reads it.
+#[wasm_bindgen(js_name = checkBackend)]
+pub async fn check_backend(bytes: Vec<u8>) -> Result<JsValue, JsError> {
+    let golden = Golden::decode(&bytes).map_err(error)?;
+    plain(&golden.check_async(BACKEND, &device().await?).await.map_err(error)?)
+}
