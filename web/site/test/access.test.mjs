@@ -4,13 +4,12 @@ import { readFileSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { FIGURES, open, ready, see, serve, shot, site } from './browser.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let server;
 before(async () => (server = await serve()));
-after(() => server?.close());
 
 /** Every figure drawn and, where it samples by itself, done. */
 async function settle(page) {
@@ -45,7 +44,8 @@ test('360 px: nothing is cut off and nothing scrolls sideways', async () => {
   await see(page, '#fig-1 canvas.plane');
   const before = await page.evaluate(() => document.querySelector('diffem-manifold').session.selected);
   await line.tap({ position: { x: 60, y: 60 } });
-  assert.notEqual(await page.evaluate(() => document.querySelector('diffem-manifold').session.selected), before, 'a tap singles out an observation');
+  // The click that a tap becomes comes after it.
+  await page.waitForFunction((i) => document.querySelector('diffem-manifold').session.selected !== i, before);
   assert.deepEqual(log, []);
   await close();
 });

@@ -16,6 +16,11 @@ const FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-r
 /** How long to wait for what must come, in ms. */
 const PATIENCE = 300_000;
 
+/** What a test that fails leaves open would keep its file from ending. */
+const closing = new Set();
+after(() => Promise.all([...closing].map((close) => close())));
+const atEnd = (close) => (closing.add(close), close);
+
 /** Serves `routes` (path prefix to folder) on a free port of this machine and keeps what was asked for. */
 export async function serve(routes = { '/': site }) {
   const asked = [];
@@ -31,7 +36,8 @@ export async function serve(routes = { '/': site }) {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
-  return { origin, asked, close: () => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))) };
+  const close = atEnd(() => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))));
+  return { origin, asked, close };
 }
 
 /** As static hosts do: names with a hash in them never change. */
@@ -55,20 +61,17 @@ export async function open(url, { width = 1100, height = 900, ...options } = {})
   page.on('console', (message) => message.type() === 'error' && log.push(`console: ${message.text()}`));
   await page.addInitScript(observe);
   await page.goto(url);
-  return { page, context, log, close: async () => (await context.close(), rmSync(profile, { recursive: true, force: true })) };
+  const close = atEnd(async () => (await context.close(), rmSync(profile, { recursive: true, force: true })));
+  return { page, context, log, close };
 }
 
-/** A server and a page for all tests of a file; both are there when the first test runs. */
+/** A server and a page for all tests of a file, there when the first test runs. */
 export function withPage() {
   const shared = {};
   before(async () => {
     shared.server = await serve();
     Object.assign(shared, await open(`${shared.server.origin}/`));
     await ready(shared.page);
-  });
-  after(async () => {
-    await shared.close?.();
-    await shared.server?.close();
   });
   return shared;
 }
