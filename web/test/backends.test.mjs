@@ -48,7 +48,7 @@ for (const [kind, backend] of [['cpu', 'wasm-cpu'], ['gpu', 'webgpu']]) {
   const absent = !existsSync(place(`modules/${kind}/diffem_${kind}_bg.wasm`)) && 'not built by web/build.sh --check'
   describe(`${backend} and the golden file`, { skip: absent }, () => {
     let browser
-    before(async () => { browser = await open({ gpu: kind === 'gpu' }) })
+    before(async () => { browser = await open({ gpu: kind === 'gpu', bare: true }) })
     after(() => browser.close())
 
     test('agree in every quantity', async () => {

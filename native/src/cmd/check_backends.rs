@@ -27,8 +27,10 @@ pub fn run(args: &CheckBackends) -> Result<()> {
     }
     reports.extend(given);
     for backend in BROWSER.iter().filter(|backend| reports.iter().all(|report| report.backend != **backend)) {
-        absent +=
-            &format!("{backend}: not run, needs a browser (npm --prefix web run check-backends, then --with FILE)\n");
+        absent += &format!(
+            "{backend}: not run, needs a browser (web/build.sh --check; npm --prefix web run check-backends; then --with \
+             web/test/output/backends-{backend}.json)\n"
+        );
     }
     let text = format!("{}{absent}", table(&reports));
     super::print(&text)?;

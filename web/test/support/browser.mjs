@@ -26,10 +26,13 @@ const html = `<!doctype html><meta charset="utf-8"><title>diffem</title><script 
 /** Why what needs the WebGPU module is left out; false where it was built. */
 export const withoutGpu = !existsSync(join(root, 'js/dist/gpu/diffem_gpu_bg.wasm')) && 'built with --cpu-only'
 
-/** A page with the package as `window.diffem`; `gpu` turns WebGPU on. Everything ends with `close()`. */
-export async function open({ gpu = false } = {}) {
-  if (!existsSync(join(root, 'js/dist/index.js'))) throw new Error('web/js/dist is missing: run web/build.sh')
-  const server = await serve(root, { '/': html })
+/**
+ * A page with the package as `window.diffem`, or without it where it is `bare`; `gpu` turns WebGPU on. Everything ends
+ * with `close()`.
+ */
+export async function open({ gpu = false, bare = false } = {}) {
+  if (!bare && !existsSync(join(root, 'js/dist/index.js'))) throw new Error('web/js/dist is missing: run web/build.sh')
+  const server = await serve(root, { '/': bare ? '<!doctype html>' : html })
   const browser = await chromium.launch({
     executablePath, headless: true, args: [...quiet, ...(gpu ? webgpu : [])],
   })
@@ -38,7 +41,7 @@ export async function open({ gpu = false } = {}) {
   page.on('console', (message) => log.push(message.text()))
   page.on('pageerror', (error) => log.push(error.message))
   await page.goto(server.url)
-  await page.waitForFunction(() => window.diffem)
+  if (!bare) await page.waitForFunction(() => window.diffem)
   const close = async () => {
     await browser.close()
     await server.close()
