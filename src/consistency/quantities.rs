@@ -32,7 +32,7 @@ const OF_A_PROBLEM: [(&str, f64); 11] = [
 const OF_THE_OPTIMISER: [(&str, f64); 4] =
     [("weights", 1e-5), ("average", 1e-5), ("first moment", 1e-5), ("second moment", 1e-5)];
 
-/// Name and tolerance of every quantity, in the order of [`compute`].
+/// Name and tolerance of every quantity, in the order of `compute`.
 pub fn quantities() -> Vec<(String, f64)> {
     let of = |name: &'static str, all: &'static [(&str, f64)]| {
         all.iter().map(move |(quantity, tolerance)| (format!("{name}: {quantity}"), *tolerance))
