@@ -264,9 +264,8 @@ impl FactorGaussian {
 
     /// One posterior draw of every observation, keyed by (seed, observation): `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
-        let mut out = Samples::zeros(observations.n(), self.mean.len());
-        self.reconstruct_into(channel, observations, seed, &mut out)?;
-        Ok(out)
+        let fill = |out: &mut Samples| self.reconstruct_into(channel, observations, seed, out);
+        Samples::filled(observations.n(), self.mean.len(), fill)
     }
 
     /// [`FactorGaussian::reconstruct`] into a table of `[n, d]`.
@@ -294,15 +293,14 @@ impl FactorGaussian {
 
     /// The posterior mean of every observation, `[n, d]`.
     pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
-        let mut out = Samples::zeros(observations.n(), self.mean.len());
-        self.rows(channel, observations, &mut out, |_, shown, _, mean| {
+        let row = |_, shown: &Shown, _: &Cholesky<f64, Dyn>, mean: DVector<f64>| {
             let signal = &self.loadings * mean;
             let mean = |(j, shown): (usize, &Option<(f64, f64)>)| {
                 update(signal[j] + self.mean[j], self.variance[j], *shown).0 as f32
             };
             shown.iter().enumerate().map(mean).collect()
-        })?;
-        Ok(out)
+        };
+        Samples::filled(observations.n(), self.mean.len(), |out| self.rows(channel, observations, out, row))
     }
 
     /// `row(i, shown, factor of P, E[z])` of every observation into `out`.

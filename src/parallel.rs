@@ -40,6 +40,15 @@ pub fn fill_rows(
     Ok(())
 }
 
+/// [`fill_rows`] of rows that are made one by one: `f(i)` gives row i.
+pub fn fill_each_row(
+    out: &mut Samples,
+    size: usize,
+    f: impl Fn(usize) -> Result<Vec<f32>> + Sync + Send,
+) -> Result<()> {
+    fill_rows(out, size, |range| Ok(range.map(&f).collect::<Result<Vec<_>>>()?.concat()))
+}
+
 /// Number of workers that [`map`] can use at once.
 pub fn workers() -> usize {
     #[cfg(not(target_arch = "wasm32"))]

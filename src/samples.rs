@@ -83,6 +83,13 @@ impl Samples {
         Self { data: Data::Memory(vec![0.0; n * d]), n, d }
     }
 
+    /// `n` rows of `d` as `fill` leaves them, which finds zeros.
+    pub fn filled(n: usize, d: usize, fill: impl FnOnce(&mut Self) -> Result<()>) -> Result<Self> {
+        let mut out = Self::zeros(n, d);
+        fill(&mut out)?;
+        Ok(out)
+    }
+
     /// Number of rows.
     pub fn n(&self) -> usize {
         self.n

@@ -241,11 +241,7 @@ fn write(run: &RunDir, layout: &Layout, state: &State, origin: &Origin) -> Resul
         }
         files::write_atomic(&dir.join("frame.safetensors"), &checkpoint::encode_frame(&state.frame)?)
     })?;
-    let saved = saved_state(run);
-    if saved.exists() {
-        std::fs::remove_file(&saved).with_context(|| format!("cannot delete {}", saved.display()))?;
-    }
-    Ok(())
+    files::remove_if_there(&saved_state(run))
 }
 
 /// Shows the steps, and saves between them.

@@ -23,7 +23,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Arrays of truth.safetensors for u1, u2, u3.
@@ -70,7 +69,7 @@ impl RunDir {
     /// Deletes what a killed process left half-written.
     pub fn clear_leftovers(&self) -> Result<()> {
         [self.path.clone(), self.file("figures")].iter().try_for_each(|dir| files::clear_leftovers(dir))?;
-        self.laps()?.into_iter().map(|lap| self.e_step(lap)).try_for_each(|path| remove(&path))
+        self.laps()?.into_iter().map(|lap| self.e_step(lap)).try_for_each(|path| files::remove_if_there(&path))
     }
 
     /// Opens a run directory made by `train`.
@@ -206,7 +205,7 @@ impl RunDir {
 
     /// Deletes what a lap needed only until it was finished.
     pub fn clear_lap(&self, lap: usize) -> Result<()> {
-        [self.file("state.safetensors"), self.e_step(lap)].iter().try_for_each(|path| remove(path))
+        [self.file("state.safetensors"), self.e_step(lap)].iter().try_for_each(|path| files::remove_if_there(path))
     }
 
     /// Saves a point inside a lap; the reconstructions that it counts come first.
@@ -277,16 +276,6 @@ impl RunDir {
     pub fn reconstructions(&self, lap: usize) -> Result<Samples> {
         let path = self.lap(lap).join("reconstructions.safetensors");
         crate::data::observations::load_signals(&path, "x", None)
-    }
-}
-
-/// Deletes a file that may be there.
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("cannot delete {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 

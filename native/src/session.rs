@@ -109,34 +109,23 @@ impl Session {
 
     /// The state before lap 1; keeps the prior of a Gaussian start in the run.
     pub fn start(&self) -> Result<State> {
-        let (observations, em) = (&self.problem.observations, self.em());
-        let empty = || scratch(self.run.path(), observations.n(), self.config.signal_len());
-        let x = match (self.fit_start()?, &self.config.em.start) {
+        if let StartConfig::Reconstructions { path } = &self.config.em.start {
+            return Ok(self.em().begin(self.others(Path::new(path))?, flatten(&self.network), None)?);
+        }
+        let (channel, observations, config) = (&self.channel, &self.problem.observations, &self.config);
+        let mut x = scratch(self.run.path(), observations.n(), config.signal_len())?;
+        match (self.fit_start()?, &config.em.start) {
             (Some(prior), _) => {
                 self.run.write_start(&prior)?;
-                let mut x = empty()?;
-                prior.reconstruct_into(&self.channel, observations, self.config.seed, &mut x)?;
-                x
+                prior.reconstruct_into(channel, observations, config.seed, &mut x)?;
             }
-            (None, StartConfig::Checkpoint { path }) => return self.warm_start(Path::new(path), empty()?),
+            (None, StartConfig::Checkpoint { path }) => return self.warm_start(Path::new(path), x),
             (None, StartConfig::Prior { path }) => {
-                let mut x = empty()?;
-                Prior::of(Path::new(path), &self.device)?.guided_into(
-                    &self.channel,
-                    observations,
-                    &self.config,
-                    &mut x,
-                )?;
-                x
+                Prior::of(Path::new(path), &self.device)?.guided_into(channel, observations, config, &mut x)?;
             }
-            (None, StartConfig::Reconstructions { path }) => self.others(Path::new(path))?,
-            (None, _) => {
-                let mut x = empty()?;
-                corrupted_start_into(&self.channel, observations, &mut x)?;
-                x
-            }
-        };
-        Ok(em.begin(x, flatten(&self.network), None)?)
+            (None, _) => corrupted_start_into(channel, observations, &mut x)?,
+        }
+        Ok(self.em().begin(x, flatten(&self.network), None)?)
     }
 
     /// The Gaussian prior that this run started from; `None` for other starts.

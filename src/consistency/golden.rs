@@ -8,7 +8,7 @@ use crate::channel::Channel;
 use crate::checkpoint::{self, Arrays, take};
 use crate::error::{Error, Result};
 use crate::samples::Samples;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// What the file is, as [`checkpoint::encode`] calls it.
 const CONTENT: &str = "golden";
@@ -104,8 +104,7 @@ impl Golden {
     pub async fn check_async(&self, backend: &str, device: &Device) -> Result<Report> {
         let mut found = Vec::new();
         for tensor in compute(&self.problems, &self.settings, device)? {
-            let data = tensor.into_data_async().await.map_err(|e| Error::Device(format!("{e:?}")))?;
-            found.push(data.try_to_vec().map_err(|e| Error::Device(format!("{e:?}")))?);
+            found.push(values(tensor.into_data_async().await.map_err(|e| Error::Device(format!("{e:?}")))?)?);
         }
         self.report(backend, found)
     }
@@ -123,7 +122,11 @@ impl Golden {
 }
 
 fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
-    tensor.into_data().try_to_vec().map_err(|e| Error::Device(format!("{e:?}")))
+    values(tensor.into_data())
+}
+
+fn values(data: TensorData) -> Result<Vec<f32>> {
+    data.try_to_vec().map_err(|e| Error::Device(format!("{e:?}")))
 }
 
 impl Inputs {

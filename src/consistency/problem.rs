@@ -2,9 +2,9 @@
 //! standardised). What enters them is drawn once and kept in the golden file.
 
 use crate::channel::{Channel, ChannelConfig, Compose, StageConfig};
-use crate::conditioning::{Conditioning, ConditioningConfig};
+use crate::conditioning::{Conditioning, ConditioningConfig, feature_len};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Standardise};
+use crate::frame::Frame;
 use crate::network::{Layout, Mlp, MlpConfig, flatten, from_host, to_host, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
@@ -83,14 +83,14 @@ pub struct Batch {
     pub weight: Vec<f64>,
 }
 
-/// Name, signal length, whether the frame is diagonal, stages of the channel.
-type Kind = (&'static str, usize, bool, Vec<StageConfig>);
+/// Name, signal length, stages of the channel.
+type Kind = (&'static str, usize, Vec<StageConfig>);
 
 fn kinds() -> [Kind; 2] {
     let noise = StageConfig::Noise { std: 0.05 };
     [
-        ("projection", 5, false, vec![StageConfig::Projection { rows: 2 }, noise.clone()]),
-        ("mask", 16, true, vec![StageConfig::Mask { rate: 0.5 }, noise]),
+        ("projection", 5, vec![StageConfig::Projection { rows: 2 }, noise.clone()]),
+        ("mask", 16, vec![StageConfig::Mask { rate: 0.5 }, noise]),
     ]
 }
 
@@ -104,12 +104,12 @@ pub(super) fn problems(
     settings: &Settings,
     mut inputs: impl FnMut(&str, usize, &Compose) -> Result<Inputs>,
 ) -> Result<Vec<Problem>> {
-    let build = |(name, d, diagonal, stages): Kind| {
+    let build = |(name, d, stages): Kind| {
         let channel = ChannelConfig(stages).build(d)?;
         let inputs = inputs(name, d, &channel)?;
         let observations = Observations::new(&channel, inputs.y.clone(), Some(inputs.a.clone()))?;
-        let frame = Frame::of(&inputs.x, Standardise::Auto, diagonal);
         let (settings, config) = (settings.clone(), ConditioningConfig::default());
+        let frame = config.frame(&channel, &inputs.x);
         Ok(Problem { name, schedule: schedule(), settings, inputs, channel, config, frame, observations })
     };
     kinds().into_iter().map(build).collect()
@@ -121,9 +121,9 @@ fn schedule() -> Schedule {
 
 /// Draws a problem's inputs: correlated signals, their observations, noise levels spread over the whole schedule, and
 /// weights, scales and shifts all away from what initialisation gives.
-pub(super) fn draw(settings: &Settings, d: usize, diagonal: bool, channel: &Compose, device: &Device) -> Inputs {
+fn draw(settings: &Settings, d: usize, channel: &Compose, device: &Device) -> Inputs {
     let key = |purpose| Key::new(settings.seed, purpose, 0);
-    let (mut x, schedule) = (Samples::zeros(N, d), schedule());
+    let (mut x, schedule, config) = (Samples::zeros(N, d), schedule(), ConditioningConfig::default());
     for i in 0..N {
         let mut stream = key(Purpose::Truth).stream(i, 0);
         let common = stream.normal();
@@ -131,12 +131,12 @@ pub(super) fn draw(settings: &Settings, d: usize, diagonal: bool, channel: &Comp
     }
     let seen = Observations::simulate(channel, &x, key(Purpose::Observe), 0);
     let sigma: Vec<f32> = (0..N).map(|i| schedule.sigma((i as f64 + 0.5) / N as f64) as f32).collect();
-    let mut x_t = Frame::of(&x, Standardise::Auto, diagonal).standardise(&x);
+    let mut x_t = config.frame(channel, &x).standardise(&x);
     for (i, &s) in sigma.iter().enumerate() {
         let mut stream = key(Purpose::Loss).stream(i, 0);
         x_t.row_mut(i).iter_mut().for_each(|v| *v += s * stream.normal());
     }
-    let features = crate::conditioning::feature_len(channel, &ConditioningConfig::default());
+    let features = feature_len(channel, &config);
     let mut weights = to_host(&flatten(&settings.network.init(d, features, settings.seed, device)));
     let mut stream = Key::new(settings.seed, Purpose::Weights, 1).stream(0, 0);
     weights.iter_mut().for_each(|w| *w += 0.02 * stream.normal());
@@ -146,8 +146,7 @@ pub(super) fn draw(settings: &Settings, d: usize, diagonal: bool, channel: &Comp
 
 /// Problems with drawn inputs.
 pub(super) fn drawn(settings: &Settings, device: &Device) -> Result<Vec<Problem>> {
-    let diagonal = |name: &str| kinds().into_iter().any(|(kind, _, diagonal, _)| kind == name && diagonal);
-    problems(settings, |name, d, channel| Ok(draw(settings, d, diagonal(name), channel, device)))
+    problems(settings, |_, d, channel| Ok(draw(settings, d, channel, device)))
 }
 
 impl Problem {

@@ -75,7 +75,7 @@ pub(super) fn difference(found: &[f32], expected: &[f32]) -> Option<f64> {
     let wide = |v: &f32| *v as f64;
     let scale = expected.iter().map(wide).fold(0.0, |max: f64, v| max.max(v.abs()));
     let pairs = found.iter().map(wide).zip(expected.iter().map(wide));
-    // Sums keep what is not a number, which a maximum drops.
+    // A maximum drops what is not a number.
     let finite = found.iter().chain(expected).all(|v| v.is_finite());
     let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     (finite && scale > 0.0).then(|| worst / scale)

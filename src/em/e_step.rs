@@ -58,6 +58,8 @@ pub struct Draws {
     /// These, and copies of the last one up to the fewest rows a network call takes.
     rows: Vec<Row>,
     shown: Shown,
+    /// Least and greatest value of each coordinate, `[1, d]`, where signals have a range.
+    bounds: Option<[Tensor<2>; 2]>,
     chain: Chain,
 }
 
@@ -120,23 +122,24 @@ impl<N: Network> EStep<'_, N> {
         rows.extend(rows.last().copied().into_iter().cycle().take(LEAST_ROWS.saturating_sub(n)));
         let grid = self.sampler.grid(self.schedule);
         let start = self.noise(&rows, 0) * grid[0];
-        Draws { n, shown: self.show(&rows), rows, chain: Chain::new(grid, start) }
+        let bounds = self.conditioning.bounds().map(|bounds| bounds.map(|bound| to_tensor(&bound, self.device)));
+        Draws { n, shown: self.show(&rows), rows, bounds, chain: Chain::new(grid, start) }
     }
 
     /// Takes one sampler step; reads nothing from the device.
     pub fn advance(&self, draws: Draws) -> Draws {
-        let Draws { n, rows, shown, chain } = draws;
-        let denoiser = self.denoiser(&shown, rows.len());
+        let Draws { n, rows, shown, bounds, chain } = draws;
+        let denoiser = self.denoiser(&shown, bounds.as_ref(), rows.len());
         let chain =
             chain.step(self.sampler.build().as_ref(), denoiser.as_ref(), &mut |step| self.noise(&rows, step + 1));
         drop(denoiser);
-        Draws { n, rows, shown, chain }
+        Draws { n, rows, shown, bounds, chain }
     }
 
     /// D at the level reached, on the device; [`EStep::restore`] makes signals of it.
     pub fn last(&self, draws: Draws) -> Tensor<2> {
-        let Draws { rows, shown, chain, .. } = draws;
-        chain.finish(self.denoiser(&shown, rows.len()).as_ref())
+        let Draws { rows, shown, bounds, chain, .. } = draws;
+        chain.finish(self.denoiser(&shown, bounds.as_ref(), rows.len()).as_ref())
     }
 
     /// The first `n` rows of `x`, from the frame's coordinates to the signal's.
@@ -170,9 +173,8 @@ impl<N: Network> EStep<'_, N> {
 
     /// All draws, `[n, d]`.
     pub fn all(&self, size: usize) -> Result<Samples> {
-        let mut out = Samples::zeros(self.observations.n(), self.conditioning.channel.signal_len());
-        self.all_into(size, &mut out)?;
-        Ok(out)
+        let (n, d) = (self.observations.n(), self.conditioning.channel.signal_len());
+        Samples::filled(n, d, |out| self.all_into(size, out))
     }
 
     /// [`EStep::all`] into a table of `[n, d]`.
@@ -216,12 +218,16 @@ impl<N: Network> EStep<'_, N> {
     }
 
     /// The denoiser of `n` observations, one a row, within the range of the signals.
-    fn denoiser<'d>(&'d self, shown: &'d Shown, n: usize) -> Box<dyn Denoiser + 'd> {
+    fn denoiser<'d>(
+        &'d self,
+        shown: &'d Shown,
+        bounds: Option<&'d [Tensor<2>; 2]>,
+        n: usize,
+    ) -> Box<dyn Denoiser + 'd> {
         let denoiser = self.unbounded(shown, n);
-        let Some(bounds) = self.conditioning.bounds() else {
+        let Some([least, greatest]) = bounds else {
             return denoiser;
         };
-        let [least, greatest] = bounds.map(|bound| to_tensor(&bound, self.device));
         Box::new(move |x_t: Tensor<2>, sigma: f64| {
             let shape = x_t.dims();
             denoiser.denoise(x_t, sigma).max_pair(least.clone().expand(shape)).min_pair(greatest.clone().expand(shape))

@@ -84,9 +84,8 @@ impl StartPrior {
 
     /// One posterior draw of every observation, `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
-        let mut out = Samples::zeros(observations.n(), channel.signal_len());
-        self.reconstruct_into(channel, observations, seed, &mut out)?;
-        Ok(out)
+        let fill = |out: &mut Samples| self.reconstruct_into(channel, observations, seed, out);
+        Samples::filled(observations.n(), channel.signal_len(), fill)
     }
 
     /// [`StartPrior::reconstruct`] into a table of `[n, d]`.
@@ -115,9 +114,7 @@ impl StartPrior {
 /// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MOST_DENSE`] coordinates; beyond, and for
 /// other channels, y at the resolution of the signal ([`Channel::lift`]): `[n, d]`.
 pub fn corrupted_start(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
-    let mut out = Samples::zeros(observations.n(), channel.signal_len());
-    corrupted_start_into(channel, observations, &mut out)?;
-    Ok(out)
+    Samples::filled(observations.n(), channel.signal_len(), |out| corrupted_start_into(channel, observations, out))
 }
 
 /// [`corrupted_start`] into a table of `[n, d]`.
@@ -144,5 +141,5 @@ pub fn corrupted_start_into(channel: &dyn Channel, observations: &Observations, 
         let x = prior.posterior(&LinearGaussian { matrix, covariance: ridge }, &y)?.mean;
         Ok(x.iter().map(|&v| v as f32).collect())
     };
-    parallel::fill_rows(out, SHARD, |range| Ok(range.map(solution).collect::<Result<Vec<_>>>()?.concat()))
+    parallel::fill_each_row(out, SHARD, solution)
 }

@@ -197,25 +197,19 @@ impl Gaussian {
 
     /// The posterior mean of every observation, `[n, d]`.
     pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
-        let mut out = Samples::zeros(observations.n(), self.d());
-        if let Some(model) = shared::shared_model(channel)? {
-            shared::posteriors(self, &model, &observations.y, None, &mut out)?;
-            return Ok(out);
-        }
-        parallel::fill_rows(&mut out, ROWS, |range| {
-            let mean = |i| -> Result<Vec<f32>> {
+        Samples::filled(observations.n(), self.d(), |out| {
+            if let Some(model) = shared::shared_model(channel)? {
+                return shared::posteriors(self, &model, &observations.y, None, out);
+            }
+            parallel::fill_each_row(out, ROWS, |i| {
                 Ok(self.posterior_of(channel, observations, i)?.mean.iter().map(|&v| v as f32).collect())
-            };
-            Ok(range.map(mean).collect::<Result<Vec<_>>>()?.concat())
-        })?;
-        Ok(out)
+            })
+        })
     }
 
     /// One posterior draw of every observation, keyed by (seed, observation): `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
-        let mut out = Samples::zeros(observations.n(), self.d());
-        self.reconstruct_into(channel, observations, seed, &mut out)?;
-        Ok(out)
+        Samples::filled(observations.n(), self.d(), |out| self.reconstruct_into(channel, observations, seed, out))
     }
 
     /// [`Gaussian::reconstruct`] into a table of `[n, d]`.
@@ -230,13 +224,10 @@ impl Gaussian {
         if let Some(model) = shared::shared_model(channel)? {
             return shared::posteriors(self, &model, &observations.y, Some(key), out);
         }
-        parallel::fill_rows(out, ROWS, |range| {
-            let row = |i| -> Result<Vec<f32>> {
-                let posterior = self.posterior_of(channel, observations, i)?;
-                let draw = posterior.draw(&posterior.root(), &mut key.stream(i, 0));
-                Ok(draw.iter().map(|&v| v as f32).collect())
-            };
-            Ok(range.map(row).collect::<Result<Vec<_>>>()?.concat())
+        parallel::fill_each_row(out, ROWS, |i| {
+            let posterior = self.posterior_of(channel, observations, i)?;
+            let draw = posterior.draw(&posterior.root(), &mut key.stream(i, 0));
+            Ok(draw.iter().map(|&v| v as f32).collect())
         })
     }
 }

@@ -23,13 +23,15 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     }
     let out =
         args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
-    if let StartConfig::Checkpoint { path } | StartConfig::Reconstructions { path } = &config.em.start {
-        // Before anything is made for a run that cannot start.
-        lap_dir(Path::new(path), None).context("em.start.path")?;
+    // Before anything is made for a run that cannot start.
+    match &config.em.start {
+        StartConfig::Checkpoint { path } | StartConfig::Reconstructions { path } => {
+            lap_dir(Path::new(path), None).map(drop)
+        }
+        StartConfig::Prior { path } => Prior::check(Path::new(path)),
+        _ => Ok(()),
     }
-    if let StartConfig::Prior { path } = &config.em.start {
-        Prior::check(Path::new(path)).context("em.start.path")?;
-    }
+    .context("em.start.path")?;
     let session = Session::create(&out, config, &args.compute.device)?;
     finish(&session, args.progress).inspect_err(|_| session.run.discard_unstarted())
 }
