@@ -36,10 +36,8 @@ pub(crate) struct Saved {
 pub(crate) struct Gradients {
     pub x: Vec<f32>,
     pub modulation: Vec<f32>,
-    pub w1: Vec<f32>,
-    pub b1: Vec<f32>,
-    pub w2: Vec<f32>,
-    pub b2: Vec<f32>,
+    /// W₁, b₁, W₂, b₂, where they are wanted.
+    pub parameters: Option<[Vec<f32>; 4]>,
 }
 
 /// v of one pixel and 1 / std of its u.
@@ -126,16 +124,13 @@ impl Block<'_> {
         }
     }
 
-    /// Gradients given that of the output.
-    pub fn backward(&self, saved: &Saved, dout: &[f32]) -> Gradients {
+    /// Gradients given that of the output; those of kernels and biases only where `want_parameters`.
+    pub fn backward(&self, saved: &Saved, dout: &[f32], want_parameters: bool) -> Gradients {
         let (c, pixels) = (self.c(), self.grid.h * self.grid.w);
         let mut g = Gradients {
             x: vec![0.0; self.x.len()],
             modulation: vec![0.0; self.modulation.len()],
-            w1: vec![0.0; self.w1.len()],
-            b1: vec![0.0; c],
-            w2: vec![0.0; self.w2.len()],
-            b2: vec![0.0; c],
+            parameters: want_parameters.then(|| [self.w1.len(), c, self.w2.len(), c].map(|len| vec![0.0; len])),
         };
         let (back1, back2) = (transposed_kernel(self.w1, c, c), transposed_kernel(self.w2, c, c));
         for (group, range) in self.grid.groups() {
@@ -143,16 +138,17 @@ impl Block<'_> {
             let dout = &dout[dense.clone()];
             let dy = self.leave(group, first, &dense, &saved.y, dout, &mut g);
             let z = &saved.z[dense.clone()];
-            let mut h = Padded::zeros(group, c);
-            simd(|| {
-                h.fill(|at, _, run| run.iter_mut().zip(&z[at..]).for_each(|(h, &z)| *h = z * sigmoid(z)));
-            });
-            h.add_weight_gradient(&dy, &mut g.w2);
-            dy.add_sums(&mut g.b2);
-            let dh = dy.correlate(&back2, c);
-            let dz = through_silu(&dh, z, group, c);
-            self.normalise(group, &range, first).add_weight_gradient(&dz, &mut g.w1);
-            dz.add_sums(&mut g.b1);
+            let dz = through_silu(&dy.correlate(&back2, c), z, group, c);
+            if let Some([w1, b1, w2, b2]) = &mut g.parameters {
+                let mut h = Padded::zeros(group, c);
+                simd(|| {
+                    h.fill(|at, _, run| run.iter_mut().zip(&z[at..]).for_each(|(h, &z)| *h = z * sigmoid(z)));
+                });
+                h.add_weight_gradient(&dy, w2);
+                dy.add_sums(b2);
+                self.normalise(group, &range, first).add_weight_gradient(&dz, w1);
+                dz.add_sums(b1);
+            }
             self.enter(first, &dense, &dz.correlate(&back1, c), &mut g);
         }
         g

@@ -5,6 +5,7 @@
 //! neighbourhood's row are 3 c consecutive values. So the convolution is three matrix products whose left operand's rows
 //! overlap in memory; so are its two gradients.
 
+use super::math::add_rows;
 use super::matrix::Matrix;
 use std::ops::Range;
 
@@ -143,11 +144,7 @@ impl Padded {
 
     /// Adds Σ over pixels to `out [c]`; borders must be zero.
     pub fn add_sums(&self, out: &mut [f32]) {
-        super::math::simd(|| {
-            for row in self.inner().chunks_exact(self.c) {
-                out.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
-            }
-        });
+        add_rows(self.inner(), out);
     }
 
     /// Neighbourhoods of every second pixel, `[n · h/2 · w/2, 9 · c]`.
@@ -214,41 +211,49 @@ pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride:
     y
 }
 
-/// Gradients of [`conv`] with respect to x (only where `want_x`), W and b.
+/// Gradients of [`conv`]: with respect to x, and to (W, b); each only where it is wanted.
 pub(crate) fn conv_backward(
     grid: Grid,
     x: &[f32],
     weights: &[f32],
     dy: &[f32],
     stride: usize,
-    want_x: bool,
-) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
+    [want_x, want_w]: [bool; 2],
+) -> (Option<Vec<f32>>, Option<(Vec<f32>, Vec<f32>)>) {
     let c = x.len() / grid.pixels();
     let m = weights.len() / (9 * c);
-    let (mut dx, mut dw, mut db) =
-        (vec![0.0; if want_x { x.len() } else { 0 }], vec![0.0; weights.len()], vec![0.0; m]);
+    let mut dx = want_x.then(|| vec![0.0; x.len()]);
+    let mut parameters = want_w.then(|| (vec![0.0; weights.len()], vec![0.0; m]));
     let transposed = if want_x && stride == 1 { transposed_kernel(weights, c, m) } else { Vec::new() };
     for (group, range) in grid.groups() {
-        let padded = Padded::copy(group, c, &x[range.start * c..range.end * c]);
+        let dense = range.start * c..range.end * c;
         let pixels = group.pixels() / (stride * stride);
         let dy = &dy[range.start / (stride * stride) * m..][..pixels * m];
-        let back = if stride == 1 {
-            let dy = Padded::copy(group, m, dy);
-            padded.add_weight_gradient(&dy, &mut dw);
-            dy.add_sums(&mut db);
-            want_x.then(|| dy.correlate(&transposed, c))
-        } else {
-            let columns = padded.gather();
-            Matrix::new(&columns, pixels, 9 * c).t().times_into(Matrix::new(dy, pixels, m), &mut dw, true);
-            dy.chunks_exact(m).for_each(|row| db.iter_mut().zip(row).for_each(|(sum, v)| *sum += v));
-            want_x.then(|| strided_input_gradient(group, c, weights, dy))
-        };
-        if let Some(back) = back {
-            let dx = &mut dx[range.start * c..range.end * c];
+        let padded = (stride == 1).then(|| Padded::copy(group, m, dy));
+        if let Some((dw, db)) = &mut parameters {
+            let x = Padded::copy(group, c, &x[dense.clone()]);
+            match &padded {
+                Some(dy) => {
+                    x.add_weight_gradient(dy, dw);
+                    dy.add_sums(db);
+                }
+                None => {
+                    let columns = x.gather();
+                    Matrix::new(&columns, pixels, 9 * c).t().times_into(Matrix::new(dy, pixels, m), dw, true);
+                    add_rows(dy, db);
+                }
+            }
+        }
+        if let Some(dx) = &mut dx {
+            let back = match &padded {
+                Some(dy) => dy.correlate(&transposed, c),
+                None => strided_input_gradient(group, c, weights, dy),
+            };
+            let dx = &mut dx[dense];
             back.read(|at, _, run| dx[at..at + run.len()].copy_from_slice(run));
         }
     }
-    (want_x.then_some(dx), dw, db)
+    (dx, parameters)
 }
 
 /// dx of a convolution with stride 2: dy Wᵀ, added up over the neighbourhoods.

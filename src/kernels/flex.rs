@@ -1,7 +1,7 @@
 //! The fused layers on flex: forward and backward on host slices, wired into burn's autodiff as extension operations.
 
 use super::NORM_EPSILON;
-use super::math::{sigmoid, simd, sum_lanes};
+use super::math::{add_rows, sigmoid, simd, sum_lanes};
 use super::matrix::Matrix;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -152,15 +152,18 @@ fn norm_silu_backward(z: &[f32], dy: &[f32], gamma: &[f32], beta: &[f32]) -> Nor
     out
 }
 
-/// Gradients of x W + b given dz; dx only where it is wanted.
-fn affine_backward(x: &Values, w: &Values, dz: &[f32], want_x: bool) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
+/// Registers the gradients of x W + b with the nodes of x, W and b, given dz; computes only those that are tracked: a
+/// product with the transposed Jacobian needs no gradient of the weights, and the first layer none of its input.
+fn affine_backward(grads: &mut Gradients, [nx, nw, nb]: [Option<NodeId>; 3], x: &Values, w: &Values, dz: &[f32]) {
     let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
     let dz_matrix = Matrix::new(dz, n, m);
-    let dx = want_x.then(|| dz_matrix.times(Matrix::new(w.get(), k, m).t()));
-    let dw = Matrix::new(x.get(), n, k).t().times(dz_matrix);
-    let mut db = vec![0.0; m];
-    simd(|| dz.chunks_exact(m).for_each(|row| db.iter_mut().zip(row).for_each(|(b, z)| *b += z)));
-    (dx, dw, db)
+    register(grads, nx, || tensor(dz_matrix.times(Matrix::new(w.get(), k, m).t()), [n, k]));
+    register(grads, nw, || tensor(Matrix::new(x.get(), n, k).t().times(dz_matrix), [k, m]));
+    register(grads, nb, || {
+        let mut db = vec![0.0; m];
+        add_rows(dz, &mut db);
+        tensor(db, [m])
+    });
 }
 
 impl FusedLayers for Flex {
@@ -191,26 +194,18 @@ impl Backward<Flex, 3> for DenseBackward {
     type State = (NodeId, NodeId);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
-        let [nx, nw, nb] = ops.parents;
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
         let x = Values::new(checkpointer.retrieve_node_output(ops.state.0));
         let w = Values::new(checkpointer.retrieve_node_output(ops.state.1));
-        let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
-        let (dx, dw, db) = affine_backward(&x, &w, dy.get(), nx.is_some());
-        let mut register = |node: Option<_>, gradient| register::<Flex>(grads, node, gradient);
-        register(nx.map(|n| n.id), dx.map(|dx| tensor(dx, [n, k])));
-        register(nw.map(|n| n.id), Some(tensor(dw, [k, m])));
-        register(nb.map(|n| n.id), Some(tensor(db, [m])));
+        affine_backward(grads, parents, &x, &w, dy.get());
     }
 }
 
-pub(super) fn register<B: Backend<FloatTensorPrimitive = FlexTensor>>(
-    grads: &mut Gradients,
-    node: Option<NodeId>,
-    gradient: Option<FlexTensor>,
-) {
-    if let (Some(node), Some(gradient)) = (node, gradient) {
-        grads.register::<B>(node, gradient);
+/// Registers a node's gradient, which is computed only where the node is tracked.
+pub(super) fn register(grads: &mut Gradients, node: Option<NodeId>, gradient: impl FnOnce() -> FlexTensor) {
+    if let Some(node) = node {
+        grads.register::<Flex>(node, gradient());
     }
 }
 
@@ -226,14 +221,11 @@ impl Backward<Flex, 5> for DenseNormBackward {
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
         let (nodes, z) = ops.state;
         let [x, w, gamma, beta] = nodes.map(|node| Values::new(checkpointer.retrieve_node_output(node)));
-        let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
+        let m = dims(&w.0)[1];
         let norm = norm_silu_backward(&z, dy.get(), gamma.get(), beta.get());
-        let (dx, dw, db) = affine_backward(&x, &w, &norm.z, nx.is_some());
-        register::<Flex>(grads, nx, dx.map(|dx| tensor(dx, [n, k])));
-        register::<Flex>(grads, nw, Some(tensor(dw, [k, m])));
-        register::<Flex>(grads, nb, Some(tensor(db, [m])));
-        register::<Flex>(grads, ng, Some(tensor(norm.gamma, [m])));
-        register::<Flex>(grads, nbeta, Some(tensor(norm.beta, [m])));
+        affine_backward(grads, [nx, nw, nb], &x, &w, &norm.z);
+        register(grads, ng, || tensor(norm.gamma, [m]));
+        register(grads, nbeta, || tensor(norm.beta, [m]));
     }
 }
 

@@ -173,10 +173,15 @@ impl Backward<Flex, 3> for ConvBackward {
         let (x_shape, w_shape) = (dims(&x), dims(&w));
         let (x, w) = (Values::new(x), Values::new(w));
         let grid = grid(x_shape[0], size);
-        let (dx, dw, db) = conv_backward(grid, x.get(), w.get(), dy.get(), stride, nx.is_some());
-        register::<Flex>(grads, nx, dx.map(|dx| tensor(dx, x_shape)));
-        register::<Flex>(grads, nw, Some(tensor(dw, w_shape)));
-        register::<Flex>(grads, nb, Some(tensor(db, [w_shape[1]])));
+        let wanted = [nx.is_some(), nw.is_some() || nb.is_some()];
+        let (dx, parameters) = conv_backward(grid, x.get(), w.get(), dy.get(), stride, wanted);
+        if let Some(dx) = dx {
+            register(grads, nx, || tensor(dx, x_shape));
+        }
+        if let Some((dw, db)) = parameters {
+            register(grads, nw, || tensor(dw, w_shape));
+            register(grads, nb, || tensor(db, [w_shape[1]]));
+        }
     }
 }
 
@@ -191,8 +196,7 @@ impl Backward<Flex, 1> for NormBackward {
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
         let x = checkpointer.retrieve_node_output::<FlexTensor>(ops.state);
         let shape = dims(&x);
-        let dx = norm_rows_backward(Values::new(x).get(), dy.get(), shape[1]);
-        register::<Flex>(grads, nx, Some(tensor(dx, shape)));
+        register(grads, nx, || tensor(norm_rows_backward(Values::new(x).get(), dy.get(), shape[1]), shape));
     }
 }
 
@@ -206,7 +210,7 @@ impl Backward<Flex, 1> for UpsampleBackward {
         let [nx] = ops.parents.map(|parent| parent.map(|node| node.id));
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
         let (shape, width) = ops.state;
-        register::<Flex>(grads, nx, Some(tensor(upsampled_backward(dy.get(), shape[1], width), shape)));
+        register(grads, nx, || tensor(upsampled_backward(dy.get(), shape[1], width), shape));
     }
 }
 
@@ -224,10 +228,11 @@ impl Backward<Flex, 6> for BlockBackward {
         let shapes = operands.each_ref().map(|t| t.layout().shape().clone());
         let pixels = shapes[0][0];
         let values = operands.map(Values::new);
-        let g = operands_of(&values, grid(pixels, size)).backward(&saved, dout.get());
-        let gradients = [g.x, g.modulation, g.w1, g.b1, g.w2, g.b2];
+        let want_parameters = parents[2..].iter().any(Option::is_some);
+        let g = operands_of(&values, grid(pixels, size)).backward(&saved, dout.get(), want_parameters);
+        let gradients = [g.x, g.modulation].into_iter().chain(g.parameters.into_iter().flatten());
         for ((node, gradient), shape) in parents.into_iter().zip(gradients).zip(shapes) {
-            register::<Flex>(grads, node, Some(tensor(gradient, shape)));
+            register(grads, node, || tensor(gradient, shape));
         }
     }
 }

@@ -45,6 +45,15 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// Adds the rows of `values [n, m]` to `sums [m]`.
+pub(crate) fn add_rows(values: &[f32], sums: &mut [f32]) {
+    simd(|| {
+        for row in values.chunks_exact(sums.len()) {
+            sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
+        }
+    });
+}
+
 /// Sum of `f(i)` over `0..n` in eight interleaved lanes: a fixed order that vectorises.
 #[inline(always)]
 pub(crate) fn sum_lanes(n: usize, f: impl Fn(usize) -> f32) -> f32 {

@@ -275,6 +275,36 @@ mod tests {
     }
 
     #[test]
+    fn the_gradient_of_the_input_does_not_depend_on_whether_weights_are_tracked() {
+        let (device, size) = (Device::flex().autodiff(), [4, 6]);
+        let c = 5;
+        let shapes = [[2 * 24, c], [2, 3 * c], [9 * c, c], [1, c], [9 * c, c], [1, c], [c, c]];
+        let gradient = |f: &dyn Fn(&[Tensor<2>]) -> Tensor<2>, all: bool| {
+            let tracked = |(i, s): (usize, &[usize; 2])| {
+                let t = normal(10 + i, *s, &device);
+                if all || i == 0 { t.require_grad() } else { t }
+            };
+            let inputs: Vec<Tensor<2>> = shapes.iter().enumerate().map(tracked).collect();
+            let y = f(&inputs);
+            let grads = (y.clone() * normal(9, y.dims(), &device)).sum().backward();
+            inputs[0].grad(&grads).expect("tracked")
+        };
+        let layers: [&dyn Fn(&[Tensor<2>]) -> Tensor<2>; 5] = [
+            &|t| dense(t[0].clone(), t[6].clone(), bias(&t[3])),
+            &|t| dense_norm_silu(t[0].clone(), t[6].clone(), bias(&t[3]), bias(&t[5]), bias(&t[3])),
+            &|t| conv3(t[0].clone(), t[2].clone(), bias(&t[3]), size, 1),
+            &|t| conv3(t[0].clone(), t[2].clone(), bias(&t[3]), size, 2),
+            &|t| {
+                let p = BlockParameters { w1: t[2].clone(), b1: bias(&t[3]), w2: t[4].clone(), b2: bias(&t[5]) };
+                block(t[0].clone(), t[1].clone(), p, size)
+            },
+        ];
+        for (i, layer) in layers.into_iter().enumerate() {
+            assert_eq!(difference(gradient(layer, true), gradient(layer, false)), 0.0, "layer {i}");
+        }
+    }
+
+    #[test]
     fn fused_dense_agrees_with_stock_operations() {
         agree(|x, w, b, _, _| dense(x, w, b), |x, w, b, _, _| x.matmul(w) + b.unsqueeze(), 3);
     }
