@@ -362,6 +362,10 @@ pub struct Compare {
     /// Seeds
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "SEED,...")]
     pub seeds: Vec<u64>,
+    /// A second table: how close the last lap's posteriors come to signals not trained on, by means of so many draws and by
+    /// one; 0 for none
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub draws: usize,
     /// Directory of the runs [default: runs/out/compare-NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use diffem::channel::{Channel, Compose, StageConfig};
 use diffem::image::ImageShape;
 use diffem::metric::{MeasurementFit, MetricError, psnr, ssim};
+use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use serde::{Deserialize, Serialize};
 
@@ -80,15 +81,17 @@ pub struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// The run's test set, if it has one.
     pub fn new(session: &'a Session) -> Option<Self> {
-        let (x, seen) = session.problem.truth.test.as_ref()?;
-        Some(Self {
-            x,
-            seen,
-            channel: &session.channel,
-            shape: session.image_shape(),
-            missing: missing(session, x, seen),
-            eye: None,
-        })
+        session.problem.truth.test.as_ref().map(|(x, seen)| Self::of(session, x, seen))
+    }
+
+    /// The truth of the run's own observations, where it is known.
+    pub fn of_training(session: &'a Session) -> Option<Self> {
+        session.problem.truth.x.as_ref().map(|x| Self::of(session, x, &session.problem.observations))
+    }
+
+    fn of(session: &'a Session, x: &'a Samples, seen: &'a Observations) -> Self {
+        let (channel, shape) = (&session.channel, session.image_shape());
+        Self { x, seen, channel, shape, missing: missing(session, x, seen), eye: None }
     }
 
     /// Scores have the perceptual distance of the network that `load` gives from now on.
@@ -120,6 +123,32 @@ impl<'a> Judge<'a> {
     /// Their observations.
     pub fn seen(&self) -> &'a Observations {
         self.seen
+    }
+
+    /// Means of `draws` draws from the posteriors of lap `lap` of `session`, and the first of the draws.
+    pub fn estimates(&self, session: &Session, lap: usize, draws: usize) -> Result<[Samples; 2]> {
+        let (_, posterior) = session.posterior(Some(lap))?;
+        let mut sum = vec![0.0f64; self.x.as_slice().len()];
+        let draw = |draw: usize| {
+            let key = Key::new(session.config.seed, Purpose::Draw, draw);
+            session.e_step(&posterior, self.seen, key).all(session.config.e_step.shard)
+        };
+        let mut add = |x: &Samples| sum.iter_mut().zip(x.as_slice()).for_each(|(s, v)| *s += f64::from(*v));
+        let first = draw(0)?;
+        add(&first);
+        for i in 1..draws {
+            add(&draw(i)?);
+        }
+        let mean = sum.iter().map(|s| (s / draws as f64) as f32).collect();
+        Ok([Samples::new(mean, self.x.d()), first])
+    }
+
+    /// dB over the values that the observations lack, over all where they lack none; infinite for the truth itself.
+    pub fn psnr(&self, estimated: &Samples) -> Result<Option<f64>> {
+        match psnr(self.x, estimated, RANGE, self.missing.as_deref()) {
+            Err(MetricError::TooFew { set: "keep", .. }) => Ok(None),
+            other => Ok(other.map(Some)?),
+        }
     }
 
     /// Scores `estimated [n, d]`.

@@ -146,14 +146,14 @@ impl Session {
         Ok(Some(StartPrior::fit(channel, observations, rank, std, iterations, seed)?))
     }
 
-    /// The reconstructions of another run, which must be of as many signals of the same length.
+    /// Reconstructions made elsewhere, which must be of as many signals of the same length.
     fn others(&self, path: &Path) -> Result<Samples> {
-        let file = lap_dir(path, None)?.join("reconstructions.safetensors");
+        let file = reconstructions_of(path)?;
         let x = crate::data::observations::load_signals(&file, "x", Some(self.config.signal_len()))?;
         let n = self.problem.observations.n();
         if x.n() != n {
             bail!(
-                "{}: reconstructions of {} observations, expected {n}: the run must be of the same data",
+                "{}: reconstructions of {} observations, expected {n}: they must be of the same data",
                 file.display(),
                 x.n()
             );
@@ -239,6 +239,11 @@ pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
         Some(lap) => bail!("lap {lap} is not finished: {} has laps 1 to {last}", path.display()),
         None => Ok(run.lap(chosen_lap(&run, &laps, last)?)),
     }
+}
+
+/// The file of signals that `path` stands for: the reconstructions of a run (its best lap) or of a lap directory, or a file.
+pub fn reconstructions_of(path: &Path) -> Result<PathBuf> {
+    if path.is_file() { Ok(path.to_path_buf()) } else { Ok(lap_dir(path, None)?.join("reconstructions.safetensors")) }
 }
 
 /// The lap that the held-out observations choose among the `finished` ones, the `last` one where they choose another.

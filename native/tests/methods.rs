@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{TINY, files, run, succeed, train};
+use common::{TINY, files, pictures, run, succeed, train};
 use serde_json::Value;
 use std::path::Path;
 
@@ -48,6 +48,41 @@ fn contenders_are_trained_on_the_same_observations_and_compared() {
     let before = files(&out);
     assert_eq!(succeed(dir.path(), &args), table);
     assert!(files(&out) == before);
+}
+
+/// Masked images are judged by their missing pixels, beside a network that was trained on the truth; the posteriors of unseen
+/// images get the scores that `evaluate` gives them.
+#[test]
+fn images_are_compared_by_their_missing_pixels() {
+    let dir = tempfile::tempdir().expect("a directory");
+    pictures::idx(&dir.path().join("data"), "train-images-idx3-ubyte.gz", 150, 4);
+    pictures::idx(&dir.path().join("data"), "t10k-images-idx3-ubyte", 20, 4);
+    let (head, rest) = TINY.split_once("[data]").expect("data");
+    let (_, rest) = rest.split_once("[em]").expect("em");
+    let data = "[data]\nkind = \"idx\"\npath = \"data\"\nheight = 4\nwidth = 4\nn = 120\ntest = 8\n";
+    let channel = "[[channel]]\nkind = \"mask\"\nrate = 0.4\n[[channel]]\nkind = \"noise\"\nstd = 0.1\n[em]";
+    std::fs::write(dir.path().join("c.toml"), [head, data, channel, rest].concat()).expect("a file");
+    let clean = "clean em.start.kind=reconstructions em.start.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1";
+    let args = [
+        ["compare", "c.toml", "--out", "cmp", "--draws", "3", "--progress", "quiet"].as_slice(),
+        &["--set", "report.points=0", "--set", "conditioning.standardise=coordinates"],
+        &["--contender", "diffem", "--contender", "ambient conditioning.method=ambient", "--contender", clean],
+    ]
+    .concat();
+    let table = succeed(dir.path(), &args);
+    assert!(table.contains("PSNR of the reconstructions") && table.contains("Unseen signals"), "{table}");
+    let out = dir.path().join("cmp");
+    let found = json(&out.join("compare.json"));
+    assert!(found[0]["laps"][0]["mean"].is_f64() && found[2]["laps"][0]["mean"].is_null(), "the truth has no error");
+    succeed(dir.path(), &["evaluate", "cmp/diffem-seed0", "--laps", "2", "--draws", "3"]);
+    let evaluated = json(&out.join("diffem-seed0/evaluation.json"));
+    for (estimate, row) in ["mean", "draw"].iter().zip(found[0]["test"].as_array().expect("a row an estimate")) {
+        let rows = evaluated["test"].as_array().expect("rows");
+        let other = rows.iter().find(|other| other["lap"] == 2 && other["estimate"] == *estimate).expect("lap 2");
+        for score in ["psnr", "psnr_missing", "chi2"] {
+            assert_eq!(row[score]["mean"], other[score], "{estimate} {score}");
+        }
+    }
 }
 
 #[test]

@@ -45,9 +45,10 @@ pub enum StartConfig {
     },
     /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
     Corrupted {},
-    /// What another run made of the same observations, such as one by another method; the weights are new.
+    /// What another run or program made of the same observations, such as one by another method; the weights are new. With the
+    /// truth itself and one lap, the bound that no method without clean signals can pass.
     Reconstructions {
-        /// A run directory (its best lap) or a lap directory inside one.
+        /// A run directory (its best lap), a lap directory inside one, or a .safetensors or .npz file with `x [n, d]`.
         path: String,
     },
     /// Draws of another run's prior, led to the observations by moment matching (channels that `em-mmps` takes); the weights

@@ -255,27 +255,9 @@ fn fidelity(args: &Evaluate, session: &Session, start: Option<StartPrior>) -> Re
     }
     let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
     for (lap, label) in chosen {
-        let [mean, draw] = drawn(args, session, &judge, lap)?;
+        let [mean, draw] = judge.estimates(session, lap, args.draws)?;
         out.push(judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?.of_lap(lap));
         out.push(judge.score(label, Estimate::Draw, &draw, 1)?.of_lap(lap));
     }
     Ok(out)
-}
-
-/// Means of `args.draws` draws from the posteriors of lap `lap`, and the first of the draws.
-fn drawn(args: &Evaluate, session: &Session, judge: &Judge<'_>, lap: usize) -> Result<[Samples; 2]> {
-    let (_, posterior) = session.posterior(Some(lap))?;
-    let mut sum = vec![0.0f64; judge.x().as_slice().len()];
-    let draw = |draw: usize| {
-        let key = Key::new(session.config.seed, Purpose::Draw, draw);
-        session.e_step(&posterior, judge.seen(), key).all(session.config.e_step.shard)
-    };
-    let mut add = |x: &Samples| sum.iter_mut().zip(x.as_slice()).for_each(|(s, v)| *s += f64::from(*v));
-    let first = draw(0)?;
-    add(&first);
-    for i in 1..args.draws {
-        add(&draw(i)?);
-    }
-    let mean = sum.iter().map(|s| (s / args.draws as f64) as f32).collect();
-    Ok([Samples::new(mean, judge.x().d()), first])
 }

@@ -6,7 +6,7 @@ use crate::prior::Prior;
 use crate::report::progress::ProgressMode;
 use crate::report::units::bytes;
 use crate::room::peak_memory;
-use crate::session::{Session, lap_dir};
+use crate::session::{Session, lap_dir, reconstructions_of};
 use crate::training::{EXIT_STOPPED, Ended};
 use anyhow::{Context, Result};
 use diffem::em::StartConfig;
@@ -25,9 +25,8 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
     // Before anything is made for a run that cannot start.
     match &config.em.start {
-        StartConfig::Checkpoint { path } | StartConfig::Reconstructions { path } => {
-            lap_dir(Path::new(path), None).map(drop)
-        }
+        StartConfig::Checkpoint { path } => lap_dir(Path::new(path), None).map(drop),
+        StartConfig::Reconstructions { path } => reconstructions_of(Path::new(path)).map(drop),
         StartConfig::Prior { path } => Prior::check(Path::new(path)),
         _ => Ok(()),
     }

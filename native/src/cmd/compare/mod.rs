@@ -1,55 +1,23 @@
 //! `diffem compare`: several methods on the same observations, over seeds, in one table and two figures.
 
+mod outcome;
+mod report;
+
 use crate::args::Compare;
-use crate::budget::Passes;
 use crate::config::load;
-use crate::files;
-use crate::metrics::{self, Line};
-use crate::report::canvas::{BLUE, Colour, GREEN, GREY, ORANGE, PURPLE, VERMILLION};
-use crate::report::curves::{Best, Curve, Floor, metric_over};
-use crate::report::figures::save;
 use crate::report::progress::Progress;
 use crate::session::Session;
 use crate::training::{EXIT_STOPPED, Ended};
 use anyhow::{Context, Result, bail, ensure};
-use serde::Serialize;
+use outcome::{Outcome, Score};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-const COLOURS: [Colour; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY];
 
 /// A method: its name and the settings that make it.
 #[derive(Debug)]
 struct Contender {
     name: String,
     settings: Vec<String>,
-}
-
-/// One contender's runs.
-#[derive(Serialize)]
-struct Outcome {
-    contender: String,
-    settings: Vec<String>,
-    seeds: Vec<u64>,
-    score: &'static str,
-    laps: Vec<Row>,
-}
-
-/// A lap over the seeds.
-#[derive(Serialize)]
-struct Row {
-    lap: usize,
-    /// One a seed.
-    scores: Vec<f64>,
-    mean: f64,
-    /// Standard deviation over the seeds, divided by n - 1; 0 for one seed.
-    deviation: f64,
-    floor: Option<f64>,
-    /// Training and sampling so far, mean over the seeds.
-    seconds: f64,
-    /// Signals that went forward and backward through the network so far.
-    forward: f64,
-    backward: f64,
 }
 
 /// Runs the command.
@@ -67,8 +35,12 @@ pub fn run(args: &Compare) -> Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_STOPPED as u8));
         }
     }
-    let outcomes = contenders.iter().map(|c| outcome(args, c, &out)).collect::<Result<Vec<_>>>()?;
-    report(&outcomes, &out)?;
+    // One run at a time is open: together they may not fit into memory.
+    let open = |contender: &Contender, seed| Session::open(&contender.dir(&out, seed), &[], &args.compute.device);
+    let score = Score::of(all(&contenders, &args.seeds).map(|(contender, seed)| open(contender, seed)))?;
+    let outcome = |contender| Outcome::of(contender, &args.seeds, |seed| open(contender, seed), score, args.draws);
+    let outcomes = contenders.iter().map(outcome).collect::<Result<Vec<_>>>()?;
+    super::print(&report::write(&outcomes, score, &out)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,8 +55,8 @@ fn plain(config: &str) -> String {
 
 fn check(args: &Compare, contenders: &[Contender]) -> Result<()> {
     ensure!(!args.seeds.is_empty(), "--seeds: expected one or more");
-    if contenders.len() > COLOURS.len() {
-        bail!("--contender: expected at most {}, found {}", COLOURS.len(), contenders.len());
+    if contenders.len() > report::COLOURS.len() {
+        bail!("--contender: expected at most {}, found {}", report::COLOURS.len(), contenders.len());
     }
     for (i, contender) in contenders.iter().enumerate() {
         if contenders[..i].iter().any(|other| other.name == contender.name) {
@@ -138,129 +110,6 @@ fn train(args: &Compare, contender: &Contender, seed: u64, out: &Path) -> Result
         Session::create(&dir, load(&args.config, &settings)?, &args.compute.device)?
     };
     crate::training::run(&session, args.progress)
-}
-
-/// What the runs of `contender` say, lap by lap, for the laps that every seed has.
-fn outcome(args: &Compare, contender: &Contender, out: &Path) -> Result<Outcome> {
-    let mut runs = Vec::new();
-    for &seed in &args.seeds {
-        let session = Session::open(&contender.dir(out, seed), &[], &args.compute.device)?;
-        let laps = scored(&metrics::read(&session.run.file("metrics.jsonl"))?);
-        runs.push((Passes::of(&session), laps));
-    }
-    let by_truth = runs.iter().all(|(_, laps)| laps.iter().all(|lap| lap.truth.is_some()));
-    let score = if by_truth { "Sinkhorn divergence to the truth" } else { "held-out energy score" };
-    let common = runs.iter().map(|(_, laps)| laps.len()).min().unwrap_or(0);
-    let rows = (0..common).map(|i| row(&runs, i, by_truth)).collect::<Result<Vec<_>>>()?;
-    Ok(Outcome {
-        contender: contender.name.clone(),
-        settings: contender.settings.clone(),
-        seeds: args.seeds.clone(),
-        score,
-        laps: rows,
-    })
-}
-
-/// One run's lap.
-struct Lap {
-    lap: usize,
-    truth: Option<(f64, f64)>,
-    held_out: Option<f64>,
-    seconds: f64,
-}
-
-fn scored(lines: &[Line]) -> Vec<Lap> {
-    let lap = |line: &Line| match *line {
-        Line::Lap { lap, truth, monitor, seconds, .. } => Some(Lap {
-            lap,
-            truth: truth.map(|t| (t.sinkhorn, t.sinkhorn_floor)),
-            held_out: monitor.map(|m| m.energy_score),
-            seconds,
-        }),
-        Line::MStep { .. } => None,
-    };
-    lines.iter().filter_map(lap).collect()
-}
-
-/// What a lap of a run costs, and its laps.
-type Run = (Passes, Vec<Lap>);
-
-fn row(runs: &[Run], i: usize, by_truth: bool) -> Result<Row> {
-    let score = |lap: &Lap| if by_truth { lap.truth.map(|t| t.0) } else { lap.held_out };
-    let scores: Vec<f64> = runs.iter().filter_map(|(_, laps)| score(&laps[i])).collect();
-    ensure!(
-        scores.len() == runs.len(),
-        "nothing to compare: the runs have no truth and monitor.holdout is 0, so that no lap has a score"
-    );
-    let n = scores.len() as f64;
-    let average = |of: &dyn Fn(&Run) -> f64| runs.iter().map(of).sum::<f64>() / n;
-    let mean = scores.iter().sum::<f64>() / n;
-    let square = scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>();
-    let lap = runs[0].1[i].lap;
-    Ok(Row {
-        lap,
-        deviation: if scores.len() < 2 { 0.0 } else { (square / (n - 1.0)).sqrt() },
-        scores,
-        mean,
-        floor: by_truth.then(|| average(&|(_, laps)| laps[i].truth.map_or(f64::NAN, |t| t.1))),
-        seconds: average(&|(_, laps)| laps[i].seconds),
-        forward: average(&|(passes, _)| passes.forward as f64 * lap as f64),
-        backward: average(&|(passes, _)| passes.backward as f64 * lap as f64),
-    })
-}
-
-fn report(outcomes: &[Outcome], out: &Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(outcomes)? + "\n";
-    files::write_atomic(&out.join("compare.json"), text.as_bytes())?;
-    for (x, name, file) in [
-        (&(|row: &Row| row.lap as f64) as &dyn Fn(&Row) -> f64, "lap", "laps"),
-        (&|row: &Row| row.seconds, "seconds of training and sampling", "seconds"),
-    ] {
-        figure(outcomes, x, name, &out.join("figures"), file)?;
-    }
-    super::print(&table(outcomes))
-}
-
-/// Mean over the seeds with a band of one standard deviation, against `x`.
-fn figure(outcomes: &[Outcome], x: &dyn Fn(&Row) -> f64, x_name: &str, dir: &Path, file: &str) -> Result<()> {
-    files::ensure_writable_dir(dir)?;
-    let points: Vec<Vec<(f64, f64)>> =
-        outcomes.iter().map(|o| o.laps.iter().map(|row| (x(row), row.mean)).collect()).collect();
-    // A band that reaches below the best seed would leave a logarithmic axis.
-    let low = |row: &Row| (row.mean - row.deviation).max(row.scores.iter().copied().fold(f64::MAX, f64::min));
-    let bands: Vec<Vec<(f64, f64)>> =
-        outcomes.iter().map(|o| o.laps.iter().map(|row| (low(row), row.mean + row.deviation)).collect()).collect();
-    let floor = |o: &Outcome| o.laps.last().and_then(|row| row.floor);
-    let curves: Vec<Curve<'_>> = outcomes
-        .iter()
-        .enumerate()
-        .map(|(i, o)| Curve {
-            label: o.contender.clone(),
-            colour: COLOURS[i],
-            points: &points[i],
-            band: if o.seeds.len() > 1 { &bands[i] } else { &[] },
-            floor: floor(o).filter(|_| i == 0).map(|value| Floor { value, label: "truth against truth".into() }),
-            best: Best::Unmarked,
-        })
-        .collect();
-    save(&metric_over(&curves, x_name, outcomes[0].score)?, dir, file)
-}
-
-fn table(outcomes: &[Outcome]) -> String {
-    let heads = format!("{:>12} {:>11} {:>10} {:>9} {:>9}", "mean", "deviation", "seconds", "forward", "backward");
-    let mut out = format!("{}\n{:20} {:>4} {heads}\n", outcomes[0].score, "contender", "lap");
-    for o in outcomes {
-        for row in &o.laps {
-            out += &format!(
-                "{:20} {:>4} {:>12.4e} {:>11.1e} {:>10.1} {:>9.2e} {:>9.2e}\n",
-                o.contender, row.lap, row.mean, row.deviation, row.seconds, row.forward, row.backward
-            );
-        }
-    }
-    if let Some(floor) = outcomes[0].laps.last().and_then(|row| row.floor) {
-        out += &format!("{:20} {:>4} {floor:>12.4e}\n", "truth (floor)", "");
-    }
-    out
 }
 
 #[cfg(test)]

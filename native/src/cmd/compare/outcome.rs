@@ -1,0 +1,225 @@
+//! What the runs of a contender say: a score for each lap, and how close the last posteriors come to unseen signals.
+
+use super::Contender;
+use crate::budget::Passes;
+use crate::fidelity::{Estimate, Fidelity, Judge};
+use crate::metrics::{self, Line};
+use crate::session::Session;
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+/// What a lap is judged by, the same for all contenders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Score {
+    /// Of the reconstructions, to the truth.
+    Sinkhorn,
+    /// Of the reconstructions, where the signals are images and their truth is known.
+    Psnr,
+    /// Of the held-out observations, where there is no truth.
+    Energy,
+}
+
+impl Score {
+    /// The first that every lap of every run has.
+    pub fn of(sessions: impl Iterator<Item = Result<Session>>) -> Result<Self> {
+        let (mut divergences, mut images) = (true, true);
+        for session in sessions {
+            let session = session?;
+            divergences &= laps(&session)?.iter().all(|lap| lap.truth.is_some());
+            images &= session.image_shape().is_some() && session.problem.truth.x.is_some();
+        }
+        Ok(match (divergences, images) {
+            (true, _) => Self::Sinkhorn,
+            (false, true) => Self::Psnr,
+            (false, false) => Self::Energy,
+        })
+    }
+
+    /// Its name, with its unit.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sinkhorn => "Sinkhorn divergence to the truth",
+            Self::Psnr => "PSNR of the reconstructions (of missing pixels, where some are), dB",
+            Self::Energy => "held-out energy score",
+        }
+    }
+}
+
+/// One contender's runs.
+#[derive(Serialize)]
+pub struct Outcome {
+    pub contender: String,
+    pub settings: Vec<String>,
+    pub seeds: Vec<u64>,
+    pub score: &'static str,
+    pub laps: Vec<Row>,
+    /// The last lap's posteriors of unseen signals: their mean, and one draw; empty where they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test: Vec<Unseen>,
+}
+
+/// A lap over the seeds.
+#[derive(Serialize)]
+pub struct Row {
+    pub lap: usize,
+    /// One a seed.
+    pub scores: Vec<f64>,
+    #[serde(flatten)]
+    pub spread: Spread,
+    pub floor: Option<f64>,
+    /// Training and sampling so far, mean over the seeds.
+    pub seconds: f64,
+    /// Signals that went forward and backward through the network so far.
+    pub forward: f64,
+    pub backward: f64,
+}
+
+/// Mean and standard deviation over the seeds, divided by n - 1; 0 for one seed.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Spread {
+    pub mean: f64,
+    pub deviation: f64,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+        Self { mean, deviation: if values.len() < 2 { 0.0 } else { (square / (n - 1.0)).sqrt() } }
+    }
+}
+
+/// Scores of one estimate of unseen signals over the seeds; null where a score does not exist.
+#[derive(Serialize)]
+pub struct Unseen {
+    pub estimate: Estimate,
+    /// dB, over all values.
+    pub psnr: Option<Spread>,
+    /// dB, over the values that the observations lack.
+    pub psnr_missing: Option<Spread>,
+    pub ssim: Option<Spread>,
+    pub chi2: Option<Spread>,
+}
+
+impl Outcome {
+    /// For the laps that the runs of all `seeds` have; with `draws` draws of each unseen signal's posterior.
+    pub fn of(
+        contender: &Contender,
+        seeds: &[u64],
+        open: impl Fn(u64) -> Result<Session>,
+        score: Score,
+        draws: usize,
+    ) -> Result<Self> {
+        let mut test = Vec::new();
+        let run = |&seed: &u64| {
+            let session = open(seed)?;
+            test.extend(unseen(&session, draws)?);
+            Run::of(&session, score)
+        };
+        let runs: Vec<Run> = seeds.iter().map(run).collect::<Result<_>>()?;
+        let common = runs.iter().map(|run| run.laps.len()).min().unwrap_or(0);
+        let laps = (0..common).map(|i| row(&runs, i)).collect();
+        Ok(Self {
+            contender: contender.name.clone(),
+            settings: contender.settings.clone(),
+            seeds: seeds.to_vec(),
+            score: score.name(),
+            laps,
+            test: Unseen::over_seeds(&test),
+        })
+    }
+}
+
+/// One run: what a lap costs, and its laps.
+struct Run {
+    passes: Passes,
+    laps: Vec<Lap>,
+    /// Score of each lap.
+    scores: Vec<f64>,
+}
+
+/// One run's lap.
+struct Lap {
+    lap: usize,
+    truth: Option<(f64, f64)>,
+    held_out: Option<f64>,
+    seconds: f64,
+}
+
+fn laps(session: &Session) -> Result<Vec<Lap>> {
+    let lap = |line: &Line| match *line {
+        Line::Lap { lap, truth, monitor, seconds, .. } => Some(Lap {
+            lap,
+            truth: truth.map(|t| (t.sinkhorn, t.sinkhorn_floor)),
+            held_out: monitor.map(|m| m.energy_score),
+            seconds,
+        }),
+        Line::MStep { .. } => None,
+    };
+    Ok(metrics::read(&session.run.file("metrics.jsonl"))?.iter().filter_map(lap).collect())
+}
+
+impl Run {
+    fn of(session: &Session, score: Score) -> Result<Self> {
+        let laps = laps(session)?;
+        let judge = Judge::of_training(session);
+        let one = |lap: &Lap| match (score, &judge) {
+            (Score::Sinkhorn, _) => Ok(lap.truth.map(|t| t.0)),
+            (Score::Energy, _) => Ok(lap.held_out),
+            (Score::Psnr, Some(judge)) => judge.psnr(&session.run.reconstructions(lap.lap)?),
+            (Score::Psnr, None) => Ok(None),
+        };
+        let scores: Vec<f64> = laps.iter().map(one).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        ensure!(
+            scores.len() == laps.len(),
+            "{}: nothing to compare by: it has no truth and monitor.holdout is 0, so that no lap has a score",
+            session.run.path().display()
+        );
+        Ok(Self { passes: Passes::of(session), laps, scores })
+    }
+}
+
+fn row(runs: &[Run], i: usize) -> Row {
+    let average = |of: &dyn Fn(&Run) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
+    let scores: Vec<f64> = runs.iter().map(|run| run.scores[i]).collect();
+    let floored = runs.iter().all(|run| run.laps[i].truth.is_some());
+    let lap = runs[0].laps[i].lap;
+    Row {
+        lap,
+        spread: Spread::of(&scores),
+        scores,
+        floor: floored.then(|| average(&|run| run.laps[i].truth.map_or(f64::NAN, |t| t.1))),
+        seconds: average(&|run| run.laps[i].seconds),
+        forward: average(&|run| run.passes.forward as f64 * lap as f64),
+        backward: average(&|run| run.passes.backward as f64 * lap as f64),
+    }
+}
+
+/// Scores of the last lap's posterior means, of `draws` draws each, and of their first draws; none without test signals or draws.
+fn unseen(session: &Session, draws: usize) -> Result<Option<[Fidelity; 2]>> {
+    let (Some(judge), 1..) = (Judge::new(session), draws) else { return Ok(None) };
+    let last = laps(session)?.last().map_or(0, |lap| lap.lap);
+    let [mean, draw] = judge.estimates(session, last, draws)?;
+    let score = |estimate, x, draws| judge.score(String::new(), estimate, x, draws);
+    Ok(Some([score(Estimate::Mean, &mean, draws)?, score(Estimate::Draw, &draw, 1)?]))
+}
+
+impl Unseen {
+    /// Of the mean and of one draw; `runs` has one entry a seed.
+    fn over_seeds(runs: &[[Fidelity; 2]]) -> Vec<Self> {
+        let of = |k: usize| {
+            let spread = |value: fn(&Fidelity) -> Option<f64>| {
+                runs.iter().map(|run| value(&run[k])).collect::<Option<Vec<f64>>>().map(|values| Spread::of(&values))
+            };
+            Self {
+                estimate: runs[0][k].estimate,
+                psnr: spread(|row| row.psnr),
+                psnr_missing: spread(|row| row.psnr_missing),
+                ssim: spread(|row| row.ssim),
+                chi2: spread(|row| row.chi2),
+            }
+        };
+        if runs.is_empty() { Vec::new() } else { vec![of(0), of(1)] }
+    }
+}
