@@ -130,7 +130,16 @@ impl Gain {
 impl<N: Network> Preconditioned<'_, N> {
     /// D for `x_t [n, d]`, one noise level a row or a single one for all (`sigma` of length n or 1), `features [n, c]`.
     pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64], features: Tensor<2>, gain: Option<&Gain>) -> Tensor<2> {
-        self.around(x_t, sigma, gain, |x, embedded| self.network.forward(x, embedded, features))
+        self.around(x_t, sigma, gain, |x, embedded| {
+            let shape = [x.dims()[0], self.network.embedding_len()];
+            self.network.forward(x, embedded.expand(shape), features)
+        })
+    }
+
+    /// [`Preconditioned::forward`] but for rounding, at one noise level for all rows and with features that the network has
+    /// prepared.
+    pub fn forward_prepared(&self, x_t: Tensor<2>, sigma: f64, prepared: Tensor<2>, gain: Option<&Gain>) -> Tensor<2> {
+        self.around(x_t, &[sigma], gain, |x, embedded| self.network.forward_prepared(x, embedded, prepared))
     }
 
     /// The same in training; dropout takes its randomness from `stream`.
@@ -142,10 +151,13 @@ impl<N: Network> Preconditioned<'_, N> {
         gain: Option<&Gain>,
         stream: Stream,
     ) -> Tensor<2> {
-        self.around(x_t, sigma, gain, |x, embedded| self.network.forward_training(x, embedded, features, stream))
+        self.around(x_t, sigma, gain, |x, embedded| {
+            let shape = [x.dims()[0], self.network.embedding_len()];
+            self.network.forward_training(x, embedded.expand(shape), features, stream)
+        })
     }
 
-    /// D from F = `network(c_in x_t, emb(ln σ))`.
+    /// D from F = `network(c_in x_t, emb(ln σ))`; the embedding has as many rows as `sigma`.
     fn around(
         &self,
         x_t: Tensor<2>,
@@ -153,10 +165,9 @@ impl<N: Network> Preconditioned<'_, N> {
         gain: Option<&Gain>,
         network: impl FnOnce(Tensor<2>, Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
-        let (device, [n, _]) = (x_t.device(), x_t.dims());
+        let device = x_t.device();
         let Scalings { c_skip, c_out, c_in } = Scalings::new(self.schedule, sigma, &device);
-        let embedded =
-            embedding(sigma, self.network.embedding_len(), &device).expand([n, self.network.embedding_len()]);
+        let embedded = embedding(sigma, self.network.embedding_len(), &device);
         let f = network(x_t.clone() * c_in, embedded);
         let d0 = x_t.clone() * c_skip + f * c_out;
         match gain {

@@ -65,10 +65,10 @@ pub struct Draws {
 
 /// What the rows' observations give to the denoiser.
 enum Shown {
-    /// The network as the posterior: features `[n, c]`, and what updates its estimates.
+    /// The network as the posterior: its features, prepared, and what updates its estimates.
     Features(Tensor<2>, Vec<Measurement>),
-    /// The network as the prior, led to the observations by moment matching.
-    Guided(Box<Whitened>),
+    /// The network as the prior, with no features, prepared, led to the observations by moment matching.
+    Guided(Tensor<2>, Box<Whitened>),
     /// The network behind the observations' own masks `[n, d]`, updated by what they show.
     Masked(Tensor<2>, Vec<Measurement>),
 }
@@ -129,7 +129,7 @@ impl<N: Network> EStep<'_, N> {
     /// Takes one sampler step; reads nothing from the device.
     pub fn advance(&self, draws: Draws) -> Draws {
         let Draws { n, rows, shown, bounds, chain } = draws;
-        let denoiser = self.denoiser(&shown, bounds.as_ref(), rows.len());
+        let denoiser = self.denoiser(&shown, bounds.as_ref());
         let chain =
             chain.step(self.sampler.build().as_ref(), denoiser.as_ref(), &mut |step| self.noise(&rows, step + 1));
         drop(denoiser);
@@ -138,8 +138,8 @@ impl<N: Network> EStep<'_, N> {
 
     /// D at the level reached, on the device; [`EStep::restore`] makes signals of it.
     pub fn last(&self, draws: Draws) -> Tensor<2> {
-        let Draws { rows, shown, bounds, chain, .. } = draws;
-        chain.finish(self.denoiser(&shown, bounds.as_ref(), rows.len()).as_ref())
+        let Draws { shown, bounds, chain, .. } = draws;
+        chain.finish(self.denoiser(&shown, bounds.as_ref()).as_ref())
     }
 
     /// The first `n` rows of `x`, from the frame's coordinates to the signal's.
@@ -205,9 +205,12 @@ impl<N: Network> EStep<'_, N> {
                 let mut features = Samples::zeros(rows.len(), conditioning.feature_len());
                 let read = |(i, row)| conditioning.condition(seen(row).0, seen(row).1, features.row_mut(i));
                 let measurements = rows.iter().enumerate().filter_map(read).collect();
-                Shown::Features(to_tensor(&features, self.device), measurements)
+                Shown::Features(self.network.prepare(to_tensor(&features, self.device)), measurements)
             }
-            Method::EmMmps => Shown::Guided(Box::new(Whitened::new(&measurements(), conditioning, self.device))),
+            Method::EmMmps => {
+                let nothing = self.network.prepare(to_tensor(&Samples::zeros(rows.len(), 0), self.device));
+                Shown::Guided(nothing, Box::new(Whitened::new(&measurements(), conditioning, self.device)))
+            }
             Method::Ambient => {
                 let mut masks = Samples::zeros(rows.len(), conditioning.channel.signal_len());
                 let write = |(i, row)| write_seen(conditioning.channel, seen(row).1, masks.row_mut(i));
@@ -217,14 +220,9 @@ impl<N: Network> EStep<'_, N> {
         }
     }
 
-    /// The denoiser of `n` observations, one a row, within the range of the signals.
-    fn denoiser<'d>(
-        &'d self,
-        shown: &'d Shown,
-        bounds: Option<&'d [Tensor<2>; 2]>,
-        n: usize,
-    ) -> Box<dyn Denoiser + 'd> {
-        let denoiser = self.unbounded(shown, n);
+    /// The denoiser of the observations that `shown` is of, one a row, within the range of the signals.
+    fn denoiser<'d>(&'d self, shown: &'d Shown, bounds: Option<&'d [Tensor<2>; 2]>) -> Box<dyn Denoiser + 'd> {
+        let denoiser = self.unbounded(shown);
         let Some([least, greatest]) = bounds else {
             return denoiser;
         };
@@ -234,7 +232,7 @@ impl<N: Network> EStep<'_, N> {
         })
     }
 
-    fn unbounded<'d>(&'d self, shown: &'d Shown, n: usize) -> Box<dyn Denoiser + 'd> {
+    fn unbounded<'d>(&'d self, shown: &'d Shown) -> Box<dyn Denoiser + 'd> {
         let (network, schedule, device) = (self.network, self.schedule, self.device);
         let preconditioned = Preconditioned { network, schedule };
         let gain = move |measurements: &[Measurement], sigma: f64| {
@@ -242,11 +240,11 @@ impl<N: Network> EStep<'_, N> {
         };
         match shown {
             Shown::Features(features, measurements) => Box::new(move |x_t: Tensor<2>, sigma: f64| {
-                preconditioned.forward(x_t, &[sigma], features.clone(), gain(measurements, sigma).as_ref())
+                preconditioned.forward_prepared(x_t, sigma, features.clone(), gain(measurements, sigma).as_ref())
             }),
-            Shown::Guided(observations) => {
-                let nothing = to_tensor(&Samples::zeros(n, 0), device);
-                let prior = move |x_t: Tensor<2>, s: f64| preconditioned.forward(x_t, &[s], nothing.clone(), None);
+            Shown::Guided(nothing, observations) => {
+                let prior =
+                    move |x_t: Tensor<2>, s: f64| preconditioned.forward_prepared(x_t, s, nothing.clone(), None);
                 let iterations = self.conditioning.config.mmps.iterations;
                 Box::new(Mmps { prior, observations: observations.as_ref().clone(), iterations })
             }

@@ -28,10 +28,11 @@ pub(super) fn dense(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::fused_dense(x.into_dispatch(), w.into_dispatch(), b.into_dispatch()))
 }
 
-pub(super) fn dense_norm_silu(
+/// `b [m]`, or `[n, m]` for a bias of each row's own.
+pub(super) fn dense_norm_silu<const D: usize>(
     x: Tensor<2>,
     w: Tensor<2>,
-    b: Tensor<1>,
+    b: Tensor<D>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
 ) -> Tensor<2> {
@@ -68,12 +69,13 @@ pub(super) fn dims(t: &FlexTensor) -> [usize; 2] {
     [shape[0], shape[1]]
 }
 
-/// x W + b, row-major.
+/// x W + b, row-major; `b [m]` or `[n, m]`.
 fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
     let ([n, k], [k2, m]) = (dims(&x.0), dims(&w.0));
     let mut z = Matrix::new(x.get(), n, k).times(Matrix::new(w.get(), k2, m));
     let b = b.get();
-    simd(|| z.chunks_exact_mut(m).for_each(|row| row.iter_mut().zip(b).for_each(|(z, b)| *z += b)));
+    // One row for all, or all rows at once.
+    simd(|| z.chunks_exact_mut(b.len()).for_each(|rows| rows.iter_mut().zip(b).for_each(|(z, b)| *z += b)));
     z
 }
 
@@ -154,15 +156,22 @@ fn norm_silu_backward(z: &[f32], dy: &[f32], gamma: &[f32], beta: &[f32]) -> Nor
 
 /// Registers the gradients of x W + b with the nodes of x, W and b, given dz; computes only those that are tracked: a
 /// product with the transposed Jacobian needs no gradient of the weights, and the first layer none of its input.
-fn affine_backward(grads: &mut Gradients, [nx, nw, nb]: [Option<NodeId>; 3], x: &Values, w: &Values, dz: &[f32]) {
+fn affine_backward(
+    grads: &mut Gradients,
+    [nx, nw, nb]: [Option<NodeId>; 3],
+    x: &Values,
+    w: &Values,
+    b_shape: Shape,
+    dz: &[f32],
+) {
     let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
     let dz_matrix = Matrix::new(dz, n, m);
     register(grads, nx, || tensor(dz_matrix.times(Matrix::new(w.get(), k, m).t()), [n, k]));
     register(grads, nw, || tensor(Matrix::new(x.get(), n, k).t().times(dz_matrix), [k, m]));
     register(grads, nb, || {
-        let mut db = vec![0.0; m];
+        let mut db = vec![0.0; b_shape.num_elements()];
         add_rows(dz, &mut db);
-        tensor(db, [m])
+        tensor(db, b_shape)
     });
 }
 
@@ -198,7 +207,8 @@ impl Backward<Flex, 3> for DenseBackward {
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
         let x = Values::new(checkpointer.retrieve_node_output(ops.state.0));
         let w = Values::new(checkpointer.retrieve_node_output(ops.state.1));
-        affine_backward(grads, parents, &x, &w, dy.get());
+        let b_shape = Shape::from([dims(&w.0)[1]]);
+        affine_backward(grads, parents, &x, &w, b_shape, dy.get());
     }
 }
 
@@ -213,17 +223,17 @@ pub(super) fn register(grads: &mut Gradients, node: Option<NodeId>, gradient: im
 struct DenseNormBackward;
 
 impl Backward<Flex, 5> for DenseNormBackward {
-    /// Nodes of x, W, γ, β, and the pre-activations z.
-    type State = ([NodeId; 4], Arc<Vec<f32>>);
+    /// Nodes of x, W, γ, β, the pre-activations z, and the shape of b.
+    type State = ([NodeId; 4], Arc<Vec<f32>>, Shape);
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let [nx, nw, nb, ng, nbeta] = ops.parents.map(|parent| parent.map(|node| node.id));
         let dy = Values::new(grads.consume::<Flex>(&ops.node));
-        let (nodes, z) = ops.state;
+        let (nodes, z, b_shape) = ops.state;
         let [x, w, gamma, beta] = nodes.map(|node| Values::new(checkpointer.retrieve_node_output(node)));
         let m = dims(&w.0)[1];
         let norm = norm_silu_backward(&z, dy.get(), gamma.get(), beta.get());
-        affine_backward(grads, [nx, nw, nb], &x, &w, &norm.z);
+        affine_backward(grads, [nx, nw, nb], &x, &w, b_shape, &norm.z);
         register(grads, ng, || tensor(norm.gamma, [m]));
         register(grads, nbeta, || tensor(norm.beta, [m]));
     }
@@ -255,10 +265,10 @@ impl<C: CheckpointStrategy> FusedLayers for Autodiff<Flex, C> {
                 let state = [prep.checkpoint(&x), prep.checkpoint(&w), prep.checkpoint(&gamma), prep.checkpoint(&beta)];
                 let (x, w, b) =
                     (Values::new(x.into_primitive()), Values::new(w.into_primitive()), Values::new(b.into_primitive()));
-                let z = affine(&x, &w, &b);
+                let (z, b_shape) = (affine(&x, &w, &b), b.0.layout().shape().clone());
                 let (gamma, beta) = (Values::new(gamma.into_primitive()), Values::new(beta.into_primitive()));
                 let y = tensor(norm_silu(&z, gamma.get(), beta.get()), [dims(&x.0)[0], dims(&w.0)[1]]);
-                prep.finish((state, Arc::new(z)), y)
+                prep.finish((state, Arc::new(z), b_shape), y)
             }
             OpsKind::UnTracked(prep) => prep.finish(Flex::fused_dense_norm_silu(
                 x.into_primitive(),

@@ -63,8 +63,26 @@ pub fn dense_norm_silu(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, gamma: Tensor<1
     stock_dense_norm_silu(x, w, b, gamma, beta)
 }
 
+/// [`dense_norm_silu`] with a bias of each row's own, `base [n, m]`.
+pub fn dense_norm_silu_onto(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    base: Tensor<2>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if is_flex(&x.device()) {
+        return flex::dense_norm_silu(x, w, base, gamma, beta);
+    }
+    stock_norm_silu(x.matmul(w) + base, gamma, beta)
+}
+
 fn stock_dense_norm_silu(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<2> {
-    let z = x.matmul(w) + b.unsqueeze();
+    stock_norm_silu(x.matmul(w) + b.unsqueeze(), gamma, beta)
+}
+
+fn stock_norm_silu(z: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<2> {
     let centred = z.clone() - z.mean_dim(1);
     let variance = centred.clone().square().mean_dim(1);
     activation::silu(centred / (variance + NORM_EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze())
@@ -230,6 +248,17 @@ mod tests {
 
     fn bias(t: &Tensor<2>) -> Tensor<1> {
         t.clone().flatten(0, 1)
+    }
+
+    #[test]
+    fn a_bias_of_each_row_agrees_with_stock_operations() {
+        let shapes = [[37, 19], [19, 33], [37, 33], [1, 33], [1, 33]];
+        let worst = compare(
+            &shapes,
+            |t| dense_norm_silu_onto(t[0].clone(), t[1].clone(), t[2].clone(), bias(&t[3]), bias(&t[4])),
+            |t| stock_norm_silu(t[0].clone().matmul(t[1].clone()) + t[2].clone(), bias(&t[3]), bias(&t[4])),
+        );
+        assert!(worst.iter().all(|&d| d < 2e-5), "{worst:?}");
     }
 
     #[test]

@@ -81,6 +81,20 @@ impl Network for AnyNetwork {
         }
     }
 
+    fn prepare(&self, condition: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Mlp(mlp) => mlp.prepare(condition),
+            Self::Unet(unet) => unet.prepare(condition),
+        }
+    }
+
+    fn forward_prepared(&self, x: Tensor<2>, embedding: Tensor<2>, prepared: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Mlp(mlp) => mlp.forward_prepared(x, embedding, prepared),
+            Self::Unet(unet) => unet.forward_prepared(x, embedding, prepared),
+        }
+    }
+
     fn embedding_len(&self) -> usize {
         match self {
             Self::Mlp(mlp) => mlp.embedding_len(),

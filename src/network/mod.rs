@@ -27,6 +27,19 @@ pub trait Network: Module + Sync {
         self.forward(x, embedding, condition)
     }
 
+    /// `condition [n, c]` as [`Network::forward_prepared`] takes it: what depends on the condition alone, for a sampler, which
+    /// calls the network many times with the same one.
+    fn prepare(&self, condition: Tensor<2>) -> Tensor<2> {
+        condition
+    }
+
+    /// [`Network::forward`] but for rounding, at one noise level for all rows: `x [n, d]`, `embedding [1, e]`, and the
+    /// condition as [`Network::prepare`] gave it.
+    fn forward_prepared(&self, x: Tensor<2>, embedding: Tensor<2>, prepared: Tensor<2>) -> Tensor<2> {
+        let rows = x.dims()[0];
+        self.forward(x, embedding.expand([rows, self.embedding_len()]), prepared)
+    }
+
     /// Length e of the noise embedding.
     fn embedding_len(&self) -> usize;
 }
