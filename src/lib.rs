@@ -88,4 +88,5 @@ pub mod synthetic;
 
 pub use error::{Error, Result};
 pub use observations::Observations;
+pub use parallel::keep_freed_memory;
 pub use samples::{Buffer, InMemory, Samples, Tables};

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-/// Starts as many threads as `--threads N` asks for, 2 by default.
+/// Starts as many threads as `--threads N` asks for, 2 by default, with memory as the command line has it.
 pub fn use_threads() -> usize {
+    diffem::keep_freed_memory();
     let args: Vec<String> = std::env::args().collect();
     let value = args.iter().position(|a| a == "--threads").and_then(|i| args.get(i + 1));
     let threads: usize = value.and_then(|n| n.parse().ok()).unwrap_or(2);

@@ -32,6 +32,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    diffem::keep_freed_memory();
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

@@ -8,7 +8,7 @@
 //! a, b, c are one vector an image. A group of images passes through all of it before the next one, so that what lies
 //! between the two convolutions stays in the cache.
 
-use super::conv::{Grid, Padded, transposed_kernel};
+use super::conv::{Grid, Padded};
 use super::flex::row_statistics;
 use super::math::{sigmoid, simd, sum_lanes};
 use std::ops::Range;
@@ -132,13 +132,12 @@ impl Block<'_> {
             modulation: vec![0.0; self.modulation.len()],
             parameters: want_parameters.then(|| [self.w1.len(), c, self.w2.len(), c].map(|len| vec![0.0; len])),
         };
-        let (back1, back2) = (transposed_kernel(self.w1, c, c), transposed_kernel(self.w2, c, c));
         for (group, range) in self.grid.groups() {
             let (first, dense) = (range.start / pixels, range.start * c..range.end * c);
             let dout = &dout[dense.clone()];
             let dy = self.leave(group, first, &dense, &saved.y, dout, &mut g);
             let z = &saved.z[dense.clone()];
-            let dz = through_silu(&dy.correlate(&back2, c), z, group, c);
+            let dz = through_silu(&dy.correlate_transposed(self.w2, c), z, group, c);
             if let Some([w1, b1, w2, b2]) = &mut g.parameters {
                 let mut h = Padded::zeros(group, c);
                 simd(|| {
@@ -149,7 +148,7 @@ impl Block<'_> {
                 self.normalise(group, &range, first).add_weight_gradient(&dz, w1);
                 dz.add_sums(b1);
             }
-            self.enter(first, &dense, &dz.correlate(&back1, c), &mut g);
+            self.enter(first, &dense, &dz.correlate_transposed(self.w1, c), &mut g);
         }
         g
     }

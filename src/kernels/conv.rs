@@ -7,6 +7,7 @@
 
 use super::math::add_rows;
 use super::matrix::Matrix;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Rows that a matrix product should have at least; smaller images are taken in groups.
@@ -70,10 +71,41 @@ pub(crate) struct Padded {
     data: Vec<f32>,
 }
 
+/// Buffers that a thread keeps at most.
+const MOST_KEPT: usize = 8;
+
+thread_local! {
+    /// Buffers of this thread that are free: a layer takes a handful for each group of images, and fresh ones would cost a page
+    /// fault for every 4 kB.
+    static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Padded {
+    fn drop(&mut self) {
+        let data = std::mem::take(&mut self.data);
+        // A thread that ends has given its buffers up already.
+        let _ = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
+            if free.len() < MOST_KEPT {
+                free.push(data);
+            }
+        });
+    }
+}
+
 impl Padded {
+    /// Any values, borders included.
+    fn scratch(grid: Grid, c: usize) -> Self {
+        let mut data = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        data.resize(grid.padded() * c, 0.0);
+        Self { grid, c, data }
+    }
+
     /// Zeros.
     pub fn zeros(grid: Grid, c: usize) -> Self {
-        Self { grid, c, data: vec![0.0; grid.padded() * c] }
+        let mut out = Self::scratch(grid, c);
+        out.data.fill(0.0);
+        out
     }
 
     /// A copy of `x [pixels, c]`.
@@ -120,13 +152,28 @@ impl Padded {
     pub fn correlate(&self, weights: &[f32], m: usize) -> Padded {
         let (grid, c) = (self.grid, self.c);
         assert_eq!(weights.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
-        let mut out = Padded::zeros(grid, m);
+        let mut out = Padded::scratch(grid, m);
         let target = &mut out.data[grid.base() * m..][..grid.rows() * m];
         for tap in 0..3 {
             let from = tap * (grid.w + 1) * c;
             let left = Matrix::overlapping(&self.data[from..], grid.rows(), 3 * c, c);
             let right = Matrix::new(&weights[tap * 3 * c * m..(tap + 1) * 3 * c * m], 3 * c, m);
             left.times_into(right, target, tap > 0);
+        }
+        out
+    }
+
+    /// The transpose of [`Padded::correlate`] from c channels: Σ over the neighbourhood of dy(i - δi, j - δj) W(δi, δj)ᵀ.
+    pub fn correlate_transposed(&self, weights: &[f32], c: usize) -> Padded {
+        let (grid, m) = (self.grid, self.c);
+        assert_eq!(weights.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
+        let mut out = Padded::scratch(grid, c);
+        let target = &mut out.data[grid.base() * c..][..grid.rows() * c];
+        // The kernel turned by half a turn: its last pixel meets the first one of the neighbourhood.
+        for (tap, weights) in weights.chunks_exact(c * m).rev().enumerate() {
+            let from = (tap / 3 * (grid.w + 1) + tap % 3) * m;
+            let left = Matrix::overlapping(&self.data[from..], grid.rows(), m, m);
+            left.times_into(Matrix::new(weights, c, m).t(), target, tap > 0);
         }
         out
     }
@@ -179,20 +226,6 @@ impl Padded {
     }
 }
 
-/// W(δi, δj)ᵀ at (-δi, -δj): the kernel of the transposed convolution, `[9 · m, c]` from `[9 · c, m]`.
-pub(crate) fn transposed_kernel(weights: &[f32], c: usize, m: usize) -> Vec<f32> {
-    let mut out = vec![0.0; weights.len()];
-    for tap in 0..9 {
-        let (from, to) = (&weights[tap * c * m..], &mut out[(8 - tap) * c * m..]);
-        for i in 0..c {
-            for o in 0..m {
-                to[o * c + i] = from[i * m + o];
-            }
-        }
-    }
-    out
-}
-
 /// y = x * W + b for `x [pixels, c]`, `weights [9 · c, m]`; with `stride` 2 every second row and column (h and w even).
 pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride: usize) -> Vec<f32> {
     let (c, m) = (x.len() / grid.pixels(), bias.len());
@@ -224,7 +257,6 @@ pub(crate) fn conv_backward(
     let m = weights.len() / (9 * c);
     let mut dx = want_x.then(|| vec![0.0; x.len()]);
     let mut parameters = want_w.then(|| (vec![0.0; weights.len()], vec![0.0; m]));
-    let transposed = if want_x && stride == 1 { transposed_kernel(weights, c, m) } else { Vec::new() };
     for (group, range) in grid.groups() {
         let dense = range.start * c..range.end * c;
         let pixels = group.pixels() / (stride * stride);
@@ -246,7 +278,7 @@ pub(crate) fn conv_backward(
         }
         if let Some(dx) = &mut dx {
             let back = match &padded {
-                Some(dy) => dy.correlate(&transposed, c),
+                Some(dy) => dy.correlate_transposed(weights, c),
                 None => strided_input_gradient(group, c, weights, dy),
             };
             let dx = &mut dx[dense];
