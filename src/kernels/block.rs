@@ -203,8 +203,8 @@ impl Block<'_> {
                     let (x, dx) = (&x[p..p + c], &mut dx[p..p + c]);
                     let rstd = normalised(x, a, b, &mut v);
                     let v = &v[..c];
-                    let mean = sum_lanes(c, |i| dv[i]) / c as f32;
-                    let along = sum_lanes(c, |i| dv[i] * v[i]) / c as f32;
+                    let mean = sum_lanes([dv], |[dv]| dv) / c as f32;
+                    let along = sum_lanes([dv, v], |[dv, v]| dv * v) / c as f32;
                     for i in 0..c {
                         let du = rstd * (dv[i] - mean - v[i] * along);
                         dx[i] += (a[i] + 1.0) * du;

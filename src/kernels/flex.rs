@@ -83,8 +83,8 @@ fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
 #[inline(always)]
 pub(super) fn row_statistics(z: &[f32]) -> (f32, f32) {
     let n = z.len() as f32;
-    let mean = sum_lanes(z.len(), |i| z[i]) / n;
-    let variance = sum_lanes(z.len(), |i| (z[i] - mean) * (z[i] - mean)) / n;
+    let mean = sum_lanes([z], |[z]| z) / n;
+    let variance = sum_lanes([z], |[z]| (z - mean) * (z - mean)) / n;
     (mean, 1.0 / (variance + NORM_EPSILON).sqrt())
 }
 
@@ -136,8 +136,8 @@ fn norm_silu_row_backward(
         dg[i] += dv * h;
         dz[i] = dv * gamma[i];
     }
-    let mean_d = sum_lanes(m, |i| dz[i]) / m as f32;
-    let mean_dh = sum_lanes(m, |i| dz[i] * ((z[i] - mean) * rstd)) / m as f32;
+    let mean_d = sum_lanes([dz], |[d]| d) / m as f32;
+    let mean_dh = sum_lanes([dz, z], |[d, z]| d * ((z - mean) * rstd)) / m as f32;
     for (d, &z) in dz.iter_mut().zip(z) {
         *d = rstd * (*d - mean_d - (z - mean) * rstd * mean_dh);
     }

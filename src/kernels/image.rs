@@ -78,8 +78,8 @@ fn norm_rows_backward(x: &[f32], dy: &[f32], c: usize) -> Vec<f32> {
     simd(|| {
         for ((dx, x), dy) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
             let (mean, rstd) = row_statistics(x);
-            let along = sum_lanes(c, |i| dy[i] * (x[i] - mean)) * rstd / c as f32;
-            let mean_dy = sum_lanes(c, |i| dy[i]) / c as f32;
+            let along = sum_lanes([dy, x], |[dy, x]| dy * (x - mean)) * rstd / c as f32;
+            let mean_dy = sum_lanes([dy], |[dy]| dy) / c as f32;
             for i in 0..c {
                 dx[i] = rstd * (dy[i] - mean_dy - (x[i] - mean) * rstd * along);
             }

@@ -23,8 +23,9 @@ pub(crate) fn simd<R>(f: impl FnOnce() -> R) -> R {
 #[allow(clippy::excessive_precision)] // Cephes' constants as published
 pub(crate) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
-    let n = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
+    // Adding 1.5 * 2^23 rounds to the nearest integer, which then stands in the lowest bits.
+    let rounded = x * std::f32::consts::LOG2_E + 12_582_912.0;
+    let n = rounded - 12_582_912.0;
     let r = x - n * 0.693_359_375;
     let r = r - n * -2.121_944_4e-4;
     let p = 1.987_569_15e-4f32;
@@ -34,9 +35,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_55e-1;
     let p = p * r + 5.000_000_1e-1;
     let y = p * r * r + r + 1.0;
-    // SAFETY: n lies in [-126, 127], a valid i32; `as` would add a saturation that does not vectorise.
-    let exponent = (unsafe { n.to_int_unchecked::<i32>() } + 127) << 23;
-    y * f32::from_bits(exponent as u32)
+    // 2^n: the shift leaves only n, in [-126, 127], in the place of the exponent.
+    y * f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23))
 }
 
 /// 1 / (1 + exp(-x)).
@@ -54,17 +54,19 @@ pub(crate) fn add_rows(values: &[f32], sums: &mut [f32]) {
     });
 }
 
-/// Sum of `f(i)` over `0..n` in eight interleaved lanes: a fixed order that vectorises.
+/// Sum of `f([a[i], b[i], ...])` over the places i of slices of one length, in eight interleaved lanes: a fixed order that
+/// vectorises.
 #[inline(always)]
-pub(crate) fn sum_lanes(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum_lanes<const K: usize>(slices: [&[f32]; K], f: impl Fn([f32; K]) -> f32) -> f32 {
+    let split = slices.map(|slice| slice.as_chunks::<8>());
     let mut lanes = [0.0f32; 8];
-    let whole = n / 8 * 8;
-    for i in (0..whole).step_by(8) {
+    for i in 0..split[0].0.len() {
+        let block = split.map(|(whole, _)| whole[i]);
         for (j, lane) in lanes.iter_mut().enumerate() {
-            *lane += f(i + j);
+            *lane += f(block.map(|values| values[j]));
         }
     }
-    let rest: f32 = (whole..n).map(f).sum();
+    let rest: f32 = (0..split[0].1.len()).map(|i| f(split.map(|(_, rest)| rest[i]))).sum();
     lanes.iter().sum::<f32>() + rest
 }
 
