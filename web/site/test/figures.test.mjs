@@ -17,10 +17,10 @@ test('corrupted data: sliders, hovering and the selected observation', async () 
   await page.locator('#fig-1 canvas.plane').hover({ position: { x: 300, y: 320 } });
   assert.notEqual(await page.evaluate(() => document.querySelector('diffem-manifold').session.selected), chosen);
   await page.locator('#fig-1 input[name=truth]').check();
-  await shot(page, 'fig-1-many', '#fig-1');
+  await shot(page, 'fig-1-running', '#fig-1');
   await page.locator('#fig-1 input[name=noise]').fill('0.3');
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.config.noise === 0.3 && document.querySelector('diffem-manifold').session.status === 'paused');
-  await shot(page, 'fig-1-noisy', '#fig-1');
+  await shot(page, 'fig-1-finished', '#fig-1');
   await page.waitForFunction(() => /noise=0\.3/.test(location.search));
 });
 
@@ -34,10 +34,12 @@ test('theory: the published numbers, and a narrow start that hardly moves', asyn
   [0.443283, 0.069328, 0.023058, 0.009563, 0.00442].forEach((kl, k) => assert.ok(Math.abs(wide.kl[k] - kl) < 1e-5));
   await page.locator('#fig-4').getByRole('button', { name: 'too narrow' }).click();
   await page.waitForFunction(() => document.querySelector('diffem-theory').run.start < 1);
+  await page.locator('#fig-4 input[name=lap]').fill('5');
+  await shot(page, 'fig-4-running', '#fig-4');
   await page.locator('#fig-4 input[name=lap]').fill('40');
   const narrow = await theory();
   assert.ok(narrow.variance[40] < 4 * narrow.variance[0], 'a narrow start barely moves');
-  await shot(page, 'fig-4-narrow', '#fig-4');
+  await shot(page, 'fig-4-finished', '#fig-4');
   await page.locator('#fig-4 input[name=noise]').fill('0.2');
   await page.waitForFunction((n) => document.querySelector('diffem-theory').run.noise !== n, narrow.noise);
   let sum = 0;
@@ -62,7 +64,7 @@ test('pictures: example, painted mask, rate, draws and intervals', async (t) => 
   await page.waitForFunction(() => document.querySelector('diffem-posterior').model.busy);
   await shot(page, 'fig-5-running', '#fig-5');
   await sampled();
-  await shot(page, 'fig-5-painted', '#fig-5');
+  await shot(page, 'fig-5-finished', '#fig-5');
   const fit = await page.evaluate(observedFit);
   t.diagnostic(`observed pixels: root mean square ${fit.seen.toFixed(3)}; hidden pixels: deviation of the draws ${fit.hidden.toFixed(3)}`);
   assert.ok(fit.seen < 0.4, 'draws agree with what was seen');

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Calibration of the posteriors of three presets, and of a sampler with too few steps, which must be caught: coverage, ranks,
+# spread against skill, for clean signals and for the runs' own reconstructions.
+#   runs/calibration.sh [OUT]      needs `cargo build --release --workspace`; about half an hour on two cores
+set -euo pipefail
+out=${1:-runs/out/calibration}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
+mkdir -p "$out"
+train() { # name, then preset and settings
+  "$bin" train "${@:2}" --threads "$threads" --progress quiet --out "$out/$1"
+}
+calibrate() { # name, then settings
+  echo "== $1 ${*:2}"
+  "$bin" calibrate "$out/$1" --threads "$threads" "${@:2}"
+}
+train gaussian gaussian --set em.laps=1 --set em.start.iterations=32
+calibrate gaussian
+calibrate gaussian --set 'e_step.sampler={kind="ddpm",steps=12}'
+train manifold manifold
+calibrate manifold
+train digits digits --set network.width=384 --set em.laps=8
+calibrate digits --signals 360

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The image experiments of LOG.md, trained and scored lap by lap: PSNR, SSIM and fit of unseen images, feature distances with
+# their floors. About half an hour each on two cores.
+#   runs/images.sh NAME [OUT]   NAME: fashion-mask75, fashion-blur, or emoji-mask75 with DATA=DIR, a folder of Noto emoji as PNG
+# Needs `cargo build --release --workspace`, Fashion-MNIST (apt-get install dataset-fashion-mnist) and, for the feature distances,
+# the file that `diffem fetch-weights efficientnet-lite0` names, in DIFFEM_WEIGHTS.
+set -euo pipefail
+name=$1; out=${2:-runs/out/$name}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
+settings=() draws=8 points=300
+if [ "$name" = emoji-mask75 ]; then
+  settings=(--set "data.path=${DATA:?a folder of PNG files}" --set data.n=2048 --set em.laps=4 --set m_step.steps=500)
+  draws=4 points=200
+fi
+features=()
+[ -z "${DIFFEM_WEIGHTS:-}" ] || features=(--features efficientnet-lite0 --points "$points")
+"$bin" train "$name" --seed "${SEED:-0}" --threads "$threads" "${settings[@]}" --out "$out"
+"$bin" evaluate "$out" --threads "$threads" --laps all --draws "$draws" "${features[@]}"
