@@ -56,9 +56,9 @@ impl Golden {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let (mut arrays, settings) = checkpoint::decode::<Settings>(CONTENT, bytes)?;
         settings.network.validate()?;
-        let problems = problems(&settings, |name, d, channel| {
-            let lengths = [d, channel.observation_len(), channel.operator_len(), d];
-            Inputs::of(name, lengths, &mut arrays)
+        let problems = problems(&settings, |kind, channel| {
+            let lengths = [kind.d, channel.observation_len(), channel.operator_len(), kind.d];
+            Inputs::of(kind.name, lengths, &mut arrays)
         })?;
         let expected =
             quantities().into_iter().map(|(name, _)| Ok(take(&mut arrays, &name)?.1)).collect::<Result<_>>()?;

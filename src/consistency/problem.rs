@@ -1,11 +1,14 @@
-//! Two small problems: a projection (dense gain, directions standardised) and a mask (diagonal gain, coordinates
-//! standardised). What enters them is drawn once and kept in the golden file.
+//! Three small problems: a projection (dense gain, directions standardised), a mask (diagonal gain, coordinates standardised),
+//! and masked images with a U-Net. What enters them is drawn once and kept in the golden file.
 
 use crate::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use crate::conditioning::{Conditioning, ConditioningConfig, feature_len};
 use crate::error::{Error, Result};
-use crate::frame::Frame;
-use crate::network::{Layout, Mlp, MlpConfig, flatten, from_host, to_host, unflatten};
+use crate::frame::{Frame, Standardise};
+use crate::image::ImageShape;
+use crate::network::{
+    AnyNetwork, Layout, MlpConfig, NetworkConfig, UnetConfig, flatten, from_host, to_host, unflatten,
+};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::samples::Samples;
@@ -13,14 +16,13 @@ use crate::schedule::Schedule;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-/// Observations of a problem; no multiple of a power of two, so that edges of tiles are met.
-const N: usize = 45;
-
-/// The network and the noise keys of every problem.
+/// The networks and the noise keys of every problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The network.
+    /// The network of vectors.
     pub network: MlpConfig,
+    /// The network of images.
+    pub unet: UnetConfig,
     /// Seed of every noise key.
     pub seed: u64,
     /// Lap of the noise keys of training and sampling, from 1.
@@ -28,9 +30,17 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// A network small enough for its weights and gradients to be kept in the repository.
+    /// Networks small enough for their weights and gradients to be kept in the repository.
     fn default() -> Self {
-        Self { network: MlpConfig { width: 40, depth: 3, embedding: 32 }, seed: 3, lap: 1 }
+        let unet = UnetConfig {
+            channels: vec![5, 6],
+            blocks: vec![1, 1],
+            heads: vec![0, 2],
+            embedding: 12,
+            patch: 1,
+            dropout: 0.0,
+        };
+        Self { network: MlpConfig { width: 40, depth: 3, embedding: 32 }, unet, seed: 3, lap: 1 }
     }
 }
 
@@ -53,7 +63,7 @@ pub struct Inputs {
 
 /// A channel, a network and arrays.
 pub struct Problem {
-    /// "projection" or "mask".
+    /// "projection", "mask" or "images".
     pub name: &'static str,
     /// Noise levels.
     pub schedule: Schedule,
@@ -61,6 +71,8 @@ pub struct Problem {
     pub settings: Settings,
     /// The arrays.
     pub inputs: Inputs,
+    network: NetworkConfig,
+    image: Option<ImageShape>,
     channel: Compose,
     config: ConditioningConfig,
     frame: Frame,
@@ -83,34 +95,79 @@ pub struct Batch {
     pub weight: Vec<f64>,
 }
 
-/// Name, signal length, stages of the channel.
-type Kind = (&'static str, usize, Vec<StageConfig>);
+/// What makes a problem.
+pub(super) struct Kind {
+    pub name: &'static str,
+    /// Signal length.
+    pub d: usize,
+    /// Observations; no multiple of a power of two, so that edges of tiles are met.
+    n: usize,
+    stages: Vec<StageConfig>,
+    image: Option<ImageShape>,
+}
 
-fn kinds() -> [Kind; 2] {
-    let noise = StageConfig::Noise { std: 0.05 };
+fn kinds() -> [Kind; 3] {
+    let shape = ImageShape { channels: 2, height: 4, width: 6 };
+    let kind =
+        |name, d, n, image, stage| Kind { name, d, n, stages: vec![stage, StageConfig::Noise { std: 0.05 }], image };
     [
-        ("projection", 5, vec![StageConfig::Projection { rows: 2 }, noise.clone()]),
-        ("mask", 16, vec![StageConfig::Mask { rate: 0.5 }, noise]),
+        kind("projection", 5, 45, None, StageConfig::Projection { rows: 2 }),
+        kind("mask", 16, 45, None, StageConfig::Mask { rate: 0.5 }),
+        kind("images", shape.len(), 13, Some(shape), StageConfig::PixelMask { rate: 0.5, max_rate: None }),
     ]
 }
 
-/// Names of the problems, in order.
-pub(super) fn names() -> [&'static str; 2] {
-    kinds().map(|(name, ..)| name)
+impl Kind {
+    fn channel(&self) -> Result<Compose> {
+        let config = ChannelConfig(self.stages.clone());
+        match self.image {
+            Some(shape) => config.build_image(shape),
+            None => config.build(self.d),
+        }
+    }
+
+    fn network(&self, settings: &Settings) -> NetworkConfig {
+        match self.image {
+            Some(_) => NetworkConfig::Unet(settings.unet.clone()),
+            None => NetworkConfig::Mlp(settings.network.clone()),
+        }
+    }
+
+    fn conditioning(&self) -> ConditioningConfig {
+        let standardise = if self.image.is_some() { Standardise::Scale } else { Standardise::Auto };
+        ConditioningConfig { standardise, ..Default::default() }
+    }
 }
 
-/// The problems with inputs that `inputs` gives for each one's name, signal length, and channel.
+/// Names of the problems, in order.
+pub(super) fn names() -> [&'static str; 3] {
+    kinds().map(|kind| kind.name)
+}
+
+/// The problems with inputs that `inputs` gives for each one's kind and channel.
 pub(super) fn problems(
     settings: &Settings,
-    mut inputs: impl FnMut(&str, usize, &Compose) -> Result<Inputs>,
+    mut inputs: impl FnMut(&Kind, &Compose) -> Result<Inputs>,
 ) -> Result<Vec<Problem>> {
-    let build = |(name, d, stages): Kind| {
-        let channel = ChannelConfig(stages).build(d)?;
-        let inputs = inputs(name, d, &channel)?;
+    let build = |kind: Kind| {
+        let channel = kind.channel()?;
+        let inputs = inputs(&kind, &channel)?;
         let observations = Observations::new(&channel, inputs.y.clone(), Some(inputs.a.clone()))?;
-        let (settings, config) = (settings.clone(), ConditioningConfig::default());
+        let (settings, config, network) = (settings.clone(), kind.conditioning(), kind.network(settings));
         let frame = config.frame(&channel, &inputs.x);
-        Ok(Problem { name, schedule: schedule(), settings, inputs, channel, config, frame, observations })
+        let (name, image) = (kind.name, kind.image);
+        Ok(Problem {
+            name,
+            schedule: schedule(),
+            settings,
+            inputs,
+            network,
+            image,
+            channel,
+            config,
+            frame,
+            observations,
+        })
     };
     kinds().into_iter().map(build).collect()
 }
@@ -121,32 +178,34 @@ fn schedule() -> Schedule {
 
 /// Draws a problem's inputs: correlated signals, their observations, noise levels spread over the whole schedule, and
 /// weights, scales and shifts all away from what initialisation gives.
-fn draw(settings: &Settings, d: usize, channel: &Compose, device: &Device) -> Inputs {
+fn draw(settings: &Settings, kind: &Kind, channel: &Compose, device: &Device) -> Result<Inputs> {
     let key = |purpose| Key::new(settings.seed, purpose, 0);
-    let (mut x, schedule, config) = (Samples::zeros(N, d), schedule(), ConditioningConfig::default());
-    for i in 0..N {
+    let (n, d, schedule, config) = (kind.n, kind.d, schedule(), kind.conditioning());
+    let mut x = Samples::zeros(n, d);
+    for i in 0..n {
         let mut stream = key(Purpose::Truth).stream(i, 0);
         let common = stream.normal();
         x.row_mut(i).iter_mut().for_each(|v| *v = 0.5 + 0.6 * common + 0.8 * stream.normal());
     }
     let seen = Observations::simulate(channel, &x, key(Purpose::Observe), 0);
-    let sigma: Vec<f32> = (0..N).map(|i| schedule.sigma((i as f64 + 0.5) / N as f64) as f32).collect();
+    let sigma: Vec<f32> = (0..n).map(|i| schedule.sigma((i as f64 + 0.5) / n as f64) as f32).collect();
     let mut x_t = config.frame(channel, &x).standardise(&x);
     for (i, &s) in sigma.iter().enumerate() {
         let mut stream = key(Purpose::Loss).stream(i, 0);
         x_t.row_mut(i).iter_mut().for_each(|v| *v += s * stream.normal());
     }
     let features = feature_len(channel, &config);
-    let mut weights = to_host(&flatten(&settings.network.init(d, features, settings.seed, device)));
+    let network = kind.network(settings).init(d, kind.image, features, settings.seed, device)?;
+    let mut weights = to_host(&flatten(&network));
     let mut stream = Key::new(settings.seed, Purpose::Weights, 1).stream(0, 0);
     weights.iter_mut().for_each(|w| *w += 0.02 * stream.normal());
-    let a = seen.a.unwrap_or_else(|| Samples::zeros(N, 0));
-    Inputs { weights, x, y: seen.y, a, x_t, sigma }
+    let a = seen.a.unwrap_or_else(|| Samples::zeros(n, 0));
+    Ok(Inputs { weights, x, y: seen.y, a, x_t, sigma })
 }
 
 /// Problems with drawn inputs.
 pub(super) fn drawn(settings: &Settings, device: &Device) -> Result<Vec<Problem>> {
-    problems(settings, |_, d, channel| Ok(draw(settings, d, channel, device)))
+    problems(settings, |kind, channel| draw(settings, kind, channel, device))
 }
 
 impl Problem {
@@ -164,10 +223,10 @@ impl Problem {
     ///
     /// # Errors
     /// Weights of another number.
-    pub fn network(&self, device: &Device) -> Result<Mlp> {
-        let Self { settings, inputs, .. } = self;
-        let network =
-            settings.network.init(self.inputs.x.d(), self.conditioning().feature_len(), settings.seed, device);
+    pub fn network(&self, device: &Device) -> Result<AnyNetwork> {
+        let Self { settings, inputs, image, .. } = self;
+        let (d, features) = (inputs.x.d(), self.conditioning().feature_len());
+        let network = self.network.init(d, *image, features, settings.seed, device)?;
         let (expected, found) = (Layout::of(&network).len(), inputs.weights.len());
         if expected != found {
             return Err(Error::shape(format!("{}: weights", self.name), expected, found));

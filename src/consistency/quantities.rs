@@ -4,7 +4,7 @@ use super::problem::{Batch, Problem, Settings, names};
 use crate::denoiser::{Gain, Preconditioned, to_tensor};
 use crate::em::{EStep, MStep, MStepConfig, Row};
 use crate::error::Result;
-use crate::network::{Mlp, flatten, flatten_gradients, from_host, unflatten};
+use crate::network::{AnyNetwork, flatten, flatten_gradients, from_host, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::optim::{OptimState, Update};
 use crate::sampler::{SamplerConfig, Spacing};
@@ -75,7 +75,7 @@ impl Problem {
     }
 
     /// D of the batch.
-    fn denoise(&self, network: &Mlp, batch: &Batch, gain: bool, device: &Device) -> Tensor<2> {
+    fn denoise(&self, network: &AnyNetwork, batch: &Batch, gain: bool, device: &Device) -> Tensor<2> {
         let arrays = [&self.inputs.x_t, &batch.features, &batch.ka, &batch.ky];
         let [x_t, features, ka, ky] = arrays.map(|s| to_tensor(s, device));
         let denoiser = Preconditioned { network, schedule: &self.schedule };
@@ -83,7 +83,7 @@ impl Problem {
     }
 
     /// Σ w (D - x)² and its gradient with respect to the weights.
-    fn loss(&self, network: &Mlp, batch: &Batch, device: &Device) -> (Tensor<1>, Tensor<1>) {
+    fn loss(&self, network: &AnyNetwork, batch: &Batch, device: &Device) -> (Tensor<1>, Tensor<1>) {
         let network = network.clone().train();
         let device = device.clone().autodiff();
         let weight: Vec<f32> = batch.weight.iter().map(|&w| w as f32).collect();
@@ -95,7 +95,7 @@ impl Problem {
     }
 
     /// Five steps of training: the losses, the first step's gradient (first moment / (1 - β₁)), the trained weights.
-    fn train(&self, network: &Mlp, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+    fn train(&self, network: &AnyNetwork, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
         let config =
             MStepConfig { steps: 5, batch: 40, micro_batch: 16, clip_norm: 0.0, ema: 0.5, ..Default::default() };
         let (conditioning, x, &Settings { seed, lap, .. }) = (self.conditioning(), &self.inputs.x, &self.settings);
@@ -108,7 +108,7 @@ impl Problem {
     }
 
     /// A posterior draw of every observation, in the frame's coordinates.
-    fn sample(&self, network: &Mlp, sampler: &SamplerConfig, device: &Device) -> Tensor<2> {
+    fn sample(&self, network: &AnyNetwork, sampler: &SamplerConfig, device: &Device) -> Tensor<2> {
         let key = Key::new(self.settings.seed, Purpose::Sample, self.settings.lap);
         let (conditioning, observations) = (self.conditioning(), self.observations());
         let schedule = &self.schedule;

@@ -61,5 +61,6 @@ fn check(golden: &Golden, problem: &Problem) {
 #[test]
 fn flex_agrees_with_the_formulas_in_double_precision() {
     let golden = Golden::make(paper(), &Device::flex()).unwrap();
-    golden.problems().iter().for_each(|problem| check(&golden, problem));
+    // The formulas are those of vectors; that the U-Net's kernels agree with stock operations is tested beside them.
+    golden.problems().iter().filter(|problem| problem.name != "images").for_each(|problem| check(&golden, problem));
 }

@@ -43,8 +43,9 @@ impl Places {
     fn network(&self, weights: &[f64], input: Vec<f64>) -> Vec<f64> {
         let mut h = input;
         for layer in 0..self.depth {
-            let z = self.dense(weights, &format!("hidden.{layer}.linear"), &h);
-            let [gamma, beta] = ["gamma", "beta"].map(|part| self.of(weights, &format!("hidden.{layer}.norm.{part}")));
+            let z = self.dense(weights, &format!("Mlp.hidden.{layer}.linear"), &h);
+            let [gamma, beta] =
+                ["gamma", "beta"].map(|part| self.of(weights, &format!("Mlp.hidden.{layer}.norm.{part}")));
             let n = z.len() as f64;
             let mean = z.iter().sum::<f64>() / n;
             let variance = z.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
@@ -52,7 +53,7 @@ impl Places {
             let norm = |i: usize| (z[i] - mean) / scale * gamma[i] + beta[i];
             h = (0..z.len()).map(norm).map(|v| v / (1.0 + (-v).exp())).collect();
         }
-        self.dense(weights, "output", &h)
+        self.dense(weights, "Mlp.output", &h)
     }
 
     /// Cosines, then sines, of ln σ at frequencies from 1/2 turn down to 1/512 turn.
