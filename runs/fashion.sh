@@ -6,9 +6,9 @@
 set -euo pipefail
 out=${1:-runs/out/fashion}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
 "$bin" compare fashion-mask75 --seeds "${SEEDS:-0}" --threads "$threads" --progress quiet --out "$out" --draws 4 \
-  --set data.n=2048 --set em.laps=4 --set 'conditioning.range=[-2,2]' \
+  --set data.n=2048 --set em.laps=4 --set m_step.steps=600 --set 'conditioning.range=[-2,2]' \
   --contender diffem \
   --contender "ambient conditioning.method=ambient" \
-  --contender "clean em.start.kind=reconstructions em.start.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=3200" \
+  --contender "clean em.start.kind=reconstructions em.start.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=2400" \
   --contender "em-mmps conditioning.method=em-mmps" \
   --contender "warm em.start.kind=reconstructions em.start.path={out}/em-mmps-seed{seed}"

@@ -1,0 +1,266 @@
+//! Where the observations come from.
+
+use anyhow::{Result, bail};
+use diffem::image::ImageShape;
+use diffem::synthetic::Outline;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Most pixels of an image's side.
+const MOST_SIDE: usize = 4096;
+
+/// Where the observations come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DataConfig {
+    /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has parameters,
+    /// and, for evaluation only, `x [n, d]`.
+    File {
+        /// The file, relative to where the command runs.
+        path: String,
+        /// Length d of a signal; with `shape` it may be left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<usize>,
+        /// Shape of the image that a signal is, flattened channel by channel, row by row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shape: Option<ImageShape>,
+    },
+    /// Gaussian signals N(0, S), S with the given standard deviations and one correlation.
+    Gaussian {
+        /// Number of observations.
+        n: usize,
+        /// Standard deviation of each coordinate, > 0.
+        std: Vec<f64>,
+        /// Correlation of every pair of coordinates, in (-1/(d-1), 1).
+        #[serde(default)]
+        correlation: f64,
+    },
+    /// Random smooth curves (the paper's manifold), scaled to [-2, 2].
+    Manifold {
+        /// Number of observations.
+        n: usize,
+        /// Length d of a signal.
+        d: usize,
+        /// Smoothness: amplitudes fall as k^-alpha, alpha >= 1.
+        alpha: f64,
+    },
+    /// A closed curve in the plane (the browser's), scaled to [-2, 2].
+    Curve {
+        /// Number of observations.
+        n: usize,
+        /// Which curve.
+        #[serde(default)]
+        shape: Outline,
+    },
+    /// The 8x8 handwritten digits of UCI and scikit-learn, in [-2, 2].
+    Digits {
+        /// Digits trained on, 1 to 1796; the others are for `evaluate`.
+        n: usize,
+    },
+    /// MNIST, Fashion-MNIST: grey images in IDX files, raw or in gzip, in [-2, 2].
+    Idx {
+        /// A directory with the names of MNIST, or one file of images.
+        #[serde(default = "fashion_mnist")]
+        path: String,
+        /// Rows of an image.
+        #[serde(default = "mnist_side")]
+        height: usize,
+        /// Columns of an image.
+        #[serde(default = "mnist_side")]
+        width: usize,
+        /// Images that are observed, chosen by the seed; 0: all.
+        #[serde(default)]
+        n: usize,
+        /// Images of the test file, or of those left over, for `evaluate`.
+        #[serde(default = "test_images")]
+        test: usize,
+    },
+    /// CIFAR-10: 3x32x32 images in binary batches or Parquet files, in [-2, 2].
+    Cifar10 {
+        /// The directory of the files.
+        path: String,
+        /// Images that are observed, chosen by the seed; 0: all.
+        #[serde(default)]
+        n: usize,
+        /// Images of the test batch for `evaluate`.
+        #[serde(default = "test_images")]
+        test: usize,
+    },
+    /// A folder of clean PNG and JPEG pictures, cut at the centre and resized, in [-2, 2].
+    Images {
+        /// The folder; folders inside it count.
+        path: String,
+        /// 1 (grey) or 3 (red, green, blue).
+        #[serde(default = "colours")]
+        channels: usize,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+        /// Side of the square that is cut from the centre first, in pixels of the picture; without it as much as fits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        crop: Option<usize>,
+        /// Grey level under transparent pixels, 0 to 255.
+        #[serde(default = "white")]
+        background: u8,
+        /// Leave out pictures that cannot be used, instead of stopping.
+        #[serde(default)]
+        skip_broken: bool,
+        /// Images that are observed, chosen by the seed; 0: all that are not for `evaluate`.
+        #[serde(default)]
+        n: usize,
+        /// Images that are not observed, for `evaluate`.
+        #[serde(default = "test_images")]
+        test: usize,
+    },
+    /// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No truth.
+    MaskedImages {
+        /// The folder; folders inside it count.
+        path: String,
+        /// 1 (grey) or 3 (red, green, blue).
+        #[serde(default = "colours")]
+        channels: usize,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+        /// Cut pictures of other sizes at the centre and resize them (nearest pixel), instead of stopping.
+        #[serde(default)]
+        resize: bool,
+        /// Pictures that are used, chosen by the seed; 0: all.
+        #[serde(default)]
+        n: usize,
+    },
+}
+
+fn fashion_mnist() -> String {
+    crate::data::FASHION_MNIST.to_string()
+}
+
+fn mnist_side() -> usize {
+    28
+}
+
+fn test_images() -> usize {
+    1024
+}
+
+fn colours() -> usize {
+    3
+}
+
+fn white() -> u8 {
+    255
+}
+
+impl DataConfig {
+    pub(super) fn signal_len(&self) -> usize {
+        match self {
+            Self::File { signal: Some(signal), .. } => *signal,
+            Self::Gaussian { std, .. } => std.len(),
+            Self::Manifold { d, .. } => *d,
+            Self::Curve { .. } => 2,
+            _ => self.image_shape().map_or(0, |shape| shape.len()),
+        }
+    }
+
+    /// The same data in the file or directory `place`.
+    pub fn at(mut self, place: &str) -> Self {
+        if let Self::File { path, .. }
+        | Self::Idx { path, .. }
+        | Self::Cifar10 { path, .. }
+        | Self::Images { path, .. }
+        | Self::MaskedImages { path, .. } = &mut self
+        {
+            *path = place.to_string();
+        }
+        self
+    }
+
+    /// Shape of the images that the signals are, if they are images.
+    pub fn image_shape(&self) -> Option<ImageShape> {
+        let (channels, height, width) = match self {
+            Self::File { shape, .. } => return *shape,
+            Self::Gaussian { .. } | Self::Manifold { .. } | Self::Curve { .. } => return None,
+            Self::Digits { .. } => (1, 8, 8),
+            Self::Idx { height, width, .. } => (1, *height, *width),
+            Self::Cifar10 { .. } => return Some(crate::data::CIFAR10),
+            Self::Images { channels, height, width, .. } | Self::MaskedImages { channels, height, width, .. } => {
+                (*channels, *height, *width)
+            }
+        };
+        Some(ImageShape { channels, height, width })
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        let count = |n: usize, most: usize| match (2..=most).contains(&n) {
+            true => Ok(()),
+            false => bail!("data.n: expected 2 to {most} observations, found {n}"),
+        };
+        match self {
+            Self::File { signal, shape, .. } => file_shape(*signal, *shape),
+            Self::Gaussian { n, std, correlation } => {
+                count(*n, 1 << 30)?;
+                if std.is_empty() || std.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
+                    bail!("data.std: expected one number > 0 for each coordinate, found {std:?}");
+                }
+                let least = if std.len() > 1 { -1.0 / (std.len() - 1) as f64 } else { -1.0 };
+                if !(*correlation > least && *correlation < 1.0) {
+                    bail!("data.correlation: expected a number in ({least}, 1), found {correlation}");
+                }
+                Ok(())
+            }
+            Self::Manifold { n, d, alpha } => {
+                count(*n, 1 << 30)?;
+                if !(1..=4096).contains(d) {
+                    bail!("data.d: expected 1 to 4096, found {d}");
+                }
+                if !(1.0..=64.0).contains(alpha) {
+                    bail!("data.alpha: expected a number in [1, 64], found {alpha}");
+                }
+                Ok(())
+            }
+            Self::Curve { n, .. } => count(*n, 1 << 30),
+            Self::Digits { n } => count(*n, 1796),
+            Self::Idx { n, .. } | Self::Cifar10 { n, .. } => self.check_images(*n, 1, None),
+            Self::MaskedImages { n, channels, .. } => self.check_images(*n, *channels, None),
+            Self::Images { n, channels, crop, .. } => self.check_images(*n, *channels, *crop),
+        }
+    }
+
+    fn check_images(&self, n: usize, channels: usize, crop: Option<usize>) -> Result<()> {
+        if n == 1 {
+            bail!("data.n: expected 0 (all) or 2 or more images, found 1");
+        }
+        if !matches!(channels, 1 | 3) {
+            bail!("data.channels: expected 1 (grey) or 3 (red, green, blue), found {channels}");
+        }
+        if crop == Some(0) {
+            bail!("data.crop: expected 1 or more pixels, found 0");
+        }
+        let shape = self.image_shape().unwrap_or(ImageShape { channels: 1, height: 1, width: 1 });
+        for (field, side) in [("height", shape.height), ("width", shape.width)] {
+            if !(1..=MOST_SIDE).contains(&side) {
+                bail!("data.{field}: expected 1 to {MOST_SIDE} pixels, found {side}");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn file_shape(signal: Option<usize>, shape: Option<ImageShape>) -> Result<()> {
+    if let Some(shape) = shape {
+        shape.validate("data.shape")?;
+        if let Some(signal) = signal.filter(|signal| *signal != shape.len()) {
+            bail!(
+                "data.signal: expected channels x height x width of data.shape = {}, found {signal}; leave it out",
+                shape.len()
+            );
+        }
+    }
+    match (signal, shape) {
+        (Some(0), _) => bail!("data.signal: expected the length of a signal, 1 or more, found 0"),
+        (None, None) => bail!("data.signal: expected the length of a signal, or data.shape for images"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,278 @@
+//! The whole configuration of a run: a TOML file, a preset, and `--set` on top.
+
+mod data;
+mod presets;
+
+pub use data::DataConfig;
+pub use presets::PRESETS;
+
+use anyhow::{Context, Result, anyhow, bail};
+use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::conditioning::{ConditioningConfig, feature_len};
+use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig, most_covariance};
+use diffem::image::ImageShape;
+use diffem::network::NetworkConfig;
+use diffem::schedule::Schedule;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that decides a run's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the run; the default of `--out` is made from it.
+    pub name: String,
+    /// Seed of everything random.
+    #[serde(default)]
+    pub seed: u64,
+    /// Noise levels of the diffusion.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How an observation enters the denoiser.
+    #[serde(default)]
+    pub conditioning: ConditioningConfig,
+    /// The denoiser's network.
+    #[serde(default)]
+    pub network: NetworkConfig,
+    /// M-step: training.
+    #[serde(default)]
+    pub m_step: MStepConfig,
+    /// E-step: sampling.
+    #[serde(default)]
+    pub e_step: EStepConfig,
+    /// Held-out comparison without clean data.
+    #[serde(default)]
+    pub monitor: MonitorConfig,
+    /// Comparison with the truth, where there is one.
+    #[serde(default)]
+    pub report: ReportConfig,
+    /// Laps, start and stopping.
+    #[serde(default)]
+    pub em: EmConfig,
+    /// The observations.
+    pub data: DataConfig,
+    /// How signals become observations: the stages in the order in which they act.
+    pub channel: ChannelConfig,
+}
+
+/// Comparison with the truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Points a side of the Sinkhorn divergence to the truth that is computed after every lap; 0 turns it off.
+    pub points: usize,
+    /// Its entropic regularisation, > 0, in squared units of the signal.
+    pub regularisation: f64,
+    /// Least seconds between two saved points inside a lap.
+    pub save_every: f64,
+    /// Posterior draws of each observation in the figures that end a training, 2 or more.
+    pub draws: usize,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self { points: 4096, regularisation: 1e-3, save_every: 15.0, draws: 256 }
+    }
+}
+
+/// Most rows of a batch or a shard.
+const MOST_ROWS: u64 = 1 << 24;
+/// Most rows of a random projection.
+const MOST_PROJECTIONS: u64 = 1 << 16;
+
+/// Reads a preset by name or a file by path, then applies `key=value` settings, then checks all ranges.
+pub fn load(source: &str, settings: &[String]) -> Result<Config> {
+    let preset = PRESETS.iter().find(|(name, _, _)| *name == source);
+    let (text, origin) = match preset {
+        Some((name, text, _)) => (text.to_string(), format!("preset {name}")),
+        None => {
+            let path = Path::new(source);
+            if !path.exists() {
+                let names: Vec<&str> = PRESETS.iter().map(|(name, _, _)| *name).collect();
+                bail!("`{source}` is neither a preset ({}) nor a file", names.join(", "));
+            }
+            (
+                String::from_utf8(crate::files::read(path)?).with_context(|| format!("{source}: not UTF-8 text"))?,
+                source.to_string(),
+            )
+        }
+    };
+    parse(&text, &origin, settings)
+}
+
+/// Parses TOML `text` from `origin` with `key=value` settings on top.
+pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
+    let mut origin = origin.to_string();
+    let mut config: Config = toml::from_str(text).map_err(|e| anyhow!("{origin}: {}", plain(&e.to_string())))?;
+    if !settings.is_empty() {
+        // On top of every default, so that a setting can change one field of a default.
+        let mut table = toml::Table::try_from(&config)?;
+        for setting in settings {
+            apply(&mut table, setting)?;
+        }
+        origin += &format!(" with --set {}", settings.join(" --set "));
+        // Through text, so that the message shows the line (not its number: nobody has that text before him).
+        let text = toml::to_string(&table)?;
+        config = toml::from_str(&text).map_err(|e| {
+            let at = e.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text[..at].lines().count().saturating_sub(usize::from(!text[..at].ends_with('\n')));
+            let line = text.lines().nth(line).unwrap_or_default();
+            anyhow!("{origin}: {}, at `{line}`", plain(e.message()))
+        })?;
+    }
+    config.validate().context(origin)?;
+    Ok(config)
+}
+
+/// A parser's message with the names of Rust's types in words.
+pub fn plain(message: &str) -> String {
+    let words = [
+        ("expected usize", "expected a whole number, 0 or more"),
+        ("expected u64", "expected a whole number, 0 or more"),
+        ("expected u32", "expected a whole number, 0 or more"),
+        ("expected f64", "expected a number"),
+        ("expected f32", "expected a number"),
+        ("expected a sequence", "expected a list, [...]"),
+        ("expected struct", "expected a table of settings,"),
+    ];
+    let replace = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+    words.into_iter().fold(message.trim_end().to_string(), replace)
+}
+
+/// `a.b.c=value`: the value is TOML where it parses as such, a string otherwise. Another `kind` empties its table: the
+/// fields of the old one do not belong to the new one.
+fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
+    let (key, value) =
+        setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
+    let parsed: Result<toml::Table, _> = toml::from_str(&format!("v = {value}"));
+    let value = parsed.ok().and_then(|mut t| t.remove("v")).unwrap_or_else(|| toml::Value::String(value.to_string()));
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts
+        .pop()
+        .filter(|p| !p.is_empty())
+        .ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
+    let mut at = table;
+    for part in parts {
+        let entry = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = entry
+            .as_table_mut()
+            .ok_or_else(|| anyhow!("--set {setting}: `{part}` has no fields; set all of it, `{part}=...`"))?;
+    }
+    if last == "kind" && at.get(last) != Some(&value) {
+        at.clear();
+    }
+    at.insert(last.to_string(), value);
+    Ok(())
+}
+
+fn at_most(field: &str, value: u64, most: u64) -> Result<()> {
+    match value <= most {
+        true => Ok(()),
+        false => bail!("{field}: expected at most {most}, found {value}"),
+    }
+}
+
+impl Config {
+    /// Length d of a signal.
+    pub fn signal_len(&self) -> usize {
+        self.data.signal_len()
+    }
+
+    /// Shape of the signals, if they are images.
+    pub fn image_shape(&self) -> Option<ImageShape> {
+        self.data.image_shape()
+    }
+
+    /// The channel for this configuration's signals.
+    pub fn build_channel(&self) -> Result<Compose> {
+        Ok(match self.image_shape() {
+            Some(shape) => self.channel.build_image(shape)?,
+            None => self.channel.build(self.signal_len())?,
+        })
+    }
+
+    /// Checks every range; messages name the field.
+    pub fn validate(&self) -> Result<()> {
+        let path_like = |c: char| c == '/' || c == '\\' || c.is_control();
+        if self.name.is_empty() || self.name.contains(path_like) {
+            bail!("name: expected a word that can be part of a file name, found {:?}", self.name);
+        }
+        // TOML's integers are signed.
+        at_most("seed", self.seed, i64::MAX as u64)?;
+        self.check_sizes()?;
+        self.schedule.validate()?;
+        self.m_step.validate()?;
+        self.e_step.validate()?;
+        self.monitor.validate()?;
+        self.em.validate()?;
+        self.data.validate()?;
+        let r = &self.report;
+        if !(r.regularisation > 0.0 && r.regularisation.is_finite()) {
+            bail!("report.regularisation: expected a number > 0, found {}", r.regularisation);
+        }
+        if r.draws < 2 {
+            bail!("report.draws: expected 2 or more, found {}", r.draws);
+        }
+        if !(r.save_every >= 0.0 && r.save_every.is_finite()) {
+            bail!("report.save_every: expected seconds >= 0, found {}", r.save_every);
+        }
+        let channel = self.build_channel()?;
+        if self.m_step.flip && self.image_shape().is_none() {
+            bail!("m_step.flip: only images can be flipped; set it to false, or give the data a shape");
+        }
+        self.conditioning.validate(&channel)?;
+        self.network.validate(self.image_shape(), feature_len(&channel, &self.conditioning))?;
+        if matches!(self.em.start, StartConfig::Gaussian { .. }) {
+            channel.as_linear().ok_or_else(|| {
+                anyhow!("em.start: \"gaussian\" needs a linear channel; set em.start.kind=\"corrupted\"")
+            })?;
+            self.check_rank(&channel)?;
+        }
+        Ok(())
+    }
+
+    /// A full covariance is for short signals, a low rank for diagonal channels.
+    fn check_rank(&self, channel: &Compose) -> Result<()> {
+        let (d, StartConfig::Gaussian { rank, .. }) = (self.signal_len(), &self.em.start) else {
+            return Ok(());
+        };
+        let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
+        match *rank {
+            0 if d > most_covariance(channel) && !diagonal => {
+                let most = most_covariance(channel);
+                bail!(
+                    "em.start: a Gaussian start takes signals of at most {most} values here, found {d}; set em.start.kind=\"corrupted\""
+                )
+            }
+            rank if rank > d => bail!("em.start.rank: expected 0 to {d} (the signal's length), found {rank}"),
+            rank if rank > 0 && !diagonal => {
+                bail!(
+                    "em.start.rank: a low rank needs a channel of masks and noise; set em.start.rank=0 or em.start.kind=\"corrupted\""
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bounds far above any use, below which no product of sizes overflows.
+    fn check_sizes(&self) -> Result<()> {
+        at_most("m_step.batch", self.m_step.batch as u64, MOST_ROWS)?;
+        at_most("m_step.micro_batch", self.m_step.micro_batch as u64, MOST_ROWS)?;
+        at_most("e_step.shard", self.e_step.shard as u64, MOST_ROWS)?;
+        for (i, stage) in self.channel.0.iter().enumerate() {
+            if let StageConfig::Projection { rows } = stage {
+                at_most(&format!("channel[{i}].rows"), *rows as u64, MOST_PROJECTIONS)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The resolved configuration as TOML, every default visible.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).context("the configuration cannot be written as TOML")
+    }
+}
+
+#[cfg(test)]
+mod tests;
