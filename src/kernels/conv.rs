@@ -244,7 +244,14 @@ pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride:
     y
 }
 
-/// Gradients of [`conv`]: with respect to x, and to (W, b); each only where it is wanted.
+/// Gradients of [`conv`], each where it is wanted.
+pub(crate) struct ConvGradients {
+    pub x: Option<Vec<f32>>,
+    /// W and b.
+    pub parameters: Option<[Vec<f32>; 2]>,
+}
+
+/// Gradients of [`conv`] with respect to x, and to W and b.
 pub(crate) fn conv_backward(
     grid: Grid,
     x: &[f32],
@@ -252,17 +259,17 @@ pub(crate) fn conv_backward(
     dy: &[f32],
     stride: usize,
     [want_x, want_w]: [bool; 2],
-) -> (Option<Vec<f32>>, Option<(Vec<f32>, Vec<f32>)>) {
+) -> ConvGradients {
     let c = x.len() / grid.pixels();
     let m = weights.len() / (9 * c);
     let mut dx = want_x.then(|| vec![0.0; x.len()]);
-    let mut parameters = want_w.then(|| (vec![0.0; weights.len()], vec![0.0; m]));
+    let mut parameters = want_w.then(|| [weights.len(), m].map(|len| vec![0.0; len]));
     for (group, range) in grid.groups() {
         let dense = range.start * c..range.end * c;
         let pixels = group.pixels() / (stride * stride);
         let dy = &dy[range.start / (stride * stride) * m..][..pixels * m];
         let padded = (stride == 1).then(|| Padded::copy(group, m, dy));
-        if let Some((dw, db)) = &mut parameters {
+        if let Some([dw, db]) = &mut parameters {
             let x = Padded::copy(group, c, &x[dense.clone()]);
             match &padded {
                 Some(dy) => {
@@ -285,7 +292,7 @@ pub(crate) fn conv_backward(
             back.read(|at, _, run| dx[at..at + run.len()].copy_from_slice(run));
         }
     }
-    (dx, parameters)
+    ConvGradients { x: dx, parameters }
 }
 
 /// dx of a convolution with stride 2: dy Wᵀ, added up over the neighbourhoods.

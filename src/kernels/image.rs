@@ -174,11 +174,11 @@ impl Backward<Flex, 3> for ConvBackward {
         let (x, w) = (Values::new(x), Values::new(w));
         let grid = grid(x_shape[0], size);
         let wanted = [nx.is_some(), nw.is_some() || nb.is_some()];
-        let (dx, parameters) = conv_backward(grid, x.get(), w.get(), dy.get(), stride, wanted);
-        if let Some(dx) = dx {
+        let gradients = conv_backward(grid, x.get(), w.get(), dy.get(), stride, wanted);
+        if let Some(dx) = gradients.x {
             register(grads, nx, || tensor(dx, x_shape));
         }
-        if let Some((dw, db)) = parameters {
+        if let Some([dw, db]) = gradients.parameters {
             register(grads, nw, || tensor(dw, w_shape));
             register(grads, nb, || tensor(db, [w_shape[1]]));
         }

@@ -303,12 +303,14 @@ mod tests {
         }
     }
 
+    type OfInputs<'a> = dyn Fn(&[Tensor<2>]) -> Tensor<2> + 'a;
+
     #[test]
     fn the_gradient_of_the_input_does_not_depend_on_whether_weights_are_tracked() {
         let (device, size) = (Device::flex().autodiff(), [4, 6]);
         let c = 5;
         let shapes = [[2 * 24, c], [2, 3 * c], [9 * c, c], [1, c], [9 * c, c], [1, c], [c, c]];
-        let gradient = |f: &dyn Fn(&[Tensor<2>]) -> Tensor<2>, all: bool| {
+        let gradient = |f: &OfInputs, all: bool| {
             let tracked = |(i, s): (usize, &[usize; 2])| {
                 let t = normal(10 + i, *s, &device);
                 if all || i == 0 { t.require_grad() } else { t }
@@ -318,7 +320,7 @@ mod tests {
             let grads = (y.clone() * normal(9, y.dims(), &device)).sum().backward();
             inputs[0].grad(&grads).expect("tracked")
         };
-        let layers: [&dyn Fn(&[Tensor<2>]) -> Tensor<2>; 5] = [
+        let layers: [&OfInputs; 5] = [
             &|t| dense(t[0].clone(), t[6].clone(), bias(&t[3])),
             &|t| dense_norm_silu(t[0].clone(), t[6].clone(), bias(&t[3]), bias(&t[5]), bias(&t[3])),
             &|t| conv3(t[0].clone(), t[2].clone(), bias(&t[3]), size, 1),
