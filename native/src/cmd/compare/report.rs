@@ -87,7 +87,12 @@ fn unseen_table(outcomes: &[Outcome]) -> String {
     let mut out = format!("\nUnseen signals, last lap\n{:20} {:9}{heads}\n", "contender", "estimate");
     for (o, row) in outcomes.iter().flat_map(|o| o.test.iter().map(move |row| (o, row))) {
         let cell = |value: Option<Spread>, places: usize| {
-            let text = value.map_or("-".into(), |v| format!("{:.places$} ± {:.places$}", v.mean, v.deviation));
+            let text = match value {
+                None => "-".to_string(),
+                // One run has no deviation.
+                Some(v) if o.seeds.len() == 1 => format!("{:.places$}", v.mean),
+                Some(v) => format!("{:.places$} ± {:.places$}", v.mean, v.deviation),
+            };
             format!(" {text:>16}")
         };
         let cells = [cell(row.psnr, 2), cell(row.psnr_missing, 2), cell(row.ssim, 3), cell(row.chi2, 3)].concat();
