@@ -44,6 +44,16 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The network of signals that are images of a shape, or vectors.
+    fn network_of(&self, image: Option<ImageShape>) -> NetworkConfig {
+        match image {
+            Some(_) => NetworkConfig::Unet(self.unet.clone()),
+            None => NetworkConfig::Mlp(self.network.clone()),
+        }
+    }
+}
+
 /// Arrays that enter a problem.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs {
@@ -71,7 +81,6 @@ pub struct Problem {
     pub settings: Settings,
     /// The arrays.
     pub inputs: Inputs,
-    network: NetworkConfig,
     image: Option<ImageShape>,
     channel: Compose,
     config: ConditioningConfig,
@@ -126,13 +135,6 @@ impl Kind {
         }
     }
 
-    fn network(&self, settings: &Settings) -> NetworkConfig {
-        match self.image {
-            Some(_) => NetworkConfig::Unet(settings.unet.clone()),
-            None => NetworkConfig::Mlp(settings.network.clone()),
-        }
-    }
-
     fn conditioning(&self) -> ConditioningConfig {
         let standardise = if self.image.is_some() { Standardise::Scale } else { Standardise::Auto };
         ConditioningConfig { standardise, ..Default::default() }
@@ -153,21 +155,10 @@ pub(super) fn problems(
         let channel = kind.channel()?;
         let inputs = inputs(&kind, &channel)?;
         let observations = Observations::new(&channel, inputs.y.clone(), Some(inputs.a.clone()))?;
-        let (settings, config, network) = (settings.clone(), kind.conditioning(), kind.network(settings));
+        let (settings, config) = (settings.clone(), kind.conditioning());
         let frame = config.frame(&channel, &inputs.x);
         let (name, image) = (kind.name, kind.image);
-        Ok(Problem {
-            name,
-            schedule: schedule(),
-            settings,
-            inputs,
-            network,
-            image,
-            channel,
-            config,
-            frame,
-            observations,
-        })
+        Ok(Problem { name, schedule: schedule(), settings, inputs, image, channel, config, frame, observations })
     };
     kinds().into_iter().map(build).collect()
 }
@@ -195,7 +186,7 @@ fn draw(settings: &Settings, kind: &Kind, channel: &Compose, device: &Device) ->
         x_t.row_mut(i).iter_mut().for_each(|v| *v += s * stream.normal());
     }
     let features = feature_len(channel, &config);
-    let network = kind.network(settings).init(d, kind.image, features, settings.seed, device)?;
+    let network = settings.network_of(kind.image).init(d, kind.image, features, settings.seed, device)?;
     let mut weights = to_host(&flatten(&network));
     let mut stream = Key::new(settings.seed, Purpose::Weights, 1).stream(0, 0);
     weights.iter_mut().for_each(|w| *w += 0.02 * stream.normal());
@@ -226,7 +217,7 @@ impl Problem {
     pub fn network(&self, device: &Device) -> Result<AnyNetwork> {
         let Self { settings, inputs, image, .. } = self;
         let (d, features) = (inputs.x.d(), self.conditioning().feature_len());
-        let network = self.network.init(d, *image, features, settings.seed, device)?;
+        let network = settings.network_of(*image).init(d, *image, features, settings.seed, device)?;
         let (expected, found) = (Layout::of(&network).len(), inputs.weights.len());
         if expected != found {
             return Err(Error::shape(format!("{}: weights", self.name), expected, found));

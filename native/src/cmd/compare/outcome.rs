@@ -114,10 +114,12 @@ impl Outcome {
         let mut test = Vec::new();
         let run = |&seed: &u64| {
             let session = open(seed)?;
-            test.extend(unseen(&session, draws)?);
-            Run::of(&session, score)
+            let run = Run::of(&session, score)?;
+            let last = run.laps.last().map_or(0, |lap| lap.lap);
+            test.extend(unseen(&session, last, draws)?);
+            Ok(run)
         };
-        let runs: Vec<Run> = seeds.iter().map(run).collect::<Result<_>>()?;
+        let runs = seeds.iter().map(run).collect::<Result<Vec<Run>>>()?;
         let common = runs.iter().map(|run| run.laps.len()).min().unwrap_or(0);
         let laps = (0..common).map(|i| row(&runs, i)).collect();
         Ok(Self {
@@ -196,10 +198,9 @@ fn row(runs: &[Run], i: usize) -> Row {
     }
 }
 
-/// Scores of the last lap's posterior means, of `draws` draws each, and of their first draws; none without test signals or draws.
-fn unseen(session: &Session, draws: usize) -> Result<Option<[Fidelity; 2]>> {
+/// Scores of the posterior means of lap `last`, of `draws` draws each, and of their first draws; none without test signals or draws.
+fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Fidelity; 2]>> {
     let (Some(judge), 1..) = (Judge::new(session), draws) else { return Ok(None) };
-    let last = laps(session)?.last().map_or(0, |lap| lap.lap);
     let [mean, draw] = judge.estimates(session, last, draws)?;
     let score = |estimate, x, draws| judge.score(String::new(), estimate, x, draws);
     Ok(Some([score(Estimate::Mean, &mean, draws)?, score(Estimate::Draw, &draw, 1)?]))
