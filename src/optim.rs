@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::kernels;
 use burn::tensor::Tensor;
+use diffem_kernels::Adam;
 use serde::{Deserialize, Serialize};
 
 const BETA: (f64, f64) = (0.9, 0.999);
@@ -67,25 +68,21 @@ pub struct Update {
 
 /// Host-side coefficients of an update; see the module's formula.
 pub(crate) struct Coefficients {
-    pub beta: (f32, f32),
-    pub step_size: f32,
-    pub second_scale: f32,
-    pub epsilon: f32,
+    pub adam: Adam,
     pub clip_norm: f32,
-    pub average_decay: f32,
 }
 
 impl Update {
     /// Coefficients of update number `t`, from 1: m̂ = m / (1 - β₁ᵗ), √v̂ = √v / √(1 - β₂ᵗ).
     fn coefficients(&self, t: i32) -> Coefficients {
-        Coefficients {
+        let adam = Adam {
             beta: (BETA.0 as f32, BETA.1 as f32),
             step_size: (self.learning_rate / (1.0 - BETA.0.powi(t))) as f32,
             second_scale: (1.0 / (1.0 - BETA.1.powi(t)).sqrt()) as f32,
             epsilon: EPSILON as f32,
-            clip_norm: self.clip_norm as f32,
             average_decay: self.average_decay.min((1 + t) as f64 / (10 + t) as f64) as f32,
-        }
+        };
+        Coefficients { adam, clip_norm: self.clip_norm as f32 }
     }
 }
 
@@ -122,12 +119,13 @@ impl OptimState {
             let norm = g.clone().square().sum().sqrt();
             g = g * ((norm + 1e-6).recip() * c.clip_norm).clamp_max(1.0);
         }
-        self.first = self.first.clone() * c.beta.0 + g.clone() * (1.0 - c.beta.0);
-        self.second = self.second.clone() * c.beta.1 + g.square() * (1.0 - c.beta.1);
-        let denominator = self.second.clone().sqrt() * c.second_scale + c.epsilon;
-        self.weights = self.weights.clone() - self.first.clone() / denominator * c.step_size;
-        self.average = match c.average_decay > 0.0 {
-            true => self.average.clone() * c.average_decay + self.weights.clone() * (1.0 - c.average_decay),
+        let adam = &c.adam;
+        self.first = self.first.clone() * adam.beta.0 + g.clone() * (1.0 - adam.beta.0);
+        self.second = self.second.clone() * adam.beta.1 + g.square() * (1.0 - adam.beta.1);
+        let denominator = self.second.clone().sqrt() * adam.second_scale + adam.epsilon;
+        self.weights = self.weights.clone() - self.first.clone() / denominator * adam.step_size;
+        self.average = match adam.average_decay > 0.0 {
+            true => self.average.clone() * adam.average_decay + self.weights.clone() * (1.0 - adam.average_decay),
             false => self.weights.clone(),
         };
     }

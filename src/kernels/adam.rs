@@ -1,11 +1,11 @@
 //! Sum of the shards' gradients, clipping, Adam and the average in one pass over host memory.
 
 use super::flex::Values;
-use super::math::simd;
 use crate::optim::{Coefficients, OptimState};
 use crate::parallel;
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
+use diffem_kernels::add_all;
 
 /// Values a piece of work spans; fixed, so that thread count changes no bit.
 const PIECE: usize = 16_384;
@@ -19,12 +19,8 @@ fn reduce(gradients: &[Values], len: usize) -> (Vec<f32>, f64) {
     let mut sum = vec![0.0f32; len];
     parallel::for_each_chunk_mut(&mut sum, PIECE, |piece, out| {
         let from = piece * PIECE;
-        simd(|| {
-            for g in gradients {
-                let g = &g.get()[from..from + out.len()];
-                out.iter_mut().zip(g).for_each(|(o, g)| *o += g);
-            }
-        });
+        let range = from..from + out.len();
+        add_all(gradients.iter().map(|g| &g.get()[range.clone()]), out);
     });
     let squares = parallel::map(len.div_ceil(PIECE), |piece| {
         let part = &sum[piece * PIECE..len.min((piece + 1) * PIECE)];
@@ -45,19 +41,8 @@ pub(crate) fn adam(state: &mut OptimState, gradients: Vec<Tensor<1>>, c: &Coeffi
     let mut out = vec![[0.0f32; 4]; weights.len()];
     parallel::for_each_chunk_mut(&mut out, PIECE, |piece, out| {
         let range = piece * PIECE..piece * PIECE + out.len();
-        let (w, a, m, v) =
-            (&weights[range.clone()], &average[range.clone()], &first[range.clone()], &second[range.clone()]);
-        let g = &gradient[range];
-        simd(|| {
-            for i in 0..out.len() {
-                let g = g[i] * scale;
-                let m = c.beta.0 * m[i] + (1.0 - c.beta.0) * g;
-                let v = c.beta.1 * v[i] + (1.0 - c.beta.1) * (g * g);
-                let w = w[i] - c.step_size * (m / (v.sqrt() * c.second_scale + c.epsilon));
-                let a = if c.average_decay > 0.0 { c.average_decay * a[i] + (1.0 - c.average_decay) * w } else { w };
-                out[i] = [w, a, m, v];
-            }
-        });
+        let old = [weights, average, first, second].map(|values| &values[range.clone()]);
+        c.adam.update(old, &gradient[range], scale, out);
     });
     let column = |k: usize| {
         let column: Vec<f32> = out.iter().map(|row| row[k]).collect();

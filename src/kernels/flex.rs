@@ -1,8 +1,5 @@
 //! The fused layers on flex: forward and backward on host slices, wired into burn's autodiff as extension operations.
 
-use super::NORM_EPSILON;
-use super::math::{add_rows, sigmoid, simd, sum_lanes};
-use super::matrix::Matrix;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -10,6 +7,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Autodiff, Backend, DType, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Bytes, Shape, Tensor};
+use diffem_kernels::{Matrix, add_rows, norm_silu, norm_silu_backward};
 use std::sync::Arc;
 
 #[backend_extension(Autodiff, Flex)]
@@ -58,6 +56,11 @@ impl Values {
         let start = self.0.layout().start_offset();
         &self.0.storage::<f32>()[start..start + self.0.layout().num_elements()]
     }
+
+    fn matrix(&self) -> Matrix<'_> {
+        let [rows, columns] = dims(&self.0);
+        Matrix::new(self.get(), rows, columns)
+    }
 }
 
 pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
@@ -71,87 +74,7 @@ pub(super) fn dims(t: &FlexTensor) -> [usize; 2] {
 
 /// x W + b, row-major; `b [m]` or `[n, m]`.
 fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
-    let ([n, k], [k2, m]) = (dims(&x.0), dims(&w.0));
-    let mut z = Matrix::new(x.get(), n, k).times(Matrix::new(w.get(), k2, m));
-    let b = b.get();
-    // One row for all, or all rows at once.
-    simd(|| z.chunks_exact_mut(b.len()).for_each(|rows| rows.iter_mut().zip(b).for_each(|(z, b)| *z += b)));
-    z
-}
-
-/// Mean and 1 / sqrt(variance + epsilon) of a row.
-#[inline(always)]
-pub(super) fn row_statistics(z: &[f32]) -> (f32, f32) {
-    let n = z.len() as f32;
-    let mean = sum_lanes([z], |[z]| z) / n;
-    let variance = sum_lanes([z], |[z]| (z - mean) * (z - mean)) / n;
-    (mean, 1.0 / (variance + NORM_EPSILON).sqrt())
-}
-
-#[inline(always)]
-fn norm_silu_row(z: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
-    let (mean, rstd) = row_statistics(z);
-    for (((y, &z), &g), &b) in y.iter_mut().zip(z).zip(gamma).zip(beta) {
-        let v = (z - mean) * rstd * g + b;
-        *y = v * sigmoid(v);
-    }
-}
-
-/// Applies the normalisation and SiLU row by row, leaving `z` as it is.
-fn norm_silu(z: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
-    let m = gamma.len();
-    let mut y = vec![0.0; z.len()];
-    simd(|| y.chunks_exact_mut(m).zip(z.chunks_exact(m)).for_each(|(y, z)| norm_silu_row(z, gamma, beta, y)));
-    y
-}
-
-/// Gradients of [`norm_silu`]: with respect to z, γ and β.
-struct NormGradients {
-    z: Vec<f32>,
-    gamma: Vec<f32>,
-    beta: Vec<f32>,
-}
-
-/// Backward of y = v σ(v), v = h γ + β, h = (z - mean) rstd, for one row:
-/// dv = dy σ(v) (1 + v (1 - σ(v))), dh = dv γ, dz = rstd (dh - mean(dh) - h mean(dh h)).
-#[inline(always)]
-fn norm_silu_row_backward(
-    z: &[f32],
-    dy: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
-    dz: &mut [f32],
-    dg: &mut [f32],
-    db: &mut [f32],
-) {
-    let m = dz.len();
-    let (z, dy, gamma, beta, dg, db) = (&z[..m], &dy[..m], &gamma[..m], &beta[..m], &mut dg[..m], &mut db[..m]);
-    let (mean, rstd) = row_statistics(z);
-    for i in 0..m {
-        let h = (z[i] - mean) * rstd;
-        let v = h * gamma[i] + beta[i];
-        let s = sigmoid(v);
-        let dv = dy[i] * s * (1.0 + v * (1.0 - s));
-        db[i] += dv;
-        dg[i] += dv * h;
-        dz[i] = dv * gamma[i];
-    }
-    let mean_d = sum_lanes([dz], |[d]| d) / m as f32;
-    let mean_dh = sum_lanes([dz, z], |[d, z]| d * ((z - mean) * rstd)) / m as f32;
-    for (d, &z) in dz.iter_mut().zip(z) {
-        *d = rstd * (*d - mean_d - (z - mean) * rstd * mean_dh);
-    }
-}
-
-fn norm_silu_backward(z: &[f32], dy: &[f32], gamma: &[f32], beta: &[f32]) -> NormGradients {
-    let m = gamma.len();
-    let mut out = NormGradients { z: vec![0.0; z.len()], gamma: vec![0.0; m], beta: vec![0.0; m] };
-    simd(|| {
-        for ((dz, z), dy) in out.z.chunks_exact_mut(m).zip(z.chunks_exact(m)).zip(dy.chunks_exact(m)) {
-            norm_silu_row_backward(z, dy, gamma, beta, dz, &mut out.gamma, &mut out.beta);
-        }
-    });
-    out
+    diffem_kernels::affine(x.matrix(), w.matrix(), b.get())
 }
 
 /// Registers the gradients of x W + b with the nodes of x, W and b, given dz; computes only those that are tracked: a
@@ -166,8 +89,8 @@ fn affine_backward(
 ) {
     let ([n, k], [_, m]) = (dims(&x.0), dims(&w.0));
     let dz_matrix = Matrix::new(dz, n, m);
-    register(grads, nx, || tensor(dz_matrix.times(Matrix::new(w.get(), k, m).t()), [n, k]));
-    register(grads, nw, || tensor(Matrix::new(x.get(), n, k).t().times(dz_matrix), [k, m]));
+    register(grads, nx, || tensor(dz_matrix.times(w.matrix().t()), [n, k]));
+    register(grads, nw, || tensor(x.matrix().t().times(dz_matrix), [k, m]));
     register(grads, nb, || {
         let mut db = vec![0.0; b_shape.num_elements()];
         add_rows(dz, &mut db);

@@ -1,9 +1,6 @@
 //! The image layers on flex, wired into burn's autodiff as extension operations.
 
-use super::block::{Block, Saved};
-use super::conv::{Grid, conv, conv_backward};
-use super::flex::{Values, dims, register, row_statistics, tensor};
-use super::math::{simd, sum_lanes};
+use super::flex::{Values, dims, register, tensor};
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -11,6 +8,9 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
+use diffem_kernels::{
+    Block, Grid, Saved, conv, conv_backward, norm_rows, norm_rows_backward, upsampled, upsampled_backward,
+};
 use std::sync::Arc;
 
 #[backend_extension(Autodiff, Flex)]
@@ -58,62 +58,6 @@ pub(super) fn block(x: Tensor<2>, modulation: Tensor<2>, p: super::BlockParamete
 fn grid(pixels: usize, [h, w]: [usize; 2]) -> Grid {
     assert_eq!(pixels % (h * w), 0, "{pixels} pixels are not images of {h} x {w}");
     Grid { n: pixels / (h * w), h, w }
-}
-
-/// (x - mean) / std of each row.
-fn norm_rows(x: &[f32], c: usize) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    simd(|| {
-        for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-            let (mean, rstd) = row_statistics(x);
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * rstd);
-        }
-    });
-    y
-}
-
-/// dx = rstd (dy - mean(dy) - y mean(dy y)).
-fn norm_rows_backward(x: &[f32], dy: &[f32], c: usize) -> Vec<f32> {
-    let mut dx = vec![0.0; x.len()];
-    simd(|| {
-        for ((dx, x), dy) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
-            let (mean, rstd) = row_statistics(x);
-            let along = sum_lanes([dy, x], |[dy, x]| dy * (x - mean)) * rstd / c as f32;
-            let mean_dy = sum_lanes([dy], |[dy]| dy) / c as f32;
-            for i in 0..c {
-                dx[i] = rstd * (dy[i] - mean_dy - (x[i] - mean) * rstd * along);
-            }
-        }
-    });
-    dx
-}
-
-/// Every pixel of rows of `width` pixels becomes 2 x 2 pixels.
-fn upsampled(x: &[f32], c: usize, width: usize) -> Vec<f32> {
-    let mut y = Vec::with_capacity(4 * x.len());
-    for row in x.chunks_exact(width * c) {
-        let start = y.len();
-        for pixel in row.chunks_exact(c) {
-            y.extend_from_slice(pixel);
-            y.extend_from_slice(pixel);
-        }
-        y.extend_from_within(start..);
-    }
-    y
-}
-
-/// The transpose of [`upsampled`].
-fn upsampled_backward(dy: &[f32], c: usize, width: usize) -> Vec<f32> {
-    let mut dx = vec![0.0; dy.len() / 4];
-    for (dx, rows) in dx.chunks_exact_mut(width * c).zip(dy.chunks_exact(4 * width * c)) {
-        for row in rows.chunks_exact(2 * width * c) {
-            for (dx, pair) in dx.chunks_exact_mut(c).zip(row.chunks_exact(2 * c)) {
-                let (left, right) = pair.split_at(c);
-                dx.iter_mut().zip(left).zip(right).for_each(|((sum, l), r)| *sum += l + r);
-            }
-        }
-    }
-    dx
 }
 
 impl ImageLayers for Flex {

@@ -8,34 +8,35 @@
 #[cfg(feature = "flex")]
 mod adam;
 #[cfg(feature = "flex")]
-mod block;
-#[cfg(feature = "flex")]
-mod conv;
-#[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
 mod image;
-#[cfg(feature = "flex")]
-pub(crate) mod math;
-#[cfg(feature = "flex")]
-mod matrix;
 
 use burn::tensor::{Device, Tensor, activation};
 
 #[cfg(feature = "flex")]
 pub(crate) use adam::adam;
 
-/// Epsilon of LayerNorm, added to the variance.
-pub const NORM_EPSILON: f32 = 1e-5;
+pub use diffem_kernels::NORM_EPSILON;
 
-/// True where tensors live in host memory and the fused operations apply.
+/// True where tensors live in host memory and the fused operations apply; a constant where flex is the only backend compiled
+/// in, so that the stock operations are left out of such a build.
 pub fn is_flex(device: &Device) -> bool {
-    #[cfg(feature = "flex")]
-    return matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::Flex(_));
-    #[cfg(not(feature = "flex"))]
+    #[cfg(not(any(feature = "ndarray", feature = "wgpu", feature = "cuda")))]
     return {
         let _ = device;
-        false
+        cfg!(feature = "flex")
+    };
+    #[cfg(any(feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+    return {
+        #[cfg(feature = "flex")]
+        let flex = matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::Flex(_));
+        #[cfg(not(feature = "flex"))]
+        let flex = {
+            let _ = device;
+            false
+        };
+        flex
     };
 }
 

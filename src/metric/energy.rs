@@ -9,10 +9,9 @@
 
 use std::ops::Range;
 
-use super::tiles::{TILE, Tiles};
-use super::vector::{self, Kernel, LANES};
-use super::{MetricError, check_pair};
+use super::{MetricError, check_pair, tiles};
 use crate::{Samples, parallel};
+use diffem_kernels::clouds::{TILE, Tiles, sum_of_distances};
 
 /// The U-statistic of ED between `u [n, d]` and `v [m, d]`, n, m >= 2, in units of the samples. Time (n + m)² / 2, memory n + m.
 ///
@@ -20,60 +19,28 @@ use crate::{Samples, parallel};
 /// Fewer than two rows, rows of different lengths, a value that is not finite.
 pub fn energy_distance(u: &Samples, v: &Samples) -> Result<f64, MetricError> {
     check_pair(u, v, 2)?;
-    let (u, v) = (Tiles::new(u, 1.0), Tiles::new(v, 1.0));
-    let across = sum_of_distances(&u, &v, |_| 0..v.count()) / (u.n() as f64 * v.n() as f64);
+    let (u, v) = (tiles(u, 1.0), tiles(v, 1.0));
+    let across = total(&u, &v, |_| 0..v.count()) / (u.n() as f64 * v.n() as f64);
     Ok(2.0 * across - mean_within(&u) - mean_within(&v))
 }
 
 /// The mean distance between two different points of `u`. Pairs of tiles are symmetric: those on and above the diagonal
 /// count twice, less those on it once.
 fn mean_within(u: &Tiles) -> f64 {
-    let upper = sum_of_distances(u, u, |block| block..u.count());
-    let diagonal = sum_of_distances(u, u, |block| block..block + 1);
+    let upper = total(u, u, |block| block..u.count());
+    let diagonal = total(u, u, |block| block..block + 1);
     (2.0 * upper - diagonal) / (u.n() as f64 * (u.n() - 1) as f64)
 }
 
 /// Σ |x - y| over the points x of every tile `block` of `rows` and y of the tiles `partners(block)` of `columns`.
-fn sum_of_distances(rows: &Tiles, columns: &Tiles, partners: impl Fn(usize) -> Range<usize> + Sync) -> f64 {
+fn total(rows: &Tiles, columns: &Tiles, partners: impl Fn(usize) -> Range<usize> + Sync) -> f64 {
     let weights = columns.padded(|_| 1.0, 0.0);
     let mut sums = vec![0.0; rows.count()];
     parallel::for_each_chunk_mut(&mut sums, 1, |block, sum| {
         let points = block * TILE..rows.n().min((block + 1) * TILE);
-        sum[0] = vector::run_widest(Block { rows, columns, weights: &weights, points, tiles: partners(block) });
+        sum[0] = sum_of_distances(rows, points, columns, partners(block), &weights);
     });
     sums.iter().sum()
-}
-
-/// The distances of some points to some tiles.
-struct Block<'a> {
-    rows: &'a Tiles,
-    columns: &'a Tiles,
-    /// One for a point, zero for padding: `[columns.count() * TILE]`.
-    weights: &'a [f64],
-    points: Range<usize>,
-    tiles: Range<usize>,
-}
-
-impl Kernel for Block<'_> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self) -> f64 {
-        let mut sums = [0.0; LANES];
-        for tile in self.tiles {
-            for lane in (0..TILE).step_by(LANES) {
-                let columns = &self.columns.tile(tile)[lane..];
-                let weights = &self.weights[tile * TILE + lane..][..LANES];
-                for i in self.points.clone() {
-                    let squares = vector::squared_distances::<FMA>(self.rows.point(i), columns, TILE);
-                    for j in 0..LANES {
-                        sums[j] += weights[j] * squares[j].sqrt();
-                    }
-                }
-            }
-        }
-        vector::sum(&sums)
-    }
 }
 
 #[cfg(test)]

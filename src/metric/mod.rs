@@ -23,10 +23,7 @@ mod kid;
 mod measurement;
 mod sinkhorn;
 mod sliced;
-mod softmin;
-mod tiles;
 mod truth;
-mod vector;
 
 pub use calibration::{Calibration, Curve, LEVELS};
 pub use energy::energy_distance;
@@ -40,6 +37,7 @@ pub use sliced::sliced_wasserstein;
 pub use truth::TruthScorer;
 
 use crate::Samples;
+use diffem_kernels::clouds::Tiles;
 
 /// Why a score could not be computed. `set` is the name of the argument at fault.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -68,6 +66,11 @@ pub enum MetricError {
     /// The observer asked to stop.
     #[error("stopped by the caller after {iteration} iterations")]
     Stopped { iteration: usize },
+}
+
+/// The points of `samples`, all values multiplied by `scale`, as sums over pairs take them.
+fn tiles(samples: &Samples, scale: f64) -> Tiles {
+    Tiles::new(samples.as_slice(), samples.d(), scale)
 }
 
 /// Checks that `u` and `v` hold at least `needed` finite rows of one length each.

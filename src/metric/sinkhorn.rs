@@ -12,14 +12,13 @@
 //! ```
 //!
 //! The value is that of POT's `ot.sinkhorn2(a, b, M, reg, method="sinkhorn_log", numItermax=1024)`: same start (f = 0), same
-//! order, same stopping rule, the plan's cost without its entropy. The cost matrix is never held (see `softmin.rs`).
+//! order, same stopping rule, the plan's cost without its entropy. The cost matrix is never held (see [`Pass`]).
 
 use std::ops::ControlFlow;
 
-use super::softmin::{Pass, Potential, Row};
-use super::tiles::Tiles;
-use super::{MetricError, check_pair};
-use crate::Samples;
+use super::{MetricError, check_pair, tiles};
+use crate::{Samples, parallel};
+use diffem_kernels::clouds::{Pass, Potential, Row, TILE, Tiles};
 
 /// How often the stopping rule is evaluated, in iterations.
 const CHECK_EVERY: usize = 10;
@@ -77,7 +76,7 @@ impl Sinkhorn {
         self.check()?;
         check_pair(u, v, 1)?;
         let scale = self.reg.sqrt().recip();
-        let (u, v) = (Tiles::new(u, scale), Tiles::new(v, scale));
+        let (u, v) = (tiles(u, scale), tiles(v, scale));
         let transport = Solver::new(&u, &v).solve(self, observer)?;
         match transport.cost.is_finite() {
             true => Ok(transport),
@@ -134,14 +133,14 @@ impl<'a> Side<'a> {
 
     /// The potential that gives this side's marginal exactly, against the other side's.
     fn update(&mut self, other: &Potential) -> Potential {
-        self.pass.run::<false>(other, &mut self.sums);
+        parallel::for_each_chunk_mut(&mut self.sums, TILE, |block, sums| self.pass.log_sums(other, block, sums));
         let log_weight = -(self.points.n() as f64).ln();
         Potential::new(self.points, |i| log_weight - self.sums[i].log_sum())
     }
 
     /// The mean cost of the plan whose other potential is `other` and whose marginal here is exact.
     fn mean_cost(&mut self, other: &Potential) -> f64 {
-        self.pass.run::<true>(other, &mut self.sums);
+        parallel::for_each_chunk_mut(&mut self.sums, TILE, |block, sums| self.pass.costs(other, block, sums));
         self.sums.iter().map(Row::mean_cost).sum::<f64>() / self.points.n() as f64
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 }
 
 /// Adds the rows of `values [n, m]` to `sums [m]`.
-pub(crate) fn add_rows(values: &[f32], sums: &mut [f32]) {
+pub fn add_rows(values: &[f32], sums: &mut [f32]) {
     simd(|| {
         for row in values.chunks_exact(sums.len()) {
             sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);

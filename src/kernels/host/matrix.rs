@@ -2,7 +2,7 @@
 
 /// A matrix in a slice with any strides.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub struct Matrix<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,

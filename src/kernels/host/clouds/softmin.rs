@@ -11,14 +11,13 @@
 
 use super::tiles::{TILE, Tiles};
 use super::vector::{self, Kernel, LANES};
-use crate::parallel;
 
 /// A term this far (natural logarithm) below a row's largest one, and below it by ln n more, is under f64 rounding.
 const NEGLIGIBLE: f64 = 36.0;
 
 /// Σ exp(s) and Σ c exp(s) of one row, relative to its largest term: exp(`peak`) `sum`, exp(`peak`) `cost`.
 #[derive(Clone)]
-pub(super) struct Row {
+pub struct Row {
     peak: f64,
     sum: f64,
     cost: f64,
@@ -28,12 +27,12 @@ pub(super) struct Row {
 
 impl Row {
     /// ln Σ_j exp(g_j - c_ij).
-    pub(super) fn log_sum(&self) -> f64 {
+    pub fn log_sum(&self) -> f64 {
         self.peak + self.sum.ln()
     }
 
     /// The mean cost Σ_j c_ij P_ij / Σ_j P_ij; zero unless the pass was asked for costs.
-    pub(super) fn mean_cost(&self) -> f64 {
+    pub fn mean_cost(&self) -> f64 {
         self.cost / self.sum
     }
 
@@ -53,7 +52,7 @@ impl Row {
 }
 
 /// Potentials g of one side, `[tiles * TILE]`, minus infinity in the padding.
-pub(super) struct Potential {
+pub struct Potential {
     values: Vec<f64>,
     /// The largest value of each tile.
     peaks: Vec<f64>,
@@ -61,7 +60,7 @@ pub(super) struct Potential {
 
 impl Potential {
     /// g_i = `value(i)` on the points of `tiles`.
-    pub(super) fn new(tiles: &Tiles, value: impl Fn(usize) -> f64) -> Self {
+    pub fn new(tiles: &Tiles, value: impl Fn(usize) -> f64) -> Self {
         let values = tiles.padded(value, f64::NEG_INFINITY);
         let peaks =
             values.chunks_exact(TILE).map(|tile| tile.iter().copied().fold(f64::NEG_INFINITY, f64::max)).collect();
@@ -69,13 +68,13 @@ impl Potential {
     }
 
     /// g_i.
-    pub(super) fn at(&self, i: usize) -> f64 {
+    pub fn at(&self, i: usize) -> f64 {
         self.values[i]
     }
 }
 
 /// Sums over the points of `columns` at every point of `rows`.
-pub(super) struct Pass<'a> {
+pub struct Pass<'a> {
     rows: &'a Tiles,
     columns: &'a Tiles,
     gaps: Vec<f64>,
@@ -84,13 +83,13 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// Prepares the pass: squared distances between boxes, `[rows.count(), columns.count()]`.
-    pub(super) fn new(rows: &'a Tiles, columns: &'a Tiles) -> Self {
+    pub fn new(rows: &'a Tiles, columns: &'a Tiles) -> Self {
         let negligible = NEGLIGIBLE + (columns.n() as f64).ln();
         Self { rows, columns, gaps: rows.gaps(columns), negligible }
     }
 
-    /// Empty sums, `[rows.n()]`, to be handed to every [`Pass::run`] again: they remember where to begin.
-    pub(super) fn start(&self) -> Vec<Row> {
+    /// Empty sums, `[rows.n()]`, to be handed to every pass again: they remember where to begin.
+    pub fn start(&self) -> Vec<Row> {
         let nearest = |i: usize| {
             let gaps = self.gaps_of(i / TILE);
             (0..gaps.len()).min_by(|&a, &b| gaps[a].total_cmp(&gaps[b])).unwrap_or(0)
@@ -98,11 +97,14 @@ impl<'a> Pass<'a> {
         (0..self.rows.n()).map(|i| Row { peak: 0.0, sum: 0.0, cost: 0.0, tile: nearest(i) }).collect()
     }
 
-    /// Computes every row's sums under `potential`; those of the costs only if `COST`.
-    pub(super) fn run<const COST: bool>(&self, potential: &Potential, sums: &mut [Row]) {
-        parallel::for_each_chunk_mut(sums, TILE, |block, sums| {
-            vector::run_widest(Block::<COST> { pass: self, potential, block, sums });
-        });
+    /// Computes the sums of the rows of tile `block` under `potential`.
+    pub fn log_sums(&self, potential: &Potential, block: usize, sums: &mut [Row]) {
+        vector::run_widest(Block::<false> { pass: self, potential, block, sums });
+    }
+
+    /// [`Pass::log_sums`] and the sums of the costs.
+    pub fn costs(&self, potential: &Potential, block: usize, sums: &mut [Row]) {
+        vector::run_widest(Block::<true> { pass: self, potential, block, sums });
     }
 
     fn gaps_of(&self, block: usize) -> &[f64] {
@@ -202,11 +204,10 @@ impl<const COST: bool> Block<'_, COST> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Samples;
 
     fn cloud(n: usize, seed: f32, spread: f32) -> Tiles {
         let value = |i: usize| ((i as f32 + seed) * 12.9898).sin() * spread;
-        Tiles::new(&Samples::new((0..3 * n).map(value).collect(), 3), 1.0)
+        Tiles::new(&(0..3 * n).map(value).collect::<Vec<_>>(), 3, 1.0)
     }
 
     /// ln Σ exp(g - c) and the mean of c under it, all pairs, no shortcut.
@@ -219,7 +220,7 @@ mod tests {
     }
 
     fn check(rows: &Tiles, columns: &Tiles, g: &Potential, pass: &Pass, sums: &mut [Row]) {
-        pass.run::<true>(g, sums);
+        sums.chunks_mut(TILE).enumerate().for_each(|(block, sums)| pass.costs(g, block, sums));
         for (i, row) in sums.iter().enumerate() {
             let (log_sum, mean_cost) = plainly(rows.point(i), columns, g);
             assert!(

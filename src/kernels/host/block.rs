@@ -9,32 +9,41 @@
 //! between the two convolutions stays in the cache.
 
 use super::conv::{Grid, Padded};
-use super::flex::row_statistics;
+use super::dense::row_statistics;
 use super::math::{sigmoid, simd, sum_lanes};
 use std::ops::Range;
 
 /// Operands: `x [pixels, c]`, `modulation [n, 3 c]` (a, b, c side by side), kernels `[9 c, c]`, biases `[c]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Block<'a> {
+pub struct Block<'a> {
+    /// Images.
     pub grid: Grid,
+    /// x.
     pub x: &'a [f32],
+    /// (a, b, c).
     pub modulation: &'a [f32],
+    /// W₁.
     pub w1: &'a [f32],
+    /// b₁.
     pub b1: &'a [f32],
+    /// W₂.
     pub w2: &'a [f32],
+    /// b₂.
     pub b2: &'a [f32],
 }
 
 /// What the backward pass needs besides the operands: z and y, each `[pixels, c]`.
 #[derive(Debug)]
-pub(crate) struct Saved {
+pub struct Saved {
     z: Vec<f32>,
     y: Vec<f32>,
 }
 
 /// Gradients with respect to the operands.
-pub(crate) struct Gradients {
+pub struct Gradients {
+    /// x.
     pub x: Vec<f32>,
+    /// (a, b, c).
     pub modulation: Vec<f32>,
     /// W₁, b₁, W₂, b₂, where they are wanted.
     pub parameters: Option<[Vec<f32>; 4]>,

@@ -5,7 +5,7 @@
 //! neighbourhood's row are 3 c consecutive values. So the convolution is three matrix products whose left operand's rows
 //! overlap in memory; so are its two gradients.
 
-use super::math::add_rows;
+use super::math::{add_rows, simd};
 use super::matrix::Matrix;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -15,7 +15,7 @@ const LEAST_ROWS: usize = 256;
 
 /// Images of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grid {
+pub struct Grid {
     /// Images.
     pub n: usize,
     /// Rows.
@@ -227,7 +227,7 @@ impl Padded {
 }
 
 /// y = x * W + b for `x [pixels, c]`, `weights [9 · c, m]`; with `stride` 2 every second row and column (h and w even).
-pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride: usize) -> Vec<f32> {
+pub fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride: usize) -> Vec<f32> {
     let (c, m) = (x.len() / grid.pixels(), bias.len());
     let mut y = vec![0.0; grid.pixels() / (stride * stride) * m];
     for (group, range) in grid.groups() {
@@ -239,20 +239,21 @@ pub(crate) fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride:
         } else {
             Matrix::new(&padded.gather(), pixels, 9 * c).times_into(Matrix::new(weights, 9 * c, m), y, false);
         }
-        super::math::simd(|| y.chunks_exact_mut(m).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b)));
+        simd(|| y.chunks_exact_mut(m).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, b)| *y += b)));
     }
     y
 }
 
 /// Gradients of [`conv`], each where it is wanted.
-pub(crate) struct ConvGradients {
+pub struct ConvGradients {
+    /// x.
     pub x: Option<Vec<f32>>,
     /// W and b.
     pub parameters: Option<[Vec<f32>; 2]>,
 }
 
 /// Gradients of [`conv`] with respect to x, and to W and b.
-pub(crate) fn conv_backward(
+pub fn conv_backward(
     grid: Grid,
     x: &[f32],
     weights: &[f32],

@@ -1,0 +1,20 @@
+//! Arithmetic of diffem's fused layers and scores on slices in host memory, on the calling thread. A crate of its own so that the browser's
+//! module can have this part compiled for speed and the rest for size.
+#![warn(missing_docs)]
+
+mod adam;
+mod block;
+pub mod clouds;
+mod conv;
+mod dense;
+mod math;
+mod matrix;
+mod resample;
+
+pub use adam::{Adam, add_all};
+pub use block::{Block, Gradients as BlockGradients, Saved};
+pub use conv::{ConvGradients, Grid, conv, conv_backward};
+pub use dense::{NORM_EPSILON, NormGradients, affine, norm_rows, norm_rows_backward, norm_silu, norm_silu_backward};
+pub use math::add_rows;
+pub use matrix::Matrix;
+pub use resample::{upsampled, upsampled_backward};
