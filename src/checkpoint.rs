@@ -19,12 +19,19 @@ use std::collections::HashMap;
 /// Version of the files written here; files of a later one are refused.
 pub const FORMAT_VERSION: u32 = 1;
 
+#[derive(Serialize)]
+struct Header<'a, M> {
+    #[serde(flatten)]
+    kind: Kind,
+    #[serde(flatten)]
+    meta: &'a M,
+}
+
+/// What is read before the rest, which is of the kind's own type.
 #[derive(Serialize, Deserialize)]
-struct Header<M> {
+struct Kind {
     format_version: u32,
     content: String,
-    #[serde(flatten)]
-    meta: M,
 }
 
 /// Named `f32` arrays: name, shape and values.
@@ -75,7 +82,8 @@ pub fn encode_with(
     precision: &dyn Fn(&str) -> Precision,
 ) -> Result<Vec<u8>> {
     let fail = |e: &dyn std::fmt::Display| Error::Checkpoint(e.to_string());
-    let header = Header { format_version: FORMAT_VERSION, content: content.to_string(), meta };
+    let kind = Kind { format_version: FORMAT_VERSION, content: content.to_string() };
+    let header = Header { kind, meta };
     let header = serde_json::to_string(&header).map_err(|e| fail(&e))?;
     let bytes: Vec<Vec<u8>> =
         arrays.iter().map(|(name, _, v)| precision(name).bytes(name, v)).collect::<Result<_>>()?;
@@ -98,16 +106,16 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
         SafeTensors::read_metadata(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
     let json = metadata.metadata().as_ref().and_then(|m| m.get("diffem"));
     let json = json.ok_or_else(|| fail("no `diffem` entry in the metadata: not written by diffem".into()))?;
-    let version =
-        serde_json::from_str::<Header<HashMap<String, serde_json::Value>>>(json).map_err(|e| fail(e.to_string()))?;
-    if version.format_version > FORMAT_VERSION {
-        let found = version.format_version;
+    let kind: Kind = serde_json::from_str(json).map_err(|e| fail(e.to_string()))?;
+    if kind.format_version > FORMAT_VERSION {
+        let found = kind.format_version;
         return Err(fail(format!("format version {found}; this build reads up to {FORMAT_VERSION}: update diffem")));
     }
-    if version.content != content {
-        return Err(fail(format!("expected a file of {content}, found {}", version.content)));
+    if kind.content != content {
+        return Err(fail(format!("expected a file of {content}, found {}", kind.content)));
     }
-    let meta = serde_json::from_str::<Header<M>>(json).map_err(|e| fail(format!("metadata: {e}")))?.meta;
+    let meta =
+        without_kind(json).and_then(|meta| serde_json::from_str(&meta)).map_err(|e| fail(format!("metadata: {e}")))?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
     let mut arrays = Arrays::new();
     for (name, view) in tensors.iter() {
@@ -119,6 +127,14 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
         arrays.push((name.to_string(), view.shape().to_vec(), values));
     }
     Ok((arrays, meta))
+}
+
+/// The fields of a header that are not [`Kind`]'s, as JSON again: `#[serde(flatten)]` would read them through a second, large copy
+/// of their type's reader.
+fn without_kind(header: &str) -> serde_json::Result<String> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(header)?;
+    fields.retain(|name, _| name != "format_version" && name != "content");
+    serde_json::to_string(&fields)
 }
 
 pub(crate) fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {

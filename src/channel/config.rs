@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// One stage of a channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +89,15 @@ pub enum StageConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ChannelConfig(pub Vec<StageConfig>);
+
+impl FromStr for ChannelConfig {
+    type Err = serde_json::Error;
+
+    /// Stages in JSON, in the words of configuration files.
+    fn from_str(json: &str) -> std::result::Result<Self, Self::Err> {
+        serde_json::from_str(json)
+    }
+}
 
 /// What a stage acts on.
 #[derive(Clone, Copy)]

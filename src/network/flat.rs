@@ -77,13 +77,19 @@ struct Replace<'a> {
     offset: usize,
 }
 
+impl Replace<'_> {
+    fn next(&mut self, n: usize) -> Tensor<1> {
+        let next = self.values.clone().narrow(0, self.offset, n);
+        self.offset += n;
+        next
+    }
+}
+
 impl ModuleMapper for Replace<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, old, mapper) = param.consume();
         let shape = old.dims();
-        let n = shape.iter().product::<usize>();
-        let new = self.values.clone().narrow(0, self.offset, n).reshape(shape);
-        self.offset += n;
+        let new = self.next(shape.iter().product()).reshape(shape);
         Param::from_mapped_value(id, new, mapper)
     }
 }

@@ -4,6 +4,7 @@ use super::{Ddim, Ddpm, DpmPp2m, Heun, PredictorCorrector, Sampler};
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// How the noise levels are spread between σ_max and σ_min.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -87,6 +88,15 @@ fn one() -> usize {
 
 fn tenth() -> f64 {
     0.1
+}
+
+impl FromStr for SamplerConfig {
+    type Err = serde_json::Error;
+
+    /// A sampler in JSON, in the words of configuration files.
+    fn from_str(json: &str) -> std::result::Result<Self, Self::Err> {
+        serde_json::from_str(json)
+    }
 }
 
 impl SamplerConfig {

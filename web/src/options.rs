@@ -3,8 +3,8 @@
 use diffem::channel::ChannelConfig;
 use diffem::sampler::SamplerConfig;
 use diffem::{Error, Result};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 /// Most draws at a time.
@@ -39,7 +39,19 @@ pub struct ObserveOptions {
     /// Seed of operator and noise: that of `diffem corrupt --seed`.
     pub seed: u64,
     /// Stages in place of the run's channel, such as one with another rate; lengths must stay.
+    #[serde(deserialize_with = "stages")]
     pub channel: Option<ChannelConfig>,
+}
+
+/// Read by the core: its configurations' readers are large, and a second copy here would be downloaded too.
+fn stages<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<ChannelConfig>, D::Error> {
+    let json = Option::<Value>::deserialize(deserializer)?;
+    json.map(|stages| stages.to_string().parse().map_err(|e| D::Error::custom(without_place(e)))).transpose()
+}
+
+/// The message of `e` without the place in a text that nobody wrote.
+fn without_place(e: serde_json::Error) -> String {
+    e.to_string().split(" at line ").next().unwrap_or_default().to_string()
 }
 
 /// Reads options from JSON.
@@ -47,11 +59,7 @@ pub struct ObserveOptions {
 /// # Errors
 /// Text that is no JSON, an unknown field, a value of another type.
 pub fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|e| {
-        // The place in a text that nobody wrote helps nobody.
-        let message = e.to_string();
-        Error::config(what, message.split(" at line ").next().unwrap_or_default())
-    })
+    serde_json::from_str(json).map_err(|e| Error::config(what, without_place(e)))
 }
 
 impl SampleOptions {
@@ -80,7 +88,7 @@ impl SampleOptions {
 /// # Errors
 /// An unknown kind, steps outside their range.
 pub fn sampler(default: &SamplerConfig, kind: Option<&str>, steps: Option<usize>) -> Result<SamplerConfig> {
-    let bad = |e: serde_json::Error| Error::config("sampler", e.to_string());
+    let bad = |e| Error::config("sampler", without_place(e));
     let Value::Object(mut fields) = serde_json::to_value(default).map_err(bad)? else {
         return Err(Error::config("sampler", "expected a table of settings"));
     };
@@ -93,7 +101,7 @@ pub fn sampler(default: &SamplerConfig, kind: Option<&str>, steps: Option<usize>
     if let Some(steps) = steps {
         fields.insert("steps".into(), json!(steps));
     }
-    let sampler: SamplerConfig = serde_json::from_value(Value::Object(fields)).map_err(bad)?;
+    let sampler: SamplerConfig = Value::Object(fields).to_string().parse().map_err(bad)?;
     sampler.validate("sampler")?;
     Ok(sampler)
 }
