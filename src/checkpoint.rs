@@ -99,7 +99,8 @@ pub fn encode_with(
     serialize(views, Some(HashMap::from([("diffem".to_string(), header)]))).map_err(|e| fail(&e))
 }
 
-/// Reads what [`encode`] wrote and checks the kind of content and the version.
+/// Reads what [`encode`] wrote and checks the kind of content and the version. `M` must pass over fields that it does not know:
+/// the version and the kind stand among its own.
 pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Arrays, M)> {
     let fail = |message: String| Error::Checkpoint(message);
     let (_, metadata) =
@@ -114,8 +115,7 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
     if kind.content != content {
         return Err(fail(format!("expected a file of {content}, found {}", kind.content)));
     }
-    let meta =
-        without_kind(json).and_then(|meta| serde_json::from_str(&meta)).map_err(|e| fail(format!("metadata: {e}")))?;
+    let meta: M = serde_json::from_str(json).map_err(|e| fail(format!("metadata: {e}")))?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
     let mut arrays = Arrays::new();
     for (name, view) in tensors.iter() {
@@ -127,14 +127,6 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
         arrays.push((name.to_string(), view.shape().to_vec(), values));
     }
     Ok((arrays, meta))
-}
-
-/// The fields of a header that are not [`Kind`]'s, as JSON again: `#[serde(flatten)]` would read them through a second, large copy
-/// of their type's reader.
-fn without_kind(header: &str) -> serde_json::Result<String> {
-    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(header)?;
-    fields.retain(|name, _| name != "format_version" && name != "content");
-    serde_json::to_string(&fields)
 }
 
 pub(crate) fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {

@@ -1,5 +1,5 @@
-// Cuts from the CPU module what it cannot reach: burn's operations on numbers of 16 and 64 bits, on quantised ones, and
-// conversions of data. What a tensor holds is known at run time alone, so that the compiler keeps an operation's code for every
+// Cuts from the CPU module what it cannot reach: burn's operations on numbers of 16 and 64 bits, conversions of data, and matrix
+// products without SIMD. What a tensor holds is known at run time alone, so that the compiler keeps an operation's code for every
 // type; the core has tensors of f32, and comparisons of u8. A function that is cut traps, which the worker reports as it does a
 // panic.
 //   node trim.mjs MODULE         needs type parameters in symbols: -C symbol-mangling-version=v0
@@ -11,9 +11,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 const rules = [
   { name: /half::(bfloat|binary16)|\b[iu]16\b|_f16\b/, body: /\.(load16_[su]|store16)\b/ },
   { name: /\b[fiu]64\b|_[fi]64\b/, body: /\b(f64\.|i64\.(load|store) )/ },
-  { name: /TensorData>::try_cast_(clone|inplace)|quantize_dynamic|f32::scalar::gemm_basic/, body: /^.{20000}/s },
+  { name: /TensorData>::try_cast_(clone|inplace)|f32::scalar::gemm_basic/, body: /^.{20000}/s },
 ]
-const operations = /burn_flex|macerator|gemm|TensorData|quantize_dynamic/
+const operations = /burn_flex|macerator|gemm|try_cast/
+// An operation of several types, f32 among them: it picks the code for one, some of which is its own.
+const ofMany = /f32.*f64|f64.*f32/
 const isBurn = (name) => /burn_|macerator|gemm/.test(name) && !name.includes('diffem')
 
 /** Names as the compiler made them, without the hashes of crates. */
@@ -34,7 +36,8 @@ function functionsOf(module) {
 
 /** The names of those to cut: of a rule, and called by burn alone. */
 function dead(functions) {
-  const isDead = (name, body) => operations.test(name) && rules.some((rule) => rule.name.test(name) && rule.body.test(body))
+  const isDead = (name, body) =>
+    operations.test(name) && !ofMany.test(name) && rules.some((rule) => rule.name.test(name) && rule.body.test(body))
   return [...functions]
     .filter(([name, { body, callers }]) => isDead(readable(name), body) && [name, ...callers].every(isBurn))
     .map(([name]) => name)
