@@ -5,7 +5,7 @@ use crate::optim::{Coefficients, OptimState};
 use crate::parallel;
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
-use diffem_kernels::add_all;
+use diffem_kernels::add_rows;
 
 /// Values a piece of work spans; fixed, so that thread count changes no bit.
 const PIECE: usize = 16_384;
@@ -20,7 +20,7 @@ fn reduce(gradients: &[Values], len: usize) -> (Vec<f32>, f64) {
     parallel::for_each_chunk_mut(&mut sum, PIECE, |piece, out| {
         let from = piece * PIECE;
         let range = from..from + out.len();
-        add_all(gradients.iter().map(|g| &g.get()[range.clone()]), out);
+        gradients.iter().for_each(|g| add_rows(&g.get()[range.clone()], out));
     });
     let squares = parallel::map(len.div_ceil(PIECE), |piece| {
         let part = &sum[piece * PIECE..len.min((piece + 1) * PIECE)];

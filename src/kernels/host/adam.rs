@@ -2,17 +2,6 @@
 
 use super::math::simd;
 
-/// Adds every one of `terms` to `sum`, in order; all of one length.
-pub fn add_all<'a>(terms: impl Iterator<Item = &'a [f32]>, sum: &mut [f32]) {
-    for term in terms {
-        add(term, sum);
-    }
-}
-
-fn add(term: &[f32], sum: &mut [f32]) {
-    simd(|| sum.iter_mut().zip(term).for_each(|(sum, v)| *sum += v));
-}
-
 /// Coefficients of an update w - α m̂ / (√v̂ + ε), with m = β₁ m + (1 - β₁) g and v = β₂ v + (1 - β₂) g².
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {

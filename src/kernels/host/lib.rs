@@ -11,7 +11,7 @@ mod math;
 mod matrix;
 mod resample;
 
-pub use adam::{Adam, add_all};
+pub use adam::Adam;
 pub use block::{Block, Gradients as BlockGradients, Saved};
 pub use conv::{ConvGradients, Grid, conv, conv_backward};
 pub use dense::{NORM_EPSILON, NormGradients, affine, norm_rows, norm_rows_backward, norm_silu, norm_silu_backward};
