@@ -147,22 +147,24 @@ impl Frame {
 
     /// x̃ = L⁻¹ (x - μ) of every row.
     pub fn standardise(&self, x: &Samples) -> Samples {
+        let mut centred = vec![0.0; x.d()];
         self.map(x, |x, out| {
-            let centred: Vec<f64> = x.iter().zip(&self.mean).map(|(&x, m)| x as f64 - m).collect();
+            centred.iter_mut().zip(x).zip(&self.mean).for_each(|((c, &x), m)| *c = x as f64 - m);
             self.times(&self.inverse, &centred, out);
         })
     }
 
     /// x = μ + L x̃ of every row.
     pub fn restore(&self, x: &Samples) -> Samples {
+        let mut standard = vec![0.0; x.d()];
         self.map(x, |x, out| {
-            let x: Vec<f64> = x.iter().map(|&x| x as f64).collect();
-            self.times(&self.root, &x, out);
+            standard.iter_mut().zip(x).for_each(|(s, &x)| *s = x as f64);
+            self.times(&self.root, &standard, out);
             out.iter_mut().zip(&self.mean).for_each(|(out, m)| *out += m);
         })
     }
 
-    fn map(&self, x: &Samples, f: impl Fn(&[f32], &mut [f64])) -> Samples {
+    fn map(&self, x: &Samples, mut f: impl FnMut(&[f32], &mut [f64])) -> Samples {
         let mut out = vec![0.0; x.d()];
         let mut values = Vec::with_capacity(x.as_slice().len());
         for row in x.rows() {
@@ -188,13 +190,15 @@ impl Frame {
         if diagonal {
             return a.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l);
         }
+        if self.is_diagonal() {
+            return a.chunks_exact_mut(d).for_each(|row| row.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l));
+        }
+        let mut product = vec![0.0; d];
         for row in a.chunks_exact_mut(d) {
-            if self.is_diagonal() {
-                row.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l);
-            } else {
-                let product: Vec<f64> = (0..d).map(|j| (0..d).map(|k| row[k] * self.root[k * d + j]).sum()).collect();
-                row.copy_from_slice(&product);
+            for (j, product) in product.iter_mut().enumerate() {
+                *product = (0..d).map(|k| row[k] * self.root[k * d + j]).sum();
             }
+            row.copy_from_slice(&product);
         }
     }
 }

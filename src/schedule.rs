@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 
+/// Greatest parameter of the law of t.
+const MOST_SHAPE: u32 = 64;
+
 /// Geometric variance-exploding schedule (DiffEM, arXiv 2510.12691, appendix; Song et al. 2021).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -49,9 +52,14 @@ impl Schedule {
     /// Draws t ~ Beta(α, β) as the α-th smallest of α + β - 1 uniforms, which has exactly that law.
     pub fn draw_time(&self, stream: &mut Stream) -> f64 {
         let n = (self.time_alpha + self.time_beta - 1) as usize;
-        let mut uniforms: Vec<f64> = (0..n).map(|_| stream.uniform()).collect();
-        uniforms.sort_by(f64::total_cmp);
-        uniforms[self.time_alpha as usize - 1]
+        let mut sorted = [0.0; 2 * MOST_SHAPE as usize];
+        for i in 0..n {
+            let uniform = stream.uniform();
+            let place = sorted[..i].partition_point(|v| *v < uniform);
+            sorted.copy_within(place..i, place + 1);
+            sorted[place] = uniform;
+        }
+        sorted[self.time_alpha as usize - 1]
     }
 
     /// Checks the ranges.
@@ -74,8 +82,11 @@ impl Schedule {
             ));
         }
         for (name, v) in [("time_alpha", self.time_alpha), ("time_beta", self.time_beta)] {
-            if !(1..=64).contains(&v) {
-                return Err(Error::config(format!("schedule.{name}"), format!("expected 1 to 64, found {v}")));
+            if !(1..=MOST_SHAPE).contains(&v) {
+                return Err(Error::config(
+                    format!("schedule.{name}"),
+                    format!("expected 1 to {MOST_SHAPE}, found {v}"),
+                ));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::{Channel, LinearChannel, Spectrum, write_rows};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::DMatrix;
+use std::borrow::Cow;
 
 /// y = Q_S(... Q_1(x)). The parameters of the stages stand side by side in `a`.
 pub struct Compose {
@@ -40,7 +41,7 @@ impl Compose {
         y: &mut [f32],
         mut step: impl FnMut(&dyn Channel, &[f32], &[f32], &mut [f32]),
     ) {
-        let (mut signal, mut a) = (x.to_vec(), a);
+        let (mut signal, mut a) = (Cow::Borrowed(x), a);
         for (i, stage) in self.stages.iter().enumerate() {
             let (own, rest) = a.split_at(stage.operator_len());
             a = rest;
@@ -49,7 +50,7 @@ impl Compose {
             } else {
                 let mut next = vec![0.0; stage.observation_len()];
                 step(stage.as_ref(), own, &signal, &mut next);
-                signal = next;
+                signal = Cow::Owned(next);
             }
         }
     }

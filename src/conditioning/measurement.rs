@@ -29,10 +29,11 @@ pub struct Measurement {
 /// Drops the measurements that see nothing, such as masked coordinates.
 pub(super) fn drop_silent_rows(matrix: &mut Vec<f64>, noise: &mut Vec<f64>, y: &mut Vec<f64>, d: usize) {
     let m = y.len();
-    let kept: Vec<usize> = (0..m).filter(|&i| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0)).collect();
-    if kept.len() == m {
+    let seen = |i: &usize| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0);
+    if (0..m).all(|i| seen(&i)) {
         return;
     }
+    let kept: Vec<usize> = (0..m).filter(seen).collect();
     *matrix = kept.iter().flat_map(|&i| matrix[i * d..(i + 1) * d].to_vec()).collect();
     *noise = kept.iter().flat_map(|&i| kept.iter().map(|&j| noise[i * m + j]).collect::<Vec<_>>()).collect();
     *y = kept.iter().map(|&i| y[i]).collect();
@@ -139,23 +140,31 @@ impl Measurement {
     /// v Bᵀ B and v Bᵀ z.
     fn dense_update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
         let (m, d) = (self.y.len(), ky.len());
-        let (mut b, mut z) = (self.matrix.clone(), self.y.clone());
-        let mut e = self.noise.clone();
+        // One piece of memory for all: an M-step comes here twice an example.
+        let mut scratch = vec![0.0; m * m + m * d + m + d];
+        let (e, rest) = scratch.split_at_mut(m * m);
+        let (b, rest) = rest.split_at_mut(m * d);
+        let (z, sums) = rest.split_at_mut(m);
+        e.copy_from_slice(&self.noise);
+        b.copy_from_slice(&self.matrix);
+        z.copy_from_slice(&self.y);
         for i in 0..m {
             for j in 0..=i {
                 let (ri, rj) = (&self.matrix[i * d..(i + 1) * d], &self.matrix[j * d..(j + 1) * d]);
                 e[i * m + j] += v * ri.iter().zip(rj).map(|(x, y)| x * y).sum::<f64>();
             }
         }
-        forward_substitute(&mut e, &mut b, &mut z);
-        let (mut ba, mut bz) = (vec![0.0; d * d], vec![0.0; d]);
-        for (row, z) in b.chunks_exact(d).zip(&z) {
-            bz.iter_mut().zip(row).for_each(|(sum, b)| *sum += b * z);
-            for (sums, b) in ba.chunks_exact_mut(d).zip(row) {
-                sums.iter_mut().zip(row).for_each(|(sum, c)| *sum += b * c);
+        forward_substitute(e, b, z);
+        // v Σ_r w_r B_r: a row of v Bᵀ B for a column w of B, v Bᵀ z for w = z.
+        let mut combine = |weight: &dyn Fn(usize) -> f64, out: &mut [f32]| {
+            sums.fill(0.0);
+            for (r, row) in b.chunks_exact(d).enumerate() {
+                let weight = weight(r);
+                sums.iter_mut().zip(row).for_each(|(sum, b)| *sum += weight * b);
             }
-        }
-        ka.iter_mut().zip(&ba).for_each(|(ka, sum)| *ka = (v * sum) as f32);
-        ky.iter_mut().zip(&bz).for_each(|(ky, sum)| *ky = (v * sum) as f32);
+            out.iter_mut().zip(sums.iter()).for_each(|(out, sum)| *out = (v * sum) as f32);
+        };
+        ka.chunks_exact_mut(d).enumerate().for_each(|(p, row)| combine(&|r| b[r * d + p], row));
+        combine(&|r| z[r], ky);
     }
 }
