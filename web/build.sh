@@ -40,12 +40,14 @@ bindgen() {
     echo "$root/bin/wasm-bindgen"
 }
 
-# The names of functions, which trim.mjs reads, hold their type parameters in v0 mangling alone. Messages of panics name source
-# files, without the folders of the machine that built them.
+# Four vectors a turn of the kernels' loops: their constants are loaded anew in each turn. The names of functions, which trim.mjs
+# reads, hold their type parameters in v0 mangling alone. Messages of panics name source files, without the folders of the
+# machine that built them.
 rustflags() {
     local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src library
+    local loops="-C target-feature=+simd128 -C llvm-args=-force-vector-interleave=4" names="-C symbol-mangling-version=v0"
     library=$(rustc --print sysroot)/lib/rustlib/src/rust
-    echo "-C target-feature=+simd128 -C symbol-mangling-version=v0 --remap-path-prefix=$sources= --remap-path-prefix=$library="
+    echo "$loops $names --remap-path-prefix=$sources= --remap-path-prefix=$library="
 }
 
 optimise() {
