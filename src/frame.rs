@@ -7,6 +7,7 @@
 use crate::conditioning::MOST_DENSE;
 use crate::error::{Error, Result};
 use crate::samples::Samples;
+use crate::scratch::with_scratch;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
@@ -193,13 +194,14 @@ impl Frame {
         if self.is_diagonal() {
             return a.chunks_exact_mut(d).for_each(|row| row.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l));
         }
-        let mut product = vec![0.0; d];
-        for row in a.chunks_exact_mut(d) {
-            for (j, product) in product.iter_mut().enumerate() {
-                *product = (0..d).map(|k| row[k] * self.root[k * d + j]).sum();
+        with_scratch(d, |product| {
+            for row in a.chunks_exact_mut(d) {
+                for (j, product) in product.iter_mut().enumerate() {
+                    *product = (0..d).map(|k| row[k] * self.root[k * d + j]).sum();
+                }
+                row.copy_from_slice(product);
             }
-            row.copy_from_slice(&product);
-        }
+        });
     }
 }
 

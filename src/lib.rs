@@ -84,6 +84,7 @@ pub mod rivals;
 pub mod sampler;
 mod samples;
 pub mod schedule;
+mod scratch;
 pub mod synthetic;
 
 pub use error::{Error, Result};

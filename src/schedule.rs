@@ -55,8 +55,11 @@ impl Schedule {
         let mut sorted = [0.0; 2 * MOST_SHAPE as usize];
         for i in 0..n {
             let uniform = stream.uniform();
-            let place = sorted[..i].partition_point(|v| *v < uniform);
-            sorted.copy_within(place..i, place + 1);
+            let mut place = i;
+            while place > 0 && sorted[place - 1] > uniform {
+                sorted[place] = sorted[place - 1];
+                place -= 1;
+            }
             sorted[place] = uniform;
         }
         sorted[self.time_alpha as usize - 1]

@@ -1,6 +1,7 @@
 //! One observation's linear-Gaussian form and the update of an estimate by it.
 
 use crate::dct::Dct;
+use crate::scratch::with_scratch;
 
 /// Layout of the matrix K A of a measurement update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,28 +16,22 @@ pub enum Shape {
     Dense,
 }
 
-/// Linear-Gaussian form of one observation, ready for updates at any noise level.
+/// Linear-Gaussian form of one observation, ready for updates at any noise level. One piece of memory holds all of it: an
+/// M-step makes one for every example.
 pub struct Measurement {
-    /// Diagonal, spectral: A's diagonal `[d]`; dense: A row by row, `[m, d]`.
-    pub(super) matrix: Vec<f64>,
-    /// Diagonal, spectral: variances `[d]`; dense: Σ_y row by row, `[m, m]`.
-    pub(super) noise: Vec<f64>,
-    /// y - A μ; spectral: its coefficients.
-    pub(super) y: Vec<f64>,
+    /// A, then Σ_y, then y - A μ.
+    values: Vec<f64>,
+    /// Length m of an observation.
+    m: usize,
     pub(super) shape: Shape,
 }
 
-/// Drops the measurements that see nothing, such as masked coordinates.
-pub(super) fn drop_silent_rows(matrix: &mut Vec<f64>, noise: &mut Vec<f64>, y: &mut Vec<f64>, d: usize) {
-    let m = y.len();
-    let seen = |i: &usize| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0);
-    if (0..m).all(|i| seen(&i)) {
-        return;
-    }
-    let kept: Vec<usize> = (0..m).filter(seen).collect();
-    *matrix = kept.iter().flat_map(|&i| matrix[i * d..(i + 1) * d].to_vec()).collect();
-    *noise = kept.iter().flat_map(|&i| kept.iter().map(|&j| noise[i * m + j]).collect::<Vec<_>>()).collect();
-    *y = kept.iter().map(|&i| y[i]).collect();
+/// The parts of a measurement, by reference. Diagonal, spectral: A's diagonal and the variances, `[d]` each; dense: A row by
+/// row, `[m, d]`, and Σ_y row by row, `[m, m]`; y - A μ, `[m]` (spectral: its coefficients).
+pub(super) struct Parts<'a> {
+    pub(super) matrix: &'a mut [f64],
+    pub(super) noise: &'a mut [f64],
+    pub(super) y: &'a mut [f64],
 }
 
 /// L⁻¹ b and L⁻¹ z in place of `b [m, d]` and `z [m]` by Cholesky and forward substitution, row by row; `e [m, m]` = L Lᵀ, of
@@ -62,6 +57,56 @@ fn forward_substitute(e: &mut [f64], b: &mut [f64], z: &mut [f64]) {
 }
 
 impl Measurement {
+    /// A measurement of zeros, to be filled through [`Measurement::parts`].
+    pub(super) fn zeros(shape: Shape, m: usize, d: usize) -> Self {
+        let (matrix, noise) = if shape == Shape::Dense { (m * d, m * m) } else { (d, d) };
+        Self { values: vec![0.0; matrix + noise + m], m, shape }
+    }
+
+    /// Length of Σ_y.
+    fn noise_len(&self) -> usize {
+        if self.shape == Shape::Dense { self.m * self.m } else { self.m }
+    }
+
+    fn split(&self) -> (&[f64], &[f64], &[f64]) {
+        let (rest, y) = self.values.split_at(self.values.len() - self.m);
+        let (matrix, noise) = rest.split_at(rest.len() - self.noise_len());
+        (matrix, noise, y)
+    }
+
+    pub(super) fn parts(&mut self) -> Parts<'_> {
+        let (y_from, noise_from) = (self.values.len() - self.m, self.values.len() - self.m - self.noise_len());
+        let (rest, y) = self.values.split_at_mut(y_from);
+        let (matrix, noise) = rest.split_at_mut(noise_from);
+        Parts { matrix, noise, y }
+    }
+
+    fn matrix(&self) -> &[f64] {
+        self.split().0
+    }
+
+    fn noise(&self) -> &[f64] {
+        self.split().1
+    }
+
+    fn y(&self) -> &[f64] {
+        self.split().2
+    }
+
+    /// Drops the measurements of a dense one that see nothing, such as masked coordinates.
+    pub(super) fn drop_silent_rows(&mut self, d: usize) {
+        let (m, (matrix, noise, y)) = (self.m, self.split());
+        let seen = |i: &usize| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0);
+        if (0..m).all(|i| seen(&i)) {
+            return;
+        }
+        let kept: Vec<usize> = (0..m).filter(seen).collect();
+        let rows = kept.iter().flat_map(|&i| &matrix[i * d..(i + 1) * d]);
+        let pairs = kept.iter().flat_map(|&i| kept.iter().map(move |&j| &noise[i * m + j]));
+        self.values = rows.chain(pairs).chain(kept.iter().map(|&i| &y[i])).copied().collect();
+        self.m = kept.len();
+    }
+
     /// Layout of K A.
     pub fn shape(&self) -> Shape {
         self.shape
@@ -69,16 +114,16 @@ impl Measurement {
 
     /// The measurement with unit noise: L⁻¹ A (laid out like A) and L⁻¹ y, with Σ_y = L Lᵀ.
     pub(crate) fn whitened(&self) -> (Vec<f64>, Vec<f64>) {
-        let (mut matrix, mut y) = (self.matrix.clone(), self.y.clone());
+        let (mut matrix, mut y) = (self.matrix().to_vec(), self.y().to_vec());
         match self.shape {
             Shape::None => {}
             Shape::Diagonal | Shape::Spectral => {
-                for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(&self.noise) {
+                for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(self.noise()) {
                     let scale = 1.0 / variance.sqrt();
                     (*a, *y) = (*a * scale, *y * scale);
                 }
             }
-            Shape::Dense => forward_substitute(&mut self.noise.clone(), &mut matrix, &mut y),
+            Shape::Dense => forward_substitute(&mut self.noise().to_vec(), &mut matrix, &mut y),
         }
         (matrix, y)
     }
@@ -87,10 +132,11 @@ impl Measurement {
     /// much less certain than the observation (variance 1 in standardised coordinates).
     pub(super) fn write_geometry(&self, d: usize, out: &mut [f32]) {
         let (solution, upper) = out.split_at_mut(d);
-        let mut projector = vec![0.0f32; d * d];
-        self.update(1.0, &mut projector, solution);
-        let places = (0..d).flat_map(|i| (i..d).map(move |j| i * d + j));
-        upper.iter_mut().zip(places).for_each(|(out, place)| *out = projector[place]);
+        with_scratch(d * d, |projector| {
+            self.update(1.0, projector, solution);
+            let places = (0..d).flat_map(|i| (i..d).map(move |j| i * d + j));
+            upper.iter_mut().zip(places).for_each(|(out, place)| *out = projector[place]);
+        });
     }
 
     /// The update of the estimate 0 `[d]`: of variance 1, or of the spectrum `power` in the basis of a spectral measurement.
@@ -108,7 +154,7 @@ impl Measurement {
 
     /// y / a of each coordinate of a diagonal measurement; 0 for what is missing.
     pub(super) fn write_estimates(&self, out: &mut [f32]) {
-        for ((out, &a), &y) in out.iter_mut().zip(&self.matrix).zip(&self.y) {
+        for ((out, &a), &y) in out.iter_mut().zip(self.matrix()).zip(self.y()) {
             *out = if a == 0.0 { 0.0 } else { (y / a) as f32 };
         }
     }
@@ -129,28 +175,34 @@ impl Measurement {
     }
 
     fn diagonal_update(&self, v: impl Fn(usize) -> f64, ka: &mut [f32], ky: &mut [f32]) {
+        let (matrix, noise, y) = self.split();
         for (j, (ka, ky)) in ka.iter_mut().zip(ky).enumerate() {
-            let (a, v) = (self.matrix[j], v(j));
-            let k = v * a / (v * a * a + self.noise[j]);
-            (*ka, *ky) = ((k * a) as f32, (k * self.y[j]) as f32);
+            let (a, v) = (matrix[j], v(j));
+            let k = v * a / (v * a * a + noise[j]);
+            (*ka, *ky) = ((k * a) as f32, (k * y[j]) as f32);
         }
     }
 
     /// K A = v Aᵀ E⁻¹ A and K y = v Aᵀ E⁻¹ y with E = v A Aᵀ + Σ_y = L Lᵀ: with B = L⁻¹ A and z = L⁻¹ y they are
     /// v Bᵀ B and v Bᵀ z.
     fn dense_update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
-        let (m, d) = (self.y.len(), ky.len());
-        // One piece of memory for all: an M-step comes here twice an example.
-        let mut scratch = vec![0.0; m * m + m * d + m + d];
+        let (m, d) = (self.m, ky.len());
+        // An M-step comes here twice an example.
+        with_scratch(m * m + m * d + m + d, |scratch| self.dense_update_in(scratch, v, ka, ky));
+    }
+
+    fn dense_update_in(&self, scratch: &mut [f64], v: f64, ka: &mut [f32], ky: &mut [f32]) {
+        let (m, d) = (self.m, ky.len());
+        let (matrix, noise, y) = self.split();
         let (e, rest) = scratch.split_at_mut(m * m);
         let (b, rest) = rest.split_at_mut(m * d);
         let (z, sums) = rest.split_at_mut(m);
-        e.copy_from_slice(&self.noise);
-        b.copy_from_slice(&self.matrix);
-        z.copy_from_slice(&self.y);
+        e.copy_from_slice(noise);
+        b.copy_from_slice(matrix);
+        z.copy_from_slice(y);
         for i in 0..m {
             for j in 0..=i {
-                let (ri, rj) = (&self.matrix[i * d..(i + 1) * d], &self.matrix[j * d..(j + 1) * d]);
+                let (ri, rj) = (&matrix[i * d..(i + 1) * d], &matrix[j * d..(j + 1) * d]);
                 e[i * m + j] += v * ri.iter().zip(rj).map(|(x, y)| x * y).sum::<f64>();
             }
         }

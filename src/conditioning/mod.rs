@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, Standardise};
 use crate::rivals::{AmbientConfig, MmpsConfig};
 use crate::samples::Samples;
-use measurement::drop_silent_rows;
+use measurement::Parts;
 use serde::{Deserialize, Serialize};
 
 /// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
@@ -277,41 +277,44 @@ impl<'a> Conditioning<'a> {
         if shape == Shape::Spectral {
             return self.spectral(linear.spectrum()?, y);
         }
-        let mut y: Vec<f64> = y.iter().map(|&v| v as f64).collect();
-        let (m, d) = (y.len(), self.channel.signal_len());
-        let floor = LEAST_STD * LEAST_STD;
-        let (mut matrix, mut noise) = match shape {
-            Shape::None | Shape::Spectral => return None,
-            Shape::Diagonal => (vec![0.0; d], vec![0.0; d]),
-            Shape::Dense => (vec![0.0; m * d], vec![0.0; m * m]),
-        };
+        if shape == Shape::None {
+            return None;
+        }
+        let d = self.channel.signal_len();
+        let mut measurement = Measurement::zeros(shape, y.len(), d);
+        let Parts { matrix, noise, y: seen } = measurement.parts();
+        seen.iter_mut().zip(y).for_each(|(seen, &v)| *seen = v as f64);
+        let (mean, floor) = (&self.frame.mean, LEAST_STD * LEAST_STD);
         if shape == Shape::Diagonal {
-            linear.write_diagonal(a, &mut matrix, &mut noise);
-            y.iter_mut().zip(&matrix).zip(&self.frame.mean).for_each(|((y, a), mean)| *y -= a * mean);
+            linear.write_diagonal(a, matrix, noise);
+            seen.iter_mut().zip(&*matrix).zip(mean).for_each(|((y, a), mean)| *y -= a * mean);
             noise.iter_mut().for_each(|v| *v += floor);
         } else {
-            linear.write_matrix(a, &mut matrix);
-            let mean = &self.frame.mean;
+            linear.write_matrix(a, matrix);
             let shift = |row: &[f64]| row.iter().zip(mean).map(|(a, mean)| a * mean).sum::<f64>();
-            y.iter_mut().zip(matrix.chunks_exact(d)).for_each(|(y, row)| *y -= shift(row));
-            linear.write_noise(a, &mut noise);
-            (0..m).for_each(|i| noise[i * m + i] += floor);
-            drop_silent_rows(&mut matrix, &mut noise, &mut y, d);
+            seen.iter_mut().zip(matrix.chunks_exact(d)).for_each(|(y, row)| *y -= shift(row));
+            linear.write_noise(a, noise);
+            noise.iter_mut().step_by(y.len() + 1).for_each(|v| *v += floor);
+            measurement.drop_silent_rows(d);
         }
-        self.frame.compose(&mut matrix, shape == Shape::Diagonal);
-        Some(Measurement { matrix, noise, y, shape })
+        self.frame.compose(measurement.parts().matrix, shape == Shape::Diagonal);
+        Some(measurement)
     }
 
     /// U (y - A μ), U A L Uᵀ and U Σ_y Uᵀ for the cosine basis U.
     fn spectral(&self, spectrum: &Spectrum, y: &[f32]) -> Option<Measurement> {
         let scale = self.frame.uniform()?;
         let coefficients = |x: &[f64]| spectrum.basis().forward(x);
-        let mut y = coefficients(&y.iter().map(|&v| v as f64).collect::<Vec<_>>());
+        let y = coefficients(&y.iter().map(|&v| v as f64).collect::<Vec<_>>());
         let mean = coefficients(&self.frame.mean);
-        y.iter_mut().zip(&spectrum.gain).zip(&mean).for_each(|((y, gain), mean)| *y -= gain * mean);
-        let matrix = spectrum.gain.iter().map(|gain| gain * scale).collect();
-        let noise = spectrum.variance.iter().map(|v| v + LEAST_STD * LEAST_STD).collect();
-        Some(Measurement { matrix, noise, y, shape: Shape::Spectral })
+        let mut measurement = Measurement::zeros(Shape::Spectral, y.len(), y.len());
+        let parts = measurement.parts();
+        for (j, (gain, variance)) in spectrum.gain.iter().zip(&spectrum.variance).enumerate() {
+            parts.y[j] = y[j] - gain * mean[j];
+            parts.matrix[j] = gain * scale;
+            parts.noise[j] = variance + LEAST_STD * LEAST_STD;
+        }
+        Some(measurement)
     }
 }
 

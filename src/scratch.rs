@@ -1,0 +1,9 @@
+//! Short-lived memory for work on single signals, which an M-step does for every example.
+
+/// Scratch of this length or less stands on the stack.
+const SMALL: usize = 64;
+
+/// Calls `work` with `len` zeros.
+pub(crate) fn with_scratch<T: Copy + Default, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
+    if len <= SMALL { work(&mut [T::default(); SMALL][..len]) } else { work(&mut vec![T::default(); len]) }
+}
