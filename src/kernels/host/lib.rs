@@ -10,6 +10,7 @@ mod dense;
 mod math;
 mod matrix;
 mod resample;
+mod short;
 
 pub use adam::Adam;
 pub use block::{Block, Gradients as BlockGradients, Saved};

@@ -1,5 +1,7 @@
 //! Products of matrices in slices, on this thread: threads come from independent shards.
 
+use super::short;
+
 /// A matrix in a slice with any strides.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
@@ -56,6 +58,23 @@ impl<'a> Matrix<'a> {
     /// `out` must have room for rows x other.columns values, initialised where `add`.
     unsafe fn multiply(self, other: Matrix, out: *mut f32, add: bool) {
         assert_eq!(self.columns, other.rows, "inner dimensions");
+        // SAFETY: the constructors checked the strides against the slices; the caller answers for `out`.
+        unsafe {
+            if cfg!(target_arch = "wasm32") {
+                short::multiply(self.factor(), other.factor(), [self.rows, other.columns, self.columns], out, add);
+            } else {
+                self.multiply_wide(other, out, add);
+            }
+        }
+    }
+
+    fn factor(&self) -> short::Factor {
+        short::Factor { start: self.values.as_ptr(), row: self.strides.0, column: self.strides.1 }
+    }
+
+    /// # Safety
+    /// As [`Matrix::multiply`]; the inner dimensions must agree.
+    unsafe fn multiply_wide(self, other: Matrix, out: *mut f32, add: bool) {
         let (m, n, k) = (self.rows, other.columns, self.columns);
         let [(ars, acs), (brs, bcs)] = [self.strides, other.strides].map(|(r, c)| (r as isize, c as isize));
         let (a, b, keep) = (self.values.as_ptr(), other.values.as_ptr(), if add { 1.0 } else { 0.0 });
@@ -66,5 +85,59 @@ impl<'a> Matrix<'a> {
                 m, n, k, out, 1, n as isize, add, a, acs, ars, b, bcs, brs, keep, 1.0, false, false, false, serial,
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0).collect()
+    }
+
+    /// Both ways of multiplying against sums in double precision, for `a` and `b` as they lie or transposed.
+    fn agree([m, n, k]: [usize; 3], turned: [bool; 2], add: bool) {
+        let (a, b, held) = (values(m * k, 1), values(k * n, 2), values(m * n, 3));
+        let left = if turned[0] { Matrix::new(&a, k, m).t() } else { Matrix::new(&a, m, k) };
+        let right = if turned[1] { Matrix::new(&b, n, k).t() } else { Matrix::new(&b, k, n) };
+        let at = |x: &Matrix, i: usize, j: usize| x.values[i * x.strides.0 + j * x.strides.1] as f64;
+        let [mut short, mut wide] = [held.clone(), held.clone()];
+        // SAFETY: the sizes are those of the matrices.
+        unsafe {
+            short::multiply(left.factor(), right.factor(), [m, n, k], short.as_mut_ptr(), add);
+            left.multiply_wide(right, wide.as_mut_ptr(), add);
+        }
+        for (place, (short, wide)) in short.iter().zip(&wide).enumerate() {
+            let (i, j) = (place / n, place % n);
+            let before = if add { held[place] as f64 } else { 0.0 };
+            let terms = || (0..k).map(|p| at(&left, i, p) * at(&right, p, j));
+            let exact = before + terms().sum::<f64>();
+            let tolerance = 3e-6 * (1.0 + terms().map(f64::abs).sum::<f64>());
+            for found in [short, wide] {
+                let gap = (*found as f64 - exact).abs();
+                assert!(gap < tolerance, "{m} {n} {k} {turned:?} {add}: {found} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_products_are_the_sums() {
+        for size in [[1, 1, 1], [4, 8, 3], [5, 2, 64], [7, 15, 9], [64, 17, 33], [3, 24, 5000], [131, 8, 300]] {
+            for turned in [[false, false], [true, false], [false, true], [true, true]] {
+                agree(size, turned, false);
+                agree(size, turned, true);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_may_overlap() {
+        let (a, b) = (values(20, 1), values(6 * 9, 2));
+        let (left, right) = (Matrix::overlapping(&a, 8, 6, 2), Matrix::new(&b, 6, 9));
+        let (wide, mut short) = (left.times(right), vec![0.0; 72]);
+        // SAFETY: 8 x 9 values.
+        unsafe { short::multiply(left.factor(), right.factor(), [8, 9, 6], short.as_mut_ptr(), false) };
+        assert!(wide.iter().zip(&short).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 }
