@@ -42,7 +42,7 @@ pub enum Command {
     ExportImages(ExportImages),
     /// Write a run's posterior as one file for the browser
     Export(Export),
-    /// Serve the interactive page with a run's posterior, to this machine only
+    /// Serve the interactive page, with a run's posterior, to this machine only
     Serve(Serve),
     /// Say where the weights of feature networks come from, and check those present
     FetchWeights(FetchWeights),
@@ -296,10 +296,10 @@ pub struct Export {
 /// `diffem serve`
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Run directory
-    pub run: PathBuf,
+    /// Run directory [default: none; the page shows the models that it ships]
+    pub run: Option<PathBuf>,
     /// Lap whose posterior is served [default: the best]
-    #[arg(long)]
+    #[arg(long, requires = "run")]
     pub lap: Option<usize>,
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 8080)]

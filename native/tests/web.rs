@@ -111,7 +111,7 @@ impl Drop for Served {
 }
 
 fn serve(at: &Path, args: &[&str]) -> Served {
-    let args = [&["serve", "run", "--port", "0"], args].concat();
+    let args = [&["serve", "--port", "0"], args].concat();
     let mut child = diffem(at, &args).stdout(Stdio::piped()).spawn().expect("the command starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
@@ -139,7 +139,7 @@ fn the_page_and_the_checkpoint_are_served() {
     std::fs::write(site.join("assets/core file.wasm"), [0, 97, 115, 109]).expect("a file");
     std::fs::write(site.join("assets/main.js"), "1").expect("a file");
     std::fs::write(dir.path().join("secret"), "secret").expect("a file");
-    let served = serve(dir.path(), &["--site", "site"]);
+    let served = serve(dir.path(), &["run", "--site", "site"]);
     assert!(served.1.starts_with("127.0.0.1:"), "{}", served.1);
     for (line, kind, body) in [
         ("GET /", "text/html", &b"<p>page</p>"[..]),
@@ -170,6 +170,19 @@ fn the_page_and_the_checkpoint_are_served() {
     let message = String::from_utf8_lossy(&output.stderr).to_string();
     assert!(message.starts_with(&format!("error: --port {port}: cannot listen on 127.0.0.1 (")), "{message}");
     assert!(message.ends_with("); choose another\n"), "{message}");
+}
+
+#[test]
+fn without_a_run_the_page_shows_its_own_model() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("index.html"), "<p>page</p>").expect("a file");
+    std::fs::write(dir.path().join("checkpoint.safetensors"), "the page's").expect("a file");
+    let served = serve(dir.path(), &["--site", "."]);
+    assert_eq!(request(&served.1, "GET /checkpoint.safetensors").1, b"the page's");
+    let output = run(dir.path(), &["serve", "--site", ".", "--lap", "1"]);
+    let message = String::from_utf8_lossy(&output.stderr).to_string();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("required arguments were not provided"), "{message}");
 }
 
 #[test]

@@ -17,22 +17,24 @@ const EXAMPLES: usize = 16;
 /// Runs the command; it ends when the process is stopped.
 pub fn run(args: &Serve) -> Result<()> {
     let site = site(&args.site)?;
-    let session = Session::open(&args.run, &[], "auto")?;
-    let bundle = Bundle::of(&session, args.lap, EXAMPLES, Precision::F16)?;
+    let bundle = args.run.as_deref().map(|run| open(run, args.lap)).transpose()?;
     let server = Server::http((Ipv4Addr::LOCALHOST, args.port))
         .map_err(|e| anyhow!("--port {}: cannot listen on 127.0.0.1 ({e}); choose another", args.port))?;
-    super::print(&format!(
-        "http://{}/: {} with the posterior of lap {} of {}; stop it with Ctrl-C\n",
-        server.server_addr(),
-        args.site.display(),
-        bundle.lap,
-        args.run.display()
-    ))?;
+    let of_run = match (&bundle, &args.run) {
+        (Some(bundle), Some(run)) => format!(" with the posterior of lap {} of {}", bundle.lap, run.display()),
+        _ => String::new(),
+    };
+    super::print(&format!("http://{}/: {}{of_run}; stop it with Ctrl-C\n", server.server_addr(), args.site.display()))?;
+    let checkpoint = bundle.as_ref().map(|bundle| bundle.bytes.as_slice());
     for request in server.incoming_requests() {
         // A reader that goes away is no failure of the server.
-        let _ = answer(request, &site, &bundle.bytes);
+        let _ = answer(request, &site, checkpoint);
     }
     Ok(())
+}
+
+fn open(run: &Path, lap: Option<usize>) -> Result<Bundle> {
+    Bundle::of(&Session::open(run, &[], "auto")?, lap, EXAMPLES, Precision::F16)
 }
 
 /// The directory of the page, without links in its name.
@@ -48,18 +50,18 @@ fn site(path: &Path) -> Result<PathBuf> {
 }
 
 /// What a path stands for.
-enum Found {
+enum Found<'a> {
     File(PathBuf),
-    Checkpoint,
+    Checkpoint(&'a [u8]),
     Nothing,
 }
 
-/// Looks `url` up; nothing outside `site` is found.
-fn find(url: &str, site: &Path) -> Found {
+/// Looks `url` up; nothing outside `site` is found. The run's `checkpoint` stands in for the page's own.
+fn find<'a>(url: &str, site: &Path, checkpoint: Option<&'a [u8]>) -> Found<'a> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let Ok(path) = percent_decode_str(path).decode_utf8() else { return Found::Nothing };
-    if path == "/checkpoint.safetensors" {
-        return Found::Checkpoint;
+    if let Some(checkpoint) = checkpoint.filter(|_| path == "/checkpoint.safetensors") {
+        return Found::Checkpoint(checkpoint);
     }
     let Ok(mut file) = site.join(path.trim_start_matches('/')).canonicalize() else { return Found::Nothing };
     if file.is_dir() {
@@ -71,12 +73,12 @@ fn find(url: &str, site: &Path) -> Found {
     }
 }
 
-fn answer(request: Request, site: &Path, checkpoint: &[u8]) -> std::io::Result<()> {
+fn answer(request: Request, site: &Path, checkpoint: Option<&[u8]>) -> std::io::Result<()> {
     if !matches!(request.method(), Method::Get | Method::Head) {
         return request.respond(Response::from_string("only GET and HEAD\n").with_status_code(405));
     }
-    match find(request.url(), site) {
-        Found::Checkpoint => send(request, checkpoint, checkpoint.len(), "application/octet-stream"),
+    match find(request.url(), site, checkpoint) {
+        Found::Checkpoint(checkpoint) => send(request, checkpoint, checkpoint.len(), "application/octet-stream"),
         Found::Nothing => request.respond(Response::from_string("not found\n").with_status_code(404)),
         Found::File(path) => {
             let file = std::fs::File::open(&path)?;
