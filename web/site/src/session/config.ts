@@ -45,12 +45,12 @@ type Method = Pick<LabConfig, 'batch' | 'width' | 'depth' | 'embedding' | 'sigma
  * close the curve sooner than more units do. The second-order sampler keeps the draws as wide as they should be.
  */
 const PLANE: Method = {
-  batch: 256,
+  batch: 128,
   width: 64,
   depth: 4,
   embedding: 8,
   sigma: [0.02, 5],
-  learningRate: 3e-3,
+  learningRate: 2e-3,
   sampler: { kind: 'heun', steps: 16 },
 };
 
