@@ -4,7 +4,7 @@
 //
 //   web/build.sh --cpu-only && npm --prefix web/bench ci && npm --prefix web/bench run bench -- [CHECKPOINT]
 //
-// CHECKPOINT: what `diffem export --web` wrote for an MLP; by default the site's. Needs python3 with onnx and numpy.
+// CHECKPOINT: what `diffem export --web` wrote for an MLP; by default the site's digits. Needs python3 with onnx and numpy.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +14,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const ROUNDS = 9
 const BATCHES = [16, 64, 256]
 
-const checkpoint = process.argv[2] ?? here('../site/public/checkpoint.safetensors')
+const checkpoint = process.argv[2] ?? here('../site/public/digits.safetensors')
 mkdirSync(here('out'), { recursive: true })
 copyFileSync(checkpoint, here('out/checkpoint.safetensors'))
 execFileSync('python3', [here('onnx_model.py'), checkpoint, here('out/model.onnx')], { stdio: 'inherit' })

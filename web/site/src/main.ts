@@ -4,17 +4,13 @@ import './fonts.css';
 import './style.css';
 import './elements';
 import type { PosteriorInfo } from 'diffem';
-import { count } from './lib/format';
+import { choosePictures, introduce } from './pictures';
 import { recordState } from './url-state';
 
 document.addEventListener('diffem-state', (event) => {
   recordState(event.target as Element, (event as CustomEvent<Record<string, unknown>>).detail);
 });
 
-// The page's words are about the digits; a checkpoint of one's own (`diffem serve`) is introduced by what it says of itself.
-document.addEventListener('diffem-load', (event) => {
-  const { name, lap, image, parameters } = (event as CustomEvent<PosteriorInfo>).detail;
-  const about = document.getElementById('about-pictures');
-  if (!about || !image || name === 'digits') return;
-  about.textContent = `Nothing above depends on two dimensions. This is the posterior of the run “${name}” after lap ${lap}: pictures of ${image.height} by ${image.width} pixels, ${count(parameters)} weights, trained from corrupted pictures only.`;
-});
+// The page introduces the models that it ships, and a checkpoint of one's own (`diffem serve`) by what it says of itself.
+document.addEventListener('diffem-load', (event) => introduce((event as CustomEvent<PosteriorInfo>).detail));
+choosePictures();

@@ -1,9 +1,11 @@
 // The other figures of the built page: corrupted data, theory, pictures; keyboard, reduced motion, state in the address.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { open, ready, see, shot, withPage } from './browser.mjs';
 
 const browser = withPage();
+const withGpu = existsSync(new URL('../../js/dist/gpu/diffem_gpu_bg.wasm', import.meta.url));
 
 const theory = () => browser.page.evaluate(() => ({ start: document.querySelector('diffem-theory').start, ...document.querySelector('diffem-theory').run }));
 
@@ -50,10 +52,14 @@ test('theory: the published numbers, and a narrow start that hardly moves', asyn
   });
 });
 
+const sampled = () => browser.page.waitForFunction(() => {
+  const { model, coming } = document.querySelector('diffem-posterior');
+  return !coming && model.draws && !model.busy;
+});
+
 test('pictures: example, painted mask, rate, draws and intervals', async (t) => {
   const { page, log } = browser;
   await see(page, '#fig-5 canvas');
-  const sampled = () => page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy);
   await sampled();
   await shot(page, 'fig-5-initial', '#fig-5');
   const box = await page.locator('#fig-5 canvas.paint').boundingBox();
@@ -91,6 +97,57 @@ function observedFit() {
   }
   return { seen: Math.sqrt(sums.seen[0] / sums.seen[1]), hidden: Math.sqrt(sums.hidden[0] / Math.max(1, sums.hidden[1])) };
 }
+
+test('pictures: another model, another device, the same draws', async (t) => {
+  const { page, log } = browser;
+  const shown = () => page.evaluate(() => {
+    const { model } = document.querySelector('diffem-posterior');
+    return { name: model.posterior.info.name, device: model.posterior.info.device, draws: Array.from(model.draws) };
+  });
+  const visible = () => page.evaluate(() => [...document.querySelectorAll('[data-about]')].filter((p) => !p.hidden).map((p) => p.dataset.about));
+  assert.equal((await shown()).name, 'clothing');
+  assert.deepEqual(await visible(), ['clothing']);
+  const asked = browser.server.asked.length;
+  await page.getByRole('button', { name: 'Digits, 8 × 8' }).click();
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.d === 64);
+  await sampled();
+  const cpu = await shown();
+  assert.deepEqual([cpu.name, cpu.device, cpu.draws.length], ['digits', 'cpu', 16 * 64]);
+  assert.deepEqual(await visible(), ['digits']);
+  assert.match(page.url(), /model=digits/);
+  assert.deepEqual(browser.server.asked.slice(asked), [], 'the other model is here already');
+  await shot(page, 'fig-5-digits', '#fig-5');
+  await page.locator('#fig-5 select[name=device]').selectOption('webgpu');
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.options.device === 'auto');
+  await sampled();
+  const other = await shown();
+  const worst = Math.max(...other.draws.map((v, i) => Math.abs(v - cpu.draws[i])));
+  t.diagnostic(`draws on ${other.device}: difference ${worst.toExponential(1)}`);
+  assert.equal(other.device, withGpu ? 'webgpu' : 'cpu');
+  assert.ok(worst < 1e-4, `${worst}`);
+  await page.getByRole('button', { name: 'Clothing' }).click();
+  await page.locator('#fig-5 select[name=device]').selectOption('cpu');
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').model.d === 784);
+  await sampled();
+  assert.doesNotMatch(page.url(), /model=/);
+  assert.deepEqual(log, []);
+});
+
+test('a model of one’s own is introduced by what it says of itself, a broken one by what is wrong', async () => {
+  const { page, close } = await open(`${browser.server.origin}/?model=digits`);
+  await ready(page);
+  assert.equal(await page.evaluate(() => document.querySelector('diffem-posterior').model.d), 64);
+  const about = await page.evaluate(() => {
+    const info = { ...document.querySelector('diffem-posterior').model.posterior.info, name: 'mine' };
+    document.dispatchEvent(new CustomEvent('diffem-load', { detail: info }));
+    return [...document.querySelectorAll('[data-about]')].filter((p) => !p.hidden).map((p) => p.textContent);
+  });
+  assert.match(about.join(), /the run “mine” after lap \d+: pictures of 8 by 8 pixels/);
+  await page.evaluate(() => document.querySelector('diffem-posterior').setAttribute('src', './recorded.json'));
+  await page.locator('#fig-5 .status.failed').waitFor();
+  assert.match(await page.locator('#fig-5 .status.failed').textContent(), /not a whole safetensors file/);
+  await close();
+});
 
 test('keyboard: every control is reached, the picture is painted by keys', async () => {
   const { page } = browser;

@@ -3,6 +3,8 @@
 interface Stage {
   kind: string;
   rate?: unknown;
+  /** Where each image had a rate of its own, the greatest. */
+  max_rate?: unknown;
   [setting: string]: unknown;
 }
 
@@ -13,13 +15,10 @@ function stages(channel: unknown): Stage[] {
 
 const isMask = (s: Stage): boolean => s.kind.endsWith('mask') && typeof s.rate === 'number';
 
-/** Rate of the channel's mask, or nothing where it has none. */
-export function maskRate(channel: unknown): number | undefined {
-  const rate = stages(channel).find(isMask)?.rate;
-  return typeof rate === 'number' ? rate : undefined;
-}
+/** Whether the channel hides values at a rate that can be changed. */
+export const hasRate = (channel: unknown): boolean => stages(channel).some(isMask);
 
-/** The same channel with another mask rate. */
+/** The same channel with one mask rate for every image. */
 export function withRate(channel: unknown, rate: number): unknown {
-  return stages(channel).map((s) => (isMask(s) ? { ...s, rate } : s));
+  return stages(channel).map((s) => (isMask(s) ? { ...s, rate, max_rate: undefined } : s));
 }

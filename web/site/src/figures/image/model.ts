@@ -1,7 +1,7 @@
 // What <diffem-posterior> knows: a loaded bundle, one picture, one observation of it, and draws. It draws nothing.
 import { type Observation, Posterior, type SamplerKind, load } from 'diffem';
 import { isAbort, messageOf } from '../../lib/async';
-import { maskRate, withRate } from './channel';
+import { hasRate, withRate } from './channel';
 import { type Shape, pixelCount, rangeOf } from './pixels';
 
 export interface ModelOptions {
@@ -23,6 +23,8 @@ export class PosteriorModel extends EventTarget {
   progress: { step: number; steps: number; sigma: number } | undefined;
   loaded = 0;
   failure = '';
+  /** Seconds that the finished draws took. */
+  seconds: number | undefined;
   seed = 0;
   range: readonly [number, number] = [-2, 2];
   #abort: AbortController | undefined;
@@ -39,8 +41,9 @@ export class PosteriorModel extends EventTarget {
     return this.progress !== undefined;
   }
 
-  get rate(): number | undefined {
-    return maskRate(this.posterior?.info.channel);
+  /** Whether pixels can be hidden at random, at a rate of the reader's choice. */
+  get thins(): boolean {
+    return this.x !== undefined && hasRate(this.posterior?.info.channel);
   }
 
   /** 1 where the pixel is observed, [height, width]; nothing where the channel has no mask. */
@@ -104,6 +107,7 @@ export class PosteriorModel extends EventTarget {
     this.progress = { step: 0, steps: 1, sigma: NaN };
     this.#changed();
     const { draws, steps, sampler } = this.options;
+    const from = performance.now();
     await this.#guard(async () => {
       const result = await posterior.samplePosterior(observation.y, observation.a, {
         draws,
@@ -118,7 +122,9 @@ export class PosteriorModel extends EventTarget {
           this.#changed();
         },
       });
-      if (!signal.aborted) this.draws = result;
+      if (signal.aborted) return;
+      this.draws = result;
+      this.seconds = (performance.now() - from) / 1000;
     });
     if (!signal.aborted) this.progress = undefined;
     this.#changed();

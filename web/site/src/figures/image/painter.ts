@@ -33,6 +33,14 @@ export class Painter {
     this.brush = Math.max(1, Math.round(shape.width / 12));
   }
 
+  /** The hidden pixel nearest to the cursor; the cursor's own where none is hidden. */
+  nearestHidden(): number {
+    const { width } = this.shape;
+    const gap = (i: number): number => Math.hypot((i % width) - (this.cursor % width), Math.floor(i / width) - Math.floor(this.cursor / width));
+    const hidden = [...this.mask.keys()].filter((i) => this.mask[i] === 0);
+    return hidden.reduce((best, i) => (gap(i) < gap(best) ? i : best), hidden[0] ?? this.cursor);
+  }
+
   fill(value: 0 | 1): void {
     this.mask.fill(value);
     this.tell.changed();

@@ -7,16 +7,23 @@ import type { DiffemPosterior } from './posterior';
 
 const valueOf = (event: Event): number => Number((event.target as HTMLInputElement).value);
 
-export function statusLine(model: PosteriorModel): TemplateResult {
-  return html`<p class="status ${model.failure ? 'failed' : ''}" part="status">${model.failure || words(model)}</p>
+export function statusLine(model: PosteriorModel | undefined, adapter: boolean): TemplateResult | typeof nothing {
+  if (!model) return nothing;
+  return html`<p class="status ${model.failure ? 'failed' : ''}" part="status">${model.failure || words(model, adapter)}</p>
     <span class="quiet" role="status">${model.failure || (model.busy ? 'Sampling' : model.draws ? 'Draws are ready' : '')}</span>`;
 }
 
-function words(model: PosteriorModel): string {
+const DEVICES = { cpu: 'CPU', webgpu: 'WebGPU' } as const;
+const ON = { cpu: 'the CPU', webgpu: 'WebGPU' } as const;
+
+function words(model: PosteriorModel, adapter: boolean): string {
   if (!model.posterior) return model.loaded ? `Loading the trained model, ${percent(model.loaded)}…` : 'Loading the trained model…';
   const p = model.progress;
   if (p) return Number.isFinite(p.sigma) ? `Sampling: step ${p.step} of ${p.steps}, σ = ${short(p.sigma)}. What is shown is the mean of what each draw may become.` : 'Sampling…';
-  return model.draws ? 'Done. Each picture agrees with what was seen, and differs where nothing was.' : '';
+  if (!model.draws || model.seconds === undefined) return '';
+  const { device } = model.posterior.info;
+  const fellBack = adapter && model.options.device !== 'cpu' && device === 'cpu';
+  return `${fellBack ? 'WebGPU does not run here. ' : ''}Done in ${short(model.seconds)} s on ${ON[device]}. Each picture agrees with what was seen, and differs where nothing was.`;
 }
 
 export function exampleControls(figure: DiffemPosterior, model: PosteriorModel): TemplateResult {
@@ -25,7 +32,7 @@ export function exampleControls(figure: DiffemPosterior, model: PosteriorModel):
       <label><span>Picture <output>${model.example + 1}</output> of ${last + 1}</span>
         <input type="range" name="example" min="0" max=${Math.max(1, last)} .value=${String(model.example)} ?disabled=${last < 1}
           @change=${(e: Event) => void figure.choose(valueOf(e))}></label>
-      ${rateControl(figure, model)}
+      ${rateControl(figure, model)} ${deviceControl(figure, model)}
     </div>
     <div class="controls">
       <button class="main" ?disabled=${model.busy} @click=${() => figure.again()}>New draws</button>
@@ -34,11 +41,23 @@ export function exampleControls(figure: DiffemPosterior, model: PosteriorModel):
 }
 
 function rateControl(figure: DiffemPosterior, model: PosteriorModel): TemplateResult | typeof nothing {
-  if (model.rate === undefined || !model.x) return nothing;
-  const rate = figure.rate ?? model.rate;
-  return html`<label><span>Hidden at random <output>${figure.rate === undefined ? 'painted' : percent(rate)}</output></span>
-    <input type="range" name="rate" min="0" max="0.95" step="0.05" .value=${String(rate)} aria-valuetext=${percent(rate)}
+  if (!model.thins || !figure.painter) return nothing;
+  const { mask } = figure.painter;
+  const hidden = mask.reduce((n, seen) => n + (seen === 0 ? 1 : 0), 0) / mask.length;
+  return html`<label><span>${figure.atRandom ? 'Hidden at random' : 'Hidden, painted'} <output>${percent(hidden)}</output></span>
+    <input type="range" name="rate" min="0" max="0.95" step="0.05" .value=${String(hidden)} aria-valuetext=${percent(hidden)}
       @change=${(e: Event) => void figure.thin(valueOf(e))}></label>`;
+}
+
+/** Where there is a choice. WebGPU is `auto`: where it does not start after all, the CPU goes on. */
+function deviceControl(figure: DiffemPosterior, model: PosteriorModel): TemplateResult | typeof nothing {
+  if (!figure.adapter || !model.posterior) return nothing;
+  const { device } = model.posterior.info;
+  const choose = (e: Event): void => figure.setAttribute('device', (e.target as HTMLSelectElement).value === 'cpu' ? 'cpu' : 'auto');
+  return html`<label>Sampled on
+    <select name="device" @change=${choose}>
+      ${(['cpu', 'webgpu'] as const).map((kind) => html`<option value=${kind} ?selected=${kind === device}>${DEVICES[kind]}</option>`)}
+    </select></label>`;
 }
 
 export function brushControls(figure: DiffemPosterior, model: PosteriorModel, painter: Painter): TemplateResult {

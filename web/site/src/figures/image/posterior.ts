@@ -1,13 +1,13 @@
 // <diffem-posterior src=BUNDLE>: what a picture may have been, given the part of it that was seen.
 //
-// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu).
+// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). Another src or device loads anew.
 // Events: diffem-load (what the checkpoint is), diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
 import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
 import type { SamplerKind } from 'diffem';
 import { debounced, perFrame } from '../../lib/async';
 import { FigureElement, baseStyles } from '../../lib/base';
 import { chartStyles } from '../../lib/chart';
-import { reducedMotion, whenIdle } from '../../lib/environment';
+import { hasAdapter, reducedMotion, whenIdle } from '../../lib/environment';
 import { coverage, intervalChart, intervalStyles, valuesAt } from './interval';
 import { PosteriorModel } from './model';
 import { Painter } from './painter';
@@ -15,15 +15,24 @@ import { brushControls, exampleControls, statusLine } from './parts';
 import { cividis, drawPicture, moments, perPixel, pixelCount } from './pixels';
 import { pictureStyles } from './styles';
 
+const RELOADING = ['src', 'device'];
+
 export class DiffemPosterior extends FigureElement {
   static override styles = [baseStyles, chartStyles, intervalStyles, pictureStyles];
   static override properties = { pixel: { state: true } };
+  static override get observedAttributes(): string[] {
+    return [...super.observedAttributes, ...RELOADING];
+  }
   declare pixel: number;
 
   model: PosteriorModel | undefined;
   painter: Painter | undefined;
-  /** The rate of the last random mask, while no mask was painted since. */
-  rate: number | undefined;
+  /** What is being loaded in place of `model`. */
+  coming: PosteriorModel | undefined;
+  /** Whether the mask is as it was drawn, not painted. */
+  atRandom = true;
+  /** Whether this browser has a WebGPU adapter. */
+  adapter = false;
   #ending = new AbortController();
   #waiting = false;
   #redraw = perFrame(() => this.requestUpdate());
@@ -47,41 +56,61 @@ export class DiffemPosterior extends FigureElement {
     this.model = undefined;
   }
 
+  override attributeChangedCallback(name: string, old: string | null, value: string | null): void {
+    super.attributeChangedCallback(name, old, value);
+    if (!RELOADING.includes(name) || old === value || !(this.model ?? this.coming)) return;
+    this.#ending.abort();
+    this.#ending = new AbortController();
+    void this.#open();
+  }
+
+  /** Loads what the attributes name; the picture before it stays until that is there. */
   async #open(): Promise<void> {
-    const number = (name: string): number | undefined => (this.hasAttribute(name) ? Number(this.getAttribute(name)) : undefined);
-    const device = this.getAttribute('device');
-    const model = new PosteriorModel({
-      draws: number('draws') ?? 16,
-      steps: number('steps'),
-      sampler: (this.getAttribute('sampler') ?? undefined) as SamplerKind | undefined,
-      device: device === 'cpu' || device === 'webgpu' ? device : 'auto',
-    });
-    model.seed = number('seed') ?? 0;
-    model.addEventListener('change', this.#redraw);
-    model.addEventListener('sampled', () => this.announce('sample', { example: model.example, seed: model.seed }));
+    const { signal } = this.#ending;
+    const model = this.#modelled();
+    this.coming = model;
+    await model.open(new URL(this.getAttribute('src') ?? '', document.baseURI), signal);
+    if (signal.aborted) return model.close();
+    const example = this.model?.example ?? numberOf(this, 'example') ?? 0;
+    this.coming = undefined;
+    this.model?.close();
     this.model = model;
-    await model.open(new URL(this.getAttribute('src') ?? '', document.baseURI), this.#ending.signal);
+    this.requestUpdate();
     if (!model.posterior) return;
-    this.announce('load', model.posterior.info);
+    this.adapter = await hasAdapter();
     this.painter = new Painter(model.shape, {
       changed: this.#redraw,
       finished: this.#painted,
       moved: (pixel) => (this.pixel = pixel),
     });
-    this.pixel = this.painter.cursor;
-    await this.choose(number('example') ?? 0);
+    this.announce('load', model.posterior.info);
+    await this.choose(example);
+    // A pixel that was seen has nothing to show.
+    this.pixel = this.painter.cursor = this.painter.nearestHidden();
+  }
+
+  #modelled(): PosteriorModel {
+    const device = this.getAttribute('device');
+    const model = new PosteriorModel({
+      draws: numberOf(this, 'draws') ?? 16,
+      steps: numberOf(this, 'steps'),
+      sampler: (this.getAttribute('sampler') ?? undefined) as SamplerKind | undefined,
+      device: device === 'cpu' || device === 'webgpu' ? device : 'auto',
+    });
+    model.seed = numberOf(this, 'seed') ?? 0;
+    model.addEventListener('change', this.#redraw);
+    model.addEventListener('sampled', () => this.announce('sample', { example: model.example, seed: model.seed }));
+    return model;
   }
 
   async choose(example: number): Promise<void> {
     await this.model?.choose(example);
-    this.rate = this.model?.rate;
     this.#adoptMask();
     this.#sample();
     this.announce('state', this.model?.example ? { example: this.model.example } : {});
   }
 
   async thin(rate: number): Promise<void> {
-    this.rate = rate;
     await this.model?.thin(rate);
     this.#adoptMask();
     this.#sample();
@@ -95,13 +124,14 @@ export class DiffemPosterior extends FigureElement {
 
   async #hide(): Promise<void> {
     if (!this.painter) return;
-    this.rate = undefined;
+    this.atRandom = false;
     await this.model?.hide(this.painter.mask);
     this.#sample();
   }
 
   #adoptMask(): void {
     const mask = this.model?.mask;
+    this.atRandom = true;
     if (this.painter && mask) this.painter.mask = mask;
   }
 
@@ -121,8 +151,8 @@ export class DiffemPosterior extends FigureElement {
   }
 
   protected override render(): TemplateResult {
-    const { model, painter } = this;
-    if (!this.supported || !model?.ready || !painter) return html`${this.poster()} ${model ? statusLine(model) : nothing}`;
+    const { model, painter, coming } = this;
+    if (!this.supported || !model?.ready || !painter) return html`${this.poster()} ${statusLine(model ?? coming, this.adapter)}`;
     return html`
       <div class="split">
         <div>
@@ -138,7 +168,7 @@ export class DiffemPosterior extends FigureElement {
       </div>
       <div class="chart-title" style="margin-top:1rem">${model.options.draws} draws from the posterior</div>
       <div class="draws" part="draws">${Array.from({ length: model.options.draws }, (_, k) => html`<canvas class="pixels" data-draw=${k} role="img" aria-label="draw ${k + 1}"></canvas>`)}</div>
-      ${statusLine(model)}`;
+      ${statusLine(coming ?? model, this.adapter)}`;
   }
 
   #paintable(model: PosteriorModel, painter: Painter): TemplateResult {
@@ -206,4 +236,8 @@ export class DiffemPosterior extends FigureElement {
     put('[data-map=std]', spread, { shape: { ...shape, channels: 1 }, range: [0, (range[1] - range[0]) / 3], ramp: cividis });
     for (let k = 0; k < draws.length / d; k += 1) put(`[data-draw="${k}"]`, draws.subarray(k * d, (k + 1) * d));
   }
+}
+
+function numberOf(element: Element, attribute: string): number | undefined {
+  return element.hasAttribute(attribute) ? Number(element.getAttribute(attribute)) : undefined;
 }
