@@ -25,8 +25,8 @@ export function filmstrip(s: LabSession): TemplateResult {
 
 const drawn = new WeakMap<HTMLCanvasElement, { cloud: Float32Array | undefined; key: string }>();
 
-/** Draws the pictures that changed. */
-export function drawFilmstrip(root: ParentNode, s: LabSession, pair: readonly [number, number], colours: Palette): void {
+/** Draws the first picture that changed; whether there was one. */
+export function drawFilmstrip(root: ParentNode, s: LabSession, pair: readonly [number, number], colours: Palette): boolean {
   for (const canvas of root.querySelectorAll<HTMLCanvasElement>('canvas[data-lap]')) {
     const lap = Number(canvas.dataset['lap']);
     const cloud = s.laps[lap]?.cloud;
@@ -38,7 +38,9 @@ export function drawFilmstrip(root: ParentNode, s: LabSession, pair: readonly [n
     plane.begin();
     const d = s.data?.d ?? 2;
     if (cloud) plane.dots(cloud.subarray(0, POINTS * d), d, pair, lap === 0 ? colours.start : colours.cloud, 1.2, 0.8);
+    return true;
   }
+  return false;
 }
 
 export const filmstripStyles = css`

@@ -224,7 +224,8 @@ export class DiffemManifold extends FigureElement {
       this.#drawnFor = key;
       drawRun(this.#plane, palette, { data, cloud, behind, pair, truth, lines, selected, noise: config.noise, moving: cloud !== s.shown?.cloud });
     }
-    drawFilmstrip(this.renderRoot, s, pair, palette);
+    // One small picture a frame: all of them at once would hold the page for too long.
+    if (drawFilmstrip(this.renderRoot, s, pair, palette)) requestAnimationFrame(() => this.requestUpdate());
     this.drew();
   }
 }
