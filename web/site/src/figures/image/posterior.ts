@@ -77,7 +77,11 @@ export class DiffemPosterior extends FigureElement {
     this.model = model;
     this.requestUpdate();
     if (!model.posterior) return;
-    this.adapter = await hasAdapter();
+    // Browsers take their time to answer; the picture does not wait for it.
+    void hasAdapter().then((found) => {
+      this.adapter = found;
+      this.requestUpdate();
+    });
     this.painter = new Painter(model.shape, {
       changed: this.#redraw,
       finished: this.#painted,
