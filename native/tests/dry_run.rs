@@ -1,19 +1,8 @@
-//! What a run will take, said before it is begun and compared with what it took.
+//! What a run will take, said before it is begun. Its time and memory are compared with the run's in `duration.rs`.
 
 mod common;
 
-use common::{TINY, files, pictures, run, succeed, train};
-use serde_json::Value;
-use std::path::Path;
-
-fn estimate(at: &Path, args: &[&str]) -> Value {
-    let said = succeed(at, &[args, &["--dry-run", "--progress", "json"]].concat());
-    serde_json::from_str(&said).expect("one JSON object")
-}
-
-fn number(value: &Value, at: &str) -> f64 {
-    value.pointer(at).and_then(Value::as_f64).unwrap_or_else(|| panic!("{at} of {value}"))
-}
+use common::{TINY, estimate, files, number, run, succeed, train};
 
 #[test]
 fn nothing_is_written_and_everything_said() {
@@ -67,49 +56,4 @@ fn the_published_network_is_estimated_without_its_data() {
     let lap = number(&found, "/m_step/flop") + number(&found, "/e_step/flop");
     assert!((1e19..5e19).contains(&(21.0 * lap)), "{lap:e} operations a lap");
     assert!(number(&found, "/seconds") > 3600.0);
-}
-
-/// Seconds of the only lap of a run, as its metrics tell.
-fn lap_seconds(run: &Path) -> f64 {
-    let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics.jsonl");
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let at =
-        |lap: u64| lines.iter().find(|l| l["event"] == "lap" && l["lap"] == lap).expect("the lap")["seconds"].clone();
-    at(1).as_f64().expect("seconds") - at(0).as_f64().expect("seconds")
-}
-
-#[test]
-#[ignore = "half a minute, on a machine that does nothing else"]
-fn time_and_memory_are_within_a_factor_of_two() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let preset = |name: &str, more: &[&'static str]| {
-        let settings = more.iter().flat_map(|setting| ["--set", setting]);
-        let args: Vec<&str> = ["train", name].into_iter().chain(settings).collect();
-        let said = estimate(dir.path(), &args);
-        succeed(dir.path(), &[&args[..], &["--out", name, "--progress", "quiet"]].concat());
-        let summary = std::fs::read(dir.path().join(name).join("summary.json")).expect("summary.json");
-        let peak = number(&serde_json::from_slice(&summary).expect("JSON"), "/peak_memory_bytes");
-        let (seconds, found) = (number(&said, "/seconds_per_lap"), lap_seconds(&dir.path().join(name)));
-        let memory = number(&said, "/memory_bytes/total");
-        println!("{name}: {seconds:.2} s said, {found:.2} found; {:.0} MB said, {:.0} found", memory / 1e6, peak / 1e6);
-        assert!((0.5..2.0).contains(&(found / seconds)), "{name}: {seconds} s said, {found} found");
-        // Besides the arrays, the process and what its parts hold for a moment.
-        assert!(peak > 0.5 * memory && peak < 2.0 * memory + 1e8, "{name}: {memory} bytes said, {peak} found");
-    };
-    preset("manifold", &["em.laps=1", "m_step.steps=400", "report.points=0", "report.draws=2"]);
-    preset("digits", &["em.laps=1", "m_step.steps=200", "report.draws=2"]);
-    // A U-Net whose activations outweigh the rest.
-    pictures::idx(&dir.path().join("data"), "train-images-idx3-ubyte", 600, 28);
-    let unet = [
-        "data.path=data",
-        "data.n=512",
-        "data.test=0",
-        "network.channels=[64,128]",
-        "m_step.micro_batch=32",
-        "m_step.steps=20",
-        "em.laps=1",
-        "em.start.rank=4",
-        "report.draws=2",
-    ];
-    preset("fashion-mask75", &unet);
 }

@@ -145,3 +145,14 @@ pub fn assert_same_run(found: &Path, expected: &Path) {
     assert_eq!(metrics(found), metrics(expected));
     assert!(!found.join("state.safetensors").exists(), "a finished run has no state inside a lap");
 }
+
+/// What `args` with `--dry-run` say.
+pub fn estimate(at: &Path, args: &[&str]) -> Value {
+    let said = succeed(at, &[args, &["--dry-run", "--progress", "json"]].concat());
+    serde_json::from_str(&said).expect("one JSON object")
+}
+
+/// The number at `at` (a JSON pointer) of `value`.
+pub fn number(value: &Value, at: &str) -> f64 {
+    value.pointer(at).and_then(Value::as_f64).unwrap_or_else(|| panic!("{at} of {value}"))
+}
