@@ -1,20 +1,22 @@
-// All custom elements, registered. Built as one module, diffem-elements.js, for any page.
+// All custom elements, registered one a task. Built as one module, diffem-elements.js, for any page.
 import { DiffemCorruption } from './figures/corruption';
 import { DiffemDraws } from './figures/draws';
 import { DiffemPosterior } from './figures/image/posterior';
 import { DiffemManifold } from './figures/manifold';
 import { DiffemTheory } from './figures/theory';
 
+/** The first holds the run that others show. */
 const ELEMENTS = {
   'diffem-manifold': DiffemManifold,
-  'diffem-posterior': DiffemPosterior,
   'diffem-corruption': DiffemCorruption,
+  'diffem-posterior': DiffemPosterior,
   'diffem-draws': DiffemDraws,
   'diffem-theory': DiffemTheory,
 };
 
+// What stands in the page comes to life as it is registered: all at once would hold the page.
 for (const [name, element] of Object.entries(ELEMENTS)) {
-  if (!customElements.get(name)) customElements.define(name, element);
+  setTimeout(() => customElements.get(name) ?? customElements.define(name, element));
 }
 
 export { DiffemCorruption, DiffemDraws, DiffemManifold, DiffemPosterior, DiffemTheory };

@@ -14,6 +14,8 @@ before(async () => (server = await serve()));
 /** Every figure drawn and, where it samples by itself, done. */
 async function settle(page) {
   await ready(page);
+  // The whole page is looked at, also what is far off the screen.
+  await page.addStyleTag({ content: 'section { content-visibility: visible !important }' });
   for (const id of Object.keys(FIGURES)) await see(page, `#${id}`);
   await page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy);
 }

@@ -9,7 +9,7 @@ const CLOSED = 0.11;
 const LAPS = 24;
 /** Laps that must pass without a task of more than 50 ms. A quiet machine has none in any; a busy one stops the page in some; a page
  * that draws too slowly is blocked in all. */
-const SMOOTH = 12;
+const SMOOTH = 18;
 
 const browser = withPage();
 

@@ -1,5 +1,5 @@
 // <diffem-corruption for=ID>: the data as the method gets them. Every observation is a line in the plane.
-import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
+import { type TemplateResult, html, nothing } from 'lit';
 import { debounced } from '../lib/async';
 import { Plane, type Point } from '../lib/canvas';
 import { count, short } from '../lib/format';
@@ -111,18 +111,19 @@ export class DiffemCorruption extends LinkedFigure {
     if (this.#plane && this.#data) this.session?.select(nearestLine(this.#data, this.#count, this.#plane.toPlane(event)));
   };
 
-  protected override updated(_: PropertyValues): void {
+  protected override paintCanvases(): boolean {
     const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas.plane');
     const data = this.#data;
-    if (!canvas || !data || !this.visible) return;
+    if (!canvas || !data) return false;
     if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
     const colours = this.palette;
+    if (!this.changed(canvas, data, this.#count, this.#selected, this.#noise, this.truth, canvas.clientWidth, devicePixelRatio, colours.ink)) return true;
     const g = this.#plane.begin();
     this.#drawBundle(data, colours);
     g.drawImage(this.#bundle.canvas, 0, 0, this.#plane.width, this.#plane.height);
     drawBand(this.#plane, colours, data, this.#selected, this.#noise);
     if (this.truth) drawTruth(this.#plane, colours, data, [0, 1]);
-    this.drew();
+    return true;
   }
 
   /** All lines but the selected one, kept as a picture: moving the pointer redraws one line only. */

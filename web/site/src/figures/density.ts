@@ -9,15 +9,24 @@ const GRID = 105;
 
 type Curve = (readonly [number, number])[];
 
+/** Grid cells beyond which a position adds nothing: five widths. */
+const FAR = Math.ceil((5 * WIDTH * (GRID - 1)) / (2 * REACH));
+
 /** Kernel density on a grid along the line, of positions with weights. */
 function density(positions: readonly number[], weights: readonly number[]): Curve {
   const total = weights.reduce((s, w) => s + w, 0);
-  return Array.from({ length: GRID }, (_, k) => {
-    const t = -REACH + (2 * REACH * k) / (GRID - 1);
-    const sum = positions.reduce((s, p, j) => s + (weights[j] ?? 0) * Math.exp(-0.5 * ((t - p) / WIDTH) ** 2), 0);
-    return [t, total > 0 ? sum / (total * WIDTH * Math.sqrt(2 * Math.PI)) : 0] as const;
+  const scale = total > 0 ? 1 / (total * WIDTH * Math.sqrt(2 * Math.PI)) : 0;
+  const sums = new Float64Array(GRID);
+  positions.forEach((p, j) => {
+    const near = Math.round(((p + REACH) / (2 * REACH)) * (GRID - 1));
+    const last = Math.min(GRID - 1, near + FAR);
+    for (let k = Math.max(0, near - FAR); k <= last; k += 1) sums[k] = (sums[k] ?? 0) + (weights[j] ?? 0) * Math.exp(-0.5 * ((place(k) - p) / WIDTH) ** 2);
   });
+  return Array.from(sums, (sum, k) => [place(k), sum * scale] as const);
 }
+
+/** Position of a point of the grid. */
+const place = (k: number): number => -REACH + (2 * REACH * k) / (GRID - 1);
 
 /** Position along the line of observation `i`, measured from the foot of the perpendicular from the origin. */
 const along = (a: { x: number; y: number }, x: number, y: number): number => a.x * y - a.y * x;

@@ -1,5 +1,5 @@
 // <diffem-draws for=ID>: the posterior of one observation, its draws on their way from noise through σ.
-import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
+import { type TemplateResult, html, nothing } from 'lit';
 import { isAbort, messageOf } from '../lib/async';
 import { Plane } from '../lib/canvas';
 import { lineChart } from '../lib/chart';
@@ -209,22 +209,25 @@ export class DiffemDraws extends LinkedFigure {
     });
   }
 
-  protected override updated(_: PropertyValues): void {
+  protected override paintCanvases(): boolean {
     const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas.plane');
     const s = this.session;
-    if (!canvas || !s?.data || !this.visible) return;
+    if (!canvas || !s?.data) return false;
     if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
     const plane = this.#plane;
     const colours = this.palette;
     const pair = this.source?.pair ?? ([0, 1] as const);
+    const { states, of } = this.#trajectory;
+    const points = states[this.at];
+    if (!this.changed(canvas, s.data, pair, s.selected, s.config.noise, of, points, s.recordedDraws, canvas.clientWidth, devicePixelRatio, colours.cloud)) return true;
     plane.begin();
     if (s.data.d === 2) drawBand(plane, colours, s.data, s.selected, s.config.noise);
     drawTruth(plane, colours, s.data, pair);
-    if (this.#trajectory.of !== s.selected) return;
+    if (of !== s.selected) return true;
     this.#trace(plane, s.data.d, pair, colours.cloud);
     if (s.recordedDraws) squares(plane, colours.rival, s.recordedDraws.mmps);
-    const points = this.#trajectory.states[this.at];
     for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colours.cloud);
+    return true;
   }
 
   /** The ways of a few draws so far. */

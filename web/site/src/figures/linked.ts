@@ -1,6 +1,6 @@
 // A figure that shows the run of a <diffem-manifold> elsewhere in the page, named by its `for` attribute.
-import { perFrame } from '../lib/async';
 import { FigureElement } from '../lib/base';
+import { perFrame } from '../lib/frames';
 import type { LabSession } from '../session/session';
 import { DiffemManifold } from './manifold';
 
@@ -8,7 +8,8 @@ export abstract class LinkedFigure extends FigureElement {
   protected source: DiffemManifold | undefined;
   #changed = perFrame(() => {
     this.sessionChanged();
-    this.requestUpdate();
+    // Off screen only what nobody has seen yet is rendered; the rest when it is seen.
+    if (this.visible || !this.renderRoot.querySelector('canvas')) this.requestUpdate();
   });
 
   protected get session(): LabSession | undefined {

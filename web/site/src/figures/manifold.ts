@@ -3,12 +3,12 @@
 // Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise, laps, steps,
 // selected (an observation), device (auto | cpu | webgpu), recorded (address of a recorded run to show first), autoplay.
 // Events: diffem-lap, diffem-select, diffem-state. Parts: canvas, controls, play, status, chart, poster.
-import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
-import { perFrame } from '../lib/async';
+import { type TemplateResult, html, nothing } from 'lit';
 import { FigureElement, baseStyles } from '../lib/base';
 import { Plane } from '../lib/canvas';
 import { chartStyles } from '../lib/chart';
 import { reducedMotion } from '../lib/environment';
+import { perFrame } from '../lib/frames';
 import { type SessionConfig, DATA, DEFAULTS, SELECTED } from '../session/config';
 import { fetchRecorded } from '../session/recorded';
 import { LabSession } from '../session/session';
@@ -36,8 +36,11 @@ export class DiffemManifold extends FigureElement {
   /** The points in the picture, [n, d]. */
   drawn: Float32Array | undefined;
   #plane: Plane | undefined;
-  #drawnFor: unknown[] = [];
   #redraw = perFrame(() => this.requestUpdate());
+  /** One small picture a frame. */
+  #strip = perFrame(() => {
+    if (drawFilmstrip(this.renderRoot, this.session, this.pair, this.palette)) this.#strip();
+  });
   #started = false;
 
   constructor() {
@@ -204,29 +207,22 @@ export class DiffemManifold extends FigureElement {
     if (this.#plane && data && cloud) this.session.select(nearest(cloud, data.d, this.pair, this.#plane.toPlane(event)));
   };
 
-  protected override updated(_: PropertyValues): void {
+  protected override paintCanvases(): boolean {
     const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas.plane');
     const s = this.session;
-    if (!canvas || !s.data) return;
-    if (this.#plane?.canvas !== canvas) {
-      this.#plane = new Plane(canvas, 2.7);
-      this.#drawnFor = [];
-    }
-    if (!this.visible) return;
+    if (!canvas || !s.data) return false;
+    if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
     const cloud = reducedMotion() ? s.shown?.cloud : s.cloud;
     this.drawn = cloud;
     const behind = s.shown && s.shown.lap > 0 ? s.laps[0]?.cloud : undefined;
     const { truth, lines, pair, palette } = this;
     const { data, selected, config } = s;
     // While the network trains nothing in the picture changes: only bars and the loss do.
-    const key = [cloud, behind, data, pair, truth, lines, selected, config.noise, canvas.clientWidth, devicePixelRatio, palette.cloud];
-    if (key.some((part, i) => part !== this.#drawnFor[i])) {
-      this.#drawnFor = key;
+    if (this.changed(canvas, cloud, behind, data, pair, truth, lines, selected, config.noise, canvas.clientWidth, devicePixelRatio, palette.cloud)) {
       drawRun(this.#plane, palette, { data, cloud, behind, pair, truth, lines, selected, noise: config.noise, moving: cloud !== s.shown?.cloud });
     }
-    // One small picture a frame: all of them at once would hold the page for too long.
-    if (drawFilmstrip(this.renderRoot, s, pair, palette)) requestAnimationFrame(() => this.requestUpdate());
-    this.drew();
+    this.#strip();
+    return true;
   }
 }
 

@@ -28,19 +28,6 @@ export function debounced(work: () => void, wait: number): () => void {
   };
 }
 
-/** At most one call of `draw` a frame, however often it is asked for. */
-export function perFrame(draw: () => void): () => void {
-  let pending = false;
-  return () => {
-    if (pending) return;
-    pending = true;
-    requestAnimationFrame(() => {
-      pending = false;
-      draw();
-    });
-  };
-}
-
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

@@ -2,6 +2,7 @@
 import { LitElement, type TemplateResult, css, html, unsafeCSS } from 'lit';
 import { chartStyles } from './chart';
 import { onPreferenceChange, onVisibility, supported } from './environment';
+import { perFrame } from './frames';
 import { type Palette, colourDeclarations, paletteOf, registerColours } from './palette';
 
 registerColours();
@@ -49,6 +50,9 @@ export abstract class FigureElement extends LitElement {
   protected visible = false;
   protected readonly supported = supported();
   #undo: (() => void)[] = [];
+  #drawn = false;
+  #parts: unknown[] = [];
+  #drawLater = perFrame(() => this.#drawNow());
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -80,8 +84,29 @@ export abstract class FigureElement extends LitElement {
     return html`<slot part="poster"></slot>`;
   }
 
-  /** Said when a picture is on its canvas; the first of the page is marked for measurement. */
-  protected drew(): void {
+  /** Whether any of `parts`, all that a picture depends on, is another than when this was last asked. */
+  protected changed(...parts: unknown[]): boolean {
+    const changed = parts.length !== this.#parts.length || parts.some((part, i) => part !== this.#parts[i]);
+    this.#parts = parts;
+    return changed;
+  }
+
+  /** Draws the canvases as they should be now; whether there was something to draw. */
+  protected paintCanvases(): boolean {
+    return false;
+  }
+
+  /** The first picture is drawn at once, all later ones in frames of their own. */
+  protected override updated(): void {
+    if (!this.visible) return;
+    if (this.#drawn) this.#drawLater();
+    else this.#drawNow();
+  }
+
+  #drawNow(): void {
+    if (!this.visible || !this.isConnected || !this.paintCanvases()) return;
+    this.#drawn = true;
+    // For measurement: when the page's first picture is on its canvas.
     if (!performance.getEntriesByName(FIRST).length) performance.mark(FIRST);
   }
 

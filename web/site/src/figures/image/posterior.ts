@@ -2,12 +2,13 @@
 //
 // Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). Another src or device loads anew.
 // Events: diffem-load (what the checkpoint is), diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
-import { type PropertyValues, type TemplateResult, html, nothing } from 'lit';
+import { type TemplateResult, html, nothing } from 'lit';
 import type { SamplerKind } from 'diffem';
-import { debounced, perFrame } from '../../lib/async';
+import { debounced } from '../../lib/async';
 import { FigureElement, baseStyles } from '../../lib/base';
 import { chartStyles } from '../../lib/chart';
 import { hasAdapter, reducedMotion, whenIdle } from '../../lib/environment';
+import { perFrame } from '../../lib/frames';
 import { coverage, intervalChart, intervalStyles, valuesAt } from './interval';
 import { PosteriorModel } from './model';
 import { Painter } from './painter';
@@ -219,9 +220,9 @@ export class DiffemPosterior extends FigureElement {
     <p class="status">${held && held.of ? html`The range of the draws holds the truth in ${Math.round(100 * held.share)} % of ${held.of} hidden pixels; draws from the true posterior would in ${Math.round((100 * (n - 1)) / (n + 1))} % on average.` : ' '}</p>`;
   }
 
-  protected override updated(_: PropertyValues): void {
+  protected override paintCanvases(): boolean {
     const { model, painter } = this;
-    if (!this.visible || !model?.ready || !painter) return;
+    if (!model?.ready || !painter) return false;
     const { shape, range, x } = model;
     const dark = this.palette.panel !== 'rgb(255, 255, 255)';
     const hatch = dark ? (['#2b3a4a', '#5d7590'] as const) : (['#dfe8f0', '#8aa0b5'] as const);
@@ -233,12 +234,13 @@ export class DiffemPosterior extends FigureElement {
     put('canvas.paint', model.seen, { mask: painter.mask, hatch });
     put('[data-map=truth]', x);
     const { draws, d } = model;
-    if (!draws || (model.busy && reducedMotion())) return;
+    if (!draws || (model.busy && reducedMotion())) return true;
     const { mean, std } = moments(draws, d);
     const spread = perPixel(std, shape);
     put('[data-map=mean]', mean);
     put('[data-map=std]', spread, { shape: { ...shape, channels: 1 }, range: [0, (range[1] - range[0]) / 3], ramp: cividis });
     for (let k = 0; k < draws.length / d; k += 1) put(`[data-draw="${k}"]`, draws.subarray(k * d, (k + 1) * d));
+    return true;
   }
 }
 
