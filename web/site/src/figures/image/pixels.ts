@@ -8,10 +8,8 @@ export interface Shape {
 
 export const pixelCount = (s: Shape): number => s.height * s.width;
 
-/** How a value becomes a colour, 0..255 each. */
+/** How a value, 0 to 1, becomes a colour, 0 to 255 each. */
 export type Ramp = (share: number) => readonly [number, number, number];
-
-export const grey: Ramp = (t) => [255 * t, 255 * t, 255 * t];
 
 /** Perceptually even and safe for colour-blind readers: stops of cividis (Nuñez, Anderton and Renslow 2018). */
 const CIVIDIS = [
@@ -44,15 +42,17 @@ export interface Drawing {
 
 /** Fills `canvas` with `values`, one canvas pixel a picture pixel (CSS scales it up unsmoothed), more where missing ones are hatched. */
 export function drawPicture(canvas: HTMLCanvasElement, values: ArrayLike<number>, drawing: Drawing): void {
-  const { shape, range, ramp = grey, mask } = drawing;
+  const { shape, range, ramp, mask } = drawing;
   const [low, high] = range;
   const size = pixelCount(shape);
   const image = new ImageData(shape.width, shape.height);
-  const colour = shape.channels === 3;
+  // Grey takes one plane for all three colours.
+  const step = shape.channels === 3 ? size : 0;
   const share = (i: number): number => Math.max(0, Math.min(1, ((values[i] ?? 0) - low) / (high - low || 1)));
   for (let i = 0; i < size; i += 1) {
-    const rgb = colour ? ([255 * share(i), 255 * share(i + size), 255 * share(i + 2 * size)] as const) : ramp(share(i));
-    image.data.set([...rgb, 255], 4 * i);
+    const mapped = ramp?.(share(i));
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = mapped?.[c] ?? 255 * share(i + c * step);
+    image.data[4 * i + 3] = 255;
   }
   paint(canvas, image, mask ? { mask, colours: drawing.hatch ?? ['#e9eef2', '#9aa8b4'] } : undefined);
 }
@@ -73,21 +73,28 @@ function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Fl
   small.getContext('2d')?.putImageData(image, 0, 0);
   g.imageSmoothingEnabled = false;
   g.drawImage(small, 0, 0, canvas.width, canvas.height);
+  g.fillStyle = g.createPattern(hatching(zoom, hatched.colours), 'repeat') ?? hatched.colours[0];
+  g.beginPath();
   for (let i = 0; i < image.width * image.height; i += 1) {
-    if ((hatched.mask[i] ?? 1) === 0) hatch(g, (i % image.width) * zoom, Math.floor(i / image.width) * zoom, zoom, hatched.colours);
+    if ((hatched.mask[i] ?? 1) === 0) g.rect((i % image.width) * zoom, Math.floor(i / image.width) * zoom, zoom, zoom);
   }
+  g.fill();
 }
 
 /** A missing pixel: pale with a diagonal, so that it is never taken for a grey value. */
-function hatch(g: CanvasRenderingContext2D, x: number, y: number, size: number, [ground, stroke]: readonly [string, string]): void {
+function hatching(size: number, [ground, stroke]: readonly [string, string]): OffscreenCanvas {
+  const tile = new OffscreenCanvas(size, size);
+  const g = tile.getContext('2d');
+  if (!g) return tile;
   g.fillStyle = ground;
-  g.fillRect(x, y, size, size);
+  g.fillRect(0, 0, size, size);
   g.strokeStyle = stroke;
   g.lineWidth = Math.max(1, size / 12);
   g.beginPath();
-  g.moveTo(x, y + size);
-  g.lineTo(x + size, y);
+  g.moveTo(0, size);
+  g.lineTo(size, 0);
   g.stroke();
+  return tile;
 }
 
 export interface Moments {
