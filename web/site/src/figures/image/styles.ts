@@ -11,6 +11,6 @@ export const pictureStyles = css`
   .maps { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.6rem; }
   .map { margin: 0; }
   .map figcaption { font-size: 0.78rem; color: var(--diffem-muted); margin-top: 0.2rem; }
-  .draws { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 0.4rem; margin-top: 0.3rem; }
+  .draws { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 0.4rem; margin-block: 0.3rem 0.5rem; }
   @container (max-width: 520px) { .draws { grid-template-columns: repeat(4, minmax(0, 1fr)); } }
 `;
