@@ -63,21 +63,22 @@ impl Measurement {
         Self { values: vec![0.0; matrix + noise + m], m, shape }
     }
 
-    /// Length of Σ_y.
-    fn noise_len(&self) -> usize {
-        if self.shape == Shape::Dense { self.m * self.m } else { self.m }
+    /// Where Σ_y and y begin.
+    fn starts(&self) -> (usize, usize) {
+        let noise = if self.shape == Shape::Dense { self.m * self.m } else { self.m };
+        let y = self.values.len() - self.m;
+        (y - noise, y)
     }
 
     fn split(&self) -> (&[f64], &[f64], &[f64]) {
-        let (rest, y) = self.values.split_at(self.values.len() - self.m);
-        let (matrix, noise) = rest.split_at(rest.len() - self.noise_len());
-        (matrix, noise, y)
+        let (noise, y) = self.starts();
+        (&self.values[..noise], &self.values[noise..y], &self.values[y..])
     }
 
     pub(super) fn parts(&mut self) -> Parts<'_> {
-        let (y_from, noise_from) = (self.values.len() - self.m, self.values.len() - self.m - self.noise_len());
-        let (rest, y) = self.values.split_at_mut(y_from);
-        let (matrix, noise) = rest.split_at_mut(noise_from);
+        let (noise, y) = self.starts();
+        let (rest, y) = self.values.split_at_mut(y);
+        let (matrix, noise) = rest.split_at_mut(noise);
         Parts { matrix, noise, y }
     }
 
@@ -141,11 +142,11 @@ impl Measurement {
 
     /// The update of the estimate 0 `[d]`: of variance 1, or of the spectrum `power` in the basis of a spectral measurement.
     pub(super) fn write_solution(&self, basis: Option<&Dct>, power: Option<&[f64]>, out: &mut [f32]) {
-        let mut scratch = vec![0.0f32; if self.shape == Shape::Dense { out.len() * out.len() } else { out.len() }];
-        match power {
-            Some(power) => self.update_each(power, &mut scratch, out),
-            None => self.update(1.0, &mut scratch, out),
-        }
+        let len = if self.shape == Shape::Dense { out.len() * out.len() } else { out.len() };
+        with_scratch(len, |ka| match power {
+            Some(power) => self.update_each(power, ka, out),
+            None => self.update(1.0, ka, out),
+        });
         if let Some(basis) = basis {
             let image = basis.inverse(&out.iter().map(|&v| v as f64).collect::<Vec<_>>());
             out.iter_mut().zip(image).for_each(|(out, v)| *out = v as f32);

@@ -1,5 +1,6 @@
 // The WebAssembly modules, and which one to use.
 
+import { hasAdapter } from './adapter.js'
 import type { DeviceKind, GaussianRun, LabInfo, LabProgress, PosteriorInfo, SampleStep } from './types.js'
 
 /** Draws under way; see web/src/boundary. */
@@ -62,8 +63,7 @@ export async function openCpu(): Promise<Opened> {
 }
 
 async function openGpu(): Promise<Opened> {
-  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<object | null> } }).gpu
-  if (!(await gpu?.requestAdapter())) throw new Error('WebGPU: this browser offers no adapter')
+  if (!(await hasAdapter())) throw new Error('WebGPU: this browser offers no adapter')
   const lost = watch()
   const module = await import('./gpu/diffem_gpu.js')
   await module.default()

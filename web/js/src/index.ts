@@ -8,6 +8,7 @@ import type {
   PosteriorInfo, SampleOptions, SampleStep,
 } from './types.js'
 
+export { hasAdapter } from './adapter.js'
 export type * from './types.js'
 
 /** The options that the core reads, as JSON. */

@@ -5,11 +5,11 @@ import { count } from './lib/format';
 
 const PARAM = 'model';
 
-/** Addresses of the models fetched ahead: nothing is asked of the network once the page is loaded. */
+/** Addresses of the models fetched ahead: nothing is asked of the network once the page is loaded. The model shown is in the cache. */
 const here = new Map<string, string>();
 
 async function fetchAhead(src: string): Promise<void> {
-  const response = await fetch(src, { priority: 'low' });
+  const response = await fetch(src, { priority: 'low', cache: 'force-cache' });
   if (response.ok) here.set(src, URL.createObjectURL(await response.blob()));
 }
 

@@ -30,13 +30,3 @@ export function whenIdle(): Promise<void> {
     else setTimeout(resolve, 50);
   });
 }
-
-interface Gpu {
-  requestAdapter(): Promise<object | null>;
-}
-
-/** Whether WebGPU finds an adapter here. */
-export async function hasAdapter(): Promise<boolean> {
-  const { gpu } = navigator as { gpu?: Gpu };
-  return Boolean(await gpu?.requestAdapter().catch(() => null));
-}

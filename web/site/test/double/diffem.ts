@@ -2,6 +2,7 @@
 // It learns nothing: points walk toward the truth on a timer. The shipped site never contains it.
 import type { LabConfig, LabInfo, LabProgress, LoadOptions, Observation, PosteriorInfo, SampleOptions } from '../../../js/src/types';
 
+export { hasAdapter } from '../../../js/src/adapter';
 export * from '../../../js/src/types';
 
 const UNITS = 12;

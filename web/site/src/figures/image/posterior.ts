@@ -3,11 +3,11 @@
 // Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). Another src or device loads anew.
 // Events: diffem-load (what the checkpoint is), diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
 import { type TemplateResult, html, nothing } from 'lit';
-import type { SamplerKind } from 'diffem';
+import { type SamplerKind, hasAdapter } from 'diffem';
 import { debounced } from '../../lib/async';
 import { FigureElement, baseStyles } from '../../lib/base';
 import { chartStyles } from '../../lib/chart';
-import { hasAdapter, reducedMotion, whenIdle } from '../../lib/environment';
+import { reducedMotion, whenIdle } from '../../lib/environment';
 import { perFrame } from '../../lib/frames';
 import { coverage, intervalChart, intervalStyles, valuesAt } from './interval';
 import { PosteriorModel } from './model';

@@ -1,0 +1,11 @@
+// Whether there is a WebGPU adapter.
+
+interface Gpu {
+  requestAdapter(): Promise<object | null>
+}
+
+/** Whether this browser offers a WebGPU adapter; `device: 'auto'` takes it. The first answer may take a while. */
+export async function hasAdapter(): Promise<boolean> {
+  const { gpu } = navigator as { gpu?: Gpu }
+  return Boolean(await gpu?.requestAdapter().catch(() => null))
+}
