@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the core for wasm32-unknown-unknown: with rustup's target where there is one or one can be had, else on Debian
+# Builds for wasm32-unknown-unknown: with rustup's target where there is one or one can be had, else on Debian
 # with the distribution's second toolchain, whose standard library for wasm32 is built once and kept in the cache folder.
-# Arguments are passed on to cargo, by default `build --release -p diffem --lib`.
+# Arguments are passed on to cargo; without any it builds the browser's CPU module and the check of the noise, whose
+# dependencies have the same features so that they are compiled once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,8 +11,20 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}
 packages=(rustc-web cargo-web rust-web-src lld-22)
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/diffem-target-wasm}
 if [ $# -eq 0 ]; then
-    set -- build --release -p diffem --lib
+    set -- build --profile web --lib -p diffem-web -p diffem-noise-check --no-default-features --features diffem-web/cpu
 fi
+
+# Four vectors a turn of the kernels' loops: their constants are loaded anew in each turn. The names of functions, which trim.mjs
+# reads, hold their type parameters in v0 mangling alone. Messages of panics name source files, without the folders of the
+# machine that built them.
+rustflags() {
+    local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src library
+    local loops="-C target-feature=+simd128 -C llvm-args=-force-vector-interleave=4" names="-C symbol-mangling-version=v0"
+    library=$(rustc --print sysroot)/lib/rustlib/src/rust
+    echo "$loops $names --remap-path-prefix=$sources= --remap-path-prefix=$library="
+}
+RUSTFLAGS=$(rustflags)
+export RUSTFLAGS
 
 # True if the default toolchain has the target, after asking rustup for it.
 has_target() {

@@ -32,22 +32,14 @@ bindgen() {
     version=$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
     root=$cache/diffem-wasm-bindgen-$version
     if [ ! -x "$root/bin/wasm-bindgen" ]; then
+        # It runs for a second or two: what its compiler saves by not optimising much is more.
+        local -x CARGO_PROFILE_RELEASE_OPT_LEVEL=1
         local install=(cargo install --quiet --root "$root" --version "$version" wasm-bindgen-cli)
         # A mirror may lack a version that the command's lock file names.
         CARGO_TARGET_DIR=$CARGO_TARGET_DIR/bindgen "${install[@]}" --locked >&2 ||
             CARGO_TARGET_DIR=$CARGO_TARGET_DIR/bindgen "${install[@]}" >&2
     fi
     echo "$root/bin/wasm-bindgen"
-}
-
-# Four vectors a turn of the kernels' loops: their constants are loaded anew in each turn. The names of functions, which trim.mjs
-# reads, hold their type parameters in v0 mangling alone. Messages of panics name source files, without the folders of the
-# machine that built them.
-rustflags() {
-    local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src library
-    local loops="-C target-feature=+simd128 -C llvm-args=-force-vector-interleave=4" names="-C symbol-mangling-version=v0"
-    library=$(rustc --print sysroot)/lib/rustlib/src/rust
-    echo "$loops $names --remap-path-prefix=$sources= --remap-path-prefix=$library="
 }
 
 # The optimising passes of wasm-opt are left out: what they make is smaller by a tenth, and larger by a twentieth once it is
@@ -60,7 +52,7 @@ shrink() {
 # Arguments: module, cargo profile.
 build_module() {
     local module=$1 profile=$2 out=$dist/$1
-    RUSTFLAGS=$(rustflags) ./build-core.sh build --profile "$profile" -p diffem-web --lib \
+    ./build-core.sh build --profile "$profile" -p diffem-web --lib \
         --no-default-features --features "$module${check:+,check}"
     rm -rf "$out"
     "$(bindgen)" --target web --out-dir "$out" --out-name "diffem_$module" \
