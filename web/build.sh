@@ -32,8 +32,6 @@ bindgen() {
     version=$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
     root=$cache/diffem-wasm-bindgen-$version
     if [ ! -x "$root/bin/wasm-bindgen" ]; then
-        # It runs for a second or two: what its compiler saves by not optimising much is more.
-        local -x CARGO_PROFILE_RELEASE_OPT_LEVEL=1
         local install=(cargo install --quiet --root "$root" --version "$version" wasm-bindgen-cli)
         # A mirror may lack a version that the command's lock file names.
         CARGO_TARGET_DIR=$CARGO_TARGET_DIR/bindgen "${install[@]}" --locked >&2 ||

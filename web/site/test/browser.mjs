@@ -7,6 +7,9 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
+/** Times that work is watched for long tasks: a busy machine stops the page at times, a slow page does so always. */
+export const TRIES = 3;
+
 export const site = fileURLToPath(new URL('../dist/', import.meta.url));
 const screens = fileURLToPath(new URL('../out/screens/', import.meta.url));
 

@@ -1,10 +1,7 @@
 // A reader's hand is never held: no task of more than 50 ms while a figure is dragged, painted on or replayed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { see, withPage } from './browser.mjs';
-
-/** A busy machine stops the page at times, a slow page does so always. */
-const TRIES = 3;
+import { TRIES, see, withPage } from './browser.mjs';
 
 const browser = withPage();
 

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { availableParallelism, loadavg } from 'node:os';
 import { test } from 'node:test';
-import { open, see, shot, withPage } from './browser.mjs';
+import { TRIES, open, see, shot, withPage } from './browser.mjs';
 
 /** The first cloud scores .42, a ring of points without the heart's cleft above .15. */
 const CLOSED = 0.11;
 const LAPS = 24;
-/** Laps that must pass without a task of more than 50 ms. A quiet machine has none in any; a busy one stops the page in some (6 of 24
- * were seen, of at most 74 ms); a page that draws too slowly is blocked in all. */
-const SMOOTH = 12;
+/** Laps that must pass without a task of more than 50 ms. A quiet machine has none in any; a busy one stops the page in some; a page
+ * that draws too slowly is blocked in all. */
+const SMOOTH = 18;
 
 const browser = withPage();
 
@@ -28,23 +28,42 @@ test('the first picture is drawn within a second', async (t) => {
   assert.ok(best < bound, `drawn after ${best} ms`);
 });
 
+/** Plays LAPS laps from the start: what was seen of each, and its longest task in ms. `during` is called in the first E-step. */
+async function watch(page, during = () => {}) {
+  const { from, before } = await page.evaluate(() => ({ from: performance.now(), before: laps.length }));
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.phase === 'e-step');
+  await during();
+  await page.waitForFunction((n) => laps.length >= n, before + LAPS, { timeout: 1_200_000 });
+  const found = await page.evaluate(() => ({ laps, blocked: longTasks, first: document.querySelector('diffem-manifold').session.laps[0] }));
+  const seen = found.laps.slice(before);
+  const ends = [from, ...seen.map(({ at }) => at)];
+  const longest = seen.map(({ at }, i) => Math.max(0, ...found.blocked.filter((l) => l.at > ends[i] && l.at <= at).map((l) => l.ms)));
+  return { seen, longest, first: found.first };
+}
+
+function report(t, { seen, longest, first }) {
+  const minutes = (seen.at(-1).at - seen[0].at) / 60_000;
+  t.diagnostic(`divergence ${first.divergence.toFixed(3)} at the start, ${seen.map((l) => l.divergence.toFixed(3)).join(' ')}; ${((seen.length - 1) / minutes).toFixed(1)} laps a minute`);
+  t.diagnostic(`longest task of each lap, ms: ${longest.map(Math.round).join(' ')}`);
+}
+
 test('the curve closes, and the page stays free', async (t) => {
   const { page, log } = browser;
   await see(page, '#fig-2 canvas.plane');
   await shot(page, 'fig-2-initial', '#fig-2');
-  const from = await page.evaluate(() => performance.now());
-  await page.getByRole('button', { name: 'Play', exact: true }).click();
-  await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.phase === 'e-step');
-  await shot(page, 'fig-2-running', '#fig-2');
-  await page.waitForFunction((n) => laps.length >= n, LAPS, { timeout: 1_200_000 });
-  const { seen, blocked, first } = await page.evaluate(() => ({ seen: laps, blocked: longTasks, first: document.querySelector('diffem-manifold').session.laps[0] }));
+  let run = await watch(page, () => shot(page, 'fig-2-running', '#fig-2'));
   await shot(page, 'fig-2-finished', '#fig-2');
-  const minutes = (seen.at(-1).at - seen[0].at) / 60_000;
-  const longest = seen.map(({ at }, i) => Math.max(0, ...blocked.filter((l) => l.at > (seen[i - 1]?.at ?? from) && l.at <= at).map((l) => l.ms)));
-  t.diagnostic(`divergence ${first.divergence.toFixed(3)} at the start, ${seen.map((l) => l.divergence.toFixed(3)).join(' ')}; ${((seen.length - 1) / minutes).toFixed(1)} laps a minute`);
-  t.diagnostic(`longest task of each lap, ms: ${longest.map(Math.round).join(' ')}`);
-  assert.ok(seen.at(-1).divergence < CLOSED, `divergence ${seen.at(-1).divergence}`);
-  assert.ok(longest.filter((ms) => ms <= 50).length >= SMOOTH, `longest tasks ${longest}`);
+  report(t, run);
+  const smooth = () => run.longest.filter((ms) => ms <= 50).length >= SMOOTH;
+  for (let tries = 1; !smooth() && tries < TRIES; tries += 1) {
+    await page.getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.getByRole('button', { name: 'Reset', exact: true }).click();
+    run = await watch(page);
+    report(t, run);
+  }
+  assert.ok(run.seen.at(-1).divergence < CLOSED, `divergence ${run.seen.at(-1).divergence}`);
+  assert.ok(smooth(), `longest tasks ${run.longest}`);
   assert.deepEqual(log, []);
 });
 
