@@ -5,7 +5,7 @@
 set -euo pipefail
 out=${1:-runs/out/manifold}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
 # Published: conditioning on (y, A) as they are, corruption frozen for a lap, linear 1e-3 -> 1e-6, no average, ddpm.
-published='conditioning.features=observation conditioning.standardise=none conditioning.measurement_update=false
+published='conditioning.features=observation conditioning.standardize=none conditioning.measurement_update=false
   m_step.recorruption=every-lap m_step.decay=linear m_step.final_learning_rate=1e-6 m_step.ema=0
   e_step.sampler={kind="ddpm",steps=30}'
 "$bin" compare manifold --seeds "${SEEDS:-0,1,2}" --threads "$threads" --progress quiet --out "$out" \

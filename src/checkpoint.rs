@@ -1,11 +1,11 @@
 //! Checkpoints as bytes: safetensors with one metadata entry, `diffem`, that holds JSON. Bytes are a function of the
 //! content alone, and Python's `safetensors` reads them.
 
-use crate::em::{LapRecord, Phase, StartPrior, State};
+use crate::conditioning::Standardizer;
+use crate::em::{InitialPrior, LapRecord, Phase, State};
 use crate::error::{Error, Result};
-use crate::factor::FactorGaussian;
-use crate::frame::Frame;
 use crate::gaussian::Gaussian;
+use crate::gaussian::LowRankGaussian;
 use crate::network::{Layout, from_host, to_host};
 use crate::optim::OptimState;
 use crate::samples::Samples;
@@ -69,7 +69,7 @@ impl Precision {
     }
 }
 
-/// Serialises `arrays` and `meta`; `content` says what the file is ("weights", "state").
+/// Serializes `arrays` and `meta`; `content` says what the file is ("weights", "state").
 pub fn encode(content: &str, arrays: &Arrays, meta: &impl Serialize) -> Result<Vec<u8>> {
     encode_with(content, arrays, meta, &|_| Precision::F32)
 }
@@ -186,43 +186,45 @@ struct StateMeta<M> {
     updates: usize,
     tail_loss: (f64, usize),
     history: Vec<LapRecord>,
-    frame: FrameMeta,
+    standardizer: StandardizerMeta,
     run: M,
 }
 
-/// A frame as JSON, which keeps all 64 bits.
+/// A standardizer as JSON, which keeps all 64 bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct FrameMeta {
+pub(crate) struct StandardizerMeta {
     mean: Vec<f64>,
     root: Vec<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     power: Option<Vec<f64>>,
 }
 
-impl FrameMeta {
-    pub(crate) fn of(frame: &Frame) -> Self {
-        let Frame { mean, root, power, .. } = frame.clone();
+impl StandardizerMeta {
+    pub(crate) fn of(standardizer: &Standardizer) -> Self {
+        let Standardizer { mean, root, power, .. } = standardizer.clone();
         Self { mean, root, power }
     }
 
-    /// The frame, which must be one of signals of length `d`.
-    pub(crate) fn frame(self, d: usize) -> Result<Frame> {
+    /// The standardizer, which must be one of signals of length `d`.
+    pub(crate) fn standardizer(self, d: usize) -> Result<Standardizer> {
         if self.mean.len() != d {
             let found = self.mean.len();
-            return Err(Error::Checkpoint(format!("frame of {found} coordinates, this config's signals have {d}")));
+            return Err(Error::Checkpoint(format!(
+                "standardizer of {found} coordinates, this config's signals have {d}"
+            )));
         }
-        Frame::new(self.mean, self.root)?.with_power(self.power)
+        Standardizer::new(self.mean, self.root)?.with_power(self.power)
     }
 }
 
 /// The coordinates of a run, to be kept beside its weights.
-pub fn encode_frame(frame: &Frame) -> Result<Vec<u8>> {
-    encode("frame", &Arrays::new(), &FrameMeta::of(frame))
+pub fn encode_standardizer(standardizer: &Standardizer) -> Result<Vec<u8>> {
+    encode("standardizer", &Arrays::new(), &StandardizerMeta::of(standardizer))
 }
 
-/// Reads [`encode_frame`]'s bytes for signals of length `d`.
-pub fn decode_frame(bytes: &[u8], d: usize) -> Result<Frame> {
-    decode::<FrameMeta>("frame", bytes)?.1.frame(d)
+/// Reads [`encode_standardizer`]'s bytes for signals of length `d`.
+pub fn decode_standardizer(bytes: &[u8], d: usize) -> Result<Standardizer> {
+    decode::<StandardizerMeta>("standardizer", bytes)?.1.standardizer(d)
 }
 
 /// A run's state but for its reconstructions, which are kept elsewhere; `run` identifies what it belongs to.
@@ -238,13 +240,17 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     ];
     let State { lap, phase, step, done, tail_loss, .. } = *state;
     let history = state.history.clone();
-    let frame = FrameMeta::of(&state.frame);
-    encode("state", &arrays, &StateMeta { lap, phase, step, done, updates: o.updates, tail_loss, history, frame, run })
+    let standardizer = StandardizerMeta::of(&state.standardizer);
+    encode(
+        "state",
+        &arrays,
+        &StateMeta { lap, phase, step, done, updates: o.updates, tail_loss, history, standardizer, run },
+    )
 }
 
 /// Reads [`encode_state`]'s bytes for a network of `parameters` weights and signals of length `d`. [`State::x`] is empty: the
 /// caller puts back the reconstructions of the lap before. So is [`State::partial`]: put back, or made by
-/// [`crate::Tables`] when the E-step goes on.
+/// [`crate::Store`] when the E-step goes on.
 pub fn decode_state<M: DeserializeOwned>(
     bytes: &[u8],
     parameters: usize,
@@ -274,7 +280,7 @@ pub fn decode_state<M: DeserializeOwned>(
         phase: meta.phase,
         step: meta.step,
         optim,
-        frame: meta.frame.frame(d)?,
+        standardizer: meta.standardizer.standardizer(d)?,
         x: Samples::default(),
         partial: Samples::default(),
         done: meta.done,
@@ -297,14 +303,14 @@ fn take_wide(arrays: &mut Arrays, name: &str) -> Result<Vec<f64>> {
 }
 
 /// The Gaussian prior of a start. What is read back is equal to 48 bits.
-pub fn encode_start(prior: &StartPrior) -> Result<Vec<u8>> {
+pub fn encode_start(prior: &InitialPrior) -> Result<Vec<u8>> {
     let mut arrays = Arrays::new();
     match prior {
-        StartPrior::Full(Gaussian { mean, covariance }) => {
+        InitialPrior::Full(Gaussian { mean, covariance }) => {
             push_wide(&mut arrays, "mean", vec![mean.len()], mean.iter().copied());
             push_wide(&mut arrays, "covariance", vec![mean.len(); 2], covariance.iter().copied());
         }
-        StartPrior::LowRank(FactorGaussian { mean, loadings, variance }) => {
+        InitialPrior::LowRank(LowRankGaussian { mean, loadings, variance }) => {
             let (d, k) = loadings.shape();
             push_wide(&mut arrays, "mean", vec![d], mean.iter().copied());
             push_wide(&mut arrays, "variance", vec![d], variance.iter().copied());
@@ -316,7 +322,7 @@ pub fn encode_start(prior: &StartPrior) -> Result<Vec<u8>> {
 }
 
 /// Reads [`encode_start`]'s bytes for signals of length `d`.
-pub fn decode_start(bytes: &[u8], d: usize) -> Result<StartPrior> {
+pub fn decode_start(bytes: &[u8], d: usize) -> Result<InitialPrior> {
     let (mut arrays, _) = decode::<HashMap<String, serde_json::Value>>("start", bytes)?;
     let mean = take_wide(&mut arrays, "mean")?;
     let fits = |name: &str, found: usize, expected: bool| match expected {
@@ -328,13 +334,13 @@ pub fn decode_start(bytes: &[u8], d: usize) -> Result<StartPrior> {
         let values = take_wide(&mut arrays, "covariance")?;
         fits("covariance", values.len(), values.len() == d * d)?;
         let covariance = DMatrix::from_column_slice(d, d, &values);
-        return Ok(StartPrior::Full(Gaussian::new(DVector::from_vec(mean), covariance)?));
+        return Ok(InitialPrior::Full(Gaussian::new(DVector::from_vec(mean), covariance)?));
     }
     let (variance, values) = (take_wide(&mut arrays, "variance")?, take_wide(&mut arrays, "loadings")?);
     fits("variance", variance.len(), variance.len() == d)?;
     fits("loadings", values.len(), d > 0 && values.len().is_multiple_of(d))?;
     let loadings = DMatrix::from_column_slice(d, values.len() / d, &values);
-    Ok(StartPrior::LowRank(FactorGaussian { mean, loadings, variance }))
+    Ok(InitialPrior::LowRank(LowRankGaussian { mean, loadings, variance }))
 }
 
 #[cfg(test)]
@@ -349,15 +355,15 @@ mod tests {
     fn a_start_is_read_back() {
         let (mean, wide) = (vec![0.1, -2.0 / 3.0, 1e-9], |a: f64, b: f64| (a - b).abs() <= a.abs() * 1e-14);
         let full = Gaussian::new(DVector::from_vec(mean.clone()), matrix(3, 3)).unwrap();
-        let bytes = encode_start(&StartPrior::Full(full.clone())).unwrap();
-        let StartPrior::Full(found) = decode_start(&bytes, 3).unwrap() else { panic!("a full covariance") };
+        let bytes = encode_start(&InitialPrior::Full(full.clone())).unwrap();
+        let InitialPrior::Full(found) = decode_start(&bytes, 3).unwrap() else { panic!("a full covariance") };
         assert!(full.mean.iter().zip(&found.mean).all(|(a, b)| wide(*a, *b)));
         assert!(full.covariance.iter().zip(&found.covariance).all(|(a, b)| wide(*a, *b)));
         assert!(decode_start(&bytes, 4).err().unwrap().to_string().contains("do not fit signals of 4"));
 
-        let low = FactorGaussian { mean, loadings: matrix(3, 2), variance: vec![0.3, 0.2, 0.1] };
-        let bytes = encode_start(&StartPrior::LowRank(low.clone())).unwrap();
-        let StartPrior::LowRank(found) = decode_start(&bytes, 3).unwrap() else { panic!("a low rank") };
+        let low = LowRankGaussian { mean, loadings: matrix(3, 2), variance: vec![0.3, 0.2, 0.1] };
+        let bytes = encode_start(&InitialPrior::LowRank(low.clone())).unwrap();
+        let InitialPrior::LowRank(found) = decode_start(&bytes, 3).unwrap() else { panic!("a low rank") };
         assert!(low.loadings.iter().zip(&found.loadings).all(|(a, b)| wide(*a, *b)));
         assert!(low.variance.iter().zip(&found.variance).all(|(a, b)| wide(*a, *b)));
     }

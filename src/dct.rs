@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use nalgebra::{DMatrix, DMatrixView};
 
 /// Longest side of an image that gets a transform; its matrix takes 8 MB.
-pub(crate) const MOST_SIDE: usize = 1024;
+pub(crate) const MAX_SIDE: usize = 1024;
 
 /// The transform of images of one shape; coefficient (c, k, l) stands where value (c, i, j) of an image does.
 #[derive(Clone, Debug, PartialEq)]

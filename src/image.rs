@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImageShape {
-    /// Colour channels, 1 or 3 (any number for other data).
+    /// Color channels, 1 or 3 (any number for other data).
     pub channels: usize,
     /// Rows.
     pub height: usize,
@@ -17,7 +17,7 @@ pub struct ImageShape {
 }
 
 /// Most values of an image; keeps products of sizes from overflowing.
-const MOST_VALUES: usize = 1 << 28;
+const MAX_VALUES: usize = 1 << 28;
 
 impl ImageShape {
     /// Length of a flattened image.
@@ -39,12 +39,12 @@ impl ImageShape {
     pub fn validate(&self, field: &str) -> Result<()> {
         let product = self.channels.checked_mul(self.height).and_then(|v| v.checked_mul(self.width));
         match product {
-            Some(1..=MOST_VALUES) => Ok(()),
+            Some(1..=MAX_VALUES) => Ok(()),
             _ => {
                 let found = format!("{} x {} x {}", self.channels, self.height, self.width);
                 Err(Error::config(
                     field,
-                    format!("expected 1 to {MOST_VALUES} values, found channels x height x width = {found}"),
+                    format!("expected 1 to {MAX_VALUES} values, found channels x height x width = {found}"),
                 ))
             }
         }

@@ -4,7 +4,7 @@
 //!
 //! A signal x is seen only through a known channel, y ~ Q(. | x, a), with parameters a that may differ from observation to
 //! observation. A conditional denoiser D(x_t, σ, y, a) = E[x | x_t, y] drives a sampler; what it samples is the posterior
-//! q(x | y). It is trained by expectation-maximisation:
+//! q(x | y). It is trained by expectation-maximization:
 //!
 //! ```text
 //! start   X⁰_i from a Gaussian fitted to the observations by exact EM
@@ -21,8 +21,8 @@
 //! | the laps | [`em::Em`], [`em::EStep`], [`em::MStep`], [`em::Observer`] |
 //! | scores | [`metric`] |
 //! | made data | [`synthetic`] |
-//! | a trained posterior in one file | [`bundle`] |
-//! | backends held to one another | [`consistency`] |
+//! | a trained posterior in one file | [`posterior`] |
+//! | backends held to one another | [`conformance`] |
 //!
 //! The core knows no files, clocks or terminals. Every random number is a function of (seed, purpose, lap, index, step), so
 //! a run is a function of its configuration and seed, for any number of threads.
@@ -51,7 +51,7 @@
 //!     em: &em, m_step: &m_step, e_step: &EStepConfig::default(), monitor: &MonitorConfig::default(), seed: 0, device: &device,
 //!     tables: &InMemory,
 //! };
-//! let (x0, _) = gaussian_start(&channel, &observations, 1.0, 16, 0)?;
+//! let (x0, _) = gaussian_init(&channel, &observations, 1.0, 16, 0)?;
 //! let mut state = run.begin(x0, flatten(&network), None)?;
 //! run.run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(()))?;
 //! assert_eq!((state.x.n(), state.x.d()), (200, 2));
@@ -59,28 +59,26 @@
 //! ```
 #![warn(missing_docs)]
 
-pub mod bundle;
+pub mod baseline;
 pub mod channel;
 pub mod checkpoint;
 pub mod conditioning;
-pub mod consistency;
+pub mod conformance;
 pub mod dct;
-pub mod deconvolution;
 pub mod denoiser;
 pub mod em;
 pub mod error;
-pub mod factor;
-pub mod frame;
 pub mod gaussian;
 pub mod image;
 mod kernels;
+pub mod method;
 pub mod metric;
 pub mod network;
 pub mod noise;
 mod observations;
 pub mod optim;
 mod parallel;
-pub mod rivals;
+pub mod posterior;
 pub mod sampler;
 mod samples;
 pub mod schedule;
@@ -90,4 +88,4 @@ pub mod synthetic;
 pub use error::{Error, Result};
 pub use observations::Observations;
 pub use parallel::keep_freed_memory;
-pub use samples::{Buffer, InMemory, Samples, Tables};
+pub use samples::{Buffer, InMemory, Samples, Store};

@@ -45,7 +45,7 @@ pub enum Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key([u32; 2]);
 
-/// SplitMix64's finaliser: a bijection that spreads every input bit (Steele et al. 2014).
+/// SplitMix64's finalizer: a bijection that spreads every input bit (Steele et al. 2014).
 fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

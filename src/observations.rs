@@ -37,7 +37,7 @@ impl Observations {
         Ok(Self { y, a })
     }
 
-    /// `n` observations that show nothing, those of [`crate::channel::Blind`].
+    /// `n` observations that show nothing, those of [`crate::channel::Unobserved`].
     pub fn nothing(n: usize) -> Self {
         Self { y: Samples::zeros(n, 0), a: None }
     }

@@ -1,4 +1,4 @@
-//! The optimiser on the flat parameter vector: Adam, gradient clipping by global norm, learning-rate schedules, and the
+//! The optimizer on the flat parameter vector: Adam, gradient clipping by global norm, learning-rate schedules, and the
 //! exponential moving average of the weights.
 //!
 //! m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², θ ← θ - η m̂ / (√v̂ + ε) (Kingma & Ba 2015), after
@@ -39,7 +39,7 @@ impl Decay {
     }
 }
 
-/// Weights θ with their optimiser state and average; all vectors `[P]` outside autodiff.
+/// Weights θ with their optimizer state and average; all vectors `[P]` outside autodiff.
 #[derive(Clone, Debug)]
 pub struct OptimState {
     /// θ.
@@ -50,7 +50,7 @@ pub struct OptimState {
     pub first: Tensor<1>,
     /// Second moment v.
     pub second: Tensor<1>,
-    /// Updates since the optimiser was made.
+    /// Updates since the optimizer was made.
     pub updates: usize,
 }
 
@@ -93,7 +93,7 @@ impl OptimState {
         Self { average: weights.clone(), weights, first: zeros.clone(), second: zeros, updates: 0 }
     }
 
-    /// The same weights and average with a new optimiser: what each lap begins with.
+    /// The same weights and average with a new optimizer: what each lap begins with.
     pub fn restart(self) -> Self {
         let zeros = self.weights.zeros_like();
         Self { first: zeros.clone(), second: zeros, updates: 0, ..self }

@@ -24,16 +24,16 @@ pub trait Buffer: Send + Sync {
 }
 
 /// Makes the large tables of a run: reconstructions, one row an observation.
-pub trait Tables: Sync {
+pub trait Store: Sync {
     /// `n` rows of `d` numbers for the reconstructions of lap `lap`, whose first `done` rows hold what an earlier process put
     /// there, if there was one. Fails where there is no room.
     fn reconstructions(&self, lap: usize, n: usize, d: usize, done: usize) -> Result<Samples>;
 }
 
-/// Tables in memory; they do not outlive the process.
+/// Store in memory; they do not outlive the process.
 pub struct InMemory;
 
-impl Tables for InMemory {
+impl Store for InMemory {
     fn reconstructions(&self, _: usize, n: usize, d: usize, _: usize) -> Result<Samples> {
         Ok(Samples::zeros(n, d))
     }

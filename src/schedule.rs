@@ -7,7 +7,7 @@ use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 
 /// Greatest parameter of the law of t.
-const MOST_SHAPE: u32 = 64;
+const MAX_SHAPE: u32 = 64;
 
 /// Geometric variance-exploding schedule (DiffEM, arXiv 2510.12691, appendix; Song et al. 2021).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl Schedule {
     /// Draws t ~ Beta(α, β) as the α-th smallest of α + β - 1 uniforms, which has exactly that law.
     pub fn draw_time(&self, stream: &mut Stream) -> f64 {
         let n = (self.time_alpha + self.time_beta - 1) as usize;
-        let mut sorted = [0.0; 2 * MOST_SHAPE as usize];
+        let mut sorted = [0.0; 2 * MAX_SHAPE as usize];
         for i in 0..n {
             let uniform = stream.uniform();
             let mut place = i;
@@ -85,11 +85,8 @@ impl Schedule {
             ));
         }
         for (name, v) in [("time_alpha", self.time_alpha), ("time_beta", self.time_beta)] {
-            if !(1..=MOST_SHAPE).contains(&v) {
-                return Err(Error::config(
-                    format!("schedule.{name}"),
-                    format!("expected 1 to {MOST_SHAPE}, found {v}"),
-                ));
+            if !(1..=MAX_SHAPE).contains(&v) {
+                return Err(Error::config(format!("schedule.{name}"), format!("expected 1 to {MAX_SHAPE}, found {v}")));
             }
         }
         Ok(())

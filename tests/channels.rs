@@ -4,7 +4,7 @@
 mod images;
 
 use diffem::channel::{BlackBox, Channel, ChannelConfig, Compose, StageConfig};
-use diffem::em::corrupted_start;
+use diffem::em::corrupted_init;
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use nalgebra::DMatrix;
@@ -125,7 +125,7 @@ fn corrupted_start_solves_the_observations() {
     for (name, d, channel) in registry() {
         let x = Samples::new(normal(64 * d, 5), d);
         let seen = Observations::simulate(&channel, &x, Key::new(6, Purpose::Observe, 0), 0);
-        let x0 = corrupted_start(&channel, &seen).unwrap();
+        let x0 = corrupted_init(&channel, &seen).unwrap();
         let linear = channel.as_linear().unwrap();
         // Noise may leave the range of a rank-deficient operator, and more rows than d over-determine x.
         let solvable = channel.observation_len() <= d && linear.noise_covariance(seen.operator(0)).amax() == 0.0;
@@ -140,14 +140,14 @@ fn corrupted_start_solves_the_observations() {
 
 #[test]
 fn a_black_box_needs_no_linearity_and_says_so() {
-    let quantise =
+    let quantize =
         BlackBox::new(2, 2, |x, a, _, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * a[0]).round() / a[0]))
             .with_operator(1, |stream, a| a[0] = 1.0 + stream.below(4) as f32);
     let x = Samples::new(vec![0.3, -0.7, 0.1, 0.9], 2);
-    let seen = Observations::simulate(&quantise, &x, Key::new(1, Purpose::Observe, 0), 0);
+    let seen = Observations::simulate(&quantize, &x, Key::new(1, Purpose::Observe, 0), 0);
     assert!(seen.a.as_ref().unwrap().as_slice().iter().all(|a| (1.0..=4.0).contains(a)));
-    assert!(quantise.linear_gaussian(&[1.0]).is_none());
-    assert_eq!(corrupted_start(&quantise, &seen).unwrap(), seen.y);
-    let message = diffem::em::gaussian_start(&quantise, &seen, 1.0, 1, 0).unwrap_err().to_string();
+    assert!(quantize.linear_gaussian(&[1.0]).is_none());
+    assert_eq!(corrupted_init(&quantize, &seen).unwrap(), seen.y);
+    let message = diffem::em::gaussian_init(&quantize, &seen, 1.0, 1, 0).unwrap_err().to_string();
     assert!(message.contains("not linear"), "{message}");
 }

@@ -154,7 +154,7 @@ fn gaussian_start_draws_have_the_next_priors_law() {
     let n = 40_000;
     let x = Samples::new((0..n).map(|i| key.stream(i, 0).normal()).collect(), 1);
     let observations = Observations::simulate(&channel, &x, Key::new(5, Purpose::Observe, 0), 0);
-    let (x0, _) = diffem::em::gaussian_start(&channel, &observations, 10f64.sqrt(), 0, 7).unwrap();
+    let (x0, _) = diffem::em::gaussian_init(&channel, &observations, 10f64.sqrt(), 0, 7).unwrap();
     let variance = x0.as_slice().iter().map(|&v| v as f64 * v as f64).sum::<f64>() / n as f64;
     // Standard error s_1 sqrt(2/n) = .018.
     assert!((variance - 2.56198).abs() < 0.09, "{variance}");

@@ -1,10 +1,10 @@
 //! The prior: an unconditional denoiser, trained and sampled by the parts of the posterior through a channel that shows nothing.
 
 use burn::tensor::Device;
-use diffem::channel::Blind;
+use diffem::channel::Unobserved;
 use diffem::conditioning::{Conditioning, ConditioningConfig};
+use diffem::conditioning::{Standardize, Standardizer};
 use diffem::em::*;
-use diffem::frame::{Frame, Standardise};
 use diffem::gaussian::Gaussian;
 use diffem::image::ImageShape;
 use diffem::network::{MlpConfig, NetworkConfig, UnetConfig, flatten, to_host};
@@ -21,7 +21,7 @@ fn samples(law: &Gaussian, n: usize) -> Samples {
     Samples::new((0..n).flat_map(row).collect(), law.d())
 }
 
-/// Trains a prior of `x` without standardised coordinates, so that the network has everything to learn; returns `draws` of it.
+/// Trains a prior of `x` without standardized coordinates, so that the network has everything to learn; returns `draws` of it.
 fn draws_of_prior(
     x: Samples,
     network: &NetworkConfig,
@@ -30,8 +30,8 @@ fn draws_of_prior(
     draws: usize,
 ) -> Samples {
     let (device, d) = (Device::flex(), x.d());
-    let (channel, schedule) = (Blind::new(d), Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() });
-    let conditioning = ConditioningConfig { standardise: Standardise::None, ..Default::default() };
+    let (channel, schedule) = (Unobserved::new(d), Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() });
+    let conditioning = ConditioningConfig { standardize: Standardize::None, ..Default::default() };
     let network = network.init(d, image, 0, 1, &device).unwrap();
     let m_step = MStepConfig { steps, batch: 256, micro_batch: 64, ema: 0.99, ..Default::default() };
     let sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
@@ -56,8 +56,8 @@ fn draws_of_prior(
     run.train(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
     assert_eq!((state.step, state.phase), (steps, Phase::EStep));
     assert!(to_host(&state.optim.average) != before);
-    let frame = Frame::identity(d);
-    let conditioning = Conditioning { channel: &channel, config: &conditioning, frame: &frame };
+    let standardizer = Standardizer::identity(d);
+    let conditioning = Conditioning { channel: &channel, config: &conditioning, standardizer: &standardizer };
     let (network, key) = (run.posterior(&state), Key::new(5, Purpose::Draw, 0));
     let observations = &Observations::nothing(draws);
     EStep {

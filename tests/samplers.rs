@@ -134,8 +134,8 @@ fn law(config: SamplerConfig) {
     let x = to_samples(x.unwrap()).unwrap();
     let rows = || x.rows().map(|r| DVector::from_iterator(3, r.iter().map(|&v| v as f64)));
     let mean = rows().sum::<DVector<f64>>() / n as f64;
-    let centred = rows().map(|r| r - &mean);
-    let covariance = centred.map(|r| &r * r.transpose()).sum::<DMatrix<f64>>() / n as f64;
+    let centered = rows().map(|r| r - &mean);
+    let covariance = centered.map(|r| &r * r.transpose()).sum::<DMatrix<f64>>() / n as f64;
     // Five standard errors of a mean and of a covariance entry at unit variance: .039 and .055.
     assert!((mean - &posterior.mean).amax() < 0.039, "{config:?}");
     assert!((&covariance - &posterior.covariance).amax() < 0.055, "{config:?}: {covariance} {}", posterior.covariance);

@@ -2,14 +2,14 @@
 //! dense formula, whole E-steps against the exact posterior, and deconvolution against scikit-image.
 
 use burn::tensor::Device;
+use diffem::baseline::{RichardsonLucy, Wiener};
 use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use diffem::checkpoint;
-use diffem::conditioning::{Conditioning, ConditioningConfig, Features, Shape, feature_len};
+use diffem::conditioning::{Conditioning, ConditioningConfig, Features, OperatorStructure, feature_len};
+use diffem::conditioning::{Standardize, Standardizer};
 use diffem::dct::Dct;
-use diffem::deconvolution::{RichardsonLucy, Wiener};
 use diffem::denoiser::{Gain, Preconditioned, to_samples, to_tensor};
-use diffem::em::{EStep, StartPrior};
-use diffem::frame::{Frame, Standardise};
+use diffem::em::{EStep, InitialPrior};
 use diffem::gaussian::{Gaussian, LinearGaussian};
 use diffem::image::ImageShape;
 use diffem::network::{Mlp, MlpConfig, flatten, from_host, unflatten};
@@ -36,20 +36,21 @@ fn noise(std: f64) -> StageConfig {
 }
 
 /// Coordinates that an image's own scale and mean give.
-fn frame() -> Frame {
-    Frame::new(vec![0.3; D], vec![1.7; D]).unwrap()
+fn standardizer() -> Standardizer {
+    Standardizer::new(vec![0.3; D], vec![1.7; D]).unwrap()
 }
 
 /// The same with a spectrum.
-fn spectral_frame() -> Frame {
+fn spectral_standardizer() -> Standardizer {
     let power = (0..D).map(|j| 4.0 / (1.0 + (j % 24) as f64).powi(2)).collect();
-    frame().with_power(Some(power)).unwrap()
+    standardizer().with_power(Some(power)).unwrap()
 }
 
-/// The law of x that such a frame stands for.
-fn law(frame: &Frame, basis: &Dct) -> Gaussian {
+/// The law of x that such a standardizer stands for.
+fn law(standardizer: &Standardizer, basis: &Dct) -> Gaussian {
     let unit = vec![1.0; D];
-    let covariance = Gaussian::stationary(basis, frame.power.as_deref().unwrap_or(&unit)).covariance * (1.7 * 1.7);
+    let covariance =
+        Gaussian::stationary(basis, standardizer.power.as_deref().unwrap_or(&unit)).covariance * (1.7 * 1.7);
     Gaussian::new(DVector::from_element(D, 0.3), covariance).unwrap()
 }
 
@@ -103,13 +104,13 @@ fn other_channels_have_no_spectrum() {
     ] {
         assert!(build(&stages).as_linear().unwrap().spectrum().is_none(), "{stages:?}");
     }
-    assert!(build(&[blur(1.0), StageConfig::Quantisation { levels: 8 }]).as_linear().is_none());
+    assert!(build(&[blur(1.0), StageConfig::Quantization { levels: 8 }]).as_linear().is_none());
 }
 
-/// x | x_t, y for x of the frame's law, by the dense formula.
-fn exact(channel: &Compose, frame: &Frame, x_t: &[f32], sigma: f64, y: &[f32]) -> Gaussian {
+/// x | x_t, y for x of the standardizer's law, by the dense formula.
+fn exact(channel: &Compose, standardizer: &Standardizer, x_t: &[f32], sigma: f64, y: &[f32]) -> Gaussian {
     let model = channel.linear_gaussian(&[]).unwrap();
-    let prior = law(frame, channel.as_linear().unwrap().spectrum().unwrap().basis());
+    let prior = law(standardizer, channel.as_linear().unwrap().spectrum().unwrap().basis());
     // x_t = (x - μ) / s + σ z.
     let noisy =
         LinearGaussian { matrix: DMatrix::identity(D, D) / 1.7, covariance: DMatrix::identity(D, D) * (sigma * sigma) };
@@ -121,7 +122,7 @@ fn exact(channel: &Compose, frame: &Frame, x_t: &[f32], sigma: f64, y: &[f32]) -
 /// The gain of one observation at noise level `sigma`, as the formulas have it.
 fn gain(conditioning: Conditioning<'_>, y: &[f32], sigma: f64, features: &mut [f32], device: &Device) -> Gain {
     let measurement = conditioning.condition(y, &[], features).expect("an update");
-    assert_eq!(measurement.shape(), Shape::Spectral);
+    assert_eq!(measurement.structure(), OperatorStructure::Spectral);
     let (mut ka, mut ky, mut skip) = (Samples::zeros(1, D), Samples::zeros(1, D), Samples::zeros(1, D));
     let square = sigma * sigma;
     match conditioning.power() {
@@ -145,16 +146,18 @@ fn the_updated_denoiser_of_a_gaussian_is_its_exact_posterior() {
         let channel = build(&stages);
         let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
         let network = zero(&channel, &config, &device);
-        for (frame, sigma) in [frame(), spectral_frame()].iter().flat_map(|f| [0.02f64, 0.5, 30.0].map(|s| (f, s))) {
-            let conditioning = Conditioning { channel: &channel, config: &config, frame };
+        for (standardizer, sigma) in
+            [standardizer(), spectral_standardizer()].iter().flat_map(|f| [0.02f64, 0.5, 30.0].map(|s| (f, s)))
+        {
+            let conditioning = Conditioning { channel: &channel, config: &config, standardizer };
             let mut x_t = normal(1, 2);
             x_t.as_mut_slice().iter_mut().for_each(|v| *v *= (1.0 + sigma * sigma).sqrt() as f32);
             let mut features = Samples::zeros(1, conditioning.feature_len());
             let gain = gain(conditioning, seen.y.row(0), sigma, features.row_mut(0), &device);
             let denoiser = Preconditioned { network: &network, schedule: &schedule };
             let [x, c] = [&x_t, &features].map(|s| to_tensor(s, &device));
-            let found = frame.restore(&to_samples(denoiser.forward(x, &[sigma], c, Some(&gain))).unwrap());
-            let expected = exact(&channel, frame, x_t.row(0), sigma, seen.y.row(0)).mean;
+            let found = standardizer.restore(&to_samples(denoiser.forward(x, &[sigma], c, Some(&gain))).unwrap());
+            let expected = exact(&channel, standardizer, x_t.row(0), sigma, seen.y.row(0)).mean;
             for (j, (found, expected)) in found.row(0).iter().zip(&expected).enumerate() {
                 assert!((*found as f64 - expected).abs() < 1e-5, "σ {sigma}, value {j}: {found} {expected}");
             }
@@ -163,20 +166,20 @@ fn the_updated_denoiser_of_a_gaussian_is_its_exact_posterior() {
 }
 
 #[test]
-fn the_network_is_shown_the_regularised_inverse() {
+fn the_network_is_shown_the_regularized_inverse() {
     let channel = build(&[blur(0.9), noise(0.1)]);
-    let (config, frames) = (ConditioningConfig::default(), [frame(), spectral_frame()]);
+    let (config, standardizers) = (ConditioningConfig::default(), [standardizer(), spectral_standardizer()]);
     let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
     let mut features = vec![0.0; feature_len(&channel, &config)];
     assert_eq!(features.len(), D);
-    for frame in &frames {
-        let conditioning = Conditioning { channel: &channel, config: &config, frame };
+    for standardizer in &standardizers {
+        let conditioning = Conditioning { channel: &channel, config: &config, standardizer };
         conditioning.condition(seen.y.row(0), &[], &mut features);
-        // The posterior mean without x_t, in the frame's coordinates.
-        let expected = exact(&channel, frame, &[0.0; D], 1e6, seen.y.row(0)).mean.map(|x| (x - 0.3) / 1.7);
+        // The posterior mean without x_t, in the standardizer's coordinates.
+        let expected = exact(&channel, standardizer, &[0.0; D], 1e6, seen.y.row(0)).mean.map(|x| (x - 0.3) / 1.7);
         assert!(features.iter().zip(&expected).all(|(a, b)| (*a as f64 - b).abs() < 1e-5));
     }
-    let conditioning = Conditioning { channel: &channel, config: &config, frame: &frames[0] };
+    let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizers[0] };
     let plain = ConditioningConfig { features: Features::Observation, ..config.clone() };
     Conditioning { config: &plain, ..conditioning }.condition(seen.y.row(0), &[], &mut features);
     assert_eq!(features, seen.y.row(0));
@@ -185,20 +188,20 @@ fn the_network_is_shown_the_regularised_inverse() {
 #[test]
 fn coordinates_of_their_own_scale_fall_back_to_the_dense_update() {
     let (channel, config) = (build(&[blur(0.9), noise(0.1)]), ConditioningConfig::default());
-    let frame = Frame::of(&normal(50, 4), Standardise::Coordinates, false);
-    let conditioning = Conditioning { channel: &channel, config: &config, frame: &frame };
+    let standardizer = Standardizer::of(&normal(50, 4), Standardize::Coordinates, false);
+    let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
     let mut features = vec![0.0; conditioning.feature_len()];
     let measurement = conditioning.condition(normal(1, 1).row(0), &[], &mut features).expect("an update");
-    assert_eq!((measurement.shape(), conditioning.basis().is_none()), (Shape::Dense, true));
+    assert_eq!((measurement.structure(), conditioning.basis().is_none()), (OperatorStructure::Dense, true));
     // Left to itself a blur takes one scale for all, and the spectrum, which a file keeps.
-    let frame = config.frame(&channel, &normal(50, 4));
-    assert!(frame.uniform().is_some());
+    let standardizer = config.standardizer(&channel, &normal(50, 4));
+    assert!(standardizer.uniform().is_some());
     // Parseval: variances of a mean of 1 a coordinate.
-    let power = frame.power.as_ref().expect("a spectrum");
+    let power = standardizer.power.as_ref().expect("a spectrum");
     assert!((power.iter().sum::<f64>() / D as f64 - 1.0).abs() < 1e-5);
-    let bytes = checkpoint::encode_frame(&frame).unwrap();
-    assert_eq!(checkpoint::decode_frame(&bytes, D).unwrap(), frame);
-    assert!(frame.with_power(Some(vec![1.0; D - 1])).is_err());
+    let bytes = checkpoint::encode_standardizer(&standardizer).unwrap();
+    assert_eq!(checkpoint::decode_standardizer(&bytes, D).unwrap(), standardizer);
+    assert!(standardizer.with_power(Some(vec![1.0; D - 1])).is_err());
 }
 
 /// What a blur hides keeps the power of the smooth prior in the start: its draws are no noise there, and its means are at least
@@ -214,7 +217,7 @@ fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
     let x = Samples::new((0..600).flat_map(draw).collect(), shape.len());
     let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
-    let prior = StartPrior::fit(&channel, &seen, 0, 1.0, 4, 0).unwrap();
+    let prior = InitialPrior::fit(&channel, &seen, 0, 1.0, 4, 0).unwrap();
     let error = |y: &Samples| -> f64 {
         x.as_slice().iter().zip(y.as_slice()).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
     };
@@ -228,11 +231,11 @@ fn a_blurred_start_is_smooth_where_nothing_was_seen() {
 }
 
 fn e_step<'a>(
-    parts: &'a (Compose, ConditioningConfig, Frame, Schedule, Mlp, Device, SamplerConfig),
+    parts: &'a (Compose, ConditioningConfig, Standardizer, Schedule, Mlp, Device, SamplerConfig),
     seen: &'a Observations,
 ) -> EStep<'a, Mlp> {
-    let (channel, config, frame, schedule, network, device, sampler) = parts;
-    let conditioning = Conditioning { channel, config, frame };
+    let (channel, config, standardizer, schedule, network, device, sampler) = parts;
+    let conditioning = Conditioning { channel, config, standardizer };
     EStep { network, schedule, conditioning, observations: seen, sampler, key: Key::new(3, Purpose::Sample, 1), device }
 }
 
@@ -246,7 +249,7 @@ fn draws_follow_the_exact_posterior() {
     let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
     let n = 3000;
     let repeated = Observations::new(&channel, seen.y.select(&vec![0; n]), None).unwrap();
-    let parts = (channel, config, spectral_frame(), schedule, network, device, sampler);
+    let parts = (channel, config, spectral_standardizer(), schedule, network, device, sampler);
     let draws = e_step(&parts, &repeated).all(500).unwrap();
     // x_t tells nothing at an endless noise level.
     let exact = exact(&parts.0, &parts.2, &[0.0; D], 1e6, seen.y.row(0));
@@ -271,7 +274,7 @@ fn draws_do_not_depend_on_the_shard() {
     let network = MlpConfig { width: 16, depth: 2, embedding: 8 }.init(D, feature_len(&channel, &config), 0, &device);
     let sampler = SamplerConfig::Ddpm { steps: 5, spacing: Spacing::Edm };
     let seen = Observations::simulate(&channel, &normal(37, 1), Key::new(2, Purpose::Observe, 0), 0);
-    let parts = (channel, config, spectral_frame(), Schedule::default(), network, device, sampler);
+    let parts = (channel, config, spectral_standardizer(), Schedule::default(), network, device, sampler);
     let whole = e_step(&parts, &seen).all(64).unwrap();
     for size in [1, 10] {
         assert!(whole == e_step(&parts, &seen).all(size).unwrap(), "shards of {size}");

@@ -40,7 +40,7 @@ bindgen() {
     echo "$root/bin/wasm-bindgen"
 }
 
-# The optimising passes of wasm-opt are left out: what they make is smaller by a tenth, and larger by a twentieth once it is
+# The optimizing passes of wasm-opt are left out: what they make is smaller by a tenth, and larger by a twentieth once it is
 # compressed for the way, at the same speed; and they take minutes.
 shrink() {
     local features=(simd bulk-memory nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)

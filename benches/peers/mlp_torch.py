@@ -31,7 +31,7 @@ def adam(module: nn.Module) -> torch.optim.Adam:
 
 
 def train_step(compiled):
-    """Closure over fixed inputs: only the network and its optimiser are timed."""
+    """Closure over fixed inputs: only the network and its optimizer are timed."""
     net = d.mlp()
     optimizer = adam(net)
     forward = compiled(net)

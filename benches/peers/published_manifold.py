@@ -2,7 +2,7 @@
 
 Follows arXiv 2510.12691 and its public code where the two differ in detail: Linear, SiLU, LayerNorm; t from an even
 mixture of Beta(2, 5) and Beta(5, 2); Adam 1e-3 -> 1e-6 restarted each lap; lap 1 trains on the real observations, later
-laps on one corruption of the reconstructions, frozen for the lap and with projections that are not normalised; E-step
+laps on one corruption of the reconstructions, frozen for the lap and with projections that are not normalized; E-step
 by ddpm, 4096 steps. One substitution: the Gaussian start is fitted and sampled in closed form, which is the limit of
 the published start (the same EM, through a sampler). Prints one JSON object for each lap, the start being lap 0.
 """
@@ -82,13 +82,13 @@ def e_step(denoiser: nn.Module, y: Tensor, a: Tensor, steps: int, rows: int) -> 
 
 
 def corrupt(x: Tensor) -> Tensor:
-    """The published re-corruption, as condition features; the rows of its projections are not normalised."""
+    """The published re-corruption, as condition features; the rows of its projections are not normalized."""
     a = torch.randn(len(x), d.OBSERVED, d.SIGNAL)
     return d.features(d.project(x, a, torch.randn(len(x), d.OBSERVED)), a)
 
 
 def transport(u: Tensor, v: Tensor) -> float:
-    """Entropic transport cost, squared Euclidean ground cost, regularisation 1e-3."""
+    """Entropic transport cost, squared Euclidean ground cost, regularization 1e-3."""
     options = {"reg": 1e-3, "numItermax": 1024, "stopThr": 1e-3, "method": "sinkhorn_log", "warn": False}
     return float(ot.sinkhorn2([], [], ot.dist(u, v), **options))
 
@@ -143,7 +143,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--observations", type=positive, default=2048, help="published: 65536")
     parser.add_argument("--laps", type=positive, default=2, help="published: 32")
-    parser.add_argument("--steps", type=positive, default=2048, help="M-step optimiser steps; published: 65536")
+    parser.add_argument("--steps", type=positive, default=2048, help="M-step optimizer steps; published: 65536")
     parser.add_argument("--batch", type=positive, default=1024)
     parser.add_argument("--sampler-steps", type=positive, default=4096)
     parser.add_argument("--rows", type=positive, default=1024, help="observations sampled together")

@@ -5,8 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use diffem::conditioning::{Conditioning, ConditioningConfig, Features};
+use diffem::conditioning::{Standardize, Standardizer};
 use diffem::em::{EStep, MStep, MStepConfig};
-use diffem::frame::{Frame, Standardise};
 use diffem::network::{Mlp, MlpConfig, Network, flatten, flatten_gradients, unflatten};
 use diffem::noise::{Key, Purpose};
 use diffem::optim::{OptimState, Update};
@@ -24,7 +24,7 @@ pub struct Workload {
     pub network: Mlp,
     channel: Compose,
     config: ConditioningConfig,
-    frame: Frame,
+    standardizer: Standardizer,
     schedule: Schedule,
     m_step: MStepConfig,
     x: Samples,
@@ -49,7 +49,7 @@ impl Workload {
         let channel = ChannelConfig(stages).build(5).expect("valid stages");
         let config = ConditioningConfig {
             features: Features::Observation,
-            standardise: Standardise::None,
+            standardize: Standardize::None,
             measurement_update: false,
             ..ConditioningConfig::default()
         };
@@ -57,12 +57,12 @@ impl Workload {
         let observe = Key::new(1, Purpose::Observe, 0);
         let observations = Observations::simulate(&channel, &normal(16_384, 5, 3), observe, 0);
         let m_step = MStepConfig { steps: 1000, batch: 1024, micro_batch: SHARD, ema: 0.0, ..Default::default() };
-        let (frame, schedule, x) = (Frame::identity(5), Schedule::default(), normal(16_384, 5, 2));
-        Self { device, network, channel, config, frame, schedule, m_step, x, observations }
+        let (standardizer, schedule, x) = (Standardizer::identity(5), Schedule::default(), normal(16_384, 5, 2));
+        Self { device, network, channel, config, standardizer, schedule, m_step, x, observations }
     }
 
     fn conditioning(&self) -> Conditioning<'_> {
-        Conditioning { channel: &self.channel, config: &self.config, frame: &self.frame }
+        Conditioning { channel: &self.channel, config: &self.config, standardizer: &self.standardizer }
     }
 
     /// Forward, mean-square loss, backward and Adam on fixed inputs, batch 1024 in shards as the M-step cuts it.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// Train diffusion models from corrupted observations only (DiffEM).
 ///
-/// A conditional diffusion model is trained as the posterior p(x | y) by expectation-maximisation: reconstruct every
+/// A conditional diffusion model is trained as the posterior p(x | y) by expectation-maximization: reconstruct every
 /// observation, train on the reconstructions corrupted afresh, repeat. No clean signal is ever needed.
 #[derive(Parser, Debug)]
 #[command(name = "diffem", version, max_term_width = 100)]
@@ -171,7 +171,7 @@ pub struct Prior {
     /// Lap whose reconstructions are learned, 0 for the start [default: the best]
     #[arg(long)]
     pub lap: Option<usize>,
-    /// Optimiser steps [default: as many as the laps until then have taken]
+    /// Optimizer steps [default: as many as the laps until then have taken]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
     /// Seed of everything random [default: the run's]
@@ -415,7 +415,7 @@ pub struct Corrupt {
 
 /// `diffem check-backends`
 ///
-/// Network, loss, gradients, training steps, posterior draws and the optimiser, on every backend of this build, against what
+/// Network, loss, gradients, training steps, posterior draws and the optimizer, on every backend of this build, against what
 /// flex made of the same weights, inputs and noise. A backend that is not there is named and left out; one that disagrees
 /// fails the command.
 #[derive(Args, Debug)]

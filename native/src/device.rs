@@ -71,7 +71,7 @@ fn create(kind: &str, index: usize) -> Result<Device> {
     match kind {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
-        // Deprecated by burn in favour of flex; kept as a second opinion that shares no kernel with it.
+        // Deprecated by burn in favor of flex; kept as a second opinion that shares no kernel with it.
         #[cfg(feature = "ndarray")]
         #[allow(deprecated)]
         "ndarray" => Ok(Device::ndarray()),

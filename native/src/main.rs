@@ -1,31 +1,17 @@
 //! `diffem`: train diffusion models from corrupted observations only.
 
 mod args;
-mod baselines;
-mod budget;
 mod cmd;
 mod config;
 mod data;
 mod device;
 mod estimate;
-mod evaluation;
-mod features;
-mod fidelity;
+mod eval;
+mod figures;
 mod files;
-mod gallery;
-mod images;
-mod metrics;
-mod mismatch;
-mod prior;
-mod problem;
 mod report;
-mod room;
-mod run_dir;
-mod same_run;
-mod session;
-mod summary;
-mod training;
-mod web;
+mod resources;
+mod run;
 
 use args::{Cli, Command, ConfigCommand};
 use clap::Parser;

@@ -65,7 +65,7 @@ fn images_are_compared_by_their_missing_pixels() {
     let clean = "clean em.start.kind=reconstructions em.start.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1";
     let args = [
         ["compare", "c.toml", "--out", "cmp", "--draws", "3", "--progress", "quiet"].as_slice(),
-        &["--set", "report.points=0", "--set", "conditioning.standardise=coordinates"],
+        &["--set", "report.points=0", "--set", "conditioning.standardize=coordinates"],
         &["--contender", "diffem", "--contender", "ambient conditioning.method=ambient", "--contender", clean],
     ]
     .concat();

@@ -173,7 +173,7 @@ fn signals_beside_the_observations_change_nothing() {
     assert_same_run(&with.path().join("run"), &without.path().join("run"));
 }
 
-/// The truth of a built-in problem is for scores alone.
+/// The truth of a built-in dataset is for scores alone.
 #[test]
 fn a_truth_taken_away_changes_no_weight() {
     let [with, without] = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));

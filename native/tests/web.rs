@@ -4,8 +4,8 @@ mod common;
 
 use burn::tensor::Device;
 use common::{TINY, diffem, run, succeed, train};
-use diffem::bundle::{Posterior, open};
 use diffem::noise::{Key, Purpose};
+use diffem::posterior::{Posterior, open};
 use diffem::{Observations, Samples};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Gaussian blur: y = (B_h ⊗ B_w) x on every colour channel, B_n the convolution with w_k ∝ exp(-k² / 2σ²), |k| <= ⌈4σ⌉,
+//! Gaussian blur: y = (B_h ⊗ B_w) x on every color channel, B_n the convolution with w_k ∝ exp(-k² / 2σ²), |k| <= ⌈4σ⌉,
 //! Σ w_k = 1, of a line of n pixels.
 //!
 //! Beyond its ends a line is mirrored about the edge of its last pixel (... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ..., the half-sample
@@ -6,15 +6,15 @@
 //! DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999, "The discrete cosine transform").
 
 use super::{Channel, LinearChannel, Spectrum};
-use crate::dct::{Dct, MOST_SIDE};
+use crate::dct::{Dct, MAX_SIDE};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
 
 /// Widest blur, in pixels; far wider than any image, where a blur is its mean.
-const MOST_SIGMA: f64 = 1e5;
+const MAX_SIGMA: f64 = 1e5;
 
-/// Gaussian blur of every colour channel.
+/// Gaussian blur of every color channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blur {
     shape: ImageShape,
@@ -34,14 +34,11 @@ impl Blur {
     /// Blurs with standard deviation `sigma` pixels, in (0, 1e5].
     pub fn new(shape: ImageShape, sigma: f64) -> Result<Self> {
         shape.validate("image")?;
-        if !(sigma > 0.0 && sigma <= MOST_SIGMA) {
-            return Err(Error::config(
-                "sigma",
-                format!("expected a number in (0, {MOST_SIGMA}] pixels, found {sigma}"),
-            ));
+        if !(sigma > 0.0 && sigma <= MAX_SIGMA) {
+            return Err(Error::config("sigma", format!("expected a number in (0, {MAX_SIGMA}] pixels, found {sigma}")));
         }
         let (across, down) = (kernel(shape.width, sigma), kernel(shape.height, sigma));
-        let spectrum = (shape.width.max(shape.height) <= MOST_SIDE).then(|| spectrum(shape, &down, &across));
+        let spectrum = (shape.width.max(shape.height) <= MAX_SIDE).then(|| spectrum(shape, &down, &across));
         Ok(Self { shape, rows: taps(&across, sigma), columns: taps(&down, sigma), spectrum })
     }
 

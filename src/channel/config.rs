@@ -2,7 +2,7 @@
 
 use super::{
     AdditiveNoise, BlockMask, Blur, Channel, Compose, Downsample, FixedLinear, Mask, PixelMask, Poisson, Projection,
-    Quantisation, Saturation,
+    Quantization, Saturation,
 };
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
@@ -35,7 +35,7 @@ pub enum StageConfig {
         /// A row by row; every row as long as the signal.
         matrix: Vec<Vec<f32>>,
     },
-    /// Missing pixels, the same in every colour channel (images).
+    /// Missing pixels, the same in every color channel (images).
     PixelMask {
         /// Probability that a pixel is missing, in [0, 1).
         rate: f64,
@@ -43,7 +43,7 @@ pub enum StageConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_rate: Option<f64>,
     },
-    /// A missing block at a random place, the same in every colour channel (images).
+    /// A missing block at a random place, the same in every color channel (images).
     BlockMask {
         /// Rows of the block, 1 to the image's.
         height: usize,
@@ -73,11 +73,11 @@ pub enum StageConfig {
         high: f64,
     },
     /// Values rounded to uniform levels on [-2, 2].
-    Quantisation {
+    Quantization {
         /// Number of levels, 2 to 65536.
         levels: u32,
     },
-    /// JPEG compression (images of 1 or 3 colour channels; cargo feature `jpeg`).
+    /// JPEG compression (images of 1 or 3 color channels; cargo feature `jpeg`).
     Jpeg {
         /// 1 (smallest file) to 100.
         quality: u8,
@@ -141,7 +141,7 @@ impl StageConfig {
             Self::Downsample { factor } => Box::new(Downsample::new(signal.image("downsample")?, factor)?),
             Self::Poisson { peak } => Box::new(Poisson::new(d, peak)?),
             Self::Saturation { low, high } => Box::new(Saturation::new(d, low, high)?),
-            Self::Quantisation { levels } => Box::new(Quantisation::new(d, levels)?),
+            Self::Quantization { levels } => Box::new(Quantization::new(d, levels)?),
             Self::Jpeg { quality } => jpeg(signal.image("jpeg")?, quality)?,
         })
     }

@@ -1,4 +1,4 @@
-//! Lower resolution: each value of y is the mean of a block of f x f pixels, of every colour channel.
+//! Lower resolution: each value of y is the mean of a block of f x f pixels, of every color channel.
 
 use super::{Channel, LinearChannel};
 use crate::error::{Error, Result};

@@ -9,7 +9,7 @@ use ::image::{ExtendedColorType, ImageDecoder, ImageResult};
 use std::io::Cursor;
 
 /// Longest side that the format can hold.
-const MOST_SIDE: usize = 65535;
+const MAX_SIDE: usize = 65535;
 
 /// y is what a JPEG file of quality `quality` holds of x; deterministic.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,27 +19,27 @@ pub struct Jpeg {
 }
 
 impl Jpeg {
-    /// `quality` 1 (smallest file) to 100; images of 1 or 3 colour channels and sides up to 65535.
+    /// `quality` 1 (smallest file) to 100; images of 1 or 3 color channels and sides up to 65535.
     pub fn new(shape: ImageShape, quality: u8) -> Result<Self> {
         shape.validate("image")?;
         if !(1..=100).contains(&quality) {
             return Err(Error::config("quality", format!("expected 1 to 100, found {quality}")));
         }
         if ![1, 3].contains(&shape.channels) {
-            let message = format!("JPEG needs images of 1 or 3 colour channels, found {}", shape.channels);
+            let message = format!("JPEG needs images of 1 or 3 color channels, found {}", shape.channels);
             return Err(Error::config("quality", message));
         }
-        if shape.height.max(shape.width) > MOST_SIDE {
-            return Err(Error::config("quality", format!("JPEG needs images with sides up to {MOST_SIDE}")));
+        if shape.height.max(shape.width) > MAX_SIDE {
+            return Err(Error::config("quality", format!("JPEG needs images with sides up to {MAX_SIDE}")));
         }
         Ok(Self { shape, quality })
     }
 
     fn round_trip(&self, pixels: &[u8]) -> ImageResult<Vec<u8>> {
-        let colour = if self.shape.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+        let color = if self.shape.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
         let mut file = Vec::new();
         let (width, height) = (self.shape.width as u32, self.shape.height as u32);
-        JpegEncoder::new_with_quality(&mut file, self.quality).encode(pixels, width, height, colour)?;
+        JpegEncoder::new_with_quality(&mut file, self.quality).encode(pixels, width, height, color)?;
         let mut decoded = vec![0; self.shape.len()];
         JpegDecoder::new(Cursor::new(file))?.read_image(&mut decoded)?;
         Ok(decoded)
@@ -55,7 +55,7 @@ impl Channel for Jpeg {
         self.shape.len()
     }
 
-    /// Files interleave the colours, signals do not.
+    /// Files interleave the colors, signals do not.
     fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
         let (c, n) = (self.shape.channels, self.shape.pixels());
         let byte = |x: f32| ((x + 2.0) / 4.0 * 255.0).round().clamp(0.0, 255.0) as u8;

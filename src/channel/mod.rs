@@ -5,7 +5,6 @@
 //! Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a Gaussian prior.
 
 mod black_box;
-mod blind;
 mod blur;
 mod compose;
 mod config;
@@ -20,9 +19,9 @@ mod pointwise;
 mod poisson;
 mod projection;
 mod spectrum;
+mod unobserved;
 
 pub use black_box::BlackBox;
-pub use blind::Blind;
 pub use blur::Blur;
 pub use compose::Compose;
 pub use config::{ChannelConfig, StageConfig};
@@ -33,10 +32,11 @@ pub use linear::FixedLinear;
 pub use mask::Mask;
 pub use noise::AdditiveNoise;
 pub use pixel_mask::{BlockMask, PixelMask};
-pub use pointwise::{Quantisation, Saturation};
+pub use pointwise::{Quantization, Saturation};
 pub use poisson::Poisson;
 pub use projection::Projection;
 pub use spectrum::Spectrum;
+pub use unobserved::Unobserved;
 
 use crate::gaussian::LinearGaussian;
 use crate::noise::Stream;

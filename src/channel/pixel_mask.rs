@@ -1,4 +1,4 @@
-//! Missing pixels: y = a ∘ x with one mask a in {0, 1}^(h·w) shared by the colour channels; a missing pixel has y = 0.
+//! Missing pixels: y = a ∘ x with one mask a in {0, 1}^(h·w) shared by the color channels; a missing pixel has y = 0.
 
 use super::{Channel, LinearChannel};
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl BlockMask {
     }
 }
 
-/// The mask on every colour channel.
+/// The mask on every color channel.
 fn hide(a: &[f32], x: &[f32], y: &mut [f32]) {
     for (y, x) in y.chunks_exact_mut(a.len()).zip(x.chunks_exact(a.len())) {
         y.iter_mut().zip(a).zip(x).for_each(|((y, a), x)| *y = a * x);

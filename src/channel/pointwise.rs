@@ -1,4 +1,4 @@
-//! Sensors that lose values one by one: saturation and quantisation. Not linear.
+//! Sensors that lose values one by one: saturation and quantization. Not linear.
 
 use super::Channel;
 use crate::error::{Error, Result};
@@ -41,13 +41,13 @@ impl Channel for Saturation {
 
 /// y is the nearest of L levels -2 + 4 l / (L - 1), l = 0 .. L - 1.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Quantisation {
+pub struct Quantization {
     d: usize,
     levels: u32,
 }
 
-impl Quantisation {
-    /// Quantises signals of length `d` to `levels` levels, 2 to 65536, uniform on [-2, 2].
+impl Quantization {
+    /// Quantizes signals of length `d` to `levels` levels, 2 to 65536, uniform on [-2, 2].
     pub fn new(d: usize, levels: u32) -> Result<Self> {
         if !(2..=65536).contains(&levels) {
             return Err(Error::config("levels", format!("expected 2 to 65536, found {levels}")));
@@ -56,7 +56,7 @@ impl Quantisation {
     }
 }
 
-impl Channel for Quantisation {
+impl Channel for Quantization {
     fn signal_len(&self) -> usize {
         self.d
     }

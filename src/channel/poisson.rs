@@ -7,7 +7,7 @@ use crate::noise::Stream;
 use std::f64::consts::TAU;
 
 /// Most expected photons of a full pixel.
-const MOST_PEAK: f64 = 1e9;
+const MAX_PEAK: f64 = 1e9;
 
 /// Independent photon counts at every value.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +19,8 @@ pub struct Poisson {
 impl Poisson {
     /// Counts for signals of length `d`; `peak` in (0, 1e9] is the expected count at intensity 1.
     pub fn new(d: usize, peak: f64) -> Result<Self> {
-        if !(peak > 0.0 && peak <= MOST_PEAK) {
-            return Err(Error::config("peak", format!("expected a number in (0, {MOST_PEAK}], found {peak}")));
+        if !(peak > 0.0 && peak <= MAX_PEAK) {
+            return Err(Error::config("peak", format!("expected a number in (0, {MAX_PEAK}], found {peak}")));
         }
         Ok(Self { d, peak })
     }

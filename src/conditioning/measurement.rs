@@ -5,7 +5,7 @@ use crate::scratch::with_scratch;
 
 /// Layout of the matrix K A of a measurement update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum OperatorStructure {
     /// No update.
     None,
     /// K A is diagonal: d values.
@@ -23,7 +23,7 @@ pub struct Measurement {
     values: Vec<f64>,
     /// Length m of an observation.
     m: usize,
-    pub(super) shape: Shape,
+    pub(super) structure: OperatorStructure,
 }
 
 /// The parts of a measurement, by reference. Diagonal, spectral: A's diagonal and the variances, `[d]` each; dense: A row by
@@ -58,14 +58,14 @@ fn forward_substitute(e: &mut [f64], b: &mut [f64], z: &mut [f64]) {
 
 impl Measurement {
     /// A measurement of zeros, to be filled through [`Measurement::parts`].
-    pub(super) fn zeros(shape: Shape, m: usize, d: usize) -> Self {
-        let (matrix, noise) = if shape == Shape::Dense { (m * d, m * m) } else { (d, d) };
-        Self { values: vec![0.0; matrix + noise + m], m, shape }
+    pub(super) fn zeros(structure: OperatorStructure, m: usize, d: usize) -> Self {
+        let (matrix, noise) = if structure == OperatorStructure::Dense { (m * d, m * m) } else { (d, d) };
+        Self { values: vec![0.0; matrix + noise + m], m, structure }
     }
 
     /// Where Σ_y and y begin.
     fn starts(&self) -> (usize, usize) {
-        let noise = if self.shape == Shape::Dense { self.m * self.m } else { self.m };
+        let noise = if self.structure == OperatorStructure::Dense { self.m * self.m } else { self.m };
         let y = self.values.len() - self.m;
         (y - noise, y)
     }
@@ -109,28 +109,28 @@ impl Measurement {
     }
 
     /// Layout of K A.
-    pub fn shape(&self) -> Shape {
-        self.shape
+    pub fn structure(&self) -> OperatorStructure {
+        self.structure
     }
 
     /// The measurement with unit noise: L⁻¹ A (laid out like A) and L⁻¹ y, with Σ_y = L Lᵀ.
     pub(crate) fn whitened(&self) -> (Vec<f64>, Vec<f64>) {
         let (mut matrix, mut y) = (self.matrix().to_vec(), self.y().to_vec());
-        match self.shape {
-            Shape::None => {}
-            Shape::Diagonal | Shape::Spectral => {
+        match self.structure {
+            OperatorStructure::None => {}
+            OperatorStructure::Diagonal | OperatorStructure::Spectral => {
                 for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(self.noise()) {
                     let scale = 1.0 / variance.sqrt();
                     (*a, *y) = (*a * scale, *y * scale);
                 }
             }
-            Shape::Dense => forward_substitute(&mut self.noise().to_vec(), &mut matrix, &mut y),
+            OperatorStructure::Dense => forward_substitute(&mut self.noise().to_vec(), &mut matrix, &mut y),
         }
         (matrix, y)
     }
 
     /// The least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A: the update of an estimate that is
-    /// much less certain than the observation (variance 1 in standardised coordinates).
+    /// much less certain than the observation (variance 1 in standardized coordinates).
     pub(super) fn write_geometry(&self, d: usize, out: &mut [f32]) {
         let (solution, upper) = out.split_at_mut(d);
         with_scratch(d * d, |projector| {
@@ -142,7 +142,7 @@ impl Measurement {
 
     /// The update of the estimate 0 `[d]`: of variance 1, or of the spectrum `power` in the basis of a spectral measurement.
     pub(super) fn write_solution(&self, basis: Option<&Dct>, power: Option<&[f64]>, out: &mut [f32]) {
-        let len = if self.shape == Shape::Dense { out.len() * out.len() } else { out.len() };
+        let len = if self.structure == OperatorStructure::Dense { out.len() * out.len() } else { out.len() };
         with_scratch(len, |ka| match power {
             Some(power) => self.update_each(power, ka, out),
             None => self.update(1.0, ka, out),
@@ -162,16 +162,16 @@ impl Measurement {
 
     /// Writes K A (shape as declared) and K y `[d]` for an estimate of variance `v`; spectral: their coefficients.
     pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
-        match self.shape {
-            Shape::None => {}
-            Shape::Diagonal | Shape::Spectral => self.diagonal_update(|_| v, ka, ky),
-            Shape::Dense => self.dense_update(v, ka, ky),
+        match self.structure {
+            OperatorStructure::None => {}
+            OperatorStructure::Diagonal | OperatorStructure::Spectral => self.diagonal_update(|_| v, ka, ky),
+            OperatorStructure::Dense => self.dense_update(v, ka, ky),
         }
     }
 
     /// [`Measurement::update`] of a diagonal or spectral measurement for an estimate whose values have the variances `v [d]`.
     pub fn update_each(&self, v: &[f64], ka: &mut [f32], ky: &mut [f32]) {
-        debug_assert!(matches!(self.shape, Shape::Diagonal | Shape::Spectral));
+        debug_assert!(matches!(self.structure, OperatorStructure::Diagonal | OperatorStructure::Spectral));
         self.diagonal_update(|j| v[j], ka, ky);
     }
 

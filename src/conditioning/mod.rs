@@ -17,28 +17,31 @@
 //! c_skip x_t + c_out F, its variance v = σ² P/(σ² + P), and K = v g / (v g² + s²). F = 0 is then Wiener's filter.
 
 mod measurement;
+mod standardizer;
+mod whitened;
 
-pub use measurement::{Measurement, Shape};
+pub use measurement::{Measurement, OperatorStructure};
+pub use standardizer::{Standardize, Standardizer};
+pub use whitened::Whitened;
 
 use crate::channel::{Channel, Spectrum};
 use crate::dct::Dct;
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Standardise};
-use crate::rivals::{AmbientConfig, MmpsConfig};
+use crate::method::{AmbientConfig, MmpsConfig};
 use crate::samples::Samples;
 use measurement::Parts;
 use serde::{Deserialize, Serialize};
 
 /// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
-const LEAST_STD: f64 = 1e-4;
+const MIN_STD: f64 = 1e-4;
 
 /// Least power of a coefficient, relative to the greatest: keeps a basis for what no reconstruction shows.
-const LEAST_POWER: f64 = 1e-9;
+const MIN_POWER: f64 = 1e-9;
 
-/// Longest signal for which dense linear channels get a measurement update, geometry features and standardised directions:
+/// Longest signal for which dense linear channels get a measurement update, geometry features and standardized directions:
 /// each needs d x d numbers an observation. Longer ones are shown y and a as they are; channels that are diagonal, in their
 /// coordinates or in the cosine basis, have no limit.
-pub const MOST_DENSE: usize = 256;
+pub const MAX_DENSE: usize = 256;
 
 /// What the network is shown of an observation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,10 +65,10 @@ pub enum Method {
     /// The network is trained as the posterior: it is shown the observation.
     #[default]
     Diffem,
-    /// The network is trained as the prior and guided to the observation when it samples, see [`crate::rivals::Mmps`]; `features`
+    /// The network is trained as the prior and guided to the observation when it samples, see [`crate::method::Mmps`]; `features`
     /// and `measurement_update` do not apply.
     EmMmps,
-    /// For masks: the network is trained on the observations alone, hidden further, see [`crate::rivals::AmbientConfig`].
+    /// For masks: the network is trained on the observations alone, hidden further, see [`crate::method::AmbientConfig`].
     /// Reconstructions are made, but not trained on.
     Ambient,
 }
@@ -80,11 +83,11 @@ pub struct ConditioningConfig {
     /// What the network is shown.
     pub features: Features,
     /// Coordinates in which the diffusion runs, from the moments of the first reconstructions.
-    pub standardise: Standardise,
+    pub standardize: Standardize,
     /// Updates the network's estimate by the observation (linear channels with Gaussian noise).
     pub measurement_update: bool,
     /// Least and greatest value that a signal can have, such as [-2, 2] for images: the first reconstructions and the
-    /// estimates of the sampler are clipped to it (a mean of such signals lies within it). Not in coordinates of standardised
+    /// estimates of the sampler are clipped to it (a mean of such signals lies within it). Not in coordinates of standardized
     /// directions. Off by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
@@ -105,9 +108,11 @@ impl ConditioningConfig {
         };
         let masks = channel.as_linear().is_some_and(|linear| linear.is_diagonal()) && channel.operator_len() > 0;
         match self.method {
-            Method::EmMmps if form(channel, &Frame::identity(channel.signal_len())) == Shape::None => {
+            Method::EmMmps
+                if form(channel, &Standardizer::identity(channel.signal_len())) == OperatorStructure::None =>
+            {
                 let needed = format!(
-                    "masks, blurs, or another linear channel of at most {MOST_DENSE} values, with Gaussian noise"
+                    "masks, blurs, or another linear channel of at most {MAX_DENSE} values, with Gaussian noise"
                 );
                 refuse("em-mmps", needed)
             }
@@ -126,8 +131,8 @@ impl ConditioningConfig {
         if !(least < greatest && least.is_finite() && greatest.is_finite()) {
             return refuse(format!("expected [least, greatest], two finite numbers, found [{least}, {greatest}]"));
         }
-        if self.standardise.is_full(channel.signal_len(), diagonal(channel)) {
-            return refuse("needs conditioning.standardise = \"coordinates\", \"scale\" or \"none\"".into());
+        if self.standardize.is_full(channel.signal_len(), diagonal(channel)) {
+            return refuse("needs conditioning.standardize = \"coordinates\", \"scale\" or \"none\"".into());
         }
         Ok(())
     }
@@ -138,7 +143,7 @@ impl Default for ConditioningConfig {
         Self {
             method: Method::Diffem,
             features: Features::Geometry,
-            standardise: Standardise::Auto,
+            standardize: Standardize::Auto,
             measurement_update: true,
             range: None,
             mmps: MmpsConfig::default(),
@@ -149,14 +154,15 @@ impl Default for ConditioningConfig {
 
 impl ConditioningConfig {
     /// The coordinates for `channel` from the first reconstructions `x [n, d]`.
-    pub fn frame(&self, channel: &dyn Channel, x: &Samples) -> Frame {
-        let standardise = match self.standardise {
-            Standardise::Auto if spectrum(channel).is_some() => Standardise::Scale,
+    pub fn standardizer(&self, channel: &dyn Channel, x: &Samples) -> Standardizer {
+        let standardize = match self.standardize {
+            Standardize::Auto if spectrum(channel).is_some() => Standardize::Scale,
             other => other,
         };
-        let mut frame = Frame::of(x, standardise, diagonal(channel));
-        frame.power = spectrum(channel).filter(|_| frame.uniform().is_some()).map(|s| power(s.basis(), &frame, x));
-        frame
+        let mut standardizer = Standardizer::of(x, standardize, diagonal(channel));
+        standardizer.power =
+            spectrum(channel).filter(|_| standardizer.uniform().is_some()).map(|s| power(s.basis(), &standardizer, x));
+        standardizer
     }
 }
 
@@ -168,17 +174,18 @@ pub struct Conditioning<'a> {
     /// Settings.
     pub config: &'a ConditioningConfig,
     /// Coordinates of the signal; A and y are taken to them as A L and y - A μ.
-    pub frame: &'a Frame,
+    pub standardizer: &'a Standardizer,
 }
 
-/// Mean square of every coefficient of the rows of `x` in the frame's coordinates.
-fn power(basis: &Dct, frame: &Frame, x: &Samples) -> Vec<f64> {
+/// Mean square of every coefficient of the rows of `x` in the standardizer's coordinates.
+fn power(basis: &Dct, standardizer: &Standardizer, x: &Samples) -> Vec<f64> {
     let mut sums = vec![0.0; x.d()];
     for row in 0..x.n() {
-        let row: Vec<f64> = frame.standardise(&x.slice(row..row + 1)).as_slice().iter().map(|&v| v as f64).collect();
+        let row: Vec<f64> =
+            standardizer.standardize(&x.slice(row..row + 1)).as_slice().iter().map(|&v| v as f64).collect();
         sums.iter_mut().zip(basis.forward(&row)).for_each(|(sum, c)| *sum += c * c);
     }
-    let least = sums.iter().fold(0.0f64, |most, v| most.max(*v)) * LEAST_POWER;
+    let least = sums.iter().fold(0.0f64, |most, v| most.max(*v)) * MIN_POWER;
     sums.into_iter().map(|v| (v.max(least) / x.n() as f64).max(f64::MIN_POSITIVE)).collect()
 }
 
@@ -193,7 +200,7 @@ fn spectrum(channel: &dyn Channel) -> Option<&Spectrum> {
 fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
     // The same operator for all observations has nothing to tell them apart by.
     let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal() && linear.spectrum().is_none());
-    dense && channel.signal_len() <= MOST_DENSE && config.features == Features::Geometry
+    dense && channel.signal_len() <= MAX_DENSE && config.features == Features::Geometry
 }
 
 /// Number of features that the network sees of an observation.
@@ -207,38 +214,39 @@ pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize 
     if geometric(channel, config) { d + d * (d + 1) / 2 } else { channel.condition_len() }
 }
 
-fn form(channel: &dyn Channel, frame: &Frame) -> Shape {
+fn form(channel: &dyn Channel, standardizer: &Standardizer) -> OperatorStructure {
     match channel.as_linear() {
-        Some(linear) if linear.is_diagonal() && frame.is_diagonal() => Shape::Diagonal,
-        Some(linear) if linear.spectrum().is_some() && frame.uniform().is_some() => Shape::Spectral,
-        Some(linear) if linear.signal_len() <= MOST_DENSE => Shape::Dense,
-        _ => Shape::None,
+        Some(linear) if linear.is_diagonal() && standardizer.is_diagonal() => OperatorStructure::Diagonal,
+        Some(linear) if linear.spectrum().is_some() && standardizer.uniform().is_some() => OperatorStructure::Spectral,
+        Some(linear) if linear.signal_len() <= MAX_DENSE => OperatorStructure::Dense,
+        _ => OperatorStructure::None,
     }
 }
 
 impl<'a> Conditioning<'a> {
-    /// Shape of the linear-Gaussian form of an observation.
-    fn form(&self) -> Shape {
-        form(self.channel, self.frame)
+    /// OperatorStructure of the linear-Gaussian form of an observation.
+    fn form(&self) -> OperatorStructure {
+        form(self.channel, self.standardizer)
     }
 
     /// The spectrum of x̃ under spectral measurements.
     pub fn power(&self) -> Option<&'a [f64]> {
-        self.frame.power.as_deref().filter(|_| self.form() == Shape::Spectral)
+        self.standardizer.power.as_deref().filter(|_| self.form() == OperatorStructure::Spectral)
     }
 
     /// The cosine basis of spectral measurements.
     pub fn basis(&self) -> Option<&'a Dct> {
-        spectrum(self.channel).filter(|_| self.form() == Shape::Spectral).map(Spectrum::basis)
+        spectrum(self.channel).filter(|_| self.form() == OperatorStructure::Spectral).map(Spectrum::basis)
     }
 
-    /// Least and greatest value of each of the frame's coordinates, where signals have a range: `[d]` each.
+    /// Least and greatest value of each of the standardizer's coordinates, where signals have a range: `[d]` each.
     pub fn bounds(&self) -> Option<[Samples; 2]> {
         let bounds = self.config.range?;
         let bound = |v: f64| {
-            self.frame.standardise(&Samples::new(vec![v as f32; self.frame.mean.len()], self.frame.mean.len()))
+            self.standardizer
+                .standardize(&Samples::new(vec![v as f32; self.standardizer.mean.len()], self.standardizer.mean.len()))
         };
-        self.frame.is_diagonal().then(|| bounds.map(bound))
+        self.standardizer.is_diagonal().then(|| bounds.map(bound))
     }
 
     /// Number of features.
@@ -258,7 +266,7 @@ impl<'a> Conditioning<'a> {
             Some(measurement) if geometric(self.channel, self.config) => {
                 measurement.write_geometry(self.channel.signal_len(), features);
             }
-            Some(measurement) if measurement.shape == Shape::Diagonal => {
+            Some(measurement) if measurement.structure == OperatorStructure::Diagonal => {
                 self.channel.condition(y, a, features);
                 measurement.write_estimates(&mut features[..y.len()]);
             }
@@ -273,19 +281,19 @@ impl<'a> Conditioning<'a> {
 
     /// The linear-Gaussian form of (y, a), if the channel has one.
     pub(crate) fn measurement(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
-        let (linear, shape) = (self.channel.as_linear()?, self.form());
-        if shape == Shape::Spectral {
+        let (linear, structure) = (self.channel.as_linear()?, self.form());
+        if structure == OperatorStructure::Spectral {
             return self.spectral(linear.spectrum()?, y);
         }
-        if shape == Shape::None {
+        if structure == OperatorStructure::None {
             return None;
         }
         let d = self.channel.signal_len();
-        let mut measurement = Measurement::zeros(shape, y.len(), d);
+        let mut measurement = Measurement::zeros(structure, y.len(), d);
         let Parts { matrix, noise, y: seen } = measurement.parts();
         seen.iter_mut().zip(y).for_each(|(seen, &v)| *seen = v as f64);
-        let (mean, floor) = (&self.frame.mean, LEAST_STD * LEAST_STD);
-        if shape == Shape::Diagonal {
+        let (mean, floor) = (&self.standardizer.mean, MIN_STD * MIN_STD);
+        if structure == OperatorStructure::Diagonal {
             linear.write_diagonal(a, matrix, noise);
             seen.iter_mut().zip(&*matrix).zip(mean).for_each(|((y, a), mean)| *y -= a * mean);
             noise.iter_mut().for_each(|v| *v += floor);
@@ -297,22 +305,22 @@ impl<'a> Conditioning<'a> {
             noise.iter_mut().step_by(y.len() + 1).for_each(|v| *v += floor);
             measurement.drop_silent_rows(d);
         }
-        self.frame.compose(measurement.parts().matrix, shape == Shape::Diagonal);
+        self.standardizer.compose(measurement.parts().matrix, structure == OperatorStructure::Diagonal);
         Some(measurement)
     }
 
     /// U (y - A μ), U A L Uᵀ and U Σ_y Uᵀ for the cosine basis U.
     fn spectral(&self, spectrum: &Spectrum, y: &[f32]) -> Option<Measurement> {
-        let scale = self.frame.uniform()?;
+        let scale = self.standardizer.uniform()?;
         let coefficients = |x: &[f64]| spectrum.basis().forward(x);
         let y = coefficients(&y.iter().map(|&v| v as f64).collect::<Vec<_>>());
-        let mean = coefficients(&self.frame.mean);
-        let mut measurement = Measurement::zeros(Shape::Spectral, y.len(), y.len());
+        let mean = coefficients(&self.standardizer.mean);
+        let mut measurement = Measurement::zeros(OperatorStructure::Spectral, y.len(), y.len());
         let parts = measurement.parts();
         for (j, (gain, variance)) in spectrum.gain.iter().zip(&spectrum.variance).enumerate() {
             parts.y[j] = y[j] - gain * mean[j];
             parts.matrix[j] = gain * scale;
-            parts.noise[j] = variance + LEAST_STD * LEAST_STD;
+            parts.noise[j] = variance + MIN_STD * MIN_STD;
         }
         Some(measurement)
     }
@@ -327,15 +335,16 @@ mod tests {
     use crate::{Observations, Samples};
 
     /// The update of an estimate with variance v is the exact Gaussian posterior mean.
-    fn agrees(stages: Vec<StageConfig>, shape: Shape) {
+    fn agrees(stages: Vec<StageConfig>, structure: OperatorStructure) {
         let (d, v) = (4, 0.7f64);
         let channel = ChannelConfig(stages).build(d).unwrap();
-        let frame = Frame::identity(d);
-        let conditioning = Conditioning { channel: &channel, config: &ConditioningConfig::default(), frame: &frame };
-        assert_eq!(conditioning.form(), shape);
+        let standardizer = Standardizer::identity(d);
+        let conditioning =
+            Conditioning { channel: &channel, config: &ConditioningConfig::default(), standardizer: &standardizer };
+        assert_eq!(conditioning.form(), structure);
         let x = Samples::new(vec![0.3, -1.0, 0.8, 0.1], d);
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
-        let size = if shape == Shape::Dense { d * d } else { d };
+        let size = if structure == OperatorStructure::Dense { d * d } else { d };
         let (mut ka, mut ky) = (vec![0.0; size], vec![0.0; d]);
         let mut features = vec![0.0; conditioning.feature_len()];
         let measurement = conditioning.condition(seen.y.row(0), seen.operator(0), &mut features).unwrap();
@@ -345,28 +354,29 @@ mod tests {
         let prior = Gaussian { mean, covariance: nalgebra::DMatrix::identity(d, d) * v };
         let exact = prior.posterior_of(&channel, &seen, 0).unwrap().mean;
         for p in 0..d {
-            let kad: f32 = match shape {
-                Shape::Dense => (0..d).map(|q| ka[p * d + q] * estimate[q]).sum(),
+            let kad: f32 = match structure {
+                OperatorStructure::Dense => (0..d).map(|q| ka[p * d + q] * estimate[q]).sum(),
                 _ => ka[p] * estimate[p],
             };
             let updated = estimate[p] + ky[p] - kad;
-            assert!((updated as f64 - exact[p]).abs() < 1e-5, "{shape:?} coordinate {p}: {updated} {}", exact[p]);
+            assert!((updated as f64 - exact[p]).abs() < 1e-5, "{structure:?} coordinate {p}: {updated} {}", exact[p]);
         }
     }
 
     #[test]
     fn updates_are_the_exact_gaussian_posterior() {
-        agrees(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }], Shape::Dense);
-        agrees(vec![StageConfig::Noise { std: 0.2 }, StageConfig::Projection { rows: 3 }], Shape::Dense);
-        agrees(vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }], Shape::Diagonal);
-        agrees(vec![StageConfig::Noise { std: 0.1 }, StageConfig::Mask { rate: 0.5 }], Shape::Diagonal);
+        agrees(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }], OperatorStructure::Dense);
+        agrees(vec![StageConfig::Noise { std: 0.2 }, StageConfig::Projection { rows: 3 }], OperatorStructure::Dense);
+        agrees(vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }], OperatorStructure::Diagonal);
+        agrees(vec![StageConfig::Noise { std: 0.1 }, StageConfig::Mask { rate: 0.5 }], OperatorStructure::Diagonal);
     }
 
     #[test]
     fn geometry_does_not_depend_on_the_order_and_sign_of_the_rows() {
         let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }]).build(3).unwrap();
-        let frame = Frame::identity(3);
-        let conditioning = Conditioning { channel: &channel, config: &ConditioningConfig::default(), frame: &frame };
+        let standardizer = Standardizer::identity(3);
+        let conditioning =
+            Conditioning { channel: &channel, config: &ConditioningConfig::default(), standardizer: &standardizer };
         let features = |y: [f32; 2], a: [f32; 6]| {
             let mut out = vec![0.0; conditioning.feature_len()];
             conditioning.condition(&y, &a, &mut out);

@@ -15,12 +15,12 @@ pub struct EmConfig {
     /// Stop after this many laps without a better held-out score; 0 never stops early.
     pub patience: usize,
     /// The first reconstructions.
-    pub start: StartConfig,
+    pub start: InitConfig,
 }
 
 impl Default for EmConfig {
     fn default() -> Self {
-        Self { laps: 12, patience: 0, start: StartConfig::default() }
+        Self { laps: 12, patience: 0, start: InitConfig::default() }
     }
 }
 
@@ -28,7 +28,7 @@ impl Default for EmConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum StartConfig {
+pub enum InitConfig {
     /// Posterior draws under a Gaussian prior fitted by exact EM; linear channels with Gaussian noise.
     Gaussian {
         /// EM iterations; 0 takes the initial prior as it is.
@@ -72,7 +72,7 @@ fn unit() -> f64 {
     1.0
 }
 
-impl Default for StartConfig {
+impl Default for InitConfig {
     fn default() -> Self {
         Self::Gaussian { iterations: 16, std: 1.0, rank: 0 }
     }
@@ -95,7 +95,7 @@ pub enum Recorruption {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MStepConfig {
-    /// Optimiser steps a lap, 1 or more.
+    /// Optimizer steps a lap, 1 or more.
     pub steps: usize,
     /// Observations a step, 1 or more.
     pub batch: usize,
@@ -113,7 +113,7 @@ pub struct MStepConfig {
     /// Decay of the exponential moving average of the weights that the E-step samples with, in [0, 1); 0 samples with the
     /// weights themselves.
     pub ema: f64,
-    /// New optimiser and schedule every lap. `false` is the published manifold script: created once, so that from the
+    /// New optimizer and schedule every lap. `false` is the published manifold script: created once, so that from the
     /// second lap on it trains at the final learning rate.
     pub restart_optimizer: bool,
     /// When new corruption is drawn.
@@ -166,13 +166,13 @@ pub struct MonitorConfig {
     pub holdout: f64,
     /// Most observations on a side of the comparison, 2 or more.
     pub points: usize,
-    /// Entropic regularisation of the Sinkhorn divergence, > 0, in squared units of the observations.
-    pub regularisation: f64,
+    /// Entropic regularization of the Sinkhorn divergence, > 0, in squared units of the observations.
+    pub regularization: f64,
 }
 
 impl Default for MonitorConfig {
     fn default() -> Self {
-        Self { holdout: 0.1, points: 1024, regularisation: 0.1 }
+        Self { holdout: 0.1, points: 1024, regularization: 0.1 }
     }
 }
 
@@ -185,7 +185,7 @@ impl EmConfig {
     pub fn validate(&self) -> Result<()> {
         at_least_one("em.laps", self.laps)?;
         match &self.start {
-            StartConfig::Gaussian { std, .. } if !(*std > 0.0 && std.is_finite()) => {
+            InitConfig::Gaussian { std, .. } if !(*std > 0.0 && std.is_finite()) => {
                 Err(Error::config("em.start.std", format!("expected a number > 0, found {std}")))
             }
             _ => Ok(()),
@@ -231,9 +231,9 @@ impl MonitorConfig {
         if self.points < 2 {
             return Err(Error::config("monitor.points", format!("expected 2 or more, found {}", self.points)));
         }
-        if !(self.regularisation > 0.0 && self.regularisation.is_finite()) {
-            let message = format!("expected a number > 0, found {}", self.regularisation);
-            return Err(Error::config("monitor.regularisation", message));
+        if !(self.regularization > 0.0 && self.regularization.is_finite()) {
+            let message = format!("expected a number > 0, found {}", self.regularization);
+            return Err(Error::config("monitor.regularization", message));
         }
         Ok(())
     }

@@ -3,15 +3,16 @@
 //! The noise of observation i at sampler step s is keyed by (seed, lap, i, s) alone and every kernel treats rows
 //! independently, so neither the shard size nor the number of workers changes a bit of the result.
 
-use crate::conditioning::{Conditioning, Measurement, Method, Shape};
+use crate::conditioning::Whitened;
+use crate::conditioning::{Conditioning, Measurement, Method, OperatorStructure};
 use crate::denoiser::{Denoiser, Gain, Preconditioned, to_samples, to_samples_async, to_tensor};
 use crate::error::{Error, Result};
 use crate::kernels;
+use crate::method::{Masked, Mmps, write_seen};
 use crate::network::Network;
 use crate::noise::Key;
 use crate::observations::Observations;
 use crate::parallel;
-use crate::rivals::{Masked, Mmps, Whitened, write_seen};
 use crate::sampler::{Chain, Progress, SamplerConfig};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -20,7 +21,7 @@ use std::ops::{ControlFlow, Range};
 
 /// Fewest rows that a network call is given: a matrix with a single row takes another path in the multiplication, with
 /// another order of summation.
-const LEAST_ROWS: usize = 8;
+const MIN_ROWS: usize = 8;
 
 /// Posterior sampling of a set of observations.
 pub struct EStep<'a, N> {
@@ -84,7 +85,7 @@ impl Draws {
         self.chain.is_done()
     }
 
-    /// What the last step left, in the frame's coordinates and with rows beyond [`Draws::n`] to be dropped
+    /// What the last step left, in the standardizer's coordinates and with rows beyond [`Draws::n`] to be dropped
     /// ([`EStep::restore`] does both); `None` before the first.
     pub fn progress(&self) -> Option<Progress<'_>> {
         self.chain.progress()
@@ -119,7 +120,7 @@ impl<N: Network> EStep<'_, N> {
     /// A draw is a function of its row alone: neither the other rows nor their number change a bit.
     pub fn begin(&self, mut rows: Vec<Row>) -> Draws {
         let n = rows.len();
-        rows.extend(rows.last().copied().into_iter().cycle().take(LEAST_ROWS.saturating_sub(n)));
+        rows.extend(rows.last().copied().into_iter().cycle().take(MIN_ROWS.saturating_sub(n)));
         let grid = self.sampler.grid(self.schedule);
         let start = self.noise(&rows, 0) * grid[0];
         let bounds = self.conditioning.bounds().map(|bounds| bounds.map(|bound| to_tensor(&bound, self.device)));
@@ -142,9 +143,9 @@ impl<N: Network> EStep<'_, N> {
         chain.finish(self.denoiser(&shown, bounds.as_ref()).as_ref())
     }
 
-    /// The first `n` rows of `x`, from the frame's coordinates to the signal's.
+    /// The first `n` rows of `x`, from the standardizer's coordinates to the signal's.
     pub fn restore(&self, x: &Samples, n: usize) -> Samples {
-        self.conditioning.frame.restore(&x.slice(0..n))
+        self.conditioning.standardizer.restore(&x.slice(0..n))
     }
 
     /// [`EStep::restore`] of a device tensor where reads cannot block, as in a browser.
@@ -271,7 +272,7 @@ pub(super) fn gain(
     device: &Device,
 ) -> Option<Gain> {
     let (n, d) = (measurements.len(), conditioning.channel.signal_len());
-    let width = if measurements.first()?.shape() == Shape::Dense { d * d } else { d };
+    let width = if measurements.first()?.structure() == OperatorStructure::Dense { d * d } else { d };
     let power = conditioning.power();
     let (mut ka, mut ky) = (Samples::zeros(n, width), Samples::zeros(n, d));
     let mut skip = power.map(|_| Samples::zeros(n, d));

@@ -1,5 +1,5 @@
 //! M-step: train D on (x, y'), x a reconstruction, y' ~ Q(. | x) drawn afresh, by denoising:
-//! minimise E λ(σ) mean_d (D(x + σ z, σ, c(y', a')) - x)², t ~ Beta, σ = σ(t), z ~ N(0, I).
+//! minimize E λ(σ) mean_d (D(x + σ z, σ, c(y', a')) - x)², t ~ Beta, σ = σ(t), z ~ N(0, I).
 //!
 //! A mini-batch is cut into micro-batches of fixed size; each has its own graph and worker, and their gradients are
 //! added in order. The order of observations, the corruption and the noise are functions of (seed, lap, step, row).
@@ -10,11 +10,11 @@ use crate::conditioning::{Conditioning, Measurement};
 use crate::denoiser::{Preconditioned, to_tensor};
 use crate::image::ImageShape;
 use crate::kernels;
+use crate::method::{Masked, write_seen};
 use crate::network::{Network, flatten_gradients, unflatten};
 use crate::noise::{Key, Purpose, Stream};
 use crate::observations::Observations;
 use crate::optim::{OptimState, Update};
-use crate::rivals::{Masked, write_seen};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::optim::GradientsParams;
@@ -41,7 +41,7 @@ pub struct MStep<'a, N> {
     /// The rows of `x` that are trained on; batches name them by their place here.
     rows: Vec<usize>,
     order: Order,
-    /// Shape of the images that are mirrored.
+    /// OperatorStructure of the images that are mirrored.
     flip: Option<ImageShape>,
     /// What the rows of `x` are reconstructions of, for methods that train on it.
     observed: Option<&'a Observations>,
@@ -126,7 +126,7 @@ impl<'a, N: Network> MStep<'a, N> {
         self
     }
 
-    /// Takes optimiser step number `step` of the lap; returns the mini-batch's loss, on the device.
+    /// Takes optimizer step number `step` of the lap; returns the mini-batch's loss, on the device.
     pub fn step(&mut self, state: &mut OptimState, step: usize) -> Tensor<1> {
         let MStepConfig { batch, micro_batch, .. } = *self.config;
         let rows: Vec<usize> = (0..batch).map(|r| self.order.at(step * batch + r, self.rows.len())).collect();
@@ -164,7 +164,7 @@ impl<'a, N: Network> MStep<'a, N> {
         let (corrupt, loss) =
             (Key::new(self.seed, Purpose::Corrupt, self.lap), Key::new(self.seed, Purpose::Loss, self.lap));
         let places = self.places(rows);
-        let x = conditioning.frame.standardise(&seen.y.select(&places));
+        let x = conditioning.standardizer.standardize(&seen.y.select(&places));
         let [mut x_t, mut features, mut weight] = std::array::from_fn(|_| Samples::zeros(n, d));
         let (mut all, mut sigma) = (vec![0.0; d], Vec::with_capacity(n));
         for (row, &i) in places.iter().enumerate() {
@@ -214,7 +214,7 @@ impl<'a, N: Network> MStep<'a, N> {
         rows.iter().map(|row| self.rows[*row]).collect()
     }
 
-    /// The reconstructions `rows`, as they are and in the frame's coordinates.
+    /// The reconstructions `rows`, as they are and in the standardizer's coordinates.
     fn signals(&self, rows: &[usize], step: usize, first: usize) -> (Samples, Samples) {
         let mut signals = self.x.select(&self.places(rows));
         if let Some(shape) = self.flip {
@@ -223,8 +223,8 @@ impl<'a, N: Network> MStep<'a, N> {
                 signals.row_mut(row).chunks_exact_mut(shape.width).for_each(<[f32]>::reverse);
             }
         }
-        let standardised = self.conditioning.frame.standardise(&signals);
-        (signals, standardised)
+        let standardized = self.conditioning.standardizer.standardize(&signals);
+        (signals, standardized)
     }
 
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.

@@ -78,7 +78,7 @@ impl<'a> Monitor<'a> {
         let all = held_out.joint();
         let (u1, u2) = (all.slice(0..points), all.slice(points..2 * points));
         let real = train.joint().slice(0..points);
-        let sinkhorn = Sinkhorn { reg: config.regularisation, ..Default::default() };
+        let sinkhorn = Sinkhorn { reg: config.regularization, ..Default::default() };
         let own_cost = sinkhorn.cost(&u1, &u2)?.cost;
         let energy_floor = energy_distance(&u1, &real)?;
         let sinkhorn_floor = sinkhorn.cost(&u1, &real)?.cost - own_cost;
@@ -124,7 +124,7 @@ impl<'a> Monitor<'a> {
                 std::mem::swap(&mut y, &mut previous);
                 self.channel.observe(x.row((i * simulations + j) % x.n()), a, &mut stream, &mut y);
                 to_seen += distance(&y, seen);
-                // Neighbouring rows are independent draws.
+                // Neighboring rows are independent draws.
                 to_previous += if j > 0 { distance(&y, &previous) } else { 0.0 };
             }
             let score = to_seen / simulations as f64 - 0.5 * to_previous / (simulations - 1).max(1) as f64;

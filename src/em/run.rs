@@ -5,15 +5,15 @@ use super::e_step::EStep;
 use super::m_step::MStep;
 use super::monitor::{Monitor, MonitorRecord};
 use crate::channel::Channel;
+use crate::conditioning::Standardizer;
 use crate::conditioning::{Conditioning, ConditioningConfig, Method};
 use crate::error::{Error, Result};
-use crate::frame::Frame;
 use crate::image::ImageShape;
 use crate::network::{Network, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::optim::OptimState;
-use crate::samples::{Samples, Tables};
+use crate::samples::{Samples, Store};
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct Em<'a, N> {
     pub schedule: &'a Schedule,
     /// The channel.
     pub channel: &'a dyn Channel,
-    /// Shape of the signals, if they are images.
+    /// OperatorStructure of the signals, if they are images.
     pub image: Option<ImageShape>,
     /// How its observations enter the denoiser.
     pub conditioning: &'a ConditioningConfig,
@@ -49,7 +49,7 @@ pub struct Em<'a, N> {
     /// Where to compute.
     pub device: &'a Device,
     /// Where reconstructions are kept.
-    pub tables: &'a dyn Tables,
+    pub tables: &'a dyn Store,
 }
 
 /// What a lap is doing.
@@ -95,10 +95,10 @@ pub struct State {
     pub phase: Phase,
     /// M-step steps taken in this lap.
     pub step: usize,
-    /// Weights and optimiser.
+    /// Weights and optimizer.
     pub optim: OptimState,
     /// Coordinates in which the diffusion runs.
-    pub frame: Frame,
+    pub standardizer: Standardizer,
     /// Reconstructions of all observations after the last lap, `[n, d]`.
     pub x: Samples,
     /// This lap's new reconstructions, `[n, d]`, of which the first `done` are made; empty before the first.
@@ -123,7 +123,7 @@ impl State {
 /// What happened. The state passed along is consistent and may be saved.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// Some optimiser steps were taken.
+    /// Some optimizer steps were taken.
     MStep {
         /// Lap, from 1.
         lap: usize,
@@ -158,9 +158,9 @@ impl<F: FnMut(Event<'_>, &State) -> ControlFlow<()>> Observer for F {
 }
 
 impl<N: Network> Em<'_, N> {
-    /// State before lap 1, from the first reconstructions `x [n, d]` and weights `[P]`; `frame` are the coordinates that
+    /// State before lap 1, from the first reconstructions `x [n, d]` and weights `[P]`; `standardizer` are the coordinates that
     /// trained weights work in, by default those of the moments of `x`.
-    pub fn begin(&self, x: Samples, weights: Tensor<1>, frame: Option<Frame>) -> Result<State> {
+    pub fn begin(&self, x: Samples, weights: Tensor<1>, standardizer: Option<Standardizer>) -> Result<State> {
         let expected = (self.observations.n(), self.channel.signal_len());
         if (x.n(), x.d()) != expected {
             return Err(Error::shape("start", format!("{expected:?}"), format!("({}, {})", x.n(), x.d())));
@@ -171,13 +171,13 @@ impl<N: Network> Em<'_, N> {
         };
         let mut best_scores = Vec::new();
         let monitor = self.comparison()?.score(&x, 0, &mut best_scores)?;
-        let moments = || self.conditioning.frame(self.channel, &x);
+        let moments = || self.conditioning.standardizer(self.channel, &x);
         Ok(State {
             lap: 1,
             phase: Phase::MStep,
             step: 0,
             optim: OptimState::new(weights),
-            frame: frame.unwrap_or_else(moments),
+            standardizer: standardizer.unwrap_or_else(moments),
             x,
             partial: Samples::default(),
             done: 0,
@@ -227,13 +227,13 @@ impl<N: Network> Em<'_, N> {
         unflatten(self.network.clone(), &state.optim.average)
     }
 
-    /// The E-step of `lap` with the network of [`Em::posterior`] and the state's frame. Whoever drives it himself ends the lap
+    /// The E-step of `lap` with the network of [`Em::posterior`] and the state's standardizer. Whoever drives it himself ends the lap
     /// by putting all draws into [`State::partial`], their number into [`State::done`], and going on with [`Em::run`].
-    pub fn sampling<'f>(&'f self, network: &'f N, frame: &'f Frame, lap: usize) -> EStep<'f, N> {
+    pub fn sampling<'f>(&'f self, network: &'f N, standardizer: &'f Standardizer, lap: usize) -> EStep<'f, N> {
         EStep {
             network,
             schedule: self.schedule,
-            conditioning: self.conditioned(frame),
+            conditioning: self.conditioned(standardizer),
             observations: self.observations,
             sampler: &self.e_step.sampler,
             key: Key::new(self.seed, Purpose::Sample, lap),
@@ -241,11 +241,11 @@ impl<N: Network> Em<'_, N> {
         }
     }
 
-    fn conditioned<'f>(&'f self, frame: &'f Frame) -> Conditioning<'f> {
-        Conditioning { channel: self.channel, config: self.conditioning, frame }
+    fn conditioned<'f>(&'f self, standardizer: &'f Standardizer) -> Conditioning<'f> {
+        Conditioning { channel: self.channel, config: self.conditioning, standardizer }
     }
 
-    /// Takes the steps that are left of the M-step under way, and nothing after it. Alone, with [`crate::channel::Blind`], it
+    /// Takes the steps that are left of the M-step under way, and nothing after it. Alone, with [`crate::channel::Unobserved`], it
     /// trains the prior: an unconditional denoiser of the reconstructions in `state`.
     pub fn train(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         let (lap, steps) = (state.lap, self.m_step.steps);
@@ -257,7 +257,7 @@ impl<N: Network> Em<'_, N> {
         if state.step == 0 && state.lap > 1 && self.m_step.restart_optimizer {
             state.optim = state.optim.clone().restart();
         }
-        let (mut rows, frame) = (self.split().0, state.frame.clone());
+        let (mut rows, standardizer) = (self.split().0, state.standardizer.clone());
         if self.conditioning.method == Method::EmMmps {
             rows = self.conditioning.mmps.within(&state.x, rows);
         }
@@ -266,7 +266,7 @@ impl<N: Network> Em<'_, N> {
         let mut m_step = MStep::new(
             self.network,
             self.schedule,
-            self.conditioned(&frame),
+            self.conditioned(&standardizer),
             &x,
             self.m_step,
             self.seed,
@@ -313,11 +313,11 @@ impl<N: Network> Em<'_, N> {
 
     fn e_step(&self, state: &mut State, monitor: &Comparison<'_>, observer: &mut dyn Observer) -> Result<()> {
         let (lap, n, d) = (state.lap, self.observations.n(), self.channel.signal_len());
-        let (network, frame) = (self.posterior(state), state.frame.clone());
+        let (network, standardizer) = (self.posterior(state), state.standardizer.clone());
         if state.partial.n() != n {
             state.partial = self.tables.reconstructions(lap, n, d, state.done)?;
         }
-        self.sampling(&network, &frame, lap).run(state.done, self.e_step.shard, &mut |rows| {
+        self.sampling(&network, &standardizer, lap).run(state.done, self.e_step.shard, &mut |rows| {
             state.partial.put(state.done, rows);
             state.done += rows.n();
             observer.on_event(Event::EStep { lap, done: state.done }, state)

@@ -3,7 +3,10 @@
 //! Prior x ~ N(μ, Σ), channel y = A x + n, n ~ N(0, Σ_y):
 //! K = Σ Aᵀ (A Σ Aᵀ + Σ_y)⁻¹,  x | y ~ N(μ + K (y - A μ), Σ - K A Σ).
 
+mod low_rank;
 mod shared;
+
+pub use low_rank::LowRankGaussian;
 
 use crate::channel::Channel;
 use crate::dct::Dct;

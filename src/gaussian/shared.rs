@@ -18,11 +18,11 @@ use nalgebra::{DMatrix, DVector};
 /// Rows that one worker takes.
 const SHARD: usize = 256;
 /// Longest signal whose observations are taken one by one even where they share their operator.
-const LEAST: usize = 64;
+const MIN: usize = 64;
 
 /// The operator that all observations of `channel` share, where treating them together pays.
 pub(super) fn shared_model(channel: &dyn Channel) -> Result<Option<LinearGaussian>> {
-    if channel.operator_len() > 0 || channel.signal_len() <= LEAST {
+    if channel.operator_len() > 0 || channel.signal_len() <= MIN {
         return Ok(None);
     }
     let model = channel.linear_gaussian(&[]).ok_or(Error::NotLinear("a Gaussian posterior"))?;
@@ -49,9 +49,9 @@ fn moments(y: &Samples) -> Gaussian {
     // A shard's product at a time: all of them at once would take n / 256 matrices.
     let mut covariance = DMatrix::zeros(m, m);
     for start in (0..y.n()).step_by(SHARD) {
-        let mut centred = columns(y, start..y.n().min(start + SHARD));
-        centred.column_iter_mut().for_each(|mut column| column -= &mean);
-        covariance.gemm(1.0 / n, &centred, &centred.transpose(), 1.0);
+        let mut centered = columns(y, start..y.n().min(start + SHARD));
+        centered.column_iter_mut().for_each(|mut column| column -= &mean);
+        covariance.gemm(1.0 / n, &centered, &centered.transpose(), 1.0);
     }
     Gaussian { mean, covariance }
 }

@@ -84,12 +84,12 @@ fn stock_dense_norm_silu(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, gamma: Tensor
 }
 
 fn stock_norm_silu(z: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<2> {
-    let centred = z.clone() - z.mean_dim(1);
-    let variance = centred.clone().square().mean_dim(1);
-    activation::silu(centred / (variance + NORM_EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze())
+    let centered = z.clone() - z.mean_dim(1);
+    let variance = centered.clone().square().mean_dim(1);
+    activation::silu(centered / (variance + NORM_EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze())
 }
 
-/// Kernels and biases of a [`block()`]: `w1`, `w2 [9 · c, c]` (neighbourhood row by row), `b1`, `b2 [c]`.
+/// Kernels and biases of a [`block()`]: `w1`, `w2 [9 · c, c]` (neighborhood row by row), `b1`, `b2 [c]`.
 pub struct BlockParameters {
     /// First convolution.
     pub w1: Tensor<2>,
@@ -101,7 +101,7 @@ pub struct BlockParameters {
     pub b2: Tensor<1>,
 }
 
-/// 3 x 3 convolution with zero borders of images `[n · h · w, c]` of `size = [h, w]`: `w [9 · c, m]` (neighbourhood row by
+/// 3 x 3 convolution with zero borders of images `[n · h · w, c]` of `size = [h, w]`: `w [9 · c, m]` (neighborhood row by
 /// row), `b [m]` -> `[n · h · w, m]`, or every second row and column of it for `stride` 2 (h and w even).
 pub fn conv3(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, size: [usize; 2], stride: usize) -> Tensor<2> {
     #[cfg(feature = "flex")]
@@ -130,9 +130,9 @@ pub fn row_norm(x: Tensor<2>) -> Tensor<2> {
 }
 
 fn stock_row_norm(x: Tensor<2>) -> Tensor<2> {
-    let centred = x.clone() - x.mean_dim(1);
-    let variance = centred.clone().square().mean_dim(1);
-    centred / (variance + NORM_EPSILON).sqrt()
+    let centered = x.clone() - x.mean_dim(1);
+    let variance = centered.clone().square().mean_dim(1);
+    centered / (variance + NORM_EPSILON).sqrt()
 }
 
 /// Every pixel of images `[n · h · w, c]` with rows of `width` pixels becomes 2 x 2 pixels: `[4 · n · h · w, c]`.

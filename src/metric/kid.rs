@@ -13,7 +13,7 @@ use crate::{Samples, parallel};
 use nalgebra::DMatrix;
 
 /// Most kernels between two whole sets that are held in memory (128 MiB); between larger sets each subset computes its own.
-const MOST_KERNELS: usize = 1 << 24;
+const MAX_KERNELS: usize = 1 << 24;
 
 /// Settings of the estimate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl Kid {
     /// # Errors
     /// Fewer than two rows, rows of different lengths, a value that is not finite, a setting out of range.
     pub fn estimate(&self, u: &Samples, v: &Samples) -> Result<KidEstimate, MetricError> {
-        self.within(u, v, MOST_KERNELS)
+        self.within(u, v, MAX_KERNELS)
     }
 
     /// The estimate; kernels between all rows of two sets are computed once where there are at most `most` of them.
@@ -147,7 +147,7 @@ mod tests {
         let long = |n: usize, index| Samples::new(normals(100 * n, index, 0.1).as_slice().to_vec(), 600);
         let (u, v) = (long(90, 0), long(70, 1));
         let kid = Kid { subsets: 9, subset_size: 40, seed: 2 };
-        let [whole, single] = [MOST_KERNELS, 0].map(|most| kid.within(&u, &v, most).unwrap());
+        let [whole, single] = [MAX_KERNELS, 0].map(|most| kid.within(&u, &v, most).unwrap());
         assert_eq!(whole, single);
     }
 

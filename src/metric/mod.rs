@@ -53,7 +53,7 @@ pub enum MetricError {
     #[error("row {row} of `{set}` holds a NaN or an infinity: drop it or find where it comes from")]
     NonFinite { set: &'static str, row: usize },
     /// A direction that is not a unit vector.
-    #[error("row {row} of `directions` has norm {norm}, expected 1: normalise it")]
+    #[error("row {row} of `directions` has norm {norm}, expected 1: normalize it")]
     NotUnit { row: usize, norm: f64 },
     /// A setting outside its range.
     #[error("`{name}` is {value}, expected {expected}")]

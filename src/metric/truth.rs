@@ -4,7 +4,7 @@ use super::{MetricError, Sinkhorn};
 use crate::Samples;
 
 /// Smallest divergence reported (the published protocol's floor).
-const LEAST: f64 = 1e-6;
+const MIN: f64 = 1e-6;
 
 /// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6) to the truth at a fixed number of points; costs that do not change
 /// are computed once.
@@ -18,15 +18,15 @@ pub struct TruthScorer {
 
 impl TruthScorer {
     /// Scorer with the first `points` rows of three truth samples `[n, d]`; `points` at most the rows that will be scored, so
-    /// that all sets are of one size. `regularisation` > 0 is in squared units of the signal.
+    /// that all sets are of one size. `regularization` > 0 is in squared units of the signal.
     ///
     /// # Errors
     /// As [`Sinkhorn::cost`].
-    pub fn new(u: &[Samples; 3], points: usize, regularisation: f64) -> Result<Self, MetricError> {
+    pub fn new(u: &[Samples; 3], points: usize, regularization: f64) -> Result<Self, MetricError> {
         let [u1, u2, u3] = u.each_ref().map(|u| u.slice(0..points.min(u.n())));
-        let sinkhorn = Sinkhorn { reg: regularisation, ..Default::default() };
+        let sinkhorn = Sinkhorn { reg: regularization, ..Default::default() };
         let self_cost = sinkhorn.cost(&u1, &u2)?.cost;
-        let floor = (sinkhorn.cost(&u1, &u3)?.cost - self_cost).max(LEAST);
+        let floor = (sinkhorn.cost(&u1, &u3)?.cost - self_cost).max(MIN);
         Ok(Self { sinkhorn, u1, self_cost, floor })
     }
 
@@ -46,6 +46,6 @@ impl TruthScorer {
     /// As [`Sinkhorn::cost`].
     pub fn score(&self, x: &Samples) -> Result<f64, MetricError> {
         let cost = self.sinkhorn.cost(&self.u1, &x.slice(0..self.points()))?.cost;
-        Ok((cost - self.self_cost).max(LEAST))
+        Ok((cost - self.self_cost).max(MIN))
     }
 }

@@ -1,6 +1,6 @@
-//! A network's parameters as one vector: the optimiser, the average and the checkpoint see `[P]`, not modules.
+//! A network's parameters as one vector: the optimizer, the average and the checkpoint see `[P]`, not modules.
 //!
-//! burn keys optimiser state by random parameter ids; one flat vector in the order in which the module is visited needs
+//! burn keys optimizer state by random parameter ids; one flat vector in the order in which the module is visited needs
 //! no ids, has deterministic bytes and turns each update into a few long operations.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};

@@ -1,4 +1,4 @@
-//! Initial weights, from a keyed generator: burn's own initialisation depends on a global seed and the order of first use.
+//! Initial weights, from a keyed generator: burn's own initialization depends on a global seed and the order of first use.
 
 use crate::noise::Key;
 use burn::module::Param;
@@ -6,13 +6,13 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Hands out the layers of a network one after another, each with its own stream.
-pub(super) struct Initialiser<'a> {
+pub(super) struct Initializer<'a> {
     pub key: Key,
     pub layer: usize,
     pub device: &'a Device,
 }
 
-impl Initialiser<'_> {
+impl Initializer<'_> {
     /// Weights `[inputs, outputs]` and bias uniform on ±scale/√inputs (PyTorch's default for scale 1).
     pub fn linear(&mut self, inputs: usize, outputs: usize, scale: f64) -> Linear {
         let bound = scale / (inputs as f64).sqrt();

@@ -1,7 +1,7 @@
 //! The paper's network for vectors: a multilayer perceptron on [x, c, emb(ln σ)].
 
 use super::Network;
-use super::layers::{Initialiser, bias};
+use super::layers::{Initializer, bias};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::noise::{Key, Purpose};
@@ -64,7 +64,7 @@ impl MlpConfig {
 
     /// Network for signals of length `d` with `condition` features; weights are a function of `seed` alone.
     pub fn init(&self, d: usize, condition: usize, seed: u64, device: &Device) -> Mlp {
-        let mut layers = Initialiser { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
+        let mut layers = Initializer { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
         let input = d + condition + self.embedding;
         let hidden = (0..self.depth)
             .map(|layer| Hidden {

@@ -2,7 +2,7 @@
 //! 2405.13712; Dhariwal & Nichol 2021), on images stored pixel by pixel.
 
 use super::Network;
-use super::layers::{Initialiser, bias};
+use super::layers::{Initializer, bias};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::kernels::{self, BlockParameters};
@@ -12,7 +12,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
-/// Sizes of a [`Unet`]; the defaults suit small grey images on a CPU.
+/// Sizes of a [`Unet`]; the defaults suit small gray images on a CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -154,7 +154,7 @@ impl UnetConfig {
     /// function of `seed` alone.
     pub fn init(&self, shape: ImageShape, condition: usize, seed: u64, device: &Device) -> Result<Unet> {
         self.validate(shape, condition)?;
-        let mut layers = Initialiser { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
+        let mut layers = Initializer { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
         let planes = (shape.channels + condition / shape.pixels()) * self.patch * self.patch;
         let input = layers.linear(9 * planes, self.channels[0], 1.0);
         let levels = (0..self.channels.len()).map(|i| self.level(i, &mut layers)).collect();
@@ -162,7 +162,7 @@ impl UnetConfig {
         Ok(Unet { input, levels, output, shape, config: self.clone() })
     }
 
-    fn level(&self, i: usize, layers: &mut Initialiser) -> Level {
+    fn level(&self, i: usize, layers: &mut Initializer) -> Level {
         let c = self.channels[i];
         let down = (i > 0).then(|| layers.linear(9 * self.channels[i - 1], c, 1.0));
         let descent = (0..self.blocks[i]).map(|_| self.stage(i, layers)).collect();
@@ -171,7 +171,7 @@ impl UnetConfig {
         Level { down, descent, merge, ascent }
     }
 
-    fn stage(&self, i: usize, layers: &mut Initialiser) -> Stage {
+    fn stage(&self, i: usize, layers: &mut Initializer) -> Stage {
         let c = self.channels[i];
         let modulation = self.modulation(c, layers);
         let (first, second) = (layers.linear(9 * c, c, 1.0), layers.linear(9 * c, c, 1.0));
@@ -184,7 +184,7 @@ impl UnetConfig {
     }
 
     /// The last layer starts small, so that blocks start close to the identity.
-    fn modulation(&self, c: usize, layers: &mut Initialiser) -> Modulation {
+    fn modulation(&self, c: usize, layers: &mut Initializer) -> Modulation {
         Modulation {
             hidden: layers.linear(self.embedding, self.embedding, 1.0),
             output: layers.linear(self.embedding, 3 * c, 0.1),

@@ -32,7 +32,7 @@ struct Term {
     phase: f64,
 }
 
-/// Closed curves in the plane, the same for every seed: pictures to recognise. θ = 2π z.
+/// Closed curves in the plane, the same for every seed: pictures to recognize. θ = 2π z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use diffem::checkpoint::{self, Arrays};
-use diffem::consistency::{GOLDEN, Golden, Report, Settings};
+use diffem::conformance::{GOLDEN, Golden, Report, Settings};
 
 fn arrays() -> (Arrays, Settings) {
     checkpoint::decode("golden", GOLDEN).unwrap()
@@ -76,6 +76,6 @@ fn a_report_of_other_quantities_or_of_another_file_is_refused() {
     };
     assert!(verify(&|report| report.golden = "other".into()).starts_with("golden file: expected "));
     let lacks = verify(&|report| _ = report.rows.pop());
-    assert_eq!(lacks, "rows[36]: expected `optimiser: second moment` (tolerance 1e-5), found nothing");
+    assert_eq!(lacks, "rows[36]: expected `optimizer: second moment` (tolerance 1e-5), found nothing");
     assert!(verify(&|report| report.rows[3].tolerance = 1.0).starts_with("rows[3]: expected `projection: gradient`"));
 }

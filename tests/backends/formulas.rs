@@ -4,7 +4,7 @@
 use super::paper;
 use crate::host::Places;
 use burn::tensor::Device;
-use diffem::consistency::{Golden, Problem};
+use diffem::conformance::{Golden, Problem};
 use diffem::network::{Layout, MlpConfig};
 use diffem::noise::{Key, Purpose};
 

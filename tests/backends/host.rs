@@ -1,6 +1,6 @@
 //! The network, the denoiser and the loss written out once more, in double precision on the host, from the formulas alone.
 
-use diffem::consistency::{Batch, Problem};
+use diffem::conformance::{Batch, Problem};
 use diffem::network::Layout;
 use std::collections::HashMap;
 use std::ops::Range;

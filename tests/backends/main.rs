@@ -10,7 +10,7 @@ mod formulas;
 mod host;
 
 use burn::tensor::Device;
-use diffem::consistency::{GOLDEN, Golden, Report, Settings, table};
+use diffem::conformance::{GOLDEN, Golden, Report, Settings, table};
 use diffem::network::MlpConfig;
 
 /// The golden file's problems with the paper's network, too large to be kept.
@@ -41,7 +41,7 @@ fn flex_agrees_with_the_golden_file() {
 #[test]
 #[cfg(feature = "ndarray")]
 fn ndarray_agrees_with_flex() {
-    // Deprecated by burn in favour of flex; kept as a second opinion that shares no kernel with it.
+    // Deprecated by burn in favor of flex; kept as a second opinion that shares no kernel with it.
     #[allow(deprecated)]
     against_flex("ndarray", &Device::ndarray());
 }

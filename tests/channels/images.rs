@@ -2,9 +2,9 @@
 
 use super::{dot, normal};
 use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
-use diffem::conditioning::{Conditioning, ConditioningConfig, MOST_DENSE, feature_len};
-use diffem::em::corrupted_start;
-use diffem::frame::Frame;
+use diffem::conditioning::Standardizer;
+use diffem::conditioning::{Conditioning, ConditioningConfig, MAX_DENSE, feature_len};
+use diffem::em::corrupted_init;
 use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
@@ -20,7 +20,7 @@ fn pixel_mask(rate: f64) -> StageConfig {
     StageConfig::PixelMask { rate, max_rate: None }
 }
 
-/// Linear channels, colour images.
+/// Linear channels, color images.
 pub fn registry() -> Vec<(&'static str, usize, Compose)> {
     use StageConfig::*;
     let noise = || Noise { std: 0.1 };
@@ -52,7 +52,7 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// A smooth colour image with values in [-2, 2].
+/// A smooth color image with values in [-2, 2].
 fn picture(shape: ImageShape) -> Vec<f32> {
     let place = |i: usize| (i / shape.pixels(), i % shape.pixels() / shape.width, i % shape.width);
     let value = |(c, i, j): (usize, usize, usize)| {
@@ -63,7 +63,7 @@ fn picture(shape: ImageShape) -> Vec<f32> {
 }
 
 #[test]
-fn masks_are_shared_by_the_colours_and_hide_at_their_rates() {
+fn masks_are_shared_by_the_colors_and_hide_at_their_rates() {
     let channel = build(LARGE, vec![StageConfig::PixelMask { rate: 0.2, max_rate: Some(0.8) }]);
     let x = Samples::new(vec![1.0; 100 * LARGE.len()], LARGE.len());
     let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
@@ -125,7 +125,7 @@ fn blur_is_the_plain_convolution_and_keeps_constants() {
         let y = observe(&blur, &x, 0);
         assert!(worst(&y, &direct(SMALL, sigma, &x)) < 1e-5, "sigma {sigma}");
         assert!(worst(&observe(&blur, &vec![1.5; SMALL.len()], 0), &vec![1.5; SMALL.len()]) < 1e-5);
-        // DC gain 1 in every colour: the mean of a plane is kept.
+        // DC gain 1 in every color: the mean of a plane is kept.
         for (x, y) in x.chunks(SMALL.pixels()).zip(y.chunks(SMALL.pixels())) {
             assert!((x.iter().sum::<f32>() - y.iter().sum::<f32>()).abs() < 1e-4);
         }
@@ -188,43 +188,43 @@ fn the_network_sees_whole_planes() {
     assert_eq!(planes(vec![Downsample { factor: 4 }, Noise { std: 0.1 }]), 3);
 }
 
-/// 64 x 64 colour images: a d x d matrix would take 1.2 GB, 64 of them the machine.
+/// 64 x 64 color images: a d x d matrix would take 1.2 GB, 64 of them the machine.
 #[test]
 fn large_images_start_from_what_was_seen_without_matrices() {
     use StageConfig::*;
     let mut x = Samples::new(picture(LARGE).repeat(64), LARGE.len());
     (0..64).for_each(|i| x.row_mut(i).iter_mut().for_each(|v| *v *= 1.0 - i as f32 / 200.0));
     let settings = ConditioningConfig::default();
-    let frame = Frame::of(&x, diffem::frame::Standardise::Directions, false);
-    assert!(frame.is_diagonal());
+    let standardizer = Standardizer::of(&x, diffem::conditioning::Standardize::Directions, false);
+    assert!(standardizer.is_diagonal());
     let noise = || Noise { std: 0.1 };
     for (stages, diagonal, whole) in [
         (vec![pixel_mask(0.5), noise()], true, true),
         (vec![Blur { sigma: 2.0 }, noise()], false, true),
         (vec![Downsample { factor: 4 }, noise()], false, false),
-        (vec![Quantisation { levels: 4 }, Downsample { factor: 2 }], false, false),
+        (vec![Quantization { levels: 4 }, Downsample { factor: 2 }], false, false),
     ] {
         let channel = build(LARGE, stages);
         let seen = Observations::simulate(&channel, &x, Key::new(3, Purpose::Observe, 0), 0);
-        let start = corrupted_start(&channel, &seen).unwrap();
+        let start = corrupted_init(&channel, &seen).unwrap();
         assert_eq!((start.n(), start.d()), (64, LARGE.len()));
         let mut lifted = vec![0.0; LARGE.len()];
         channel.lift(seen.y.row(7), &mut lifted);
         assert_eq!(start.row(7), lifted);
         assert_eq!(start == seen.y, whole);
-        let conditioning = Conditioning { channel: &channel, config: &settings, frame: &frame };
+        let conditioning = Conditioning { channel: &channel, config: &settings, standardizer: &standardizer };
         let mut features = vec![0.0; feature_len(&channel, &settings)];
         assert_eq!(features.len(), channel.condition_len());
         let update = conditioning.condition(seen.y.row(0), seen.operator(0), &mut features);
         assert_eq!(update.is_some(), diagonal);
         // In coordinates of one scale a blur is diagonal too.
         let spectral = channel.as_linear().is_some_and(|linear| linear.spectrum().is_some());
-        let frame = Frame::of(&x, diffem::frame::Standardise::Scale, false);
-        let scaled = Conditioning { frame: &frame, ..conditioning };
+        let standardizer = Standardizer::of(&x, diffem::conditioning::Standardize::Scale, false);
+        let scaled = Conditioning { standardizer: &standardizer, ..conditioning };
         let update = scaled.condition(seen.y.row(0), seen.operator(0), &mut features);
         assert_eq!(update.is_some(), diagonal || spectral);
     }
-    assert!(SMALL.len() <= MOST_DENSE && LARGE.len() > MOST_DENSE);
+    assert!(SMALL.len() <= MAX_DENSE && LARGE.len() > MAX_DENSE);
 }
 
 #[test]
@@ -249,12 +249,12 @@ fn counts_have_the_mean_and_variance_of_a_poisson_law() {
 }
 
 #[test]
-fn sensors_saturate_and_quantise() {
+fn sensors_saturate_and_quantize() {
     let x: Vec<f32> = (0..SMALL.len()).map(|i| -2.5 + 5.0 * i as f32 / (SMALL.len() - 1) as f32).collect();
     let y = observe(&build(SMALL, vec![StageConfig::Saturation { low: -0.5, high: 1.0 }]), &x, 0);
     assert!(x.iter().zip(&y).all(|(x, y)| *y == x.clamp(-0.5, 1.0)));
     for levels in [2u32, 5, 16] {
-        let mut y = observe(&build(SMALL, vec![StageConfig::Quantisation { levels }]), &x, 0);
+        let mut y = observe(&build(SMALL, vec![StageConfig::Quantization { levels }]), &x, 0);
         assert!(x.iter().zip(&y).all(|(x, y)| (x.clamp(-2.0, 2.0) - y).abs() <= 2.0 / (levels - 1) as f32 + 1e-6));
         y.dedup();
         assert_eq!(y.len(), levels as usize);
@@ -277,7 +277,7 @@ fn the_same_key_gives_the_same_draw() {
 #[test]
 fn jpeg_loses_little_at_95_and_much_at_5() {
     for shape in [LARGE, ImageShape { channels: 1, height: 28, width: 30 }] {
-        // Some noise on a smooth picture; colours and rows must find their places again.
+        // Some noise on a smooth picture; colors and rows must find their places again.
         let x: Vec<f32> = picture(shape).iter().zip(normal(shape.len(), 9)).map(|(x, z)| x + 0.05 * z).collect();
         let error = |quality: u8| {
             let channel = build(shape, vec![StageConfig::Jpeg { quality }]);
@@ -312,7 +312,7 @@ fn bad_parameters_are_named() {
         (Downsample { factor: 4 }, "factor: expected a number >= 1 that divides the image's sides 6 x 4, found 4"),
         (Poisson { peak: -1.0 }, "peak: expected a number in (0, 1000000000], found -1"),
         (Saturation { low: 1.0, high: 1.0 }, "high: expected a finite number above low = 1, found 1"),
-        (Quantisation { levels: 1 }, "levels: expected 2 to 65536, found 1"),
+        (Quantization { levels: 1 }, "levels: expected 2 to 65536, found 1"),
         #[cfg(feature = "jpeg")]
         (Jpeg { quality: 0 }, "quality: expected 1 to 100, found 0"),
     ] {

@@ -25,7 +25,7 @@ def grid(*shape):
     return torch.randint(-2 * GRID, 2 * GRID + 1, shape, generator=generator)
 
 
-centres, a, x_t = grid(2, D), grid(M, D), grid(N, D)
+centers, a, x_t = grid(2, D), grid(M, D), grid(N, D)
 y = grid(N, M)
 
 
@@ -39,7 +39,7 @@ class Mixture(Denoiser):
     def forward(self, x_t, t):
         sigma = self.schedule(t)[1]
         total = VARIANCE + sigma**2
-        c = centres / GRID
+        c = centers / GRID
         weight = torch.softmax(-((x_t[:, None] - c) ** 2).sum(-1, keepdim=True) / (2 * total), dim=1)
         mean = c + VARIANCE / total * (x_t[:, None] - c)
         return DiracPosterior(mean=(weight * mean).sum(1))
@@ -63,5 +63,5 @@ for sigma in [0.3, 2.0]:
         cases.append({"sigma": sigma, "iterations": iterations, "mean": mean.flatten().tolist()})
 
 golden = {"grid": GRID, "d": D, "m": M, "variance": VARIANCE, "std": STD, "cases": cases}
-golden |= {name: value.flatten().tolist() for name, value in [("centres", centres), ("a", a), ("x_t", x_t), ("y", y)]}
+golden |= {name: value.flatten().tolist() for name, value in [("centers", centers), ("a", a), ("x_t", x_t), ("y", y)]}
 (HERE / "mmps.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

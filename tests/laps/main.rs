@@ -6,8 +6,8 @@ mod setup;
 use diffem::channel::StageConfig;
 use diffem::checkpoint;
 use diffem::conditioning::Conditioning;
+use diffem::conditioning::{Standardize, Standardizer};
 use diffem::em::*;
-use diffem::frame::{Frame, Standardise};
 use diffem::gaussian::Gaussian;
 use diffem::network::{Layout, MlpConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
@@ -39,9 +39,9 @@ fn e_step_does_not_depend_on_the_shard_size() {
     let setup = Setup::tiny();
     let draw = |shard| {
         let key = Key::new(7, Purpose::Sample, 3);
-        let frame = Frame::identity(3);
+        let standardizer = Standardizer::identity(3);
         let Setup { network, schedule, channel, conditioning: config, observations, e_step, device, .. } = &setup;
-        let conditioning = Conditioning { channel, config, frame: &frame };
+        let conditioning = Conditioning { channel, config, standardizer: &standardizer };
         EStep { network, schedule, conditioning, observations, sampler: &e_step.sampler, key, device }
             .all(shard)
             .unwrap()
@@ -158,7 +158,7 @@ fn learned_laps_follow_the_exact_recursion() {
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
     let mut setup = Setup::new(&Gaussian::isotropic(1, 1.0), vec![StageConfig::Noise { std: 1.0 }], 8192, network);
     setup.em =
-        EmConfig { laps: 2, start: StartConfig::Gaussian { iterations: 0, std: 10f64.sqrt(), rank: 0 }, patience: 0 };
+        EmConfig { laps: 2, start: InitConfig::Gaussian { iterations: 0, std: 10f64.sqrt(), rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 800, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let mut seen = vec![variance(&setup.begin().x)];
@@ -183,7 +183,7 @@ fn learned_laps_do_not_invent_unseen_directions() {
     let law =
         Gaussian::new(DVector::zeros(2), DMatrix::from_diagonal(&DVector::from_column_slice(&[0.5, 0.05]))).unwrap();
     let mut setup = Setup::new(&law, stages, 4096, MlpConfig { width: 64, depth: 2, embedding: 16 });
-    setup.em = EmConfig { laps: 1, start: StartConfig::Gaussian { iterations: 0, std: 1.5, rank: 0 }, patience: 0 };
+    setup.em = EmConfig { laps: 1, start: InitConfig::Gaussian { iterations: 0, std: 1.5, rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 600, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let state = setup.all_laps();
@@ -201,7 +201,7 @@ fn learned_laps_approach_a_correlated_gaussian() {
     let law = Gaussian::new(DVector::zeros(5), DMatrix::from_fn(5, 5, entry)).unwrap();
     let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.3 }];
     let mut setup = Setup::new(&law, stages, 8192, MlpConfig { width: 128, depth: 3, embedding: 32 });
-    setup.em = EmConfig { laps: 5, start: StartConfig::Gaussian { iterations: 0, std: 2.0, rank: 0 }, patience: 0 };
+    setup.em = EmConfig { laps: 5, start: InitConfig::Gaussian { iterations: 0, std: 2.0, rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 1200, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let moments = |x: &Samples| {
@@ -233,7 +233,7 @@ fn learned_laps_approach_a_correlated_gaussian() {
 fn draws_stay_within_the_range_of_the_signals() {
     let range = [-0.8, 0.9];
     let mut setup = Setup::tiny();
-    setup.conditioning.standardise = Standardise::Coordinates;
+    setup.conditioning.standardize = Standardize::Coordinates;
     let beyond = |state: &State| {
         let outside = |v: &&f32| (**v as f64) < range[0] - 1e-5 || (**v as f64) > range[1] + 1e-5;
         state.x.as_slice().iter().filter(outside).count()
@@ -242,10 +242,10 @@ fn draws_stay_within_the_range_of_the_signals() {
     setup.conditioning.range = Some(range);
     assert_eq!((beyond(&setup.begin()), beyond(&setup.all_laps())), (0, 0));
     setup.conditioning.validate(&setup.channel).unwrap();
-    for (standardise, range) in
-        [(Standardise::Directions, range), (Standardise::Scale, [1.0, 1.0]), (Standardise::Scale, [0.0, f64::NAN])]
+    for (standardize, range) in
+        [(Standardize::Directions, range), (Standardize::Scale, [1.0, 1.0]), (Standardize::Scale, [0.0, f64::NAN])]
     {
-        (setup.conditioning.standardise, setup.conditioning.range) = (standardise, Some(range));
+        (setup.conditioning.standardize, setup.conditioning.range) = (standardize, Some(range));
         let error = setup.conditioning.validate(&setup.channel).unwrap_err().to_string();
         assert!(error.contains("conditioning.range"), "{error}");
     }

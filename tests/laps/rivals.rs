@@ -3,7 +3,7 @@
 use super::setup::Setup;
 use diffem::channel::StageConfig;
 use diffem::conditioning::{ConditioningConfig, Method, feature_len};
-use diffem::em::{EmConfig, MStepConfig, StartConfig};
+use diffem::em::{EmConfig, InitConfig, MStepConfig};
 use diffem::gaussian::Gaussian;
 use diffem::network::MlpConfig;
 use diffem::sampler::{SamplerConfig, Spacing};
@@ -23,7 +23,7 @@ fn lap(method: Method) -> (Setup, diffem::Samples) {
     setup.conditioning.ambient.further = 0.3;
     setup.network = network.init(2, feature_len(&setup.channel, &setup.conditioning), 1, &setup.device);
     setup.schedule.sigma_max = 20.0;
-    setup.em = EmConfig { laps: 1, start: StartConfig::Gaussian { iterations: 16, std: 1.5, rank: 0 }, patience: 0 };
+    setup.em = EmConfig { laps: 1, start: InitConfig::Gaussian { iterations: 16, std: 1.5, rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 1500, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
     let x = setup.all_laps().x;

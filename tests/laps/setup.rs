@@ -86,8 +86,8 @@ impl Setup {
     }
 
     pub fn begin(&self) -> State {
-        let StartConfig::Gaussian { std, iterations, .. } = self.em.start else { unreachable!("tests start Gaussian") };
-        let (x, _) = gaussian_start(&self.channel, &self.observations, std, iterations, 7).unwrap();
+        let InitConfig::Gaussian { std, iterations, .. } = self.em.start else { unreachable!("tests start Gaussian") };
+        let (x, _) = gaussian_init(&self.channel, &self.observations, std, iterations, 7).unwrap();
         self.run().begin(x, flatten(&self.network), None).unwrap()
     }
 

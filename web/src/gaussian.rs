@@ -22,7 +22,7 @@ pub struct GaussianRun {
 }
 
 /// Most laps of a run.
-const MOST_LAPS: usize = 100_000;
+const MAX_LAPS: usize = 100_000;
 
 fn scalar(variance: f64) -> Result<Gaussian> {
     Gaussian::new(DVector::zeros(1), DMatrix::from_element(1, 1, variance))
@@ -39,8 +39,8 @@ fn positive(name: &str, value: f64) -> Result<f64> {
 /// A variance that is not a positive number, more than 100 000 laps.
 pub fn gaussian_run(truth: f64, noise: f64, start: f64, laps: usize) -> Result<GaussianRun> {
     let (truth, noise, start) = (positive("truth", truth)?, positive("noise", noise)?, positive("start", start)?);
-    if laps > MOST_LAPS {
-        return Err(Error::config("laps", format!("expected at most {MOST_LAPS}, found {laps}")));
+    if laps > MAX_LAPS {
+        return Err(Error::config("laps", format!("expected at most {MAX_LAPS}, found {laps}")));
     }
     let channel =
         LinearGaussian { matrix: DMatrix::from_element(1, 1, 1.0), covariance: DMatrix::from_element(1, 1, noise) };

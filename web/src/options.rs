@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 /// Most draws at a time.
-const MOST_DRAWS: usize = 1 << 16;
+const MAX_DRAWS: usize = 1 << 16;
 
 /// How the posterior of an observation is sampled.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -68,9 +68,9 @@ impl SampleOptions {
     /// # Errors
     /// No draws or too many.
     pub fn validate(&self) -> Result<()> {
-        match (1..=MOST_DRAWS).contains(&self.draws) {
+        match (1..=MAX_DRAWS).contains(&self.draws) {
             true => Ok(()),
-            false => Err(Error::config("draws", format!("expected 1 to {MOST_DRAWS}, found {}", self.draws))),
+            false => Err(Error::config("draws", format!("expected 1 to {MAX_DRAWS}, found {}", self.draws))),
         }
     }
 

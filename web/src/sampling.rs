@@ -1,17 +1,17 @@
 //! Posterior draws of one observation, a sampler step at a time, and corruption of one signal.
 
 use crate::options::{ObserveOptions, SampleOptions};
-use diffem::bundle::Posterior;
 use diffem::channel::{Channel, Compose};
 use diffem::em::{Draws, EStep, Row};
 use diffem::network::AnyNetwork;
 use diffem::noise::{Key, Purpose};
+use diffem::posterior::Posterior;
 use diffem::sampler::SamplerConfig;
 use diffem::{Error, Observations, Result, Samples};
 use std::rc::Rc;
 
 /// Most values of all draws together.
-const MOST_VALUES: usize = 1 << 26;
+const MAX_VALUES: usize = 1 << 26;
 
 /// Draws under way. Draw k has the noise of draw k of `diffem sample`.
 pub struct Sampling {
@@ -61,8 +61,8 @@ impl Sampling {
         options.validate()?;
         let channel = &posterior.channel;
         let n = options.draws;
-        if n * channel.signal_len() > MOST_VALUES {
-            let most = MOST_VALUES / channel.signal_len();
+        if n * channel.signal_len() > MAX_VALUES {
+            let most = MAX_VALUES / channel.signal_len();
             return Err(Error::config("draws", format!("expected at most {most} of this signal, found {n}")));
         }
         let sampler = options.sampler(&posterior.recipe.sampler)?;

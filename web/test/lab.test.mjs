@@ -45,7 +45,7 @@ describe('a lab', () => {
 
     const worst = difference(cloud, tensors('curve-lap-1.safetensors').x.values)
     console.log(`reconstructions after a lap: max difference ${worst.toExponential(1)}`)
-    // Sixty optimiser steps add sums in another order than natively.
+    // Sixty optimizer steps add sums in another order than natively.
     assert.ok(worst < 1e-4, `difference ${worst}`)
     const { divergence, floor } = json('curve-lap-1.json')
     const last = units.at(-1)

@@ -1,14 +1,14 @@
 //! The pieces of work that the browser takes add up to the core's run, bit for bit.
 
 use burn::tensor::Device;
-use diffem::bundle::{Examples, Posterior, Recipe, encode, open};
 use diffem::channel::{Channel, ChannelConfig, StageConfig};
 use diffem::checkpoint::Precision;
+use diffem::conditioning::Standardizer;
 use diffem::conditioning::{ConditioningConfig, feature_len};
 use diffem::em::*;
-use diffem::frame::Frame;
 use diffem::network::{Layout, MlpConfig, NetworkConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
+use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{InMemory, Observations, Samples};
@@ -45,7 +45,7 @@ fn reconstructions(lab: &Lab) -> Samples {
     let device = Device::flex();
     let network = network.init(2, None, feature_len(&channel, &conditioning), 7, &device).unwrap();
     let schedule: Schedule = serde_json::from_value(read("schedule")).unwrap();
-    let (x, _) = gaussian_start(&channel, lab.observations(), 1.0, 16, 7).unwrap();
+    let (x, _) = gaussian_init(&channel, lab.observations(), 1.0, 16, 7).unwrap();
     let run = Em {
         network: &network,
         schedule: &schedule,
@@ -104,9 +104,9 @@ fn posterior() -> Posterior {
     let x = Samples::new(vec![0.5, -1.0, 1.5, 0.1, 0.2, 0.3], 3);
     let observations = Observations::simulate(&channel, &x, Key::new(0, Purpose::Observe, 0), 0);
     let examples = Examples { observations, x: Some(x) };
-    let frame = Frame::new(vec![0.1, 0.0, -0.2], vec![1.5, 1.0, 0.5]).unwrap();
+    let standardizer = Standardizer::new(vec![0.1, 0.0, -0.2], vec![1.5, 1.0, 0.5]).unwrap();
     let weights = to_host(&flatten(&network));
-    let bytes = encode(&recipe, &frame, (&Layout::of(&network), &weights), &examples, Precision::F32).unwrap();
+    let bytes = encode(&recipe, &standardizer, (&Layout::of(&network), &weights), &examples, Precision::F32).unwrap();
     open(&bytes, &device).unwrap()
 }
 

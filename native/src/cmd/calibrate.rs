@@ -1,10 +1,10 @@
 //! `diffem calibrate`: are the posteriors as wide as their errors?
 
 use crate::args::Calibrate;
+use crate::figures::calibration::calibration;
+use crate::figures::save::save;
 use crate::files;
-use crate::report::calibration::calibration;
-use crate::report::figures::save;
-use crate::session::Session;
+use crate::run::session::Session;
 use anyhow::{Result, bail};
 use diffem::metric::{Calibration, Curve};
 use diffem::noise::{Key, Purpose};
@@ -79,7 +79,7 @@ pub fn run(args: &Calibrate) -> Result<()> {
 /// afresh. The second needs no clean data; it asks whether the posterior fits the prior that it was trained on.
 fn sets(session: &Session, lap: usize, args: &Calibrate) -> Result<Vec<(&'static str, Samples, Observations)>> {
     let mut sets = Vec::new();
-    if let Some((x, seen)) = &session.problem.truth.test {
+    if let Some((x, seen)) = &session.dataset.truth.test {
         let rows: Vec<usize> = (0..x.n().min(args.signals)).collect();
         sets.push((TRUTH, x.select(&rows), seen.select(&rows)));
     }

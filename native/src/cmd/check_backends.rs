@@ -4,7 +4,7 @@ use crate::args::CheckBackends;
 use crate::device::{self, BACKENDS};
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
-use diffem::consistency::{BROWSER, GOLDEN, Golden, Report, Settings, table};
+use diffem::conformance::{BROWSER, GOLDEN, Golden, Report, Settings, table};
 use std::path::Path;
 
 /// Runs the command.

@@ -4,7 +4,7 @@ use crate::args::Corrupt;
 use crate::config::Config;
 use crate::data::observations::load_signals;
 use crate::data::sources;
-use crate::data::tensors::{Tensor, check_target, write_tensors};
+use crate::data::tensor::{Tensor, check_target, write_tensors};
 use anyhow::{Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig};
 use diffem::noise::{Key, Purpose};
@@ -66,7 +66,7 @@ fn clean(args: &Corrupt, config: Option<&Config>) -> Result<Samples> {
 fn stages(args: &Corrupt, config: Option<&Config>) -> Result<ChannelConfig> {
     match (config, &args.channel) {
         (Some(config), _) => Ok(config.channel.clone()),
-        (None, Some(text)) => crate::mismatch::stages(text),
+        (None, Some(text)) => crate::eval::channel_override::stages(text),
         (None, None) => Err(anyhow!("expected --config or --channel")),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 /// Prints the estimate, as JSON where progress is.
 pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> {
     let (name, device) = crate::device::open(device)?;
-    let estimate = Estimate::make(config, &device, name, crate::problem::count(config))?;
+    let estimate = Estimate::make(config, &device, name, crate::run::dataset::count(config))?;
     super::print(&match progress {
         ProgressMode::Json => serde_json::to_string(&estimate)? + "\n",
         _ => estimate.table(),

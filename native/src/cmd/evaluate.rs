@@ -1,21 +1,21 @@
 //! `diffem evaluate`: scores against the truth at full size.
 
 use crate::args::{Evaluate, FeatureNetwork, LapChoice};
-use crate::baselines;
 use crate::data::observations::load_signals;
-use crate::data::tensors::TensorFile;
-use crate::evaluation::{Distances, Report};
-use crate::features;
-use crate::features::network::Network;
-use crate::features::scores::{FeatureScorer, FeatureScores, half};
-use crate::features::st_lpips::StLpips;
-use crate::features::weights::directory;
-use crate::fidelity::{Estimate, Fidelity, Judge};
-use crate::mismatch::see_through;
-use crate::session::{Session, chosen_lap};
+use crate::data::tensor::TensorFile;
+use crate::eval::baselines;
+use crate::eval::channel_override::see_through;
+use crate::eval::features;
+use crate::eval::features::network::Network;
+use crate::eval::features::scores::{FeatureScorer, FeatureScores, half};
+use crate::eval::features::st_lpips::StLpips;
+use crate::eval::features::weights::directory;
+use crate::eval::report::{Distances, Report};
+use crate::eval::restoration::{Estimate, Judge, Restoration};
+use crate::run::session::{Session, chosen_lap};
 use anyhow::{Result, bail};
 use diffem::channel::Channel;
-use diffem::em::StartPrior;
+use diffem::em::InitialPrior;
 use diffem::metric::{TruthScorer, energy_distance, sliced_wasserstein};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
@@ -61,8 +61,8 @@ pub fn run(args: &Evaluate) -> Result<()> {
     if let Some(u) = truth(args, &session)? {
         report.distances = distances(args, &session, u)?;
     }
-    if session.problem.truth.test.is_some() && args.samples.is_none() {
-        report.test = fidelity(args, &session, session.start_prior()?)?;
+    if session.dataset.truth.test.is_some() && args.samples.is_none() {
+        report.test = restoration(args, &session, session.start_prior()?)?;
     } else if args.features.contains(&FeatureNetwork::StLpips) {
         bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples");
     }
@@ -73,21 +73,21 @@ pub fn run(args: &Evaluate) -> Result<()> {
         bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
     }
     report.write(&session.run)?;
-    let curves = crate::gallery::scores(&session, &report)?;
+    let curves = crate::figures::comparisons::scores(&session, &report)?;
     let curves = curves.then(|| format!("curves in {}\n", session.run.file("figures").display()));
     super::print(&(report.table() + &curves.unwrap_or_default()))
 }
 
 /// Scores the posteriors on the test signals seen through another channel than they were trained for.
 fn through_another(args: &Evaluate, mut session: Session, channel: &str) -> Result<()> {
-    if session.problem.truth.test.is_none() {
+    if session.dataset.truth.test.is_none() {
         bail!("--channel: {} has no test signals to observe", args.run.display());
     }
     // Fitted to the run's own observations.
     let start = session.start_prior()?;
     see_through(&mut session, channel)?;
     let report = Report {
-        test: fidelity(args, &session, start)?,
+        test: restoration(args, &session, start)?,
         channel: Some(session.config.channel.clone()),
         ..Report::default()
     };
@@ -98,7 +98,7 @@ fn through_another(args: &Evaluate, mut session: Session, channel: &str) -> Resu
 /// Three disjoint samples of the signal's law.
 fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
     let Some(path) = &args.truth else {
-        return Ok(session.problem.truth.u.clone());
+        return Ok(session.dataset.truth.u.clone());
     };
     let x = load_signals(path, "x", Some(session.config.signal_len()))?;
     let third = x.n() / 3;
@@ -111,7 +111,7 @@ fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
 fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<Distances>> {
     let scored = scored(args, session)?;
     let n = args.points.min(u[0].n()).min(rows(&scored, session));
-    let scorer = TruthScorer::new(&u, n, session.config.report.regularisation)?;
+    let scorer = TruthScorer::new(&u, n, session.config.report.regularization)?;
     let directions = directions(u[0].d());
     let [u1, _, u3] = u.map(|u| u.slice(0..n));
     let score = |sample: String, lap, sinkhorn_divergence: f64, v: &Samples| -> Result<Distances> {
@@ -134,7 +134,7 @@ fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<
 
 /// Rows of the smallest of the samples.
 fn rows(scored: &[Scored], session: &Session) -> usize {
-    let n = |sample: &Scored| sample.file.as_ref().map_or(session.problem.observations.n(), Samples::n);
+    let n = |sample: &Scored| sample.file.as_ref().map_or(session.dataset.observations.n(), Samples::n);
     scored.iter().map(n).min().unwrap_or(0)
 }
 
@@ -214,7 +214,7 @@ fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -
     let scored = scored(args, session)?;
     let truth = match &args.truth {
         Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
-        None => session.problem.truth.x.clone(),
+        None => session.dataset.truth.x.clone(),
     };
     let against = |reference: &Samples, floor: &str, view: &dyn Fn(usize, &Samples) -> Samples| {
         let n = args.points.min(reference.n() / 2).min(rows(&scored, session));
@@ -235,12 +235,12 @@ fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -
         let key = Key::new(session.config.seed, Purpose::Monitor, lap);
         Observations::simulate(&session.channel, x, key, 0).y
     };
-    Ok([images, against(&session.problem.observations.y, "observations (floor)", &again)?])
+    Ok([images, against(&session.dataset.observations.y, "observations (floor)", &again)?])
 }
 
 /// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact posterior, the
 /// trained posteriors.
-fn fidelity(args: &Evaluate, session: &Session, start: Option<StartPrior>) -> Result<Vec<Fidelity>> {
+fn restoration(args: &Evaluate, session: &Session, start: Option<InitialPrior>) -> Result<Vec<Restoration>> {
     let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
     if args.features.contains(&FeatureNetwork::StLpips) {
         judge.look_with(|| StLpips::load(&directory(args.weights.as_deref())?, &session.device))?;

@@ -2,8 +2,8 @@
 
 use crate::args::Export;
 use crate::files;
-use crate::session::Session;
-use crate::web::Bundle;
+use crate::run::export::Bundle;
+use crate::run::session::Session;
 use anyhow::{Result, bail};
 use diffem::checkpoint::Precision;
 

@@ -1,9 +1,9 @@
-//! `diffem export-images`: folders of 8-bit PNG files for tools that score pictures (dgm-eval, clean-fid, torch-fidelity).
+//! `diffem export-images`: folders of 8-bit PNG files for tools that score pictures (dgm-eval, clean-fid, torch-restoration).
 
 use crate::args::ExportImages;
+use crate::data::pixels::Bytes;
 use crate::files;
-use crate::images::Bytes;
-use crate::session::{Session, chosen_lap};
+use crate::run::session::{Session, chosen_lap};
 use anyhow::{Context, Result, bail};
 use diffem::Samples;
 use diffem::image::ImageShape;
@@ -20,7 +20,7 @@ pub fn run(args: &ExportImages) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| session.run.file(&format!("images-lap-{lap:03}")));
     refuse_content(&out)?;
     let x = session.run.reconstructions(lap)?;
-    let truth = session.problem.truth.x.as_ref();
+    let truth = session.dataset.truth.x.as_ref();
     files::replace_dir(&out, |dir| {
         write_folder(&dir.join("reconstructions"), &x, shape)?;
         truth.map_or(Ok(()), |truth| write_folder(&dir.join("truth"), truth, shape))

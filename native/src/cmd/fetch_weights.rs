@@ -1,7 +1,7 @@
 //! `diffem fetch-weights`: where weight files come from and whether those present are the right ones.
 
 use crate::args::FetchWeights;
-use crate::features::weights::{ALL, State, WeightFile, directory};
+use crate::eval::features::weights::{ALL, State, WeightFile, directory};
 use anyhow::{Result, bail};
 use std::path::Path;
 
@@ -35,7 +35,7 @@ fn entry(weights: &WeightFile, state: &State) -> String {
         ("package", weights.package),
         ("get it", weights.command),
         ("inside", weights.inside),
-        ("licence", weights.licence),
+        ("license", weights.license),
         ("SHA-256", weights.sha256),
         ("state", state),
     ];

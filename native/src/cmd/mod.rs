@@ -22,7 +22,7 @@ use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Write};
 
 /// Most worker threads.
-const MOST_THREADS: usize = 1024;
+const MAX_THREADS: usize = 1024;
 
 /// Writes to standard output; a reader that went away (`diffem presets | head -1`) is no error.
 fn print(text: &str) -> Result<()> {
@@ -37,7 +37,7 @@ fn print(text: &str) -> Result<()> {
 fn use_threads(compute: &Compute) -> Result<()> {
     match compute.threads {
         None => Ok(()),
-        Some(n) if !(1..=MOST_THREADS).contains(&n) => bail!("--threads {n}: expected 1 to {MOST_THREADS}"),
+        Some(n) if !(1..=MAX_THREADS).contains(&n) => bail!("--threads {n}: expected 1 to {MAX_THREADS}"),
         Some(n) => {
             rayon::ThreadPoolBuilder::new().num_threads(n).build_global().context("cannot start the worker threads")
         }

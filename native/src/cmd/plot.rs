@@ -1,18 +1,18 @@
 //! `diffem plot`: the figures of a run.
 
 use crate::args::Plot;
-use crate::evaluation::Report;
-use crate::metrics::{self, Line, with_total_steps};
-use crate::prior::Prior;
-use crate::report::canvas::{BLUE, GREY, VERMILLION};
-use crate::report::corner::{Series, corner};
-use crate::report::curves::{Best, Curve, Floor, metric};
-use crate::report::fan::{Posterior, fan};
-use crate::report::figures::save;
-use crate::report::grid::{Column, image_grid};
-use crate::report::loss::loss;
-use crate::report::tiles::{Shape, Tile};
-use crate::session::{Session, chosen_lap};
+use crate::eval::report::Report;
+use crate::figures::chart::canvas::{BLUE, GRAY, VERMILLION};
+use crate::figures::chart::tiles::{Shape, Tile};
+use crate::figures::corner::{Series, corner};
+use crate::figures::curves::{Best, Curve, Floor, metric};
+use crate::figures::fan::{Posterior, fan};
+use crate::figures::grid::{Column, image_grid};
+use crate::figures::loss::loss;
+use crate::figures::save::save;
+use crate::run::metrics::{self, Line, with_total_steps};
+use crate::run::prior::Prior;
+use crate::run::session::{Session, chosen_lap};
 use anyhow::{Result, bail};
 use diffem::{Observations, Samples};
 use std::path::Path;
@@ -20,7 +20,7 @@ use std::path::Path;
 /// Draws shown in a row of an image grid.
 const GRID_DRAWS: usize = 4;
 /// Most draws of a posterior.
-const MOST_DRAWS: usize = 65_536;
+const MAX_DRAWS: usize = 65_536;
 
 /// Runs the command.
 pub fn run(args: &Plot) -> Result<()> {
@@ -30,21 +30,21 @@ pub fn run(args: &Plot) -> Result<()> {
     if let Some(i) = args.observations.iter().find(|i| **i >= n) {
         bail!("--observations {i}: the run has observations 0 to {} to show", n - 1);
     }
-    if !(2..=MOST_DRAWS).contains(&args.draws) {
-        bail!("--draws {}: expected 2 to {MOST_DRAWS}", args.draws);
+    if !(2..=MAX_DRAWS).contains(&args.draws) {
+        bail!("--draws {}: expected 2 to {MAX_DRAWS}", args.draws);
     }
     draw(&session, &args.observations, args.draws)?;
-    if crate::prior::exists(&session.run) {
-        crate::gallery::prior(&session, &Prior::load(&session.run, &[], &session.device)?)?;
+    if crate::run::prior::exists(&session.run) {
+        crate::figures::comparisons::prior(&session, &Prior::load(&session.run, &[], &session.device)?)?;
     }
     super::print(&format!("figures in {}\n", session.run.file("figures").display()))
 }
 
 /// Truth and observations whose posteriors are shown: images that were not trained on, else the run's own.
 fn shown(session: &Session) -> (Option<&Samples>, &Observations) {
-    match (&session.image_shape(), &session.problem.truth.test) {
+    match (&session.image_shape(), &session.dataset.truth.test) {
         (Some(_), Some((x, seen))) => (Some(x), seen),
-        _ => (session.problem.truth.x.as_ref(), &session.problem.observations),
+        _ => (session.dataset.truth.x.as_ref(), &session.dataset.observations),
     }
 }
 
@@ -61,10 +61,10 @@ pub fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     let best = chosen_lap(&session.run, &laps, last)?;
     corners(session, best, &dir)?;
     if let Some(image) = session.image_shape() {
-        crate::gallery::laps(session, Shape::from(image), &laps)?;
+        crate::figures::comparisons::laps(session, Shape::from(image), &laps)?;
     }
     if let Some(report) = Report::read(&session.run)? {
-        crate::gallery::scores(session, &report)?;
+        crate::figures::comparisons::scores(session, &report)?;
     }
     let (truth, seen) = shown(session);
     let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();
@@ -118,7 +118,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
         let floor = floor(truth_floor, "truth against truth");
         let curve = Curve {
             label: "reconstructions".into(),
-            colour: BLUE,
+            color: BLUE,
             points: &truth,
             band: &[],
             floor,
@@ -134,7 +134,7 @@ fn curves(lines: &[Line], dir: &Path) -> Result<()> {
         if !points.is_empty() {
             let floor = floor(value, "real observations");
             let label = "re-corrupted reconstructions".to_string();
-            let curve = Curve { label, colour: VERMILLION, points, band: &[], floor, best: Best::Lowest };
+            let curve = Curve { label, color: VERMILLION, points, band: &[], floor, best: Best::Lowest };
             save(&metric(&[curve], axis)?, dir, name)?;
         }
     }
@@ -146,11 +146,11 @@ fn corners(session: &Session, best: usize, dir: &Path) -> Result<()> {
     let (start, x) = (session.run.reconstructions(0)?, session.run.reconstructions(best)?);
     let label = format!("reconstructions (lap {best})");
     let mut series = vec![
-        Series { label: "start (lap 0)".into(), colour: GREY, samples: &start },
-        Series { label, colour: BLUE, samples: &x },
+        Series { label: "start (lap 0)".into(), color: GRAY, samples: &start },
+        Series { label, color: BLUE, samples: &x },
     ];
-    let truth = session.problem.truth.x.iter();
-    series.extend(truth.map(|x| Series { label: "truth".into(), colour: VERMILLION, samples: x }));
+    let truth = session.dataset.truth.x.iter();
+    series.extend(truth.map(|x| Series { label: "truth".into(), color: VERMILLION, samples: x }));
     save(&corner(&series, &[])?, dir, "corner")
 }
 
@@ -177,7 +177,7 @@ fn moments(draws: &Samples) -> (Vec<f32>, Vec<f32>) {
     (mean.iter().map(|&v| v as f32).collect(), std)
 }
 
-/// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of its colours
+/// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of its colors
 /// is. Empty for other operators.
 pub fn known(a: &[f32], shape: Shape) -> Vec<bool> {
     let pixels = shape.height * shape.width;

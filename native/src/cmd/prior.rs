@@ -2,10 +2,10 @@
 
 use crate::args::Prior as Args;
 use crate::config::Config;
-use crate::prior::{Origin, Prior, train};
 use crate::report::progress::ProgressMode;
-use crate::session::{Session, chosen_lap};
-use crate::training::{EXIT_STOPPED, Ended};
+use crate::run::prior::{Origin, Prior, train};
+use crate::run::session::{Session, chosen_lap};
+use crate::run::train::{EXIT_STOPPED, Ended};
 use anyhow::{Result, bail};
 use diffem::conditioning::Method;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_STOPPED as u8));
     }
     let prior = Prior::load(&session.run, &[], &session.device)?;
-    crate::gallery::prior(&session, &prior)?;
+    crate::figures::comparisons::prior(&session, &prior)?;
     if !matches!(args.progress, ProgressMode::Json | ProgressMode::Quiet) {
         let run = args.run.display();
         super::print(&format!(

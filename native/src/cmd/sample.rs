@@ -2,13 +2,13 @@
 
 use crate::args::Sample;
 use crate::data::observations::load_observations;
-use crate::data::tensors::{Tensor, check_target, write_tensors};
+use crate::data::tensor::{Tensor, check_target, write_tensors};
 use crate::data::values::{MAX_VALUES, product};
-use crate::mismatch::see_through;
-use crate::prior::Prior;
-use crate::problem::expected;
-use crate::run_dir::RunDir;
-use crate::session::Session;
+use crate::eval::channel_override::see_through;
+use crate::run::dataset::expected;
+use crate::run::dir::RunDir;
+use crate::run::prior::Prior;
+use crate::run::session::Session;
 use anyhow::{Context, Result, bail};
 use diffem::Observations;
 use diffem::noise::{Key, Purpose};
@@ -29,7 +29,7 @@ pub fn run(args: &Sample) -> Result<()> {
         see_through(&mut session, channel)?;
     }
     let observations = match &args.observations {
-        None => session.problem.observations.clone(),
+        None => session.dataset.observations.clone(),
         Some(path) => {
             let loaded = load_observations(path, &expected(&session.channel))?;
             Observations::new(&session.channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?

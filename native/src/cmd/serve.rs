@@ -1,8 +1,8 @@
 //! `diffem serve`: the built page and a run's posterior over HTTP, on this machine only.
 
 use crate::args::Serve;
-use crate::session::Session;
-use crate::web::Bundle;
+use crate::run::export::Bundle;
+use crate::run::session::Session;
 use anyhow::{Context, Result, anyhow, bail};
 use diffem::checkpoint::Precision;
 use percent_encoding::percent_decode_str;

@@ -2,14 +2,14 @@
 
 use crate::args::{Resume, Train};
 use crate::config::{Config, DataConfig, load};
-use crate::prior::Prior;
 use crate::report::progress::ProgressMode;
 use crate::report::units::bytes;
-use crate::room::peak_memory;
-use crate::session::{Session, lap_dir, reconstructions_of};
-use crate::training::{EXIT_STOPPED, Ended};
+use crate::resources::peak_memory;
+use crate::run::prior::Prior;
+use crate::run::session::{Session, lap_dir, reconstructions_of};
+use crate::run::train::{EXIT_STOPPED, Ended};
 use anyhow::{Context, Result};
-use diffem::em::StartConfig;
+use diffem::em::InitConfig;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,9 +25,9 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
     // Before anything is made for a run that cannot start.
     match &config.em.start {
-        StartConfig::Checkpoint { path } => lap_dir(Path::new(path), None).map(drop),
-        StartConfig::Reconstructions { path } => reconstructions_of(Path::new(path)).map(drop),
-        StartConfig::Prior { path } => Prior::check(Path::new(path)),
+        InitConfig::Checkpoint { path } => lap_dir(Path::new(path), None).map(drop),
+        InitConfig::Reconstructions { path } => reconstructions_of(Path::new(path)).map(drop),
+        InitConfig::Prior { path } => Prior::check(Path::new(path)),
         _ => Ok(()),
     }
     .context("em.start.path")?;
@@ -50,7 +50,7 @@ pub fn resume(args: &Resume) -> Result<ExitCode> {
 }
 
 fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
-    match crate::training::run(session, progress)? {
+    match crate::run::train::run(session, progress)? {
         Ended::Stopped => Ok(ExitCode::from(EXIT_STOPPED as u8)),
         Ended::Finished => {
             super::plot::draw(session, &[0, 1, 2, 3, 4, 5], session.config.report.draws)?;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most pixels of an image's side.
-const MOST_SIDE: usize = 4096;
+const MAX_SIDE: usize = 4096;
 
 /// Where the observations come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,7 +57,7 @@ pub enum DataConfig {
         /// Digits trained on, 1 to 1796; the others are for `evaluate`.
         n: usize,
     },
-    /// MNIST, Fashion-MNIST: grey images in IDX files, raw or in gzip, in [-2, 2].
+    /// MNIST, Fashion-MNIST: gray images in IDX files, raw or in gzip, in [-2, 2].
     Idx {
         /// A directory with the names of MNIST, or one file of images.
         #[serde(default = "fashion_mnist")]
@@ -86,21 +86,21 @@ pub enum DataConfig {
         #[serde(default = "test_images")]
         test: usize,
     },
-    /// A folder of clean PNG and JPEG pictures, cut at the centre and resized, in [-2, 2].
+    /// A folder of clean PNG and JPEG pictures, cut at the center and resized, in [-2, 2].
     Images {
         /// The folder; folders inside it count.
         path: String,
-        /// 1 (grey) or 3 (red, green, blue).
-        #[serde(default = "colours")]
+        /// 1 (gray) or 3 (red, green, blue).
+        #[serde(default = "colors")]
         channels: usize,
         /// Rows of an image.
         height: usize,
         /// Columns of an image.
         width: usize,
-        /// Side of the square that is cut from the centre first, in pixels of the picture; without it as much as fits.
+        /// Side of the square that is cut from the center first, in pixels of the picture; without it as much as fits.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         crop: Option<usize>,
-        /// Grey level under transparent pixels, 0 to 255.
+        /// Gray level under transparent pixels, 0 to 255.
         #[serde(default = "white")]
         background: u8,
         /// Leave out pictures that cannot be used, instead of stopping.
@@ -117,14 +117,14 @@ pub enum DataConfig {
     MaskedImages {
         /// The folder; folders inside it count.
         path: String,
-        /// 1 (grey) or 3 (red, green, blue).
-        #[serde(default = "colours")]
+        /// 1 (gray) or 3 (red, green, blue).
+        #[serde(default = "colors")]
         channels: usize,
         /// Rows of an image.
         height: usize,
         /// Columns of an image.
         width: usize,
-        /// Cut pictures of other sizes at the centre and resize them (nearest pixel), instead of stopping.
+        /// Cut pictures of other sizes at the center and resize them (nearest pixel), instead of stopping.
         #[serde(default)]
         resize: bool,
         /// Pictures that are used, chosen by the seed; 0: all.
@@ -145,7 +145,7 @@ fn test_images() -> usize {
     1024
 }
 
-fn colours() -> usize {
+fn colors() -> usize {
     3
 }
 
@@ -233,15 +233,15 @@ impl DataConfig {
             bail!("data.n: expected 0 (all) or 2 or more images, found 1");
         }
         if !matches!(channels, 1 | 3) {
-            bail!("data.channels: expected 1 (grey) or 3 (red, green, blue), found {channels}");
+            bail!("data.channels: expected 1 (gray) or 3 (red, green, blue), found {channels}");
         }
         if crop == Some(0) {
             bail!("data.crop: expected 1 or more pixels, found 0");
         }
         let shape = self.image_shape().unwrap_or(ImageShape { channels: 1, height: 1, width: 1 });
         for (field, side) in [("height", shape.height), ("width", shape.width)] {
-            if !(1..=MOST_SIDE).contains(&side) {
-                bail!("data.{field}: expected 1 to {MOST_SIDE} pixels, found {side}");
+            if !(1..=MAX_SIDE).contains(&side) {
+                bail!("data.{field}: expected 1 to {MAX_SIDE} pixels, found {side}");
             }
         }
         Ok(())

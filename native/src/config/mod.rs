@@ -1,5 +1,6 @@
 //! The whole configuration of a run: a TOML file, a preset, and `--set` on top.
 
+pub mod compatible;
 mod data;
 mod presets;
 
@@ -9,7 +10,7 @@ pub use presets::PRESETS;
 use anyhow::{Context, Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use diffem::conditioning::{ConditioningConfig, feature_len};
-use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig, most_covariance};
+use diffem::em::{EStepConfig, EmConfig, InitConfig, MStepConfig, MonitorConfig, most_covariance};
 use diffem::image::ImageShape;
 use diffem::network::NetworkConfig;
 use diffem::schedule::Schedule;
@@ -62,8 +63,8 @@ pub struct Config {
 pub struct ReportConfig {
     /// Points a side of the Sinkhorn divergence to the truth that is computed after every lap; 0 turns it off.
     pub points: usize,
-    /// Its entropic regularisation, > 0, in squared units of the signal.
-    pub regularisation: f64,
+    /// Its entropic regularization, > 0, in squared units of the signal.
+    pub regularization: f64,
     /// Least seconds between two saved points inside a lap.
     pub save_every: f64,
     /// Posterior draws of each observation in the figures that end a training, 2 or more.
@@ -72,14 +73,14 @@ pub struct ReportConfig {
 
 impl Default for ReportConfig {
     fn default() -> Self {
-        Self { points: 4096, regularisation: 1e-3, save_every: 15.0, draws: 256 }
+        Self { points: 4096, regularization: 1e-3, save_every: 15.0, draws: 256 }
     }
 }
 
 /// Most rows of a batch or a shard.
-const MOST_ROWS: u64 = 1 << 24;
+const MAX_ROWS: u64 = 1 << 24;
 /// Most rows of a random projection.
-const MOST_PROJECTIONS: u64 = 1 << 16;
+const MAX_PROJECTIONS: u64 = 1 << 16;
 
 /// Reads a preset by name or a file by path, then applies `key=value` settings, then checks all ranges.
 pub fn load(source: &str, settings: &[String]) -> Result<Config> {
@@ -208,8 +209,8 @@ impl Config {
         self.em.validate()?;
         self.data.validate()?;
         let r = &self.report;
-        if !(r.regularisation > 0.0 && r.regularisation.is_finite()) {
-            bail!("report.regularisation: expected a number > 0, found {}", r.regularisation);
+        if !(r.regularization > 0.0 && r.regularization.is_finite()) {
+            bail!("report.regularization: expected a number > 0, found {}", r.regularization);
         }
         if r.draws < 2 {
             bail!("report.draws: expected 2 or more, found {}", r.draws);
@@ -223,7 +224,7 @@ impl Config {
         }
         self.conditioning.validate(&channel)?;
         self.network.validate(self.image_shape(), feature_len(&channel, &self.conditioning))?;
-        if matches!(self.em.start, StartConfig::Gaussian { .. }) {
+        if matches!(self.em.start, InitConfig::Gaussian { .. }) {
             channel.as_linear().ok_or_else(|| {
                 anyhow!("em.start: \"gaussian\" needs a linear channel; set em.start.kind=\"corrupted\"")
             })?;
@@ -234,7 +235,7 @@ impl Config {
 
     /// A full covariance is for short signals, a low rank for diagonal channels.
     fn check_rank(&self, channel: &Compose) -> Result<()> {
-        let (d, StartConfig::Gaussian { rank, .. }) = (self.signal_len(), &self.em.start) else {
+        let (d, InitConfig::Gaussian { rank, .. }) = (self.signal_len(), &self.em.start) else {
             return Ok(());
         };
         let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
@@ -257,12 +258,12 @@ impl Config {
 
     /// Bounds far above any use, below which no product of sizes overflows.
     fn check_sizes(&self) -> Result<()> {
-        at_most("m_step.batch", self.m_step.batch as u64, MOST_ROWS)?;
-        at_most("m_step.micro_batch", self.m_step.micro_batch as u64, MOST_ROWS)?;
-        at_most("e_step.shard", self.e_step.shard as u64, MOST_ROWS)?;
+        at_most("m_step.batch", self.m_step.batch as u64, MAX_ROWS)?;
+        at_most("m_step.micro_batch", self.m_step.micro_batch as u64, MAX_ROWS)?;
+        at_most("e_step.shard", self.e_step.shard as u64, MAX_ROWS)?;
         for (i, stage) in self.channel.0.iter().enumerate() {
             if let StageConfig::Projection { rows } = stage {
-                at_most(&format!("channel[{i}].rows"), *rows as u64, MOST_PROJECTIONS)?;
+                at_most(&format!("channel[{i}].rows"), *rows as u64, MAX_PROJECTIONS)?;
             }
         }
         Ok(())

@@ -31,7 +31,7 @@ pub const PRESETS: [(&str, &str, &str); 14] = [
     (
         "emoji-mask75",
         include_str!("../presets/emoji-mask75.toml"),
-        "colour emoji at 32x32, three quarters of the pixels missing; under an hour on 2 cores",
+        "color emoji at 32x32, three quarters of the pixels missing; under an hour on 2 cores",
     ),
     (
         "cifar10-mask75",

@@ -22,7 +22,7 @@ fn positive() -> impl Strategy<Value = f64> {
 }
 
 fn rows() -> impl Strategy<Value = usize> {
-    1..=MOST_ROWS as usize
+    1..=MAX_ROWS as usize
 }
 
 fn schedule() -> impl Strategy<Value = Schedule> {
@@ -81,9 +81,9 @@ fn sampler() -> impl Strategy<Value = SamplerConfig> {
 
 fn em() -> impl Strategy<Value = EmConfig> {
     let start = prop_oneof![
-        (whole(0), positive()).prop_map(|(iterations, std)| StartConfig::Gaussian { iterations, std, rank: 0 }),
-        Just(StartConfig::Corrupted {}),
-        any::<String>().prop_map(|path| StartConfig::Checkpoint { path }),
+        (whole(0), positive()).prop_map(|(iterations, std)| InitConfig::Gaussian { iterations, std, rank: 0 }),
+        Just(InitConfig::Corrupted {}),
+        any::<String>().prop_map(|path| InitConfig::Checkpoint { path }),
     ];
     (whole(1), whole(0), start).prop_map(|(laps, patience, start)| EmConfig { laps, patience, start })
 }
@@ -93,7 +93,7 @@ fn side() -> impl Strategy<Value = usize> {
 }
 
 /// Data and a channel for signals of its length.
-fn problem() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
+fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
     let data = prop_oneof![
         (any::<String>(), 1usize..=3, any::<bool>()).prop_map(|(path, side, image)| DataConfig::File {
             path,
@@ -137,8 +137,8 @@ prop_compose! {
         (sampler, shard) in (sampler(), rows()),
         (features, measurement_update) in (select(vec![Features::Observation, Features::Geometry]), any::<bool>()),
         (holdout, monitor_points, monitor_reg) in (0.0..=0.5, whole(2), positive()),
-        (points, regularisation, save_every) in (whole(0), positive(), 0.0..1e9),
-        (data, channel) in problem(),
+        (points, regularization, save_every) in (whole(0), positive(), 0.0..1e9),
+        (data, channel) in dataset(),
     ) -> Config {
         Config {
             name,
@@ -148,8 +148,8 @@ prop_compose! {
             network,
             m_step,
             e_step: EStepConfig { sampler, shard },
-            monitor: MonitorConfig { holdout, points: monitor_points, regularisation: monitor_reg },
-            report: ReportConfig { points, regularisation, save_every, draws: 2 },
+            monitor: MonitorConfig { holdout, points: monitor_points, regularization: monitor_reg },
+            report: ReportConfig { points, regularization, save_every, draws: 2 },
             em,
             data,
             channel,
@@ -235,7 +235,7 @@ fn one_field_of_a_default_can_be_set() {
 #[test]
 fn another_kind_drops_the_fields_of_the_old_one() {
     let start = set(&["em.start.kind=corrupted"]).unwrap().em.start;
-    assert_eq!(start, StartConfig::Corrupted {});
+    assert_eq!(start, InitConfig::Corrupted {});
     let same = set(&["em.start.kind=gaussian"]).unwrap().em.start;
     assert_eq!(same, set(&[]).unwrap().em.start);
     let file = set(&["data.kind=file", "data.path=o.npz", "data.signal=3"]).unwrap();
@@ -253,7 +253,7 @@ fn sizes_that_would_overflow_are_refused() {
     let huge = "4611686018427387904";
     for field in ["m_step.batch", "m_step.micro_batch", "e_step.shard"] {
         let error = format!("{:#}", set(&[&format!("{field}={huge}")]).unwrap_err());
-        let expected = format!("{field}: expected at most {MOST_ROWS}, found {huge}");
+        let expected = format!("{field}: expected at most {MAX_ROWS}, found {huge}");
         assert!(error.contains(&expected), "{error}");
     }
     let error = set(&[&format!("channel=[{{ kind = \"projection\", rows = {huge} }}]")]).unwrap_err();

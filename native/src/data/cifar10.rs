@@ -3,7 +3,7 @@
 //! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009); cifar-10-binary.tar.gz.
 
 use super::folder::below;
-use super::pictures::{ImageSet, Rows, Sources};
+use super::image_set::{ImageSet, Rows, Sources};
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::Samples;
@@ -129,7 +129,7 @@ fn fill(path: &Path, n: usize, first: usize, rows: &mut Rows) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::pictures::scaled;
+    use crate::data::image_set::scaled;
     use tempfile::{TempDir, tempdir};
 
     /// Two records a batch; the planes of image i have the values 20 i, 20 i + 1, 20 i + 2.

@@ -1,4 +1,4 @@
-//! The 8x8 handwritten digits: 1797 grey images that the program carries with it.
+//! The 8x8 handwritten digits: 1797 gray images that the program carries with it.
 //!
 //! Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits" (1998), UCI Machine Learning
 //! Repository, test set; the file is `sklearn/datasets/data/digits.csv.gz` of scikit-learn 1.9.1, byte for byte

@@ -1,7 +1,7 @@
 //! A folder of pictures (PNG, JPEG), read recursively in the order of the names.
 
+use super::image_set::{ImageSet, scaled};
 use super::picture::{Fit, decode};
-use super::pictures::{ImageSet, scaled};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use diffem::Samples;
 use rayon::prelude::*;
@@ -125,7 +125,7 @@ mod tests {
 
     const FIT: Fit = Fit { shape: ImageShape { channels: 3, height: 2, width: 2 }, crop: None, background: 255 };
 
-    /// a.png, b/c.JPG (half of it missing), d.png: one colour each.
+    /// a.png, b/c.JPG (half of it missing), d.png: one color each.
     fn folder() -> TempDir {
         let dir = tempdir().unwrap();
         std::fs::create_dir(dir.path().join("b")).unwrap();

@@ -3,7 +3,7 @@
 //! Big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height, width as 32-bit numbers, then
 //! the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
 
-use super::pictures::{ImageSet, Rows, Sources, check_size};
+use super::image_set::{ImageSet, Rows, Sources, check_size};
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::Samples;
@@ -18,7 +18,7 @@ const MAGIC: u32 = 0x0000_0803;
 const LABELS: u32 = 0x0000_0801;
 const DAMAGED: &str = "the file is damaged or cut short; copy it again";
 
-/// One file of grey images.
+/// One file of gray images.
 struct Idx {
     path: PathBuf,
     n: usize,
@@ -131,7 +131,7 @@ fn header(reader: &mut dyn Read) -> Result<(usize, usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::pictures::scaled;
+    use crate::data::image_set::scaled;
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
     use tempfile::tempdir;

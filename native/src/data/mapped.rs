@@ -112,7 +112,7 @@ pub fn table(path: &Path, name: &str, n: usize, d: usize, begun: bool) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tensors::{TensorFile, write_rows};
+    use crate::data::tensor::{TensorFile, write_rows};
     use tempfile::tempdir;
 
     #[test]

@@ -1,9 +1,9 @@
 //! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing (a = 0, y = 0)
-//! in every colour.
+//! in every color.
 
 use super::folder::list;
-use super::picture::{centre, proportioned};
-use super::pictures::{not_whole, scaled};
+use super::image_set::{not_whole, scaled};
+use super::picture::{center, proportioned};
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
 use diffem::image::ImageShape;
@@ -66,19 +66,19 @@ impl MaskedPictures {
             false => picture,
             true => {
                 let (w, h) = proportioned(picture.width() as usize, picture.height() as usize, self.shape);
-                // Nearest, colours too: a mean would mix what is missing into what is seen.
-                centre(&picture, w, h).resize_exact(width, height, FilterType::Nearest)
+                // Nearest, colors too: a mean would mix what is missing into what is seen.
+                center(&picture, w, h).resize_exact(width, height, FilterType::Nearest)
             }
         };
         Ok(match self.shape.channels {
-            1 => grey(fitted),
+            1 => gray(fitted),
             _ => fitted.into_rgba8(),
         })
     }
 }
 
-/// Grey in all three colours, so that the first is the pixel.
-fn grey(picture: DynamicImage) -> RgbaImage {
+/// Gray in all three colors, so that the first is the pixel.
+fn gray(picture: DynamicImage) -> RgbaImage {
     DynamicImage::ImageLumaA8(picture.into_luma_alpha8()).into_rgba8()
 }
 
@@ -170,17 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn transparent_pixels_are_missing_in_every_colour() {
+    fn transparent_pixels_are_missing_in_every_color() {
         let dir = folder();
         let set = MaskedPictures::open(dir.path(), SHAPE, true).unwrap();
         let seen = set.read(&[1, 0]).unwrap();
         assert_eq!(seen.y.row(0), [-2.0, -2.0, -1.2, -1.2, -2.0, -2.0]);
         assert_eq!(seen.y.row(1), [0.0, -1.2, 0.0, -2.0, 0.0, 2.0]);
         assert_eq!((seen.operator(0), seen.operator(1)), (&[1.0, 1.0][..], &[0.0, 1.0][..]));
-        let grey =
+        let gray =
             MaskedPictures::open(dir.path(), ImageShape { channels: 1, ..SHAPE }, true).unwrap().read(&[1]).unwrap();
         // 0.7152 of green.
-        assert_eq!((grey.y.row(0), grey.y.d()), (&[scaled(36), scaled(36)][..], 2));
+        assert_eq!((gray.y.row(0), gray.y.d()), (&[scaled(36), scaled(36)][..], 2));
     }
 
     #[test]
@@ -211,22 +211,22 @@ mod tests {
 
     #[test]
     fn only_masks_of_pixels_fit() {
-        let grey = ImageShape { channels: 1, ..SHAPE };
+        let gray = ImageShape { channels: 1, ..SHAPE };
         let check = |stages: &[StageConfig], shape: ImageShape| {
             let channel = ChannelConfig(stages.to_vec()).build(shape.len()).unwrap();
             check_channel(&channel, shape).map_err(|e| e.to_string())
         };
         let (mask, noise) = (StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 });
-        assert_eq!(check(std::slice::from_ref(&mask), grey), Ok(()));
-        assert_eq!(check(&[noise.clone(), mask.clone()], grey), Ok(()));
-        let late = check(&[mask.clone(), noise.clone()], grey).unwrap_err();
+        assert_eq!(check(std::slice::from_ref(&mask), gray), Ok(()));
+        assert_eq!(check(&[noise.clone(), mask.clone()], gray), Ok(()));
+        let late = check(&[mask.clone(), noise.clone()], gray).unwrap_err();
         assert!(late.starts_with("channel: it adds noise to pixels that are missing"), "{late}");
         assert_eq!(
             check(&[mask], SHAPE).unwrap_err(),
             "channel: it has observations of length 6 with operators of length 6, and pictures of 3 x 1 x 2 have 6 and 2; \
              masked-images expects a mask of pixels, after the noise where there is noise"
         );
-        let projection = check(&[StageConfig::Projection { rows: 2 }], grey).unwrap_err();
+        let projection = check(&[StageConfig::Projection { rows: 2 }], gray).unwrap_err();
         assert!(
             projection.starts_with("channel: it has observations of length 2 with operators of length 4"),
             "{projection}"

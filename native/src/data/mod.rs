@@ -5,6 +5,7 @@ pub mod digits;
 mod dtype;
 mod folder;
 mod idx;
+pub mod image_set;
 pub mod mapped;
 pub mod masked;
 mod npz;
@@ -12,10 +13,10 @@ pub mod observations;
 #[cfg(feature = "parquet")]
 mod parquet_images;
 mod picture;
-pub mod pictures;
+pub mod pixels;
 mod safetensors_file;
 pub mod sources;
-pub mod tensors;
+pub mod tensor;
 #[cfg(test)]
 mod untrusted;
 pub mod values;

@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::dtype::Dtype;
 use super::safetensors_file::little_endian;
-use super::tensors::{Source, Tensor};
+use super::tensor::{Source, Tensor};
 use super::values::{DAMAGED, Header};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";

@@ -1,7 +1,7 @@
 //! Images in Parquet files as Hugging Face keeps them: a column `img` or `image`, a struct {bytes, path} with a whole PNG
 //! or JPEG in `bytes`.
 
-use super::pictures::{ImageSet, Rows, not_whole};
+use super::image_set::{ImageSet, Rows, not_whole};
 use crate::files;
 use anyhow::{Context, Result, anyhow, ensure};
 use diffem::Samples;
@@ -23,7 +23,7 @@ pub struct ParquetImages {
 }
 
 impl ParquetImages {
-    /// The images of `files`, of 3 colours; `dir` is for messages.
+    /// The images of `files`, of 3 colors; `dir` is for messages.
     pub fn open(dir: &Path, files: Vec<PathBuf>, shape: ImageShape) -> Result<Self> {
         let counted = files.into_iter().map(|path| {
             let n = reader(&path)?.metadata().file_metadata().num_rows();
@@ -102,7 +102,7 @@ impl ImageSet for ParquetImages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::pictures::scaled;
+    use crate::data::image_set::scaled;
     use image::{ImageFormat, Rgb, RgbImage};
     use parquet::basic::Compression;
     use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};

@@ -1,6 +1,6 @@
-//! One picture: decoded, laid on a background, cropped at the centre and resized.
+//! One picture: decoded, laid on a background, cropped at the center and resized.
 
-use super::pictures::not_whole;
+use super::image_set::not_whole;
 use anyhow::{Result, ensure};
 use diffem::image::ImageShape;
 use image::imageops::FilterType;
@@ -12,9 +12,9 @@ use std::path::Path;
 pub struct Fit {
     /// Channels 1 or 3.
     pub shape: ImageShape,
-    /// Side of the square cut from the centre first, in pixels of the picture.
+    /// Side of the square cut from the center first, in pixels of the picture.
     pub crop: Option<usize>,
-    /// Grey level that transparent pixels are laid on.
+    /// Gray level that transparent pixels are laid on.
     pub background: u8,
 }
 
@@ -64,7 +64,7 @@ impl Fit {
         .into()
     }
 
-    /// The square of side `crop` at the centre, then the largest part of it that has the proportions of the shape.
+    /// The square of side `crop` at the center, then the largest part of it that has the proportions of the shape.
     fn cut(&self, picture: DynamicImage) -> Result<DynamicImage> {
         let (mut width, mut height) = (picture.width() as usize, picture.height() as usize);
         if let Some(crop) = self.crop {
@@ -75,7 +75,7 @@ impl Fit {
             (width, height) = (crop, crop);
         }
         (width, height) = proportioned(width, height, self.shape);
-        Ok(centre(&picture, width, height))
+        Ok(center(&picture, width, height))
     }
 }
 
@@ -88,7 +88,7 @@ pub fn proportioned(width: usize, height: usize, shape: ImageShape) -> (usize, u
 }
 
 /// The middle of a picture.
-pub fn centre(picture: &DynamicImage, width: usize, height: usize) -> DynamicImage {
+pub fn center(picture: &DynamicImage, width: usize, height: usize) -> DynamicImage {
     let (width, height) = (width as u32, height as u32);
     picture.crop_imm((picture.width() - width) / 2, (picture.height() - height) / 2, width, height)
 }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_come_plane_by_plane() {
+    fn colors_come_plane_by_plane() {
         let picture = RgbImage::from_fn(2, 1, |x, _| Rgb([1, 2, 3].map(|v| v + 10 * x as u8)));
         assert_eq!(fit(3, 1, 2).pixels(picture.into()).unwrap(), [1, 11, 2, 12, 3, 13]);
         assert_eq!(fit(3, 1, 2).pixels(ramp(2, 1)).unwrap(), [0, 1, 0, 1, 0, 1]);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::dtype::Dtype;
-use super::tensors::{Source, Tensor};
+use super::tensor::{Source, Tensor};
 use super::values::{DAMAGED, Header};
 
 /// Values that are written at a time.

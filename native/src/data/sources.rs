@@ -1,8 +1,8 @@
 //! From a configuration to the images it names.
 
 use super::folder::Folder;
+use super::image_set::Sources;
 use super::picture::Fit;
-use super::pictures::Sources;
 use super::{cifar10, idx};
 use crate::config::DataConfig;
 use anyhow::Result;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use proptest::prelude::*;
 use tempfile::{NamedTempFile, tempdir};
 
-use super::tensors::{Tensor, TensorFile, write_tensors};
+use super::tensor::{Tensor, TensorFile, write_tensors};
 
 const FORMATS: [&str; 3] = ["safetensors", "npz", "npy"];
 

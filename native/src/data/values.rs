@@ -5,7 +5,7 @@ use std::io::Read;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::dtype::Dtype;
-use super::tensors::Tensor;
+use super::tensor::Tensor;
 
 /// The most values a tensor may have: 16 GiB once decoded.
 pub const MAX_VALUES: usize = if usize::BITS > 32 { 1 << 32 } else { 1 << 28 };

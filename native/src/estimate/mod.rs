@@ -1,5 +1,6 @@
 //! What a run will take, before it is begun: parameters, operations, memory, disk and time.
 
+pub mod passes;
 mod timing;
 
 use crate::config::Config;
@@ -39,7 +40,7 @@ pub struct Estimate {
     pub memory_bytes: Memory,
     /// Files of a finished lap.
     pub disk_bytes_per_lap: Option<u64>,
-    /// Timed here: an optimiser step, and an observation with all its network calls.
+    /// Timed here: an optimizer step, and an observation with all its network calls.
     pub measured_seconds: Speed,
     pub seconds_per_lap: Option<f64>,
     /// All laps; start, held-out comparison and figures come on top.
@@ -59,7 +60,7 @@ pub struct Half {
 /// The arrays in memory at the fullest moment of an M-step, about; program and figures come on top.
 #[derive(Debug, Serialize)]
 pub struct Memory {
-    /// Weights, their average, and the optimiser's moments.
+    /// Weights, their average, and the optimizer's moments.
     pub weights: u64,
     /// Gradients of a step's micro-batches.
     pub gradients: u64,
@@ -132,7 +133,7 @@ impl Estimate {
         let m = &self.memory_bytes;
         let data = m.data.map_or("data not counted".into(), |data| format!("data {}", bytes(data)));
         format!(
-            "about {} of arrays: weights and optimiser {}, gradients {}, activations {}, {data}",
+            "about {} of arrays: weights and optimizer {}, gradients {}, activations {}, {data}",
             bytes(m.total),
             bytes(m.weights),
             bytes(m.gradients),

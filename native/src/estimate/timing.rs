@@ -6,8 +6,8 @@ use anyhow::Result;
 use burn::tensor::Device;
 use diffem::channel::Channel;
 use diffem::conditioning::Conditioning;
+use diffem::conditioning::Standardizer;
 use diffem::em::{EStep, MStep, MStepConfig};
-use diffem::frame::Frame;
 use diffem::network::{AnyNetwork, flatten};
 use diffem::noise::{Key, Purpose};
 use diffem::optim::OptimState;
@@ -16,9 +16,9 @@ use serde::Serialize;
 use std::time::Instant;
 
 /// Seconds after which nothing larger is timed.
-const MOST: f64 = 2.0;
+const MAX: f64 = 2.0;
 /// Seconds of repetitions that an average is taken over.
-const LEAST: f64 = 0.5;
+const MIN: f64 = 0.5;
 /// Signals that are trained on.
 const SIGNALS: usize = 512;
 /// Network calls of the first samplers.
@@ -27,7 +27,7 @@ const FEW_CALLS: usize = 4;
 /// What was measured, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Speed {
-    /// An optimiser step of the M-step.
+    /// An optimizer step of the M-step.
     pub step: f64,
     /// An observation of the E-step, with all its network calls.
     pub observation: f64,
@@ -47,8 +47,9 @@ impl Bench<'_> {
         let workers = rayon::current_num_threads();
         let x = noise(SIGNALS, self.channel.signal_len());
         let diagonal = self.channel.as_linear().is_none_or(|linear| linear.is_diagonal());
-        let frame = Frame::of(&x, self.config.conditioning.standardise, diagonal);
-        let conditioning = Conditioning { channel: self.channel, config: &self.config.conditioning, frame: &frame };
+        let standardizer = Standardizer::of(&x, self.config.conditioning.standardize, diagonal);
+        let conditioning =
+            Conditioning { channel: self.channel, config: &self.config.conditioning, standardizer: &standardizer };
         let m = &self.config.m_step;
         let mut state = OptimState::new(flatten(self.network));
         let mut step = |batch: usize, piece: usize| -> Result<f64> {
@@ -97,7 +98,7 @@ fn repeated(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     for i in 0.. {
         work(i)?;
         let seconds = begun.elapsed().as_secs_f64();
-        if seconds >= LEAST {
+        if seconds >= MIN {
             return Ok(seconds / (i + 1) as f64);
         }
     }
@@ -120,13 +121,13 @@ fn step_seconds(
     let mut rows = 1;
     let seconds = loop {
         let seconds = time(at_once * rows, rows)?;
-        if rows == piece || 2.0 * seconds > MOST {
+        if rows == piece || 2.0 * seconds > MAX {
             break seconds;
         }
         rows = (4 * rows).min(piece);
     };
     let whole = seconds * piece as f64 / rows as f64 * pieces.div_ceil(at_once) as f64;
-    if rows == piece && pieces > at_once && whole < MOST { time(batch, piece) } else { Ok(whole) }
+    if rows == piece && pieces > at_once && whole < MAX { time(batch, piece) } else { Ok(whole) }
 }
 
 /// Seconds of a shard of `shard` observations for each worker with `calls` network calls; `time(shard, calls)` times them, with
@@ -138,13 +139,13 @@ fn shard_seconds(shard: usize, calls: usize, time: &mut dyn FnMut(usize, usize) 
     time(rows, few)?;
     let seconds = loop {
         let seconds = time(rows, few)?;
-        if rows == shard || 2.0 * seconds > MOST {
+        if rows == shard || 2.0 * seconds > MAX {
             break seconds;
         }
         rows = (4 * rows).min(shard);
     };
     let whole = seconds * shard as f64 / rows as f64 * calls as f64 / few as f64;
-    if rows == shard && whole < MOST { time(shard, calls) } else { Ok(whole) }
+    if rows == shard && whole < MAX { time(shard, calls) } else { Ok(whole) }
 }
 
 #[cfg(test)]

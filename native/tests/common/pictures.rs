@@ -27,7 +27,7 @@ pub fn idx(dir: &Path, name: &str, n: usize, side: usize) {
     std::fs::write(dir.join(name), bytes).expect("a file");
 }
 
-/// A PNG of one grey level whose left columns, one fourth of them, are transparent.
+/// A PNG of one gray level whose left columns, one fourth of them, are transparent.
 pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
     std::fs::create_dir_all(dir).expect("a directory");
     let alpha = |x: u32| if x < width / 4 { 0 } else { 255 };
@@ -35,7 +35,7 @@ pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
     picture.save(dir.join(name)).expect("a file");
 }
 
-/// The six binary batches of CIFAR-10, `n` records each: smooth colours that differ from image to image.
+/// The six binary batches of CIFAR-10, `n` records each: smooth colors that differ from image to image.
 pub fn cifar10(dir: &Path, n: usize) {
     std::fs::create_dir_all(dir).expect("a directory");
     let names = (1..=5).map(|i| format!("data_batch_{i}.bin")).chain(["test_batch.bin".to_string()]);
@@ -46,7 +46,7 @@ pub fn cifar10(dir: &Path, n: usize) {
     }
 }
 
-/// `n` colour PNG files of 178 x 218, the size of CelebA's aligned faces.
+/// `n` color PNG files of 178 x 218, the size of CelebA's aligned faces.
 pub fn faces(dir: &Path, n: usize) {
     std::fs::create_dir_all(dir).expect("a directory");
     for i in 0..n {

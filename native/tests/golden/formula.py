@@ -60,7 +60,7 @@ def picture(channels, height, width):
 
 
 def rgb(image):
-    """A grey picture three times."""
+    """A gray picture three times."""
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 

@@ -51,7 +51,7 @@ pub struct Gradients {
 
 /// v of one pixel and 1 / std of its u.
 #[inline(always)]
-fn normalised(x: &[f32], a: &[f32], b: &[f32], v: &mut [f32]) -> f32 {
+fn normalized(x: &[f32], a: &[f32], b: &[f32], v: &mut [f32]) -> f32 {
     let n = v.len();
     let (x, a, b) = (&x[..n], &a[..n], &b[..n]);
     for i in 0..n {
@@ -76,7 +76,7 @@ impl Block<'_> {
     }
 
     /// v of a group of images with borders; `first` is the group's first image.
-    fn normalise(&self, group: Grid, range: &Range<usize>, first: usize) -> Padded {
+    fn normalize(&self, group: Grid, range: &Range<usize>, first: usize) -> Padded {
         let c = self.c();
         let x = &self.x[range.start * c..range.end * c];
         let mut v = Padded::zeros(group, c);
@@ -85,7 +85,7 @@ impl Block<'_> {
                 let (a, b, _) = self.modulation(first + image);
                 let x = &x[at..at + run.len()];
                 for (v, x) in run.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                    normalised(x, a, b, v);
+                    normalized(x, a, b, v);
                 }
             });
         });
@@ -99,7 +99,7 @@ impl Block<'_> {
         let mut saved = save.then(|| Saved { z: vec![0.0; self.x.len()], y: vec![0.0; self.x.len()] });
         for (group, range) in self.grid.groups() {
             let (first, dense) = (range.start / pixels, range.start * c..range.end * c);
-            let h = self.normalise(group, &range, first).correlate(self.w1, c);
+            let h = self.normalize(group, &range, first).correlate(self.w1, c);
             if let Some(saved) = &mut saved {
                 let z = &mut saved.z[dense.clone()];
                 h.read(|at, _, run| add_bias(run, self.b1, &mut z[at..at + run.len()]));
@@ -154,7 +154,7 @@ impl Block<'_> {
                 });
                 h.add_weight_gradient(&dy, w2);
                 dy.add_sums(b2);
-                self.normalise(group, &range, first).add_weight_gradient(&dz, w1);
+                self.normalize(group, &range, first).add_weight_gradient(&dz, w1);
                 dz.add_sums(b1);
             }
             self.enter(first, &dense, &dz.correlate_transposed(self.w1, c), &mut g);
@@ -210,7 +210,7 @@ impl Block<'_> {
                 for (start, dv) in (0..run.len()).step_by(c).zip(run.chunks_exact(c)) {
                     let p = at + start;
                     let (x, dx) = (&x[p..p + c], &mut dx[p..p + c]);
-                    let rstd = normalised(x, a, b, &mut v);
+                    let rstd = normalized(x, a, b, &mut v);
                     let v = &v[..c];
                     let mean = sum_lanes([dv], |[dv]| dv) / c as f32;
                     let along = sum_lanes([dv, v], |[dv, v]| dv * v) / c as f32;

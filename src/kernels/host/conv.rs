@@ -1,8 +1,8 @@
 //! 3 x 3 convolution of images stored pixel by pixel (`[n · h · w, c]`), without unrolling the image.
 //!
 //! An image is copied once into rows of w + 1 pixels, the last one zero, with a zero row between images. Then the pixel at
-//! offset (δi, δj) of a neighbourhood stands δi (w + 1) + δj pixels away, whatever the border, and the three pixels of a
-//! neighbourhood's row are 3 c consecutive values. So the convolution is three matrix products whose left operand's rows
+//! offset (δi, δj) of a neighborhood stands δi (w + 1) + δj pixels away, whatever the border, and the three pixels of a
+//! neighborhood's row are 3 c consecutive values. So the convolution is three matrix products whose left operand's rows
 //! overlap in memory; so are its two gradients.
 
 use super::math::{add_rows, simd};
@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 /// Rows that a matrix product should have at least; smaller images are taken in groups.
-const LEAST_ROWS: usize = 256;
+const MIN_ROWS: usize = 256;
 
 /// Images of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Grid {
 
     /// Groups of images whose products are neither tiny nor larger than a cache; the same for every batch size.
     pub fn groups(self) -> impl Iterator<Item = (Grid, Range<usize>)> {
-        let size = LEAST_ROWS.div_ceil(self.h * self.w).max(1);
+        let size = MIN_ROWS.div_ceil(self.h * self.w).max(1);
         (0..self.n.div_ceil(size)).map(move |g| {
             let group = Grid { n: size.min(self.n - g * size), ..self };
             let from = g * size * self.h * self.w;
@@ -72,7 +72,7 @@ pub(crate) struct Padded {
 }
 
 /// Buffers that a thread keeps at most.
-const MOST_KEPT: usize = 8;
+const MAX_KEPT: usize = 8;
 
 thread_local! {
     /// Buffers of this thread that are free: a layer takes a handful for each group of images, and fresh ones would cost a page
@@ -86,7 +86,7 @@ impl Drop for Padded {
         // A thread that ends has given its buffers up already.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
-            if free.len() < MOST_KEPT {
+            if free.len() < MAX_KEPT {
                 free.push(data);
             }
         });
@@ -147,8 +147,8 @@ impl Padded {
         &self.data[self.grid.base() * self.c..][..self.grid.rows() * self.c]
     }
 
-    /// Σ over the neighbourhood: out(i, j) = Σ_{δi, δj} x(i + δi, j + δj) W(δi, δj), without bias. Borders of the result are
-    /// undefined (not zero). `weights [9 · c, m]`, neighbourhood row by row.
+    /// Σ over the neighborhood: out(i, j) = Σ_{δi, δj} x(i + δi, j + δj) W(δi, δj), without bias. Borders of the result are
+    /// undefined (not zero). `weights [9 · c, m]`, neighborhood row by row.
     pub fn correlate(&self, weights: &[f32], m: usize) -> Padded {
         let (grid, c) = (self.grid, self.c);
         assert_eq!(weights.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
@@ -163,13 +163,13 @@ impl Padded {
         out
     }
 
-    /// The transpose of [`Padded::correlate`] from c channels: Σ over the neighbourhood of dy(i - δi, j - δj) W(δi, δj)ᵀ.
+    /// The transpose of [`Padded::correlate`] from c channels: Σ over the neighborhood of dy(i - δi, j - δj) W(δi, δj)ᵀ.
     pub fn correlate_transposed(&self, weights: &[f32], c: usize) -> Padded {
         let (grid, m) = (self.grid, self.c);
         assert_eq!(weights.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
         let mut out = Padded::scratch(grid, c);
         let target = &mut out.data[grid.base() * c..][..grid.rows() * c];
-        // The kernel turned by half a turn: its last pixel meets the first one of the neighbourhood.
+        // The kernel turned by half a turn: its last pixel meets the first one of the neighborhood.
         for (tap, weights) in weights.chunks_exact(c * m).rev().enumerate() {
             let from = (tap / 3 * (grid.w + 1) + tap % 3) * m;
             let left = Matrix::overlapping(&self.data[from..], grid.rows(), m, m);
@@ -194,17 +194,17 @@ impl Padded {
         add_rows(self.inner(), out);
     }
 
-    /// Neighbourhoods of every second pixel, `[n · h/2 · w/2, 9 · c]`.
+    /// Neighborhoods of every second pixel, `[n · h/2 · w/2, 9 · c]`.
     fn gather(&self) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.grid.pixels() / 4 * 9 * self.c);
-        self.neighbourhoods(|range| out.extend_from_slice(&self.data[range]));
+        self.neighborhoods(|range| out.extend_from_slice(&self.data[range]));
         out
     }
 
-    /// The transpose of [`Padded::gather`]: adds the neighbourhoods of `columns` in place.
+    /// The transpose of [`Padded::gather`]: adds the neighborhoods of `columns` in place.
     fn scatter(&mut self, columns: &[f32]) {
         let (mut at, mut data) = (0, std::mem::take(&mut self.data));
-        self.neighbourhoods(|range| {
+        self.neighborhoods(|range| {
             let len = range.len();
             data[range].iter_mut().zip(&columns[at..at + len]).for_each(|(sum, v)| *sum += v);
             at += len;
@@ -212,8 +212,8 @@ impl Padded {
         self.data = data;
     }
 
-    /// The rows of the neighbourhoods of every second pixel, 3 c values each.
-    fn neighbourhoods(&self, mut f: impl FnMut(Range<usize>)) {
+    /// The rows of the neighborhoods of every second pixel, 3 c values each.
+    fn neighborhoods(&self, mut f: impl FnMut(Range<usize>)) {
         let (grid, c) = (self.grid, self.c);
         for image in 0..grid.n {
             for (i, j) in (0..grid.h).step_by(2).flat_map(|i| (0..grid.w).step_by(2).map(move |j| (i, j))) {
@@ -296,7 +296,7 @@ pub fn conv_backward(
     ConvGradients { x: dx, parameters }
 }
 
-/// dx of a convolution with stride 2: dy Wᵀ, added up over the neighbourhoods.
+/// dx of a convolution with stride 2: dy Wᵀ, added up over the neighborhoods.
 fn strided_input_gradient(grid: Grid, c: usize, weights: &[f32], dy: &[f32]) -> Padded {
     let m = weights.len() / (9 * c);
     let pixels = grid.pixels() / 4;

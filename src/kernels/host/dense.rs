@@ -1,4 +1,4 @@
-//! Dense layers and normalisation of rows.
+//! Dense layers and normalization of rows.
 
 use super::math::{sigmoid, simd, sum_lanes};
 use super::matrix::Matrix;

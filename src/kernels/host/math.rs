@@ -1,4 +1,4 @@
-//! Branch-free elementary functions that vectorise.
+//! Branch-free elementary functions that vectorize.
 
 /// Runs `f` compiled for AVX2 where the processor has it. No multiply-add is contracted, so both versions give the
 /// same bits. `f` must be small enough to be inlined, with its callees marked `inline(always)`.
@@ -55,7 +55,7 @@ pub fn add_rows(values: &[f32], sums: &mut [f32]) {
 }
 
 /// Sum of `f([a[i], b[i], ...])` over the places i of slices of one length, in eight interleaved lanes: a fixed order that
-/// vectorises.
+/// vectorizes.
 #[inline(always)]
 pub(crate) fn sum_lanes<const K: usize>(slices: [&[f32]; K], f: impl Fn([f32; K]) -> f32) -> f32 {
     let split = slices.map(|slice| slice.as_chunks::<8>());

@@ -55,7 +55,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// # Safety
-    /// `out` must have room for rows x other.columns values, initialised where `add`.
+    /// `out` must have room for rows x other.columns values, initialized where `add`.
     unsafe fn multiply(self, other: Matrix, out: *mut f32, add: bool) {
         assert_eq!(self.columns, other.rows, "inner dimensions");
         // SAFETY: the constructors checked the strides against the slices; the caller answers for `out`.

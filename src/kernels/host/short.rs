@@ -10,7 +10,7 @@ const COLUMNS: usize = 8;
 /// Values of the left factor that are used with all columns before the next ones: they stay in the cache.
 const CACHED: usize = 1 << 14;
 
-/// A factor: its first value, and the distances of neighbours in a column and in a row.
+/// A factor: its first value, and the distances of neighbors in a column and in a row.
 #[derive(Clone, Copy)]
 pub(super) struct Factor {
     pub(super) start: *const f32,
@@ -31,7 +31,7 @@ impl Factor {
 /// a b into the row-major `out`, on top of what it holds where `add`; a is m x k, b is k x n.
 ///
 /// # Safety
-/// The factors must hold m x k and k x n values, and `out` have room for m x n, initialised where `add`.
+/// The factors must hold m x k and k x n values, and `out` have room for m x n, initialized where `add`.
 pub(super) unsafe fn multiply(a: Factor, b: Factor, [m, n, k]: [usize; 3], out: *mut f32, add: bool) {
     // Columns that are not eight consecutive values are laid out as such.
     let ready = if b.column == 1 { n - n % COLUMNS } else { 0 };

@@ -126,7 +126,7 @@ fn reference(draws: &Samples, l: usize, key: Key, i: usize) -> &[f32] {
     draws.row(other * l + stream.below(l))
 }
 
-/// Randomised rank of the distance from the reference to `x` among those to the draws.
+/// Randomized rank of the distance from the reference to `x` among those to the draws.
 fn ball<'a>(x: &[f32], draws: impl Iterator<Item = &'a [f32]>, from: &[f32], key: Key, i: usize) -> f64 {
     let square = |v: &[f32]| v.iter().zip(from).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
     let (radius, mut nearer, mut l) = (square(x), 0.0, 0.0);

@@ -101,7 +101,7 @@ export class ManifoldLab {
     this.#remote = remote
   }
 
-  /** Draws signals and observations; nothing is learnt before the first {@link step}. Training runs on the CPU. */
+  /** Draws signals and observations; nothing is learned before the first {@link step}. Training runs on the CPU. */
   static create(
     config: LabConfig,
     seed: number,

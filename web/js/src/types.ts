@@ -115,7 +115,7 @@ export interface LabConfig {
   depth?: number
   /** Length of the noise embedding, even (default 32). */
   embedding?: number
-  /** Least and greatest noise level, in units of the standardised signal (default .001 and 10). */
+  /** Least and greatest noise level, in units of the standardized signal (default .001 and 10). */
   sigma?: [number, number]
   /** First learning rate of a lap (default 2e-3). */
   learningRate?: number

@@ -90,9 +90,9 @@ function observedFit() {
   const sums = { seen: [0, 0], hidden: [0, 0] };
   for (let i = 0; i < d; i += 1) {
     const values = Array.from({ length: n }, (_, k) => model.draws[k * d + i]);
-    const centre = painter.mask[i] ? model.x[i] : values.reduce((s, v) => s + v, 0) / n;
+    const center = painter.mask[i] ? model.x[i] : values.reduce((s, v) => s + v, 0) / n;
     const into = painter.mask[i] ? sums.seen : sums.hidden;
-    for (const v of values) into[0] += (v - centre) ** 2;
+    for (const v of values) into[0] += (v - center) ** 2;
     into[1] += n;
   }
   return { seen: Math.sqrt(sums.seen[0] / sums.seen[1]), hidden: Math.sqrt(sums.hidden[0] / Math.max(1, sums.hidden[1])) };

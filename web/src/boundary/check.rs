@@ -2,7 +2,7 @@
 
 use super::convert::{error, plain};
 use super::posterior::device;
-use diffem::consistency::Golden;
+use diffem::conformance::Golden;
 use wasm_bindgen::prelude::*;
 
 /// What reports call this module.

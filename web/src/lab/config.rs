@@ -3,7 +3,7 @@
 use crate::options;
 use diffem::channel::{ChannelConfig, StageConfig};
 use diffem::conditioning::ConditioningConfig;
-use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, StartConfig};
+use diffem::em::{EStepConfig, EmConfig, InitConfig, MStepConfig, MonitorConfig};
 use diffem::network::{MlpConfig, NetworkConfig};
 use diffem::schedule::Schedule;
 use diffem::synthetic::Outline;
@@ -11,11 +11,11 @@ use diffem::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Most observations.
-const MOST_OBSERVATIONS: usize = 1 << 16;
+const MAX_OBSERVATIONS: usize = 1 << 16;
 /// Most units of a hidden layer.
-const MOST_WIDTH: usize = 1024;
+const MAX_WIDTH: usize = 1024;
 
-/// What is learnt, from how many observations, for how long.
+/// What is learned, from how many observations, for how long.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct LabConfig {
@@ -30,7 +30,7 @@ pub struct LabConfig {
     pub start: Start,
     /// Laps in all, 1 or more.
     pub laps: usize,
-    /// Optimiser steps a lap, 1 or more.
+    /// Optimizer steps a lap, 1 or more.
     pub steps: usize,
     /// Observations a step, 1 or more.
     #[serde(default = "batch")]
@@ -44,7 +44,7 @@ pub struct LabConfig {
     /// Length of the network's noise embedding, even.
     #[serde(default = "embedding")]
     pub embedding: usize,
-    /// Least and greatest noise level, in units of the standardised signal: a narrower range is learnt in fewer steps.
+    /// Least and greatest noise level, in units of the standardized signal: a narrower range is learned in fewer steps.
     #[serde(default = "sigma")]
     pub sigma: [f64; 2],
     /// First learning rate of a lap.
@@ -146,11 +146,11 @@ impl Settings {
     /// A setting outside its range.
     pub fn new(config: &LabConfig, seed: u64) -> Result<Self> {
         let n = config.observations;
-        if !(2..=MOST_OBSERVATIONS).contains(&n) {
-            return Err(Error::config("observations", format!("expected 2 to {MOST_OBSERVATIONS}, found {n}")));
+        if !(2..=MAX_OBSERVATIONS).contains(&n) {
+            return Err(Error::config("observations", format!("expected 2 to {MAX_OBSERVATIONS}, found {n}")));
         }
-        if config.width > MOST_WIDTH {
-            return Err(Error::config("width", format!("expected 1 to {MOST_WIDTH}, found {}", config.width)));
+        if config.width > MAX_WIDTH {
+            return Err(Error::config("width", format!("expected 1 to {MAX_WIDTH}, found {}", config.width)));
         }
         let (data, rows) = match config.data {
             Data::Heart => (RunData::Curve { n, shape: Outline::Heart }, 1),
@@ -187,10 +187,10 @@ impl Settings {
 }
 
 impl Start {
-    fn settings(self) -> StartConfig {
+    fn settings(self) -> InitConfig {
         match self {
-            Self::Gaussian => StartConfig::default(),
-            Self::Isotropic { std } => StartConfig::Gaussian { iterations: 0, std, rank: 0 },
+            Self::Gaussian => InitConfig::default(),
+            Self::Isotropic { std } => InitConfig::Gaussian { iterations: 0, std, rank: 0 },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Learning a curve from corrupted points, a piece of work at a time: some optimiser steps of an M-step, or one sampler step
+//! Learning a curve from corrupted points, a piece of work at a time: some optimizer steps of an M-step, or one sampler step
 //! of an E-step for all observations at once. The reconstructions are those of `diffem train` with the same settings.
 
 mod config;
@@ -9,13 +9,13 @@ use config::{RunData, Settings};
 use crate::options::SampleOptions;
 use crate::sampling::Sampling;
 use burn::tensor::Device;
-use diffem::bundle::{Examples, Posterior, Recipe};
 use diffem::channel::{Channel, Compose};
 use diffem::conditioning::feature_len;
 use diffem::denoiser::to_samples;
-use diffem::em::{self, Draws, Em, Event, Row, StartConfig, State, gaussian_start};
+use diffem::em::{self, Draws, Em, Event, InitConfig, Row, State, gaussian_init};
 use diffem::metric::TruthScorer;
 use diffem::network::{AnyNetwork, Layout, flatten};
+use diffem::posterior::{Examples, Posterior, Recipe};
 use diffem::synthetic::{self, Counts, Curve, Drawn};
 use diffem::{Error, InMemory, Observations, Result, Samples};
 use serde::Serialize;
@@ -26,8 +26,8 @@ use std::rc::Rc;
 const TRUTH: usize = 2048;
 /// Most points a side of the divergence.
 const SCORED: usize = 512;
-/// Entropic regularisation of the divergence, the command line's.
-const REGULARISATION: f64 = 1e-3;
+/// Entropic regularization of the divergence, the command line's.
+const REGULARIZATION: f64 = 1e-3;
 
 /// What a piece of work belonged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -91,7 +91,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Draws signals and observations; nothing is learnt yet.
+    /// Draws signals and observations; nothing is learned yet.
     ///
     /// # Errors
     /// A setting outside its range.
@@ -184,10 +184,10 @@ impl Lab {
 
     /// The first reconstructions.
     fn start(&mut self) -> Result<LabProgress> {
-        let StartConfig::Gaussian { iterations, std, .. } = self.settings.em.start else {
+        let InitConfig::Gaussian { iterations, std, .. } = self.settings.em.start else {
             return Err(Error::config("start", "expected \"gaussian\" or \"isotropic\""));
         };
-        let (x, _) = gaussian_start(&self.channel, &self.observations, std, iterations, self.settings.seed)?;
+        let (x, _) = gaussian_init(&self.channel, &self.observations, std, iterations, self.settings.seed)?;
         let state = self.em().begin(x, flatten(&self.network), None)?;
         let mut progress = LabProgress::new(Phase::Start, 0, 1.0);
         progress.cloud = Some(state.x.clone());
@@ -214,9 +214,9 @@ impl Lab {
     /// A step of the sampler for all observations, or what ends the lap.
     fn reconstruct(&mut self, state: &mut State) -> Result<LabProgress> {
         let (draws, lap) = (self.draws.take(), state.lap);
-        let (em, frame) = (self.em(), state.frame.clone());
+        let (em, standardizer) = (self.em(), state.standardizer.clone());
         let network = em.posterior(state);
-        let e_step = em.sampling(&network, &frame, lap);
+        let e_step = em.sampling(&network, &standardizer, lap);
         let draws = draws.unwrap_or_else(|| {
             let row = |i| Row { observation: i, key: e_step.key, index: i };
             e_step.begin((0..self.observations.n()).map(row).collect())
@@ -245,7 +245,7 @@ impl Lab {
         let points = self.observations.n().min(SCORED);
         let scorer = match self.scorer.take() {
             Some(scorer) => scorer,
-            None => TruthScorer::new(&self.u, points, REGULARISATION)?,
+            None => TruthScorer::new(&self.u, points, REGULARIZATION)?,
         };
         progress.divergence = Some(scorer.score(self.cloud()?)?);
         progress.floor = Some(scorer.floor());
@@ -287,7 +287,7 @@ impl Lab {
         Ok(Posterior {
             channel: s.channel.build(self.d())?,
             network: self.em().posterior(state),
-            frame: state.frame.clone(),
+            standardizer: state.standardizer.clone(),
             examples: Examples { observations: self.observations.select(&[]), x: None },
             device: self.device.clone(),
             parameters: Layout::of(&self.network).len(),

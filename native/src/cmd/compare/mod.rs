@@ -6,8 +6,8 @@ mod report;
 use crate::args::Compare;
 use crate::config::load;
 use crate::report::progress::Progress;
-use crate::session::Session;
-use crate::training::{EXIT_STOPPED, Ended};
+use crate::run::session::Session;
+use crate::run::train::{EXIT_STOPPED, Ended};
 use anyhow::{Context, Result, bail, ensure};
 use outcome::{Outcome, Score};
 use std::path::{Path, PathBuf};
@@ -55,8 +55,8 @@ fn plain(config: &str) -> String {
 
 fn check(args: &Compare, contenders: &[Contender]) -> Result<()> {
     ensure!(!args.seeds.is_empty(), "--seeds: expected one or more");
-    if contenders.len() > report::COLOURS.len() {
-        bail!("--contender: expected at most {}, found {}", report::COLOURS.len(), contenders.len());
+    if contenders.len() > report::COLORS.len() {
+        bail!("--contender: expected at most {}, found {}", report::COLORS.len(), contenders.len());
     }
     for (i, contender) in contenders.iter().enumerate() {
         if contenders[..i].iter().any(|other| other.name == contender.name) {
@@ -109,7 +109,7 @@ fn train(args: &Compare, contender: &Contender, seed: u64, out: &Path) -> Result
     } else {
         Session::create(&dir, load(&args.config, &settings)?, &args.compute.device)?
     };
-    crate::training::run(&session, args.progress)
+    crate::run::train::run(&session, args.progress)
 }
 
 #[cfg(test)]

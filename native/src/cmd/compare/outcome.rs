@@ -1,10 +1,10 @@
 //! What the runs of a contender say: a score for each lap, and how close the last posteriors come to unseen signals.
 
 use super::Contender;
-use crate::budget::Passes;
-use crate::fidelity::{Estimate, Fidelity, Judge};
-use crate::metrics::{self, Line};
-use crate::session::Session;
+use crate::estimate::passes::Passes;
+use crate::eval::restoration::{Estimate, Judge, Restoration};
+use crate::run::metrics::{self, Line};
+use crate::run::session::Session;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ impl Score {
         for session in sessions {
             let session = session?;
             divergences &= laps(&session)?.iter().all(|lap| lap.truth.is_some());
-            images &= session.image_shape().is_some() && session.problem.truth.x.is_some();
+            images &= session.image_shape().is_some() && session.dataset.truth.x.is_some();
         }
         Ok(match (divergences, images) {
             (true, _) => Self::Sinkhorn,
@@ -199,7 +199,7 @@ fn row(runs: &[Run], i: usize) -> Row {
 }
 
 /// Scores of the posterior means of lap `last`, of `draws` draws each, and of their first draws; none without test signals or draws.
-fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Fidelity; 2]>> {
+fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Restoration; 2]>> {
     let (Some(judge), 1..) = (Judge::new(session), draws) else { return Ok(None) };
     let [mean, draw] = judge.estimates(session, last, draws)?;
     let score = |estimate, x, draws| judge.score(String::new(), estimate, x, draws);
@@ -208,9 +208,9 @@ fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Fideli
 
 impl Unseen {
     /// Of the mean and of one draw; `runs` has one entry a seed.
-    fn over_seeds(runs: &[[Fidelity; 2]]) -> Vec<Self> {
+    fn over_seeds(runs: &[[Restoration; 2]]) -> Vec<Self> {
         let of = |k: usize| {
-            let spread = |value: fn(&Fidelity) -> Option<f64>| {
+            let spread = |value: fn(&Restoration) -> Option<f64>| {
                 runs.iter().map(|run| value(&run[k])).collect::<Option<Vec<f64>>>().map(|values| Spread::of(&values))
             };
             Self {

@@ -1,15 +1,15 @@
 //! The comparison for reading: tables, figures against laps and against seconds, compare.json.
 
 use super::outcome::{Outcome, Row, Score, Spread};
+use crate::figures::chart::canvas::{BLUE, GRAY, GREEN, ORANGE, PURPLE, SeriesColor, VERMILLION};
+use crate::figures::curves::{Best, Curve, Floor, metric_over};
+use crate::figures::save::save;
 use crate::files;
-use crate::report::canvas::{BLUE, Colour, GREEN, GREY, ORANGE, PURPLE, VERMILLION};
-use crate::report::curves::{Best, Curve, Floor, metric_over};
-use crate::report::figures::save;
 use anyhow::Result;
 use std::path::Path;
 
 /// One a contender.
-pub const COLOURS: [Colour; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY];
+pub const COLORS: [SeriesColor; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GRAY];
 
 /// Writes compare.json and the figures into `out`; gives the tables.
 pub fn write(outcomes: &[Outcome], score: Score, out: &Path) -> Result<String> {
@@ -47,7 +47,7 @@ fn figure(
         .enumerate()
         .map(|(i, o)| Curve {
             label: o.contender.clone(),
-            colour: COLOURS[i],
+            color: COLORS[i],
             points: &points[i],
             band: if o.seeds.len() > 1 { &bands[i] } else { &[] },
             floor: floor(o).filter(|_| i == 0).map(|value| Floor { value, label: "truth against truth".into() }),

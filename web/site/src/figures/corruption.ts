@@ -116,26 +116,26 @@ export class DiffemCorruption extends LinkedFigure {
     const data = this.#data;
     if (!canvas || !data) return false;
     if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
-    const colours = this.palette;
-    if (!this.changed(canvas, data, this.#count, this.#selected, this.#noise, this.truth, canvas.clientWidth, devicePixelRatio, colours.ink)) return true;
+    const colors = this.palette;
+    if (!this.changed(canvas, data, this.#count, this.#selected, this.#noise, this.truth, canvas.clientWidth, devicePixelRatio, colors.ink)) return true;
     const g = this.#plane.begin();
-    this.#drawBundle(data, colours);
+    this.#drawBundle(data, colors);
     g.drawImage(this.#bundle.canvas, 0, 0, this.#plane.width, this.#plane.height);
-    drawBand(this.#plane, colours, data, this.#selected, this.#noise);
-    if (this.truth) drawTruth(this.#plane, colours, data, [0, 1]);
+    drawBand(this.#plane, colors, data, this.#selected, this.#noise);
+    if (this.truth) drawTruth(this.#plane, colors, data, [0, 1]);
     return true;
   }
 
   /** All lines but the selected one, kept as a picture: moving the pointer redraws one line only. */
-  #drawBundle(data: DataSet, colours: Palette): void {
+  #drawBundle(data: DataSet, colors: Palette): void {
     const { canvas } = this.#plane as Plane;
-    const key = [canvas.width, canvas.height, this.#count, colours.ink, data.y[0], data.y.length].join();
+    const key = [canvas.width, canvas.height, this.#count, colors.ink, data.y[0], data.y.length].join();
     if (key === this.#bundle.key) return;
     this.#bundle.key = key;
     Object.assign(this.#bundle.canvas, { width: canvas.width, height: canvas.height });
     const g = this.#bundle.canvas.getContext('2d');
     if (!g || !this.#plane) return;
-    g.strokeStyle = colours.ink;
+    g.strokeStyle = colors.ink;
     g.lineWidth = Math.max(1, canvas.width / this.#plane.width);
     g.globalAlpha = Math.min(0.6, Math.max(0.1, 2.6 / Math.sqrt(this.#count)));
     const ratio = canvas.width / this.#plane.width;

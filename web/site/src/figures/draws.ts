@@ -215,25 +215,25 @@ export class DiffemDraws extends LinkedFigure {
     if (!canvas || !s?.data) return false;
     if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
     const plane = this.#plane;
-    const colours = this.palette;
+    const colors = this.palette;
     const pair = this.source?.pair ?? ([0, 1] as const);
     const { states, of } = this.#trajectory;
     const points = states[this.at];
-    if (!this.changed(canvas, s.data, pair, s.selected, s.config.noise, of, points, s.recordedDraws, canvas.clientWidth, devicePixelRatio, colours.cloud)) return true;
+    if (!this.changed(canvas, s.data, pair, s.selected, s.config.noise, of, points, s.recordedDraws, canvas.clientWidth, devicePixelRatio, colors.cloud)) return true;
     plane.begin();
-    if (s.data.d === 2) drawBand(plane, colours, s.data, s.selected, s.config.noise);
-    drawTruth(plane, colours, s.data, pair);
+    if (s.data.d === 2) drawBand(plane, colors, s.data, s.selected, s.config.noise);
+    drawTruth(plane, colors, s.data, pair);
     if (of !== s.selected) return true;
-    this.#trace(plane, s.data.d, pair, colours.cloud);
-    if (s.recordedDraws) squares(plane, colours.rival, s.recordedDraws.mmps);
-    for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colours.cloud);
+    this.#trace(plane, s.data.d, pair, colors.cloud);
+    if (s.recordedDraws) squares(plane, colors.rival, s.recordedDraws.mmps);
+    for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colors.cloud);
     return true;
   }
 
   /** The ways of a few draws so far. */
-  #trace(plane: Plane, d: number, pair: readonly [number, number], colour: string): void {
+  #trace(plane: Plane, d: number, pair: readonly [number, number], color: string): void {
     const g = plane.context;
-    g.strokeStyle = colour;
+    g.strokeStyle = color;
     g.globalAlpha = 0.45;
     g.lineWidth = 1;
     for (let k = 0; k < TRACED; k += 1) {
@@ -250,10 +250,10 @@ export class DiffemDraws extends LinkedFigure {
   }
 }
 
-/** Points of the plane as squares: told from the dots without colour. */
-function squares(plane: Plane, colour: string, points: Float32Array): void {
+/** Points of the plane as squares: told from the dots without color. */
+function squares(plane: Plane, color: string, points: Float32Array): void {
   const g = plane.context;
-  g.fillStyle = colour;
+  g.fillStyle = color;
   for (let k = 0; k < points.length; k += 2) {
     const [x, y] = plane.toPixel(points[k] ?? 0, points[k + 1] ?? 0);
     g.fillRect(x - 2, y - 2, 4, 4);

@@ -26,18 +26,18 @@ export function filmstrip(s: LabSession): TemplateResult {
 const drawn = new WeakMap<HTMLCanvasElement, { cloud: Float32Array | undefined; key: string }>();
 
 /** Draws the first picture that changed; whether there was one. */
-export function drawFilmstrip(root: ParentNode, s: LabSession, pair: readonly [number, number], colours: Palette): boolean {
+export function drawFilmstrip(root: ParentNode, s: LabSession, pair: readonly [number, number], colors: Palette): boolean {
   for (const canvas of root.querySelectorAll<HTMLCanvasElement>('canvas[data-lap]')) {
     const lap = Number(canvas.dataset['lap']);
     const cloud = s.laps[lap]?.cloud;
-    const key = [pair, colours.cloud, canvas.clientWidth].join();
+    const key = [pair, colors.cloud, canvas.clientWidth].join();
     const before = drawn.get(canvas);
     if (before && before.cloud === cloud && before.key === key) continue;
     drawn.set(canvas, { cloud, key });
     const plane = new Plane(canvas, 2.7);
     plane.begin();
     const d = s.data?.d ?? 2;
-    if (cloud) plane.dots(cloud.subarray(0, POINTS * d), d, pair, lap === 0 ? colours.start : colours.cloud, 1.2, 0.8);
+    if (cloud) plane.dots(cloud.subarray(0, POINTS * d), d, pair, lap === 0 ? colors.start : colors.cloud, 1.2, 0.8);
     return true;
   }
   return false;

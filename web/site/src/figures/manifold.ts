@@ -1,4 +1,4 @@
-// <diffem-manifold>: expectation-maximisation live, from corrupted observations only.
+// <diffem-manifold>: expectation-maximization live, from corrupted observations only.
 //
 // Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise, laps, steps,
 // selected (an observation), device (auto | cpu | webgpu), recorded (address of a recorded run to show first), autoplay.

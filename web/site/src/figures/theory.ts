@@ -1,4 +1,4 @@
-// <diffem-theory>: expectation-maximisation in closed form, where signal and noise are Gaussian numbers.
+// <diffem-theory>: expectation-maximization in closed form, where signal and noise are Gaussian numbers.
 //
 // x ~ N(0, s*), y = x + N(0, n), prior of lap k: N(0, s_k). Attributes: start (s_0), noise (n).
 import { type TemplateResult, html } from 'lit';

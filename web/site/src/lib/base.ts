@@ -3,12 +3,12 @@ import { LitElement, type TemplateResult, css, html, unsafeCSS } from 'lit';
 import { chartStyles } from './chart';
 import { onPreferenceChange, onVisibility, supported } from './environment';
 import { perFrame } from './frames';
-import { type Palette, colourDeclarations, paletteOf, registerColours } from './palette';
+import { type Palette, colorDeclarations, paletteOf, registerColors } from './palette';
 
-registerColours();
+registerColors();
 
 export const baseStyles = css`
-  :host { ${unsafeCSS(colourDeclarations())}
+  :host { ${unsafeCSS(colorDeclarations())}
     display: block; box-sizing: border-box; container-type: inline-size; color: var(--diffem-ink);
     font-family: var(--diffem-font, system-ui, sans-serif); font-size: 0.9rem; line-height: 1.45; }
   :host([hidden]) { display: none; }

@@ -50,10 +50,10 @@ export class Plane {
   }
 
   /** Dots of `size` pixels at columns `i`, `j` of rows of `d`. */
-  dots(points: Float32Array, d: number, pair: readonly [number, number], colour: string, size: number, alpha = 1): void {
+  dots(points: Float32Array, d: number, pair: readonly [number, number], color: string, size: number, alpha = 1): void {
     const g = this.context;
     g.globalAlpha = alpha;
-    g.fillStyle = colour;
+    g.fillStyle = color;
     const half = size / 2;
     for (let at = 0; at + d <= points.length; at += d) {
       const [px, py] = this.toPixel(points[at + pair[0]] ?? 0, points[at + pair[1]] ?? 0);
@@ -72,10 +72,10 @@ export class Plane {
   }
 
   /** One line stroked. */
-  strokeLine(a: Point, y: number, colour: string, width: number, alpha = 1): void {
+  strokeLine(a: Point, y: number, color: string, width: number, alpha = 1): void {
     const g = this.context;
     g.globalAlpha = alpha;
-    g.strokeStyle = colour;
+    g.strokeStyle = color;
     g.lineWidth = width;
     const [from, to] = this.ends(a, y);
     g.beginPath();

@@ -5,7 +5,7 @@ const DARK = matchMedia('(prefers-color-scheme: dark)');
 
 export const reducedMotion = (): boolean => REDUCED.matches;
 
-/** Calls `redraw` whenever the colour scheme or the wish for less motion changes; returns the way to stop it. */
+/** Calls `redraw` whenever the color scheme or the wish for less motion changes; returns the way to stop it. */
 export function onPreferenceChange(redraw: () => void): () => void {
   for (const query of [REDUCED, DARK]) query.addEventListener('change', redraw);
   return () => {

@@ -1,8 +1,8 @@
-// Colours as CSS custom properties, so that an embedding page can set them, and so that one name serves CSS, SVG and
-// canvas. Hues are from Okabe and Ito's palette (distinct for the common kinds of colour blindness); no figure tells
+// Colors as CSS custom properties, so that an embedding page can set them, and so that one name serves CSS, SVG and
+// canvas. Hues are from Okabe and Ito's palette (distinct for the common kinds of color blindness); no figure tells
 // things apart by hue alone: the truth is a line, reconstructions are dots, an observation is a band.
 
-const COLOURS = {
+const COLORS = {
   ink: ['#1b1f24', '#e8eaed'],
   muted: ['#5a626b', '#a2aab4'],
   faint: ['#d5d9de', '#3a414a'],
@@ -17,16 +17,16 @@ const COLOURS = {
   warning: ['#a3332a', '#ff9a8f'],
 } as const;
 
-export type ColourName = keyof typeof COLOURS;
-export type Palette = Record<ColourName, string>;
+export type ColorName = keyof typeof COLORS;
+export type Palette = Record<ColorName, string>;
 
-const NAMES = Object.keys(COLOURS) as ColourName[];
+const NAMES = Object.keys(COLORS) as ColorName[];
 
-/** Registered as colours, the computed value is a plain `rgb(...)` that a canvas takes, `light-dark()` already decided. */
-export function registerColours(): void {
+/** Registered as colors, the computed value is a plain `rgb(...)` that a canvas takes, `light-dark()` already decided. */
+export function registerColors(): void {
   for (const name of NAMES) {
     try {
-      CSS.registerProperty({ name: `--diffem-${name}`, syntax: '<color>', inherits: true, initialValue: COLOURS[name][0] });
+      CSS.registerProperty({ name: `--diffem-${name}`, syntax: '<color>', inherits: true, initialValue: COLORS[name][0] });
     } catch {
       // Registered before, by another copy of this module in the page: the values are the same.
     }
@@ -34,12 +34,12 @@ export function registerColours(): void {
 }
 
 /** Declarations for `:host`; a page overrides one by setting `--diffem-NAME-on` on the element or above it. */
-export function colourDeclarations(): string {
-  return NAMES.map((n) => `--diffem-${n}: var(--diffem-${n}-on, light-dark(${COLOURS[n][0]}, ${COLOURS[n][1]}));`).join('\n');
+export function colorDeclarations(): string {
+  return NAMES.map((n) => `--diffem-${n}: var(--diffem-${n}-on, light-dark(${COLORS[n][0]}, ${COLORS[n][1]}));`).join('\n');
 }
 
-/** The colours in force at `element`. */
+/** The colors in force at `element`. */
 export function paletteOf(element: Element): Palette {
   const style = getComputedStyle(element);
-  return Object.fromEntries(NAMES.map((n) => [n, style.getPropertyValue(`--diffem-${n}`).trim() || COLOURS[n][0]])) as Palette;
+  return Object.fromEntries(NAMES.map((n) => [n, style.getPropertyValue(`--diffem-${n}`).trim() || COLORS[n][0]])) as Palette;
 }

@@ -97,9 +97,9 @@ export class Painter {
     this.#dab(this.cursor);
   }
 
-  #dab(centre: number): void {
+  #dab(center: number): void {
     const { width, height } = this.shape;
-    const [cx, cy] = [centre % width, Math.floor(centre / width)];
+    const [cx, cy] = [center % width, Math.floor(center / width)];
     const back = Math.floor((this.brush - 1) / 2);
     for (let y = Math.max(0, cy - back); y < Math.min(height, cy - back + this.brush); y += 1) {
       for (let x = Math.max(0, cx - back); x < Math.min(width, cx - back + this.brush); x += 1) this.mask[y * width + x] = this.paint;

@@ -8,10 +8,10 @@ export interface Shape {
 
 export const pixelCount = (s: Shape): number => s.height * s.width;
 
-/** How a value, 0 to 1, becomes a colour, 0 to 255 each. */
+/** How a value, 0 to 1, becomes a color, 0 to 255 each. */
 export type Ramp = (share: number) => readonly [number, number, number];
 
-/** Perceptually even and safe for colour-blind readers: stops of cividis (Nuñez, Anderton and Renslow 2018). */
+/** Perceptually even and safe for color-blind readers: stops of cividis (Nuñez, Anderton and Renslow 2018). */
 const CIVIDIS = [
   [0, 34, 78],
   [53, 69, 108],
@@ -36,7 +36,7 @@ export interface Drawing {
   ramp?: Ramp;
   /** Pixels with 0 here are hatched: they are missing. Length: pixels, or channels times pixels. */
   mask?: Float32Array | undefined;
-  /** Colours of the hatching. */
+  /** Colors of the hatching. */
   hatch?: readonly [string, string];
 }
 
@@ -46,7 +46,7 @@ export function drawPicture(canvas: HTMLCanvasElement, values: ArrayLike<number>
   const [low, high] = range;
   const size = pixelCount(shape);
   const image = new ImageData(shape.width, shape.height);
-  // Grey takes one plane for all three colours.
+  // Gray takes one plane for all three colors.
   const step = shape.channels === 3 ? size : 0;
   const share = (i: number): number => Math.max(0, Math.min(1, ((values[i] ?? 0) - low) / (high - low || 1)));
   for (let i = 0; i < size; i += 1) {
@@ -54,13 +54,13 @@ export function drawPicture(canvas: HTMLCanvasElement, values: ArrayLike<number>
     for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = mapped?.[c] ?? 255 * share(i + c * step);
     image.data[4 * i + 3] = 255;
   }
-  paint(canvas, image, mask ? { mask, colours: drawing.hatch ?? ['#e9eef2', '#9aa8b4'] } : undefined);
+  paint(canvas, image, mask ? { mask, colors: drawing.hatch ?? ['#e9eef2', '#9aa8b4'] } : undefined);
 }
 
 /** Side of the canvas where it is hatched: enough for diagonals to look straight. */
 const FINE = 640;
 
-function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Float32Array; colours: readonly [string, string] }): void {
+function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Float32Array; colors: readonly [string, string] }): void {
   const zoom = hatched ? Math.max(8, Math.round(FINE / image.width)) : 1;
   Object.assign(canvas, { width: image.width * zoom, height: image.height * zoom });
   const g = canvas.getContext('2d');
@@ -73,7 +73,7 @@ function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Fl
   small.getContext('2d')?.putImageData(image, 0, 0);
   g.imageSmoothingEnabled = false;
   g.drawImage(small, 0, 0, canvas.width, canvas.height);
-  g.fillStyle = g.createPattern(hatching(zoom, hatched.colours), 'repeat') ?? hatched.colours[0];
+  g.fillStyle = g.createPattern(hatching(zoom, hatched.colors), 'repeat') ?? hatched.colors[0];
   g.beginPath();
   for (let i = 0; i < image.width * image.height; i += 1) {
     if ((hatched.mask[i] ?? 1) === 0) g.rect((i % image.width) * zoom, Math.floor(i / image.width) * zoom, zoom, zoom);
@@ -81,7 +81,7 @@ function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Fl
   g.fill();
 }
 
-/** A missing pixel: pale with a diagonal, so that it is never taken for a grey value. */
+/** A missing pixel: pale with a diagonal, so that it is never taken for a gray value. */
 function hatching(size: number, [ground, stroke]: readonly [string, string]): OffscreenCanvas {
   const tile = new OffscreenCanvas(size, size);
   const g = tile.getContext('2d');

@@ -1,0 +1,27 @@
+//! What a lap costs in network passes, so that methods can be compared at equal budgets.
+
+use crate::run::session::Session;
+use diffem::conditioning::Method;
+
+/// Signals that go through the network in one lap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passes {
+    /// Forward.
+    pub forward: u64,
+    /// Backward, in training and for Jacobians.
+    pub backward: u64,
+}
+
+impl Passes {
+    /// Of one lap of `session`.
+    pub fn of(session: &Session) -> Self {
+        let c = &session.config;
+        let trained = (c.m_step.steps * c.m_step.batch) as u64;
+        let sampled = (c.e_step.sampler.calls() * session.dataset.observations.n()) as u64;
+        let jacobians = match c.conditioning.method {
+            Method::Diffem | Method::Ambient => 0,
+            Method::EmMmps => c.conditioning.mmps.iterations as u64 * sampled,
+        };
+        Self { forward: trained + sampled.max(jacobians), backward: trained + jacobians }
+    }
+}

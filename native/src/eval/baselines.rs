@@ -1,0 +1,88 @@
+//! Classical deconvolutions of the test observations, beside the trained posteriors: for channels that blur and add noise.
+//! Estimates are clipped to the data's range, as scikit-image clips to its own.
+
+use crate::eval::restoration::{Estimate, Judge, RANGE, Restoration};
+use crate::run::session::Session;
+use anyhow::Result;
+use diffem::Samples;
+use diffem::baseline::{RichardsonLucy, Wiener};
+use diffem::channel::{Channel, LinearChannel, Spectrum};
+use diffem::metric::psnr;
+
+/// Balances that the oracle tries: 10^(k/4), k from -32 to 8.
+const QUARTER_DECADES: std::ops::RangeInclusive<i32> = -32..=8;
+/// Richardson–Lucy iterations where the residual stays above the noise.
+const MAX_ITERATIONS: usize = 1000;
+/// Iterations after which the oracle looks.
+const CHECKPOINTS: [usize; 8] = [5, 10, 20, 50, 100, 200, 500, MAX_ITERATIONS];
+
+/// Scores of Wiener deconvolution and, for blurs that keep constants, Richardson–Lucy: with their one setting taken from the
+/// observations, and with the setting that the truth says is best. Nothing for other channels.
+pub fn deconvolutions(session: &Session, judge: &Judge<'_>) -> Result<Vec<Restoration>> {
+    let Some(linear) = session.channel.as_linear() else { return Ok(Vec::new()) };
+    let Some(spectrum) = linear.spectrum() else { return Ok(Vec::new()) };
+    let mut out = wiener(session, judge, spectrum)?;
+    if (spectrum.gain[0] - 1.0).abs() < 1e-6 {
+        out.extend(richardson_lucy(judge, linear, spectrum)?);
+    }
+    Ok(out)
+}
+
+fn wiener(session: &Session, judge: &Judge<'_>, spectrum: &Spectrum) -> Result<Vec<Restoration>> {
+    let y = &judge.seen().y;
+    let mut out = Vec::new();
+    if let Some(fitted) = Wiener::fitted(spectrum, &session.dataset.observations.y) {
+        let label = format!("Wiener (balance {:.1e} fitted to the observations)", fitted.balance());
+        out.push(judge.score(label, Estimate::Restoration, &clipped(fitted.restore(y)), 0)?);
+    }
+    let balances = QUARTER_DECADES.map(|k| 10f64.powf(f64::from(k) / 4.0));
+    let restored = balances.map(|balance| (balance, clipped(Wiener::new(spectrum, balance).restore(y))));
+    let (balance, x) = best(judge, restored)?;
+    let label = format!("Wiener (balance {balance:.1e} best for the truth)");
+    out.push(judge.score(label, Estimate::Restoration, &x, 0)?);
+    Ok(out)
+}
+
+fn richardson_lucy(judge: &Judge<'_>, linear: &dyn LinearChannel, spectrum: &Spectrum) -> Result<Vec<Restoration>> {
+    // In units of [0, 1].
+    let y = mapped(&judge.seen().y, |v| (f64::from(v) / RANGE + 0.5) as f32);
+    let back = |x: &Samples| clipped(mapped(x, |v| ((f64::from(v) - 0.5) * RANGE) as f32));
+    let variance = spectrum.variance.iter().sum::<f64>() / spectrum.variance.len() as f64 / (RANGE * RANGE);
+    let mut out = Vec::new();
+    if variance > 0.0 {
+        let mut lucy = RichardsonLucy::new(linear, &y);
+        let mut counts = lucy.until(variance, MAX_ITERATIONS);
+        counts.sort_unstable();
+        let middle = counts[counts.len() / 2];
+        let label = format!("Richardson-Lucy (until the residual is the noise, median of {middle} iterations)");
+        out.push(judge.score(label, Estimate::Restoration, &back(lucy.x()), 0)?);
+    }
+    let mut lucy = RichardsonLucy::new(linear, &y);
+    let mut done = 0;
+    let restored = CHECKPOINTS.map(|count| {
+        lucy.run(count - done);
+        done = count;
+        (count as f64, back(lucy.x()))
+    });
+    let (count, x) = best(judge, restored.into_iter())?;
+    let label = format!("Richardson-Lucy ({count} iterations best for the truth)");
+    out.push(judge.score(label, Estimate::Restoration, &x, 0)?);
+    Ok(out)
+}
+
+/// The setting and images of the highest PSNR.
+fn best(judge: &Judge<'_>, candidates: impl Iterator<Item = (f64, Samples)>) -> Result<(f64, Samples)> {
+    let scored = candidates.map(|(setting, x)| Ok((psnr(judge.x(), &x, RANGE, None)?, setting, x)));
+    let scored: Vec<(f64, f64, Samples)> = scored.collect::<Result<_>>()?;
+    let best = scored.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, setting, x)| (setting, x)).ok_or_else(|| anyhow::anyhow!("no candidate to choose from"))
+}
+
+fn mapped(x: &Samples, f: impl Fn(f32) -> f32) -> Samples {
+    Samples::new(x.as_slice().iter().map(|&v| f(v)).collect(), x.d())
+}
+
+fn clipped(x: Samples) -> Samples {
+    let most = (RANGE / 2.0) as f32;
+    mapped(&x, |v| v.clamp(-most, most))
+}

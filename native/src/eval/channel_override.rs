@@ -1,0 +1,57 @@
+//! Observations that came through another channel than the run was trained with: another rate, other noise.
+
+use crate::config::{Config, plain};
+use crate::run::dataset::observe_test;
+use crate::run::session::Session;
+use anyhow::{Context, Result, anyhow, ensure};
+use diffem::channel::{Channel, ChannelConfig, Compose};
+use diffem::conditioning::{ConditioningConfig, feature_len};
+use std::collections::BTreeMap;
+
+/// The stages of `--channel`, in TOML.
+pub fn stages(text: &str) -> Result<ChannelConfig> {
+    let mut table: BTreeMap<String, ChannelConfig> =
+        toml::from_str(&format!("channel = {text}")).map_err(|e| anyhow!("--channel: {}", plain(&e.to_string())))?;
+    table.remove("channel").ok_or_else(|| anyhow!("--channel is empty"))
+}
+
+/// What the network is fed for an observation.
+#[derive(PartialEq)]
+struct Fed {
+    observation: usize,
+    operator: Vec<usize>,
+    features: usize,
+}
+
+impl Fed {
+    fn by(channel: &Compose, conditioning: &ConditioningConfig) -> Self {
+        let operator = if channel.operator_len() == 0 { Vec::new() } else { channel.operator_shape() };
+        Self { observation: channel.observation_len(), operator, features: feature_len(channel, conditioning) }
+    }
+
+    fn words(&self) -> String {
+        let Self { observation, operator, features } = self;
+        format!(
+            "observations of {observation} values, operators of shape {operator:?} and {features} features for the network"
+        )
+    }
+}
+
+/// Takes the observations that `session` reconstructs for those of the channel `text`, and observes its test signals through
+/// it. Refused where the network would be fed arrays of other shapes.
+pub fn see_through(session: &mut Session, text: &str) -> Result<()> {
+    let config = Config { channel: stages(text)?, ..session.config.clone() };
+    let channel = config.build_channel().context("--channel")?;
+    let [new, old] = [&channel, &session.channel].map(|channel| Fed::by(channel, &config.conditioning));
+    ensure!(
+        new == old,
+        "--channel: it gives {}; the run was trained with {}: expected the same, or train another run for that channel",
+        new.words(),
+        old.words()
+    );
+    if let Some((x, seen)) = &mut session.dataset.truth.test {
+        *seen = observe_test(&config, &channel, x);
+    }
+    (session.config, session.channel) = (config, channel);
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022): how different two pictures look. An
+//! AlexNet that blurs before it halves gives five maps of features f_l; between pictures of one size
+//!
+//! ```text
+//! d(x, y) = Σ_l mean over positions of Σ_c w_lc (f_lc(x) - f_lc(y))²,   f_l of unit length over c at every position
+//! ```
+//!
+//! 0 for equal pictures. Pictures enter as 8 bits in [-1, 1], red, green and blue, at their own size.
+
+use super::layers::{Activation, Conv, Kernel, Padding, max_pool, mean_of_planes};
+use super::network::host;
+use super::source::{Source, from_file};
+use super::weights::ST_LPIPS;
+use crate::data::pixels::Bytes;
+use anyhow::{Result, bail};
+use burn::tensor::activation::relu;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::{Device, Tensor, TensorData};
+use diffem::image::ImageShape;
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Least side of an image: the network reflects two pixels at its borders, and smaller maps have no two.
+pub const MIN_SIDE: usize = 21;
+/// Pairs of a network call.
+const BATCH: usize = 4;
+/// Mean and deviation of red, green and blue, in [-1, 1].
+const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
+const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
+/// Added to lengths before one divides by them.
+const EPSILON: f64 = 1e-10;
+
+/// Convolutions: name and [input, output, side]. Each gives a map.
+const CONVS: [(&str, [usize; 3]); 5] = [
+    ("net.slice1.0", [3, 64, 11]),
+    ("net.slice2.5", [64, 192, 5]),
+    ("net.slice3.9", [192, 384, 3]),
+    ("net.slice4.11", [384, 256, 3]),
+    ("net.slice5.13", [256, 256, 3]),
+];
+
+/// The network with its weights.
+pub struct StLpips {
+    convs: Vec<Conv>,
+    /// w_l, `[1, channels, 1, 1]` each.
+    weights: Vec<Tensor<4>>,
+    device: Device,
+}
+
+impl StLpips {
+    /// Reads the weights from the directory `dir` after checking their digest.
+    pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+        from_file(&ST_LPIPS.require(dir)?, device, Self::assemble)
+    }
+
+    fn assemble(source: &Source<'_>) -> Result<Self> {
+        let conv = |(i, (name, [input, output, side])): (usize, (&str, [usize; 3]))| {
+            let kernel = Kernel::new([input, output], [side; 2]);
+            // The first map is blurred before its ReLU.
+            let first = Kernel { padding: Padding::Fixed(2), activation: Activation::None, ..kernel };
+            source.conv(name, if i == 0 { first } else { kernel })
+        };
+        let weights = |(i, (_, [_, output, _])): (usize, (&str, [usize; 3]))| {
+            source.tensor(&format!("lin{i}.model.1.weight"), [1, output, 1, 1])
+        };
+        Ok(Self {
+            convs: CONVS.into_iter().enumerate().map(conv).collect::<Result<_>>()?,
+            weights: CONVS.into_iter().enumerate().map(weights).collect::<Result<_>>()?,
+            device: source.device.clone(),
+        })
+    }
+
+    /// Whether images of this shape are large enough.
+    pub fn takes(shape: ImageShape) -> bool {
+        shape.height.min(shape.width) >= MIN_SIDE
+    }
+
+    /// d(x_i, y_i) of n pairs of images of one shape.
+    ///
+    /// # Errors
+    /// Images with a side below 21 pixels.
+    pub fn distances(&self, x: &[Bytes], y: &[Bytes]) -> Result<Vec<f64>> {
+        assert_eq!(x.len(), y.len(), "pairs");
+        if let Some(ImageShape { height, width, .. }) = x.iter().map(|image| image.shape).find(|s| !Self::takes(*s)) {
+            bail!("ST-LPIPS: images of {width} x {height} pixels; expected sides of {MIN_SIDE} or more");
+        }
+        let batch = |(x, y): (&[Bytes], &[Bytes])| host(self.distance(self.maps(x), self.maps(y)));
+        let parts: Vec<Vec<f32>> = x.par_chunks(BATCH).zip(y.par_chunks(BATCH)).map(batch).collect::<Result<_>>()?;
+        Ok(parts.into_iter().flatten().map(f64::from).collect())
+    }
+
+    /// `[n]` of two lists of maps.
+    fn distance(&self, x: Vec<Tensor<4>>, y: Vec<Tensor<4>>) -> Tensor<1> {
+        let level = |((x, y), w): ((Tensor<4>, Tensor<4>), &Tensor<4>)| {
+            let weighted = (x - y).square() * w.clone();
+            mean_of_planes(weighted).sum_dim(1).flatten::<1>(0, 1)
+        };
+        let levels = x.into_iter().zip(y).zip(&self.weights).map(level);
+        levels.reduce(|sum, level| sum + level).expect("the network has maps")
+    }
+
+    /// The five maps of `images`, of unit length at every position.
+    fn maps(&self, images: &[Bytes]) -> Vec<Tensor<4>> {
+        let shape = images[0].shape;
+        let pixels: Vec<f32> = images.iter().flat_map(prepared).collect();
+        let shape = [images.len(), 3, shape.height, shape.width];
+        let mut x: Tensor<4> = Tensor::from_data(TensorData::new(pixels, shape), &self.device);
+        let mut maps = Vec::with_capacity(self.convs.len());
+        for (i, conv) in self.convs.iter().enumerate() {
+            x = match i {
+                0 => relu(halved(conv.forward(x))),
+                1 | 2 => conv.forward(halved(max_pool(x, 1, 0))),
+                _ => conv.forward(x),
+            };
+            let length = x.clone().square().sum_dim(1).sqrt();
+            maps.push(x.clone() / (length + EPSILON));
+        }
+        maps
+    }
+}
+
+/// `[3, height, width]`, with the mean and deviation of the training images; gray images three times.
+fn prepared(image: &Bytes) -> Vec<f32> {
+    let value = |c: usize, v: u8| (f32::from(v) / 127.5 - 1.0 - SHIFT[c]) / SCALE[c];
+    (0..3).flat_map(|c| image.plane(c % image.shape.channels).iter().map(move |v| value(c, *v))).collect()
+}
+
+/// Every other value of each plane after a blur by [1, 2, 1]ᵀ [1, 2, 1] / 16; two pixels are reflected at the borders.
+fn halved(x: Tensor<4>) -> Tensor<4> {
+    let channels = x.dims()[1];
+    let blur = [1.0f32, 2.0, 1.0].iter().flat_map(|a| [1.0, 2.0, 1.0].map(|b| a * b / 16.0)).collect::<Vec<_>>();
+    let weight = Tensor::<4>::from_data(TensorData::new(blur, [1, 1, 3, 3]), &x.device()).repeat_dim(0, channels);
+    let x = x.pad([(2, 2), (2, 2)], PadMode::Reflect);
+    conv2d(x, weight, None, ConvOptions::new([2, 2], [0, 0], [1, 1], channels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{Formula, assert_close, given, picture};
+    use super::*;
+    use serde::Deserialize;
+    use std::slice::from_ref;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        height: usize,
+        width: usize,
+        channels: usize,
+        /// Between the picture and its transformed copies, with weights by formula and with the trained ones.
+        formula: Vec<f32>,
+        trained: Vec<f32>,
+    }
+
+    fn golden() -> Vec<Golden> {
+        serde_json::from_str(include_str!("../../../tests/golden/st_lpips.json")).unwrap()
+    }
+
+    fn device() -> Device {
+        crate::device::open("auto").unwrap().1
+    }
+
+    /// As st_lpips.py's: inverted, darker, every column one further to the right.
+    fn changed(image: &Bytes) -> [Bytes; 3] {
+        let (shape, width) = (image.shape, image.shape.width);
+        let of = |planes: Vec<u8>| Bytes { planes, shape };
+        let shifted = |(i, _): (usize, &u8)| image.planes[i - i % width + (i % width + width - 1) % width];
+        [
+            of(image.planes.iter().map(|v| 255 - v).collect()),
+            of(image.planes.iter().map(|v| v / 2).collect()),
+            of(image.planes.iter().enumerate().map(shifted).collect()),
+        ]
+    }
+
+    fn compare(network: &StLpips, expected: impl Fn(&Golden) -> &[f32]) {
+        for case in &golden() {
+            let image = picture(ImageShape { channels: case.channels, height: case.height, width: case.width });
+            let found = network.distances(&vec![image.clone(); 3], &changed(&image)).unwrap();
+            let found: Vec<f32> = found.iter().map(|v| *v as f32).collect();
+            found.iter().zip(expected(case)).for_each(|(a, b)| assert_close(&[*a], &[*b], 1e-4));
+            assert_eq!(network.distances(from_ref(&image), from_ref(&image)).unwrap(), [0.0]);
+        }
+    }
+
+    #[test]
+    fn distances_are_those_of_its_package() {
+        let source = Source { tensors: &Formula, device: &device() };
+        compare(&StLpips::assemble(&source).unwrap(), |case| &case.formula);
+        assert!(golden().iter().any(|case| case.channels == 1 && case.width == MIN_SIDE));
+    }
+
+    #[test]
+    #[ignore = "needs the weight file: DIFFEM_WEIGHTS=DIR"]
+    fn trained_distances_are_those_of_its_package() {
+        let Some(dir) = given("DIFFEM_WEIGHTS") else { return };
+        compare(&StLpips::load(&dir, &device()).unwrap(), |case| &case.trained);
+    }
+
+    #[test]
+    fn small_images_are_told() {
+        let network = StLpips::assemble(&Source { tensors: &Formula, device: &device() }).unwrap();
+        let image = picture(ImageShape { channels: 1, height: 32, width: 20 });
+        let error = network.distances(from_ref(&image), from_ref(&image)).unwrap_err().to_string();
+        assert_eq!(error, "ST-LPIPS: images of 20 x 32 pixels; expected sides of 21 or more");
+    }
+}

@@ -1,0 +1,93 @@
+//! evaluation.json: what `evaluate` found, lap by lap, with floors.
+
+use crate::eval::features::scores::{self, FeatureScores};
+use crate::eval::restoration::{self, Restoration};
+use crate::files;
+use crate::run::dir::RunDir;
+use anyhow::{Context, Result};
+use diffem::channel::ChannelConfig;
+use serde::{Deserialize, Serialize};
+
+/// File in the run directory.
+const FILE: &str = "evaluation.json";
+/// That of observations that came through another channel.
+const FILE_OF_CHANNEL: &str = "evaluation-channel.json";
+
+/// Distances of one sample to the truth.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Distances {
+    pub sample: String,
+    /// Lap of the reconstructions; null for floors and files.
+    #[serde(default)]
+    pub lap: Option<usize>,
+    pub sinkhorn_divergence: f64,
+    pub sliced_wasserstein: f64,
+    pub energy_distance: f64,
+    pub points: usize,
+}
+
+/// All scores.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Channel of the test observations where it is not the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelConfig>,
+    #[serde(default)]
+    pub distances: Vec<Distances>,
+    #[serde(default)]
+    pub test: Vec<Restoration>,
+    /// Images against the truth's, no image twice.
+    #[serde(default)]
+    pub features: Vec<FeatureScores>,
+    /// Reconstructions corrupted afresh against the observations, both shown as images: needs no truth.
+    #[serde(default)]
+    pub proximal: Vec<FeatureScores>,
+}
+
+impl Report {
+    /// The last one written in `run`, if there is one.
+    pub fn read(run: &RunDir) -> Result<Option<Self>> {
+        let path = run.file(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let report = serde_json::from_slice(&files::read(&path)?);
+        let advice = || format!("{}: not as `diffem evaluate` writes it; make it anew", path.display());
+        report.map(Some).with_context(advice)
+    }
+
+    /// Writes it into `run`.
+    pub fn write(&self, run: &RunDir) -> Result<()> {
+        let name = if self.channel.is_some() { FILE_OF_CHANNEL } else { FILE };
+        files::write_atomic(&run.file(name), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
+    }
+
+    /// True without any score.
+    pub fn is_empty(&self) -> bool {
+        [self.distances.len(), self.test.len(), self.features.len(), self.proximal.len()] == [0; 4]
+    }
+
+    /// The report for reading.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        if !self.distances.is_empty() {
+            out += &format!(
+                "{:22} {:>19} {:>18} {:>15} {:>7}\n",
+                "sample", "Sinkhorn divergence", "sliced Wasserstein", "energy distance", "points"
+            );
+        }
+        for d in &self.distances {
+            let (s, w, e) = (d.sinkhorn_divergence, d.sliced_wasserstein, d.energy_distance);
+            out += &format!("{:22} {s:>19.4e} {w:>18.4e} {e:>15.4e} {:>7}\n", d.sample, d.points);
+        }
+        if !self.test.is_empty() {
+            out += &restoration::table(&self.test);
+        }
+        for (what, rows) in [("images", &self.features), ("corrupted again", &self.proximal)] {
+            if !rows.is_empty() {
+                out += &scores::table(what, rows);
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,212 @@
+//! Figures that show several laps or models beside each other.
+
+use crate::cmd::plot::known;
+use crate::eval::features::NAMES;
+use crate::eval::features::network::Names;
+use crate::eval::features::scores::FeatureScores;
+use crate::eval::report::Report;
+use crate::eval::restoration::{Estimate, Restoration};
+use crate::figures::chart::canvas::{BLUE, GRAY, VERMILLION};
+use crate::figures::chart::tiles::{Shape, Tile};
+use crate::figures::corner::{Series, corner};
+use crate::figures::curves::{Best, Curve, Floor, metric};
+use crate::figures::grid::{Column, image_grid};
+use crate::figures::save::save;
+use crate::run::prior::Prior;
+use crate::run::session::Session;
+use anyhow::Result;
+use diffem::Samples;
+use std::path::Path;
+
+/// Pixel values at the ends of the gray or color scale.
+const RANGE: (f32, f32) = (-2.0, 2.0);
+/// Rows of the prior's grid, and columns of each of its halves.
+const SIDE: usize = 6;
+/// Most points of a cloud.
+const POINTS: usize = 4096;
+/// Laps beside each other, at most.
+const LAPS: usize = 9;
+
+/// Draws of the prior beside the reconstructions that it was trained on: images in a grid, vectors in a corner plot.
+pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
+    let dir = session.run.file("figures");
+    crate::files::ensure_writable_dir(&dir)?;
+    let lap = prior.origin.lap;
+    let x = session.run.reconstructions(lap)?;
+    let learned = format!("reconstructions (lap {lap})");
+    let svg = match session.image_shape() {
+        Some(image) => {
+            let draws = prior.draws(SIDE * SIDE, 0)?;
+            halves(&[("draws of the prior", &draws), (&learned, &x)], Shape::from(image))?
+        }
+        None => {
+            let draws = prior.draws(x.n().min(POINTS), 0)?;
+            let mut series = vec![
+                Series { label: learned, color: GRAY, samples: &x },
+                Series { label: "draws of the prior".into(), color: BLUE, samples: &draws },
+            ];
+            let truth = session.dataset.truth.x.iter();
+            series.extend(truth.map(|x| Series { label: "truth".into(), color: VERMILLION, samples: x }));
+            corner(&series, &[])?
+        }
+    };
+    save(&svg, &dir, "prior")
+}
+
+/// Images of several sets side by side, a block of columns each; a set that is too small begins anew.
+fn halves(sets: &[(&str, &Samples)], shape: Shape) -> Result<String> {
+    let columns: Vec<Column> =
+        sets.iter().flat_map(|(name, _)| std::iter::repeat_n(Column::images(name, RANGE), SIDE)).collect();
+    let row = |row: usize| {
+        let places = sets.iter().flat_map(|(_, x)| (0..SIDE).map(move |column| (*x, row * SIDE + column)));
+        places.map(|(x, i)| Tile { values: x.row(i % x.n()), known: None }).collect()
+    };
+    let rows: Vec<Vec<Tile>> = (0..SIDE).map(row).collect();
+    image_grid(&columns, &rows, shape)
+}
+
+/// Reconstructions of the same observations lap by lap, beside the observation and, where it is known, the truth.
+pub fn laps(session: &Session, shape: Shape, finished: &[usize]) -> Result<()> {
+    let shown = spread(finished, LAPS);
+    let laps: Vec<Samples> = shown.iter().map(|lap| session.run.reconstructions(*lap)).collect::<Result<_>>()?;
+    let (seen, truth) = (&session.dataset.observations, session.dataset.truth.x.as_ref());
+    // Observations of another size have no column.
+    let image_like = seen.y.d() == shape.channels * shape.height * shape.width;
+    let heading = |lap: &usize| if *lap == 0 { "start".to_string() } else { format!("lap {lap}") };
+    let mut headings: Vec<String> = image_like.then(|| "observation".into()).into_iter().collect();
+    headings.extend(shown.iter().map(heading));
+    headings.extend(truth.map(|_| "truth".into()));
+    let columns: Vec<Column> = headings.iter().map(|heading| Column::images(heading, RANGE)).collect();
+    let count = seen.n().min(SIDE);
+    let known: Vec<Vec<bool>> = (0..count).map(|i| known(seen.operator(i), shape)).collect();
+    let whole = |values| Tile { values, known: None };
+    let row = |i: usize| {
+        let mask = Some(known[i].as_slice()).filter(|known| !known.is_empty());
+        let mut tiles: Vec<Tile> =
+            image_like.then(|| Tile { values: seen.y.row(i), known: mask }).into_iter().collect();
+        tiles.extend(laps.iter().map(|x| whole(x.row(i))));
+        tiles.extend(truth.map(|x| whole(x.row(i))));
+        tiles
+    };
+    let rows: Vec<Vec<Tile>> = (0..count).map(row).collect();
+    save(&image_grid(&columns, &rows, shape)?, &session.run.file("figures"), "laps")
+}
+
+/// At most `most` of `all`, evenly spread, the first and the last among them.
+fn spread(all: &[usize], most: usize) -> Vec<usize> {
+    let (n, m) = (all.len(), most.min(all.len()));
+    (0..m).map(|i| all[(i * (n - 1) + (m - 1) / 2) / (m - 1).max(1)]).collect()
+}
+
+/// A metric of the report as curves over the laps.
+struct Chart<'a> {
+    file: String,
+    axis: String,
+    best: Best,
+    traces: Vec<Trace<'a>>,
+}
+
+/// One curve of a chart.
+struct Trace<'a> {
+    label: &'a str,
+    /// (lap, value), ascending.
+    points: Vec<(f64, f64)>,
+    floor: Option<Floor>,
+}
+
+/// Draws the scores that two or more laps have as curves; says whether there was one.
+pub fn scores(session: &Session, report: &Report) -> Result<bool> {
+    let dir = session.run.file("figures");
+    crate::files::ensure_writable_dir(&dir)?;
+    let charts = [
+        quality(report, "psnr", "PSNR, dB", Estimate::Observation, |row| row.psnr),
+        quality(report, "psnr-missing", "PSNR of missing values, dB", Estimate::Observation, |row| row.psnr_missing),
+        quality(report, "ssim", "SSIM", Estimate::Observation, |row| row.ssim),
+        Chart { best: Best::Unmarked, ..quality(report, "fit", "χ² a measurement", Estimate::Truth, |row| row.chi2) },
+    ];
+    let features = distances(&report.features, "", "to the truth");
+    let proximal = distances(&report.proximal, "-proximal", "corrupted again, to the observations");
+    let charts = charts.into_iter().chain(features).chain(proximal);
+    let drawn = charts.map(|chart| chart.draw(&dir)).collect::<Result<Vec<bool>>>()?;
+    Ok(drawn.contains(&true))
+}
+
+/// A score of posterior means and single draws; `floor` is the estimate that it is held against.
+fn quality(
+    report: &Report,
+    file: &str,
+    axis: &str,
+    floor: Estimate,
+    value: fn(&Restoration) -> Option<f64>,
+) -> Chart<'static> {
+    let points = |estimate: Estimate| {
+        let rows = report.test.iter().filter(|row| row.estimate == estimate);
+        ascending(rows.filter_map(|row| Some((row.lap? as f64, value(row)?))).collect())
+    };
+    let label = if floor == Estimate::Truth { "truth" } else { "observation" };
+    let floor = report.test.iter().filter(|row| row.estimate == floor).find_map(value);
+    let floor = floor.map(|value| Floor { value, label: label.into() });
+    let traces = vec![
+        Trace { label: "posterior mean", points: points(Estimate::Mean), floor },
+        Trace { label: "one draw", points: points(Estimate::Draw), floor: None },
+    ];
+    Chart { file: file.to_string(), axis: axis.to_string(), best: Best::Highest, traces }
+}
+
+/// Fréchet distances of the laps' reconstructions, a chart for each network.
+fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'static>> {
+    let networks = NAMES.iter().filter(|names| rows.iter().any(|row| row.names == **names));
+    let chart = |names: &Names| {
+        let own = || rows.iter().filter(|row| row.names == *names);
+        let points = own().filter_map(|row| Some((row.lap? as f64, row.frechet))).collect();
+        let floor = own().find(|row| row.sample.ends_with("(floor)"));
+        let floor =
+            floor.map(|row| Floor { value: row.frechet, label: row.sample.trim_end_matches(" (floor)").into() });
+        Chart {
+            file: names.frechet[1].replace('_', "-") + suffix,
+            axis: format!("{} {to}", names.frechet[0]),
+            best: Best::Lowest,
+            traces: vec![Trace { label: "reconstructions", points: ascending(points), floor }],
+        }
+    };
+    networks.map(chart).collect()
+}
+
+fn ascending(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
+}
+
+impl Chart<'_> {
+    /// Draws the curves where one has two points.
+    fn draw(&self, dir: &Path) -> Result<bool> {
+        if self.traces.iter().all(|trace| trace.points.len() < 2) {
+            return Ok(false);
+        }
+        let colored = self.traces.iter().zip([BLUE, VERMILLION]);
+        let curves: Vec<Curve> = colored
+            .map(|(trace, color)| Curve {
+                label: trace.label.to_string(),
+                color,
+                points: &trace.points,
+                band: &[],
+                floor: trace.floor.clone(),
+                best: self.best,
+            })
+            .collect();
+        save(&metric(&curves, &self.axis)?, dir, &self.file).map(|()| true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_laps_are_thinned_evenly() {
+        let all: Vec<usize> = (0..=32).collect();
+        assert_eq!(spread(&all, 9), [0, 4, 8, 12, 16, 20, 24, 28, 32]);
+        assert_eq!(spread(&all[..4], 9), [0, 1, 2, 3]);
+        assert_eq!((spread(&[0], 9), spread(&[], 9)), (vec![0], vec![]));
+    }
+}

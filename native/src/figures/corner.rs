@@ -1,0 +1,254 @@
+//! Corner plot: every coordinate's density on the diagonal, every pair of coordinates below it.
+
+use anyhow::{Result, ensure};
+use plotters::prelude::*;
+
+use super::chart::axis::{Axis, bulk_limits};
+use super::chart::canvas::{
+    Area, GRAY, MARGIN_BELOW, Panel, Rect, SMALL, SeriesColor, dots, line, panel, paragraph, sheet,
+};
+use super::chart::legend::{Entry, Swatch, legend, legend_height};
+use diffem::Samples;
+
+/// One cloud of points.
+#[derive(Clone, Debug)]
+pub struct Series<'a> {
+    /// Shown in the legend.
+    pub label: String,
+    pub color: SeriesColor,
+    /// `[n, d]`
+    pub samples: &'a Samples,
+}
+
+/// Coordinates shown at most; a page holds no more panels.
+const MAX_COORDINATES: usize = 8;
+/// Points of a series shown in a panel at most.
+const MAX_POINTS: usize = 3000;
+/// Points in all panels together at most: with about 10 bytes a point, an SVG under 2 MB.
+const MAX_DOTS: usize = 150_000;
+const BINS: usize = 60;
+const GAP: f64 = 10.0;
+const TOP: f64 = 16.0;
+
+/// Draws the first eight coordinates of `series` against each other and returns the SVG. Series are drawn in order, so
+/// the widest cloud is best given first. Densities count all points; scatter panels show at most 3000 a series, taken
+/// at even strides. Limits hold the middle 99.8 % of every series.
+///
+/// `names` labels the coordinates; where it is too short, `x₁, x₂, ..` follow.
+///
+/// # Errors
+/// When there is no series, or two differ in their number of coordinates.
+pub fn corner(series: &[Series<'_>], names: &[String]) -> Result<String> {
+    ensure!(!series.is_empty(), "a corner plot needs at least one series of samples");
+    let d = series[0].samples.d();
+    for other in series {
+        let (label, own) = (&other.label, other.samples.d());
+        ensure!(own == d, "corner plot: series {label:?} has {own} coordinates, {:?} has {d}", series[0].label);
+    }
+    let layout = Layout::new(series, names);
+    let (width, height) = layout.size();
+    sheet(width, height, |area, layer| layout.paint(area, layer))
+}
+
+struct Layout<'a> {
+    series: &'a [Series<'a>],
+    axes: Vec<Axis>,
+    left: f64,
+    side: f64,
+    top: f64,
+    entries: Vec<Entry>,
+    points: usize,
+}
+
+impl<'a> Layout<'a> {
+    fn new(series: &'a [Series<'a>], names: &[String]) -> Self {
+        let d = series[0].samples.d().min(MAX_COORDINATES);
+        let side = (620.0 / d as f64).clamp(110.0, 230.0);
+        let axes: Vec<Axis> = (0..d).map(|j| axis(series, j, names, (side / 30.0) as usize)).collect();
+        let entries: Vec<Entry> = series.iter().map(|s| Entry::new(Swatch::Dot, s.color, s.label.clone())).collect();
+        let panels = (d * (d - 1) / 2).max(1);
+        let points = MAX_POINTS.min(MAX_DOTS / panels / series.len());
+        // With one coordinate there is no free corner for the legend.
+        let top = if d == 1 { TOP + legend_height(&entries, side) } else { TOP };
+        let left = axes.iter().map(Axis::room).fold(0.0, f64::max) + GAP;
+        Self { series, axes, left, side, top, entries, points }
+    }
+
+    fn size(&self) -> (f64, f64) {
+        let panels = self.axes.len() as f64 * (self.side + GAP);
+        (self.left + panels + GAP, self.top + panels + MARGIN_BELOW)
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Rect {
+        let step = self.side + GAP;
+        Rect { x: self.left + column as f64 * step, y: self.top + row as f64 * step, w: self.side, h: self.side }
+    }
+
+    fn paint(&self, area: &Area<'_>, layer: &mut String) -> Result<()> {
+        for row in 0..self.axes.len() {
+            for column in 0..row {
+                self.pair(area, layer, row, column)?;
+            }
+            self.density(area, row)?;
+        }
+        self.explain(area)
+    }
+
+    /// The axis of coordinate `j`, labelled only at the figure's edge.
+    fn axis(&self, j: usize, at_edge: bool) -> Axis {
+        let axis = self.axes[j].clone();
+        if at_edge { axis } else { axis.unlabelled() }
+    }
+
+    fn pair(&self, area: &Area<'_>, layer: &mut String, row: usize, column: usize) -> Result<()> {
+        let x = self.axis(column, row + 1 == self.axes.len());
+        let y = self.axis(row, column == 0);
+        let panel = panel(area, self.cell(row, column), &x, &y)?;
+        for series in self.series {
+            let kept = thinned(series.samples, self.points).map(|point| (point[column] as f64, point[row] as f64));
+            let inside = kept.filter(|&(u, v)| x.holds(u) && y.holds(v));
+            let places: Vec<(i32, i32)> = inside.map(|place| panel.backend_coord(&place)).collect();
+            dots(layer, &places, series.color, 0.35, 0.95);
+        }
+        Ok(())
+    }
+
+    fn density(&self, area: &Area<'_>, j: usize) -> Result<()> {
+        let x = self.axis(j, j + 1 == self.axes.len());
+        let curves: Vec<Vec<f64>> = self.series.iter().map(|s| histogram(s.samples, j, x.limits, BINS)).collect();
+        let highest = curves.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let mut panel = panel(area, self.cell(j, j), &x, &Axis::bare(0.0, 1.06 * highest))?;
+        for (series, curve) in self.series.iter().zip(&curves) {
+            steps(&mut panel, curve, x.limits, series.color)?;
+        }
+        Ok(())
+    }
+
+    /// Legend and note in the free upper right corner.
+    fn explain(&self, area: &Area<'_>) -> Result<()> {
+        let d = self.axes.len();
+        // From the first column that leaves a panel's width free at the top.
+        let free = if d == 1 { Rect { y: 6.0, ..self.cell(0, 0) } } else { self.cell(0, (d / 2).max(1)) };
+        let width = self.size().0 - GAP - free.x;
+        legend(area, &self.entries, (free.x, free.y), width)?;
+        let below = free.y + legend_height(&self.entries, width) + SMALL;
+        paragraph(area, &self.note(), (free.x, below), width, SMALL, GRAY)
+    }
+
+    fn note(&self) -> String {
+        let all = self.series.iter().map(|s| s.samples.n()).max().unwrap_or(0);
+        let mut notes = Vec::new();
+        if self.series[0].samples.d() > self.axes.len() {
+            notes.push(format!("First {} of {} coordinates.", self.axes.len(), self.series[0].samples.d()));
+        }
+        if self.axes.len() > 1 && all > self.points {
+            notes.push(format!("Panels show up to {} points a series; densities use all.", self.points));
+        }
+        notes.join(" ")
+    }
+}
+
+fn axis(series: &[Series<'_>], j: usize, names: &[String], ticks: usize) -> Axis {
+    let each = series.iter().map(|s| bulk_limits(s.samples.rows().map(|row| row[j]), 0.001..=0.999));
+    let (lo, hi) = each.fold((f64::MAX, f64::MIN), |all, own| (all.0.min(own.0), all.1.max(own.1)));
+    let name = names.get(j).cloned().unwrap_or_else(|| default_name(j));
+    Axis::linear(lo, hi, ticks, &name).without_grid()
+}
+
+/// `x₁` for coordinate 0 and so on.
+pub fn default_name(j: usize) -> String {
+    let digits = ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'];
+    let index = (j + 1).to_string();
+    let index = index.chars().filter_map(|c| c.to_digit(10)).map(|digit| digits[digit as usize]);
+    std::iter::once('x').chain(index).collect()
+}
+
+/// At most `most` rows at even strides.
+fn thinned(samples: &Samples, most: usize) -> impl Iterator<Item = &[f32]> {
+    samples.rows().step_by(samples.n().div_ceil(most.max(1)).max(1))
+}
+
+/// Density of coordinate `j` in `bins` bins over `limits`; what lies outside counts in the total but in no bin.
+pub fn histogram(samples: &Samples, j: usize, limits: (f64, f64), bins: usize) -> Vec<f64> {
+    let width = (limits.1 - limits.0) / bins as f64;
+    let mut heights = vec![0.0; bins];
+    let weight = 1.0 / (samples.n().max(1) as f64 * width);
+    for row in samples.rows() {
+        let place = (row[j] as f64 - limits.0) / width;
+        if (0.0..bins as f64).contains(&place) {
+            heights[place as usize] += weight;
+        }
+    }
+    heights
+}
+
+/// Draws a histogram over `limits` as an outline over a light fill.
+pub fn steps(panel: &mut Panel<'_>, heights: &[f64], limits: (f64, f64), color: SeriesColor) -> Result<()> {
+    let edge = |i: usize| limits.0 + (limits.1 - limits.0) * i as f64 / heights.len() as f64;
+    let tops = heights.iter().enumerate().flat_map(|(i, &h)| [(edge(i), h), (edge(i + 1), h)]);
+    let outline: Vec<(f64, f64)> =
+        std::iter::once((limits.0, 0.0)).chain(tops).chain(std::iter::once((limits.1, 0.0))).collect();
+    panel.draw_series([Polygon::new(outline.clone(), color.mix(0.13).filled())])?;
+    panel.draw_series([PathElement::new(outline, line(color, 1.0, 1.3))])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::chart::canvas::{BLUE, INK};
+
+    fn samples(n: usize, d: usize) -> Samples {
+        Samples::new((0..n * d).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect(), d)
+    }
+
+    fn series(samples: &Samples) -> [Series<'_>; 2] {
+        [(BLUE, "start"), (INK, "truth")].map(|(color, label)| Series { label: label.into(), color, samples })
+    }
+
+    #[test]
+    fn draws_a_panel_a_pair_and_says_what_it_leaves_out() {
+        let few = corner(&series(&samples(100, 3)), &[]).unwrap();
+        assert_eq!(few.matches("<g fill").count(), 3 * 2, "3 pairs of 2 series");
+        assert!(few.contains("x₃") && !few.contains("First"));
+        let many = corner(&series(&samples(100, 12)), &[]).unwrap();
+        assert_eq!(many.matches("<g fill").count(), 28 * 2);
+        assert!(many.contains("First 8 of 12") && !many.contains("x₉"));
+        assert_eq!(corner(&series(&samples(100, 1)), &[]).unwrap().matches("<g fill").count(), 0);
+    }
+
+    #[test]
+    fn the_file_stays_small_whatever_is_given() {
+        let samples = samples(50_000, 8);
+        let three: Vec<Series<'_>> = [0, 1, 2].iter().flat_map(|_| series(&samples)).take(3).collect();
+        let svg = corner(&three, &[]).unwrap();
+        assert!(svg.len() < 3_000_000, "{} bytes", svg.len());
+        assert!(svg.contains("Panels show up to"));
+    }
+
+    #[test]
+    fn histograms_are_densities() {
+        let samples = Samples::new((0..10_000).map(|i| i as f32 / 10_000.0).collect(), 1);
+        let uniform = histogram(&samples, 0, (-0.5, 2.5), BINS);
+        let total: f64 = uniform.iter().sum::<f64>() * 3.0 / BINS as f64;
+        assert!((total - 1.0).abs() < 1e-9 && (uniform[20] - 1.0).abs() < 0.01, "{total} {uniform:?}");
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        assert!(corner(&[], &[]).unwrap_err().to_string().contains("at least one series"));
+        let (two, three) = (samples(5, 2), samples(5, 3));
+        let mixed = [series(&two)[0].clone(), series(&three)[1].clone()];
+        assert!(corner(&mixed, &[]).unwrap_err().to_string().contains("\"truth\" has 3"));
+    }
+
+    #[test]
+    fn a_diverged_run_can_still_be_looked_at() {
+        let constant = [1e30; 8];
+        let wild = [f32::NAN, f32::INFINITY, f32::MAX, -f32::MAX, 0.0, -0.0, 1e-40, 1.0];
+        for values in [[f32::NAN; 8], constant, wild] {
+            let svg = corner(&series(&Samples::new(values.into(), 2)), &[]).unwrap();
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
+}

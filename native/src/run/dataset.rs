@@ -1,0 +1,260 @@
+//! From a configuration to the observations, and the truth where there is one. Corruption is applied once; training
+//! reads the observations only.
+
+use crate::config::{Config, DataConfig};
+use crate::data::digits::digits;
+use crate::data::image_set::{ImageSet, Sources};
+use crate::data::mapped::scratch;
+use crate::data::masked::{MaskedPictures, check_channel};
+use crate::data::observations::{Expect, load_observations};
+use crate::data::sources;
+use crate::data::tensor::TensorFile;
+use crate::resources::check_memory;
+use anyhow::{Context, Result, bail, ensure};
+use diffem::channel::Channel;
+use diffem::gaussian::Gaussian;
+use diffem::image::ImageShape;
+use diffem::noise::{Key, Purpose};
+use diffem::synthetic::{self, Counts, Curve, Law, Set};
+use diffem::{Observations, Samples};
+use nalgebra::{DMatrix, DVector};
+use std::ops::Range;
+use std::path::Path;
+
+/// Clean signals kept for evaluation; never shown to training.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Truth {
+    /// The signals behind the observations, `[n, d]`.
+    pub x: Option<Samples>,
+    /// Two further independent samples of the signal's law (u1, u2 of the Sinkhorn divergence), and a third for floors.
+    pub u: Option<[Samples; 3]>,
+    /// Signals and observations that are never trained on.
+    pub test: Option<(Samples, Observations)>,
+}
+
+/// The observations of a run and its truth.
+pub struct Dataset {
+    /// What is trained on.
+    pub observations: Observations,
+    /// For evaluation.
+    pub truth: Truth,
+}
+
+impl Dataset {
+    /// Numbers that a run of this dataset writes before its second lap: observations, truth, and reconstructions of the
+    /// start, of a lap and of a state inside a lap.
+    pub fn values_on_disk(&self, d: usize) -> usize {
+        let values = |x: &Samples| x.n() * x.d();
+        let seen = |o: &Observations| values(&o.y) + o.a.as_ref().map_or(0, values);
+        let truth = self.truth.x.iter().chain(self.truth.u.iter().flatten()).map(values).sum::<usize>();
+        let test = self.truth.test.iter().map(|(x, o)| values(x) + seen(o)).sum::<usize>();
+        seen(&self.observations) + truth + test + 3 * self.observations.n() * d
+    }
+}
+
+/// Points of each truth sample that is drawn for evaluation.
+pub const TRUTH_POINTS: usize = 16_384;
+/// Observations of the test set that is drawn for evaluation.
+const TEST_POINTS: usize = 1024;
+
+/// Bytes of signals that are corrupted at a time.
+const PIECE: usize = 32 << 20;
+
+/// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files in the directory
+/// `dir`.
+pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
+    match &config.data {
+        DataConfig::File { path, .. } => from_file(Path::new(path), channel),
+        DataConfig::Digits { n } => Ok(of_digits(*n, config, channel)),
+        DataConfig::Gaussian { n, std, correlation } => {
+            check_memory("data.n", *n, channel)?;
+            let law = equicorrelated(std, *correlation)?;
+            let root = law.root();
+            Ok(drawn(*n, config, channel, &|count, key, set| {
+                let rows = (0..count).flat_map(|i| {
+                    law.draw(&root, &mut key.stream(i, set)).iter().map(|&v| v as f32).collect::<Vec<_>>()
+                });
+                Samples::new(rows.collect(), law.d())
+            }))
+        }
+        DataConfig::Manifold { n, d, alpha } => {
+            check_memory("data.n", *n, channel)?;
+            Ok(on_curve(*n, &synthetic::manifold(*d, *alpha, config.seed), config, channel))
+        }
+        DataConfig::Curve { n, shape } => {
+            check_memory("data.n", *n, channel)?;
+            Ok(on_curve(*n, &Curve::outline(*shape), config, channel))
+        }
+        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
+            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
+            of_images(&sources, *n, *test, config, channel, dir)
+        }
+        DataConfig::MaskedImages { path, channels, height, width, resize, n } => {
+            let shape = ImageShape { channels: *channels, height: *height, width: *width };
+            check_channel(channel, shape)?;
+            let set = MaskedPictures::open(Path::new(path), shape, *resize)?;
+            of_masked(&set, *n, config, channel, dir)
+        }
+    }
+}
+
+/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all there are.
+pub fn count(config: &Config) -> Result<usize> {
+    match &config.data {
+        DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
+        DataConfig::Digits { n }
+        | DataConfig::Gaussian { n, .. }
+        | DataConfig::Manifold { n, .. }
+        | DataConfig::Curve { n, .. } => Ok(*n),
+        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
+            if *n > 0 {
+                return Ok(*n);
+            }
+            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
+            counted(0, if sources.test.is_some() { 0 } else { *test }, &*sources.train)
+        }
+        DataConfig::MaskedImages { n, .. } if *n > 0 => Ok(*n),
+        DataConfig::MaskedImages { path, channels, height, width, resize, .. } => {
+            let shape = ImageShape { channels: *channels, height: *height, width: *width };
+            Ok(MaskedPictures::open(Path::new(path), shape, *resize)?.len())
+        }
+    }
+}
+
+/// N(0, S), S_ij = ρ s_i s_j off the diagonal.
+pub fn equicorrelated(std: &[f64], correlation: f64) -> Result<Gaussian> {
+    let d = std.len();
+    let entry = |i: usize, j: usize| std[i] * std[j] * if i == j { 1.0 } else { correlation };
+    Ok(Gaussian::new(DVector::zeros(d), DMatrix::from_fn(d, d, entry))?)
+}
+
+/// Signals of a law, and their observations.
+fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Dataset {
+    let counts = Counts { observed: n, truth: TRUTH_POINTS, test: TEST_POINTS };
+    let drawn = synthetic::draw(law, counts, channel, config.seed);
+    Dataset {
+        observations: drawn.observations,
+        truth: Truth { x: Some(drawn.x), u: Some(drawn.u), test: Some(drawn.test) },
+    }
+}
+
+fn on_curve(n: usize, curve: &Curve, config: &Config, channel: &dyn Channel) -> Dataset {
+    drawn(n, config, channel, &|count, key, set| curve.draw_points(count, key, set))
+}
+
+/// The first `n` digits of a shuffled order are observed, the others kept for testing.
+fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Dataset {
+    let pixels = digits();
+    let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, 0).permutation(pixels.n());
+    let (x, test) = (pixels.select(&order[..n]), pixels.select(&order[n..]));
+    let observe = Key::new(config.seed, Purpose::Observe, 0);
+    let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
+    let seen = Observations::simulate(channel, &test, observe, Set::Test as usize);
+    Dataset { observations, truth: Truth { x: Some(x), u: None, test: Some((test, seen)) } }
+}
+
+/// The observations of the test signals `x`.
+pub fn observe_test(config: &Config, channel: &dyn Channel, x: &Samples) -> Observations {
+    Observations::simulate(channel, x, Key::new(config.seed, Purpose::Observe, 0), Set::Test as usize)
+}
+
+/// Images of a shuffled order are observed; others, of the test set where there is one, are kept for testing.
+fn of_images(
+    sources: &Sources,
+    n: usize,
+    test: usize,
+    config: &Config,
+    channel: &dyn Channel,
+    dir: &Path,
+) -> Result<Dataset> {
+    let truth = Key::new(config.seed, Purpose::Truth, 0);
+    let order = |set: &dyn ImageSet, step: Set| truth.stream(0, step as usize).permutation(set.len());
+    let train = &*sources.train;
+    let kept = if sources.test.is_some() { 0 } else { test };
+    let n = counted(n, kept, train)?;
+    let places = order(train, Set::Train);
+    let held = match &sources.test {
+        _ if test == 0 => None,
+        None => Some(train.read(&places[n..n + test])?),
+        Some(set) => {
+            let (all, origin) = (set.len(), set.origin());
+            ensure!(test <= all, "data.test: expected at most the {all} images of {origin}, found {test}");
+            Some(set.read(&order(&**set, Set::Test)[..test])?)
+        }
+    };
+    let observe = Key::new(config.seed, Purpose::Observe, 0);
+    let mut x = scratch(dir, n, channel.signal_len())?;
+    let observations = pieces(channel, dir, n, &mut |rows| {
+        let part = train.read(&places[rows.clone()])?;
+        x.put(rows.start, &part);
+        Ok(Observations::simulate_from(channel, &part, rows.start, observe, Set::Train as usize))
+    })?;
+    let seen = |x| {
+        let seen = Observations::simulate(channel, &x, observe, Set::Test as usize);
+        (x, seen)
+    };
+    Ok(Dataset { observations, truth: Truth { x: Some(x), u: None, test: held.map(seen) } })
+}
+
+/// `n` observations, as `part` makes those of a range of rows.
+fn pieces(
+    channel: &dyn Channel,
+    dir: &Path,
+    n: usize,
+    part: &mut dyn FnMut(Range<usize>) -> Result<Observations>,
+) -> Result<Observations> {
+    let (m, k) = (channel.observation_len(), channel.operator_len());
+    let mut y = scratch(dir, n, m)?;
+    let mut a = (k > 0).then(|| scratch(dir, n, k)).transpose()?;
+    let size = (PIECE / size_of::<f32>() / channel.signal_len()).max(1);
+    for start in (0..n).step_by(size) {
+        let seen = part(start..n.min(start + size))?;
+        y.put(start, &seen.y);
+        a.iter_mut().zip(&seen.a).for_each(|(a, part)| a.put(start, part));
+    }
+    Ok(Observations { y, a })
+}
+
+/// How many of a set's images are observed when `kept` of them are not.
+fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
+    let (all, origin) = (set.len(), set.origin());
+    let most = all.saturating_sub(kept);
+    let held = if kept > 0 { format!(" less data.test = {kept}") } else { String::new() };
+    ensure!(most >= 2, "{origin}: expected 2 or more images to observe, found {all}{held}");
+    ensure!(n <= most, "data.n: expected at most {most} (the {all} images of {origin}{held}), found {n}");
+    Ok(if n == 0 { most } else { n })
+}
+
+/// The pictures are the observations; they stay in the order of their names.
+fn of_masked(set: &MaskedPictures, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
+    let all = set.len();
+    if all < 2 || n > all {
+        bail!("data.n: expected 2 or more pictures and at most the {all} in the folder, found {n}");
+    }
+    let n = if n == 0 { all } else { n };
+    let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, Set::Train as usize).permutation(all);
+    let mut places = order[..n].to_vec();
+    places.sort_unstable();
+    let seen = pieces(channel, dir, n, &mut |rows| set.read(&places[rows]))?;
+    let observations = Observations::new(channel, seen.y, seen.a)?;
+    Ok(Dataset { observations, truth: Truth::default() })
+}
+
+/// What a file of observations must look like for this channel.
+pub fn expected(channel: &dyn Channel) -> Expect {
+    let k = channel.operator_len();
+    Expect {
+        m: Some(channel.observation_len()),
+        a_shape: (k > 0).then(|| channel.operator_shape()),
+        d: Some(channel.signal_len()),
+    }
+}
+
+fn from_file(path: &Path, channel: &dyn Channel) -> Result<Dataset> {
+    let loaded = load_observations(path, &expected(channel))?;
+    if loaded.y.n() < 2 {
+        bail!("{}: expected 2 or more observations, found {}", path.display(), loaded.y.n());
+    }
+    let observations = Observations::new(channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?;
+    Ok(Dataset { observations, truth: Truth { x: loaded.truth, u: None, test: None } })
+}

@@ -1,0 +1,10 @@
+//! Runs: the directory, the data, training from wherever a run stands, and what is exported of it.
+
+pub mod dataset;
+pub mod dir;
+pub mod export;
+pub mod metrics;
+pub mod prior;
+pub mod session;
+pub mod summary;
+pub mod train;

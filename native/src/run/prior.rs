@@ -1,0 +1,294 @@
+//! The prior of a run: an unconditional denoiser trained on the reconstructions of one lap, kept in `prior/` of the run.
+//!
+//! It is trained and sampled as a posterior is, through a channel that shows nothing. Its configuration is the run's with the
+//! settings of its own training on top; the weights carry it.
+
+use crate::config::Config;
+use crate::config::compatible::difference_of;
+use crate::files;
+use crate::report::progress::{Progress, ProgressMode};
+use crate::run::dir::RunDir;
+use crate::run::session::{Session, lap_dir};
+use crate::run::train::{Ended, catch_signals, stopping};
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
+use diffem::channel::{Channel, Unobserved};
+use diffem::conditioning::Standardizer;
+use diffem::conditioning::{Conditioning, ConditioningConfig, Method};
+use diffem::em::{EStep, Em, EmConfig, Event, MonitorConfig, Phase, State};
+use diffem::network::{AnyNetwork, Layout, flatten, from_host, to_host, unflatten};
+use diffem::noise::{Key, Purpose};
+use diffem::{Error, InMemory, Observations, Samples, checkpoint};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a prior was trained on, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    /// Lap whose reconstructions it learned.
+    pub lap: usize,
+    /// Its configuration.
+    pub config: Config,
+}
+
+/// A trained prior.
+pub struct Prior {
+    /// What it was trained on.
+    pub origin: Origin,
+    network: AnyNetwork,
+    standardizer: Standardizer,
+    device: Device,
+}
+
+/// Directory of a run's prior.
+fn directory(run: &RunDir) -> PathBuf {
+    run.file("prior")
+}
+
+/// The point that a training of the prior was last saved at.
+fn saved_state(run: &RunDir) -> PathBuf {
+    run.file("prior-state.safetensors")
+}
+
+/// Whether a run has a prior.
+pub fn exists(run: &RunDir) -> bool {
+    weights(&directory(run)).is_file()
+}
+
+fn weights(dir: &Path) -> PathBuf {
+    dir.join("ema.safetensors")
+}
+
+fn network(config: &Config, device: &Device) -> Result<AnyNetwork> {
+    Ok(config.network.init(config.signal_len(), config.image_shape(), 0, config.seed, device)?)
+}
+
+impl Prior {
+    /// Reads the prior of `run`, with `key=value` settings on top of its configuration.
+    pub fn load(run: &RunDir, settings: &[String], device: &Device) -> Result<Self> {
+        if !exists(run) {
+            let run = run.path().display();
+            bail!("{run} has no prior yet: train it with `diffem prior {run}`");
+        }
+        Self::read(&directory(run), settings, device)
+    }
+
+    /// The prior of the run at `path`: the one trained on its reconstructions, or the network of a run of EM-MMPS.
+    pub fn of(path: &Path, device: &Device) -> Result<Self> {
+        Self::read(&Self::find(path)?, &[], device)
+    }
+
+    /// Fails where [`Prior::of`] would for want of a prior.
+    pub fn check(path: &Path) -> Result<()> {
+        Self::find(path).map(drop)
+    }
+
+    /// The directory of weights that are a prior.
+    fn find(path: &Path) -> Result<PathBuf> {
+        let own = path.join("prior");
+        if weights(&own).is_file() {
+            return Ok(own);
+        }
+        let lap = lap_dir(path, None)?;
+        let (_, origin) = checkpoint::decode::<Origin>("weights", &files::read(&weights(&lap))?)
+            .with_context(|| lap.display().to_string())?;
+        let run = path.display();
+        ensure!(
+            origin.config.conditioning.method == Method::EmMmps,
+            "{run} has no prior: train one with `diffem prior {run}`, or name a run of em-mmps"
+        );
+        Ok(lap)
+    }
+
+    fn read(dir: &Path, settings: &[String], device: &Device) -> Result<Self> {
+        let path = weights(dir);
+        let bytes = files::read(&path)?;
+        let read = || -> Result<Self> {
+            let (_, mut origin) = checkpoint::decode::<Origin>("weights", &bytes)?;
+            origin.config = crate::config::parse(&origin.config.to_toml()?, "the prior's configuration", settings)?;
+            let empty = network(&origin.config, device)?;
+            let (values, _) = checkpoint::decode_weights::<Origin>(&Layout::of(&empty), &bytes)?;
+            let network = unflatten(empty, &from_host(values, device));
+            let standardizer = files::read(&dir.join("frame.safetensors"))?;
+            let standardizer = checkpoint::decode_standardizer(&standardizer, origin.config.signal_len())?;
+            Ok(Self { origin, network, standardizer, device: device.clone() })
+        };
+        read().with_context(|| format!("{}: cannot use this prior; train it anew with `diffem prior`", path.display()))
+    }
+
+    /// One draw for each of `observations` into `out [n, d]`: the prior led to them by moment matching, with the sampler of `config`.
+    pub fn guided_into(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        config: &Config,
+        out: &mut Samples,
+    ) -> Result<()> {
+        let (own, d) = (&self.origin.config, config.signal_len());
+        ensure!(own.signal_len() == d, "the prior is one of signals of length {}, these have {d}", own.signal_len());
+        let conditioning = ConditioningConfig { method: Method::EmMmps, ..config.conditioning.clone() };
+        conditioning.validate(channel).context("em.start.kind = \"prior\"")?;
+        let e_step = EStep {
+            network: &self.network,
+            schedule: &own.schedule,
+            conditioning: Conditioning { channel, config: &conditioning, standardizer: &self.standardizer },
+            observations,
+            sampler: &config.e_step.sampler,
+            key: Key::new(config.seed, Purpose::Sample, 0),
+            device: &self.device,
+        };
+        Ok(e_step.all_into(config.e_step.shard, out)?)
+    }
+
+    /// `n` draws, `[n, d]`.
+    pub fn draws(&self, n: usize, seed: u64) -> Result<Samples> {
+        let config = &self.origin.config;
+        let channel = Unobserved::new(config.signal_len());
+        let e_step = EStep {
+            network: &self.network,
+            schedule: &config.schedule,
+            conditioning: Conditioning {
+                channel: &channel,
+                config: &config.conditioning,
+                standardizer: &self.standardizer,
+            },
+            observations: &Observations::nothing(n),
+            sampler: &config.e_step.sampler,
+            key: Key::new(seed, Purpose::Draw, 0),
+            device: &self.device,
+        };
+        Ok(e_step.all(config.e_step.shard)?)
+    }
+}
+
+/// Trains the prior of the run in `session` that `origin` describes, from the last saved point of the same training if there is
+/// one. The prior that the run had is replaced at the end.
+pub fn train(session: &Session, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
+    catch_signals()?;
+    let (run, config) = (&session.run, &origin.config);
+    let _lock = run.lock()?;
+    let network = network(config, &session.device)?;
+    let layout = Layout::of(&network);
+    let saved = resume(run, origin, layout.len(), &session.device)?;
+    let x = run.reconstructions(origin.lap)?;
+    let (channel, observations) = (Unobserved::new(config.signal_len()), Observations::nothing(x.n()));
+    let em = Em {
+        network: &network,
+        schedule: &config.schedule,
+        channel: &channel,
+        image: config.image_shape(),
+        conditioning: &config.conditioning,
+        observations: &observations,
+        em: &EmConfig::default(),
+        m_step: &config.m_step,
+        e_step: &config.e_step,
+        // There is nothing that could be compared.
+        monitor: &MonitorConfig { holdout: 0.0, ..MonitorConfig::default() },
+        seed: config.seed,
+        device: &session.device,
+        tables: &InMemory,
+    };
+    let mut state = match saved {
+        Some(state) => State { x, ..state },
+        None => {
+            let standardizer = Standardizer::of(&x, config.conditioning.standardize, false);
+            em.begin(x, flatten(&network), Some(standardizer))?
+        }
+    };
+    let mut reporter = Reporter::new(run, origin, mode, &state);
+    // The saved point of a training that ended just before its prior was written.
+    let outcome = if state.phase == Phase::MStep { em.train(&mut state, &mut reporter) } else { Ok(()) };
+    reporter.progress.finish();
+    match (outcome, reporter.error.take()) {
+        (_, Some(error)) => Err(error),
+        (Ok(()), None) => write(run, &layout, &state, origin).map(|()| Ended::Finished),
+        (Err(Error::Stopped), None) => Ok(Ended::Stopped),
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+/// The saved point of this training; another training's is not thrown away unasked.
+fn resume(run: &RunDir, origin: &Origin, parameters: usize, device: &Device) -> Result<Option<State>> {
+    let path = saved_state(run);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let read = || -> Result<State> {
+        let bytes = files::read(&path)?;
+        let (_, Saved { run: begun }) = checkpoint::decode::<Saved>("state", &bytes)?;
+        let other = match begun.lap == origin.lap {
+            true => difference_of(&begun.config, &origin.config)?,
+            false => Some(format!("--lap was {} and is now {}", begun.lap, origin.lap)),
+        };
+        if let Some(other) = other {
+            bail!("it holds an unfinished training of another prior ({other}); finish that one, or delete this file");
+        }
+        Ok(checkpoint::decode_state::<Origin>(&bytes, parameters, origin.config.signal_len(), device)?.0)
+    };
+    read().map(Some).with_context(|| path.display().to_string())
+}
+
+/// The part of a state's metadata that says which training it belongs to.
+#[derive(Deserialize)]
+struct Saved {
+    run: Origin,
+}
+
+/// Writes the prior as one step: a directory under a temporary name, then renamed.
+fn write(run: &RunDir, layout: &Layout, state: &State, origin: &Origin) -> Result<()> {
+    files::replace_dir(&directory(run), |dir| {
+        for (name, values) in [("model", &state.optim.weights), ("ema", &state.optim.average)] {
+            let bytes = checkpoint::encode_weights(layout, &to_host(values), origin)?;
+            files::write_atomic(&dir.join(format!("{name}.safetensors")), &bytes)?;
+        }
+        files::write_atomic(&dir.join("frame.safetensors"), &checkpoint::encode_standardizer(&state.standardizer)?)
+    })?;
+    files::remove_if_there(&saved_state(run))
+}
+
+/// Shows the steps, and saves between them.
+struct Reporter<'a> {
+    run: &'a RunDir,
+    origin: &'a Origin,
+    progress: Progress,
+    saved: Instant,
+    done: usize,
+    error: Option<anyhow::Error>,
+}
+
+impl<'a> Reporter<'a> {
+    fn new(run: &'a RunDir, origin: &'a Origin, mode: ProgressMode, state: &State) -> Self {
+        let mut progress = Progress::new(mode);
+        progress.start("prior", origin.config.m_step.steps as u64, "steps");
+        progress.advance(state.step as u64, "");
+        Self { run, origin, progress, saved: Instant::now(), done: state.step, error: None }
+    }
+
+    fn handle(&mut self, event: &Event<'_>, state: &State) -> Result<ControlFlow<()>> {
+        let &Event::MStep { step, loss, .. } = event else { return Ok(ControlFlow::Continue(())) };
+        self.progress.advance((step - self.done) as u64, &format!("loss {loss:.4}"));
+        self.done = step;
+        let due = self.saved.elapsed().as_secs_f64() >= self.origin.config.report.save_every;
+        if due || stopping() {
+            files::write_atomic(&saved_state(self.run), &checkpoint::encode_state(state, self.origin)?)?;
+            self.saved = Instant::now();
+        }
+        if !stopping() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.progress.finish();
+        self.progress.message(&format!("stopped after {step} steps; the same command goes on from there"));
+        Ok(ControlFlow::Break(()))
+    }
+}
+
+impl diffem::em::Observer for Reporter<'_> {
+    fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()> {
+        self.handle(&event, state).unwrap_or_else(|error| {
+            self.error = Some(error);
+            ControlFlow::Break(())
+        })
+    }
+}

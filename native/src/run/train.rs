@@ -1,0 +1,229 @@
+//! Drives a run from wherever it stands to its end: saves, reports, and stops cleanly.
+
+use crate::report::progress::{Progress, ProgressMode};
+use crate::run::metrics::{Line, MetricsFile, TruthRecord};
+use crate::run::session::Session;
+use anyhow::{Result, bail};
+use diffem::Error;
+use diffem::em::{Event, LapRecord, Observer, State};
+use diffem::metric::TruthScorer;
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Set by Ctrl-C; the run saves its state at the next event and ends.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of a run that was stopped by Ctrl-C or SIGTERM.
+pub const EXIT_STOPPED: i32 = 130;
+
+/// Makes Ctrl-C and SIGTERM stop the run at its next event; a second one ends the process at once. One handler serves all
+/// runs of a process.
+pub fn catch_signals() -> Result<()> {
+    static CAUGHT: OnceLock<()> = OnceLock::new();
+    if CAUGHT.set(()).is_err() {
+        return Ok(());
+    }
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::SeqCst) {
+            std::process::exit(EXIT_STOPPED);
+        }
+    })?;
+    Ok(())
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All laps are done, or patience ran out.
+    Finished,
+    /// Stopped by a signal, with its state saved.
+    Stopped,
+}
+
+/// Runs what is left of `session`.
+pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
+    catch_signals()?;
+    let _lock = session.run.lock()?;
+    session.run.clear_leftovers()?;
+    let em = session.em();
+    let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
+    if saved.as_ref().is_some_and(|state| em.finished(state)) && session.run.file("summary.json").exists() {
+        // Its numbers, peak memory among them, are those of the process that did the work.
+        return Ok(Ended::Finished);
+    }
+    let begun = saved.is_some();
+    let mut progress = Progress::new(mode);
+    let mut state = match saved {
+        Some(state) => state,
+        None => {
+            progress.message("making the start");
+            session.start()?
+        }
+    };
+    let mut reporter = Reporter::new(session, progress, &state)?;
+    if !begun {
+        reporter.lap(&state.history[0].clone(), &state)?;
+    }
+    let outcome = em.run(&mut state, &mut reporter);
+    reporter.progress.finish();
+    match (outcome, reporter.error.take()) {
+        (_, Some(error)) => Err(error),
+        (Ok(()), None) => {
+            crate::run::summary::write(session)?;
+            Ok(Ended::Finished)
+        }
+        (Err(Error::Stopped), None) => Ok(Ended::Stopped),
+        (Err(error), None) => {
+            let run = session.run.path().display();
+            match session.run.laps()?.last() {
+                Some(lap) => bail!("{error}\nThe last good lap is {run}/lap-{lap:03}."),
+                None => Err(error.into()),
+            }
+        }
+    }
+}
+
+struct Reporter<'a> {
+    session: &'a Session,
+    progress: Progress,
+    metrics: MetricsFile,
+    truth: Option<TruthScorer>,
+    /// Seconds of work before this process, and since when this one works; evaluation pushes `since` forward.
+    seconds: f64,
+    since: Instant,
+    saved: Instant,
+    shown: Option<(usize, bool)>,
+    done: usize,
+    error: Option<anyhow::Error>,
+}
+
+impl<'a> Reporter<'a> {
+    fn new(session: &'a Session, progress: Progress, state: &State) -> Result<Self> {
+        let report = &session.config.report;
+        let truth = match &session.dataset.truth.u {
+            Some(u) if report.points >= 2 => {
+                Some(TruthScorer::new(u, report.points.min(state.x.n()), report.regularization)?)
+            }
+            _ => None,
+        };
+        let (metrics, seconds) = MetricsFile::open(&session.run.file("metrics.jsonl"), state)?;
+        let now = Instant::now();
+        Ok(Self {
+            session,
+            progress,
+            metrics,
+            truth,
+            seconds,
+            since: now,
+            saved: now,
+            shown: None,
+            done: 0,
+            error: None,
+        })
+    }
+
+    fn clock(&self) -> f64 {
+        self.seconds + self.since.elapsed().as_secs_f64()
+    }
+
+    fn handle(&mut self, event: Event<'_>, state: &State) -> Result<ControlFlow<()>> {
+        match event {
+            Event::MStep { lap, step, loss, learning_rate } => {
+                let (seconds, time) = (self.clock(), now());
+                self.metrics.append(&Line::MStep { lap, step, loss, learning_rate, seconds, time })?;
+                self.show(lap, false, step, &format!("loss {loss:.4}"));
+            }
+            Event::EStep { lap, done } => self.show(lap, true, done, ""),
+            Event::Lap(record) => {
+                self.progress.finish();
+                self.lap(record, state)?;
+                return Ok(self.break_if_stopping(state));
+            }
+        }
+        let due = self.saved.elapsed().as_secs_f64() >= self.session.config.report.save_every;
+        if due || stopping() {
+            self.session.run.write_state(state, &self.session.config)?;
+            self.saved = Instant::now();
+        }
+        Ok(self.break_if_stopping(state))
+    }
+
+    /// Ends the run, saying how to go on, when a signal asked for it.
+    fn break_if_stopping(&mut self, state: &State) -> ControlFlow<()> {
+        if !stopping() {
+            return ControlFlow::Continue(());
+        }
+        let run = self.session.run.path().display();
+        self.progress.finish();
+        self.progress.message(&format!("stopped in lap {}; continue with `diffem resume {run}`", state.lap));
+        ControlFlow::Break(())
+    }
+
+    /// Moves the bar of a phase to `done`.
+    fn show(&mut self, lap: usize, e_step: bool, done: usize, message: &str) {
+        if self.shown != Some((lap, e_step)) {
+            if self.shown.is_none_or(|(shown, _)| shown != lap) {
+                self.progress.lap(lap, self.session.config.em.laps);
+            }
+            match e_step {
+                true => self.progress.start("E-step", self.session.dataset.observations.n() as u64, "observations"),
+                false => self.progress.start("M-step", self.session.config.m_step.steps as u64, "steps"),
+            }
+            (self.shown, self.done) = (Some((lap, e_step)), 0);
+        }
+        self.progress.advance((done - self.done) as u64, message);
+        self.done = done;
+    }
+
+    /// Writes a finished lap, scores it, and rebuilds the event file.
+    fn lap(&mut self, record: &LapRecord, state: &State) -> Result<()> {
+        let (seconds, evaluation) = (self.clock(), Instant::now());
+        let run = &self.session.run;
+        let truth = self.truth.as_ref().map(|t| TruthRecord::of(t, &state.x)).transpose()?;
+        let &LapRecord { lap, loss, monitor } = record;
+        // The line first: a lap that is DONE must have its line, and a line without its lap is cut off on resume.
+        self.metrics.append(&Line::Lap { lap, loss, monitor, truth, seconds, time: now() })?;
+        run.write_lap(lap, &self.session.layout, state, &self.session.config)?;
+        run.clear_lap(lap)?;
+        crate::run::summary::write_events(run)?;
+        self.progress.message(&describe(record, truth));
+        self.since += evaluation.elapsed();
+        self.saved = Instant::now();
+        Ok(())
+    }
+}
+
+/// One line about a finished lap.
+fn describe(record: &LapRecord, truth: Option<TruthRecord>) -> String {
+    let title = match record.lap {
+        0 => "start".to_string(),
+        lap => format!("lap {lap}"),
+    };
+    let truth =
+        truth.map(|t| format!("Sinkhorn divergence to the truth {:.3e} (floor {:.1e})", t.sinkhorn, t.sinkhorn_floor));
+    let monitor = record.monitor.map(|m| format!("held-out energy score {:.5}", m.energy_score));
+    let loss = record.loss.map(|loss| format!("loss {loss:.4}"));
+    let scores: Vec<String> = [truth, monitor, loss].into_iter().flatten().collect();
+    if scores.is_empty() { title } else { format!("{title}: {}", scores.join("; ")) }
+}
+
+impl Observer for Reporter<'_> {
+    fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()> {
+        self.handle(event, state).unwrap_or_else(|error| {
+            self.error = Some(error);
+            ControlFlow::Break(())
+        })
+    }
+}
+
+/// Whether a signal has asked to stop.
+pub fn stopping() -> bool {
+    STOP.load(Ordering::SeqCst)
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}

@@ -1,0 +1,175 @@
+//! Wiener deconvolution with a Laplacian prior (Hunt, "The application of constrained least squares estimation to image
+//! restoration by digital computer", 1973; scikit-image's `restoration.wiener`): in the cosine basis U of the operator,
+//!
+//! ```text
+//! x̂ = Uᵀ diag(g / (g² + β ℓ²)) U y,   ℓ_kl = 4 - 2 cos(π k / h) - 2 cos(π l / w)
+//! ```
+//!
+//! which is the posterior mean under x ~ N(0, τ / ℓ²), β = (noise variance) / τ. With mirrored borders in place of periodic
+//! ones it is scikit-image's filter on the mirrored image of twice the sides.
+
+use crate::channel::Spectrum;
+use crate::image::ImageShape;
+use crate::parallel;
+use crate::samples::Samples;
+
+/// Decades of τ that are searched, to either side of 1.
+const DECADES: f64 = 8.0;
+/// Points of the search's grid.
+const GRID: usize = 161;
+/// Steps of the golden section between two neighbors of the best point.
+const SECTIONS: usize = 40;
+
+/// The filter for one operator.
+#[derive(Clone, Debug)]
+pub struct Wiener<'a> {
+    spectrum: &'a Spectrum,
+    /// β.
+    balance: f64,
+}
+
+/// ℓ² of every coefficient.
+fn roughness(shape: ImageShape) -> Vec<f64> {
+    let side = |k: usize, n: usize| 2.0 - 2.0 * (std::f64::consts::PI * k as f64 / n as f64).cos();
+    let value = |p: usize| (side(p / shape.width, shape.height) + side(p % shape.width, shape.width)).powi(2);
+    (0..shape.len()).map(|p| value(p % shape.pixels())).collect()
+}
+
+impl<'a> Wiener<'a> {
+    /// The filter with weight β = `balance` >= 0 of the prior; 0 is the plain inverse.
+    pub fn new(spectrum: &'a Spectrum, balance: f64) -> Self {
+        Self { spectrum, balance }
+    }
+
+    /// The filter with the balance under which the observations `y [n, d]` are likeliest: U y ~ N(0, g² τ / ℓ² + v), the mean
+    /// of each image apart. `None` for operators without noise.
+    pub fn fitted(spectrum: &'a Spectrum, y: &Samples) -> Option<Self> {
+        let noise = spectrum.variance.iter().sum::<f64>() / spectrum.variance.len() as f64;
+        if noise == 0.0 || y.n() == 0 {
+            return None;
+        }
+        let power = power(spectrum, y);
+        let roughness = roughness(spectrum.basis().shape());
+        let cost = |log_tau: f64| -> f64 {
+            let terms = (0..power.len()).filter(|&j| roughness[j] > 0.0).map(|j| {
+                let expected = spectrum.gain[j].powi(2) * log_tau.exp() / roughness[j] + spectrum.variance[j];
+                expected.ln() + power[j] / expected
+            });
+            terms.sum()
+        };
+        Some(Self::new(spectrum, noise / lowest(cost).exp()))
+    }
+
+    /// The prior's variance τ / ℓ² of every coefficient, where β > 0 and there is noise; the mean of an image is as wide as its
+    /// widest wave.
+    pub fn prior(&self) -> Vec<f64> {
+        let roughness = roughness(self.spectrum.basis().shape());
+        let noise = self.spectrum.variance.iter().sum::<f64>() / self.spectrum.variance.len() as f64;
+        let least = roughness.iter().copied().filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
+        // An image of one pixel has no waves.
+        let least = if least.is_finite() { least } else { 1.0 };
+        roughness.iter().map(|l| noise / self.balance / l.max(least)).collect()
+    }
+
+    /// β.
+    pub fn balance(&self) -> f64 {
+        self.balance
+    }
+
+    /// The restored images of `y [n, d]`.
+    pub fn restore(&self, y: &Samples) -> Samples {
+        let (gain, roughness) = (&self.spectrum.gain, roughness(self.spectrum.basis().shape()));
+        let factor = |(g, l): (&f64, &f64)| match g * g + self.balance * l {
+            0.0 => 0.0,
+            total => g / total,
+        };
+        let factors: Vec<f64> = gain.iter().zip(&roughness).map(factor).collect();
+        let rows = parallel::map(y.n(), |i| {
+            let mut x = coefficients(self.spectrum, y.row(i));
+            x.iter_mut().zip(&factors).for_each(|(x, factor)| *x *= factor);
+            self.spectrum.basis().inverse(&x).iter().map(|&v| v as f32).collect::<Vec<f32>>()
+        });
+        Samples::new(rows.concat(), y.d())
+    }
+}
+
+fn coefficients(spectrum: &Spectrum, y: &[f32]) -> Vec<f64> {
+    spectrum.basis().forward(&y.iter().map(|&v| v as f64).collect::<Vec<_>>())
+}
+
+/// Mean square of each coefficient of the rows of `y`.
+fn power(spectrum: &Spectrum, y: &Samples) -> Vec<f64> {
+    const SHARD: usize = 256;
+    let shards = parallel::map(y.n().div_ceil(SHARD), |shard| {
+        let mut sums = vec![0.0; y.d()];
+        for i in shard * SHARD..y.n().min((shard + 1) * SHARD) {
+            sums.iter_mut().zip(coefficients(spectrum, y.row(i))).for_each(|(sum, c)| *sum += c * c);
+        }
+        sums
+    });
+    let mut total = vec![0.0; y.d()];
+    shards.iter().for_each(|sums| total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum / y.n() as f64));
+    total
+}
+
+/// Where `cost(ln τ)` is lowest: the best point of a grid, then the golden section between its neighbors.
+fn lowest(cost: impl Fn(f64) -> f64) -> f64 {
+    let end = DECADES * std::f64::consts::LN_10;
+    let step = 2.0 * end / (GRID - 1) as f64;
+    let point = |i: usize| -end + step * i as f64;
+    let best = (0..GRID).map(point).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(0.0);
+    let (mut low, mut high) = (best - step, best + step);
+    let section = (5f64.sqrt() - 1.0) / 2.0;
+    for _ in 0..SECTIONS {
+        let (a, b) = (high - section * (high - low), low + section * (high - low));
+        if cost(a) < cost(b) { high = b } else { low = a }
+    }
+    (low + high) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{Channel, ChannelConfig, StageConfig};
+    use crate::noise::{Key, Purpose};
+    use crate::observations::Observations;
+
+    const SHAPE: ImageShape = ImageShape { channels: 1, height: 12, width: 16 };
+
+    /// Images of the prior itself: the fitted balance is noise / τ, and no other restores them better.
+    #[test]
+    fn the_balance_of_the_prior_is_found_and_is_the_best() {
+        let (tau, std) = (0.4, 0.05);
+        let channel = ChannelConfig(vec![StageConfig::Blur { sigma: 1.2 }, StageConfig::Noise { std }]);
+        let channel = channel.build_image(SHAPE).unwrap();
+        let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
+        let roughness = roughness(SHAPE);
+        let draw = |i: usize| {
+            let mut stream = Key::new(1, Purpose::Truth, 0).stream(i, 0);
+            let value = |l: &f64| if *l > 0.0 { (tau / l).sqrt() * stream.normal() as f64 } else { 1.0 };
+            let x = spectrum.basis().inverse(&roughness.iter().map(value).collect::<Vec<_>>());
+            x.iter().map(|&v| v as f32).collect::<Vec<f32>>()
+        };
+        let x = Samples::new((0..400).flat_map(draw).collect(), SHAPE.len());
+        let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
+        let fitted = Wiener::fitted(spectrum, &seen.y).unwrap();
+        let ratio = fitted.balance() / (std * std / tau);
+        // 400 x 50 coefficients that tell: a standard error of about 1 %.
+        assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
+        let error = |filter: &Wiener| -> f64 {
+            let restored = filter.restore(&seen.y);
+            x.as_slice().iter().zip(restored.as_slice()).map(|(a, b)| (a - b).powi(2) as f64).sum()
+        };
+        let least = error(&fitted);
+        for factor in [0.25, 4.0] {
+            assert!(error(&Wiener::new(spectrum, fitted.balance() * factor)) > 1.005 * least);
+        }
+    }
+
+    #[test]
+    fn nothing_is_fitted_without_noise() {
+        let channel = ChannelConfig(vec![StageConfig::Blur { sigma: 1.0 }]).build_image(SHAPE).unwrap();
+        let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
+        assert!(Wiener::fitted(spectrum, &Samples::zeros(3, SHAPE.len())).is_none());
+    }
+}

@@ -1,0 +1,248 @@
+//! Coordinates in which the diffusion runs: x = μ + L x̃ with x̃ of mean 0 and covariance near I.
+//!
+//! The preconditioning and the measurement update assume x̃ ~ N(0, σ_d² I). With μ and L Lᵀ the moments of the first
+//! reconstructions that is their Gaussian fit, so the network has only the remainder to learn: on a Gaussian signal seen
+//! through a linear channel F = 0 is already the exact posterior.
+
+use crate::conditioning::MAX_DENSE;
+use crate::error::{Error, Result};
+use crate::samples::Samples;
+use crate::scratch::with_scratch;
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use serde::{Deserialize, Serialize};
+
+/// Least standard deviation of a direction, relative to the widest one.
+const MIN_SPREAD: f64 = 1e-3;
+/// Longest signal whose directions (not only its coordinates) are standardized by default.
+const MAX_DIRECTIONS: usize = 32;
+
+/// What is standardized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Standardize {
+    /// All coordinates alike for channels that are diagonal in the cosine basis (blur); else directions for dense linear
+    /// channels and up to 32 coordinates, coordinates otherwise.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// All coordinates alike, by one mean and one standard deviation: for images, whose pixels are of one kind.
+    Scale,
+    /// Each coordinate.
+    Coordinates,
+    /// Each principal direction of signals of up to 256 coordinates, each coordinate of longer ones.
+    Directions,
+}
+
+impl Standardize {
+    /// True where directions are standardized for signals of length `d`, not only coordinates.
+    pub(crate) fn is_full(self, d: usize, diagonal: bool) -> bool {
+        match self {
+            Self::None | Self::Scale | Self::Coordinates => false,
+            Self::Directions => d <= MAX_DENSE,
+            Self::Auto => !diagonal && d <= MAX_DIRECTIONS,
+        }
+    }
+}
+
+/// An affine change of coordinates x = μ + L x̃.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardizer {
+    /// μ, length d.
+    pub mean: Vec<f64>,
+    /// L: its diagonal (d values) or L row by row (d x d values).
+    pub root: Vec<f64>,
+    /// L⁻¹ in the same layout.
+    inverse: Vec<f64>,
+    /// Variance of each coefficient of x̃ in the cosine basis, length d, where the channel is diagonal there: x̃ is then taken
+    /// for N(0, Uᵀ diag(power) U), an image with a spectrum, instead of N(0, σ_d² I).
+    pub power: Option<Vec<f64>>,
+}
+
+impl Standardizer {
+    /// x = x̃ in d dimensions.
+    pub fn identity(d: usize) -> Self {
+        Self { mean: vec![0.0; d], root: vec![1.0; d], inverse: vec![1.0; d], power: None }
+    }
+
+    /// The standardizer of the moments of `x [n, d]`; `diagonal` says whether the channel is.
+    pub fn of(x: &Samples, standardize: Standardize, diagonal: bool) -> Self {
+        let d = x.d();
+        match standardize {
+            Standardize::None => return Self::identity(d),
+            Standardize::Scale => return Self::scale(x),
+            _ => {}
+        }
+        let n = x.n() as f64;
+        let row = |r: &[f32]| DVector::from_iterator(d, r.iter().map(|&v| v as f64));
+        let mean = x.rows().map(row).sum::<DVector<f64>>() / n;
+        if !standardize.is_full(d, diagonal) {
+            let square = |r: &[f32]| (row(r) - &mean).map(|v| v * v);
+            let variance = x.rows().map(square).sum::<DVector<f64>>() / n;
+            let least = variance.amax().sqrt() * MIN_SPREAD;
+            let root: Vec<f64> = variance.iter().map(|v| v.sqrt().max(least).max(f64::MIN_POSITIVE)).collect();
+            let inverse = root.iter().map(|v| 1.0 / v).collect();
+            return Self { mean: mean.iter().copied().collect(), root, inverse, power: None };
+        }
+        let outer = |r: &[f32]| (row(r) - &mean) * (row(r) - &mean).transpose();
+        let eigen = SymmetricEigen::new(x.rows().map(outer).sum::<DMatrix<f64>>() / n);
+        let least = eigen.eigenvalues.amax().sqrt() * MIN_SPREAD;
+        let std = eigen.eigenvalues.map(|v| v.max(0.0).sqrt().max(least).max(f64::MIN_POSITIVE));
+        let u = &eigen.eigenvectors;
+        let root = u * DMatrix::from_diagonal(&std);
+        let inverse = DMatrix::from_diagonal(&std.map(|v| 1.0 / v)) * u.transpose();
+        let by_row = |m: DMatrix<f64>| m.transpose().iter().copied().collect();
+        let mean = mean.iter().copied().collect();
+        Self { mean, root: by_row(root), inverse: by_row(inverse), power: None }
+    }
+
+    /// One mean and one standard deviation for all values of `x`.
+    fn scale(x: &Samples) -> Self {
+        let (d, count) = (x.d(), x.as_slice().len() as f64);
+        // Row sums first: adding millions of squares to one number would lose digits.
+        let sum = |f: &dyn Fn(f64) -> f64| x.rows().map(|r| r.iter().map(|&v| f(v as f64)).sum::<f64>()).sum::<f64>();
+        let mean = sum(&|v| v) / count;
+        let std = (sum(&|v| (v - mean) * (v - mean)) / count).sqrt().max(f64::MIN_POSITIVE);
+        Self { mean: vec![mean; d], root: vec![std; d], inverse: vec![1.0 / std; d], power: None }
+    }
+
+    /// The standardizer with this μ and L (layouts as in the fields).
+    pub fn new(mean: Vec<f64>, root: Vec<f64>) -> Result<Self> {
+        let d = mean.len();
+        let bad =
+            || Error::shape("standardizer", format!("an invertible matrix of {d} or {d} x {d} values"), root.len());
+        if root.len() == d {
+            let inverse: Vec<f64> = root.iter().map(|v| 1.0 / v).collect();
+            return match inverse.iter().all(|v| v.is_finite()) {
+                true => Ok(Self { mean, root, inverse, power: None }),
+                false => Err(bad()),
+            };
+        }
+        if root.len() != d * d {
+            return Err(bad());
+        }
+        let inverse = DMatrix::from_row_slice(d, d, &root).try_inverse().ok_or_else(bad)?;
+        let inverse = inverse.transpose().iter().copied().collect();
+        Ok(Self { mean, root, inverse, power: None })
+    }
+
+    /// The same coordinates with this spectrum: d positive numbers, or none.
+    pub fn with_power(self, power: Option<Vec<f64>>) -> Result<Self> {
+        let d = self.mean.len();
+        match power.iter().find(|power| power.len() != d || power.iter().any(|v| !(*v > 0.0 && v.is_finite()))) {
+            Some(power) => Err(Error::shape("spectrum of the standardizer", format!("{d} numbers > 0"), power.len())),
+            None => Ok(Self { power, ..self }),
+        }
+    }
+
+    /// True when L is diagonal.
+    pub fn is_diagonal(&self) -> bool {
+        self.root.len() == self.mean.len()
+    }
+
+    /// s where L = s I: such a standardizer suits any orthonormal basis.
+    pub fn uniform(&self) -> Option<f64> {
+        let scale = *self.root.first()?;
+        (self.is_diagonal() && self.root.iter().all(|l| *l == scale)).then_some(scale)
+    }
+
+    /// x̃ = L⁻¹ (x - μ) of every row.
+    pub fn standardize(&self, x: &Samples) -> Samples {
+        let mut centered = vec![0.0; x.d()];
+        self.map(x, |x, out| {
+            centered.iter_mut().zip(x).zip(&self.mean).for_each(|((c, &x), m)| *c = x as f64 - m);
+            self.times(&self.inverse, &centered, out);
+        })
+    }
+
+    /// x = μ + L x̃ of every row.
+    pub fn restore(&self, x: &Samples) -> Samples {
+        let mut standard = vec![0.0; x.d()];
+        self.map(x, |x, out| {
+            standard.iter_mut().zip(x).for_each(|(s, &x)| *s = x as f64);
+            self.times(&self.root, &standard, out);
+            out.iter_mut().zip(&self.mean).for_each(|(out, m)| *out += m);
+        })
+    }
+
+    fn map(&self, x: &Samples, mut f: impl FnMut(&[f32], &mut [f64])) -> Samples {
+        let mut out = vec![0.0; x.d()];
+        let mut values = Vec::with_capacity(x.as_slice().len());
+        for row in x.rows() {
+            f(row, &mut out);
+            values.extend(out.iter().map(|&v| v as f32));
+        }
+        Samples::new(values, x.d())
+    }
+
+    fn times(&self, matrix: &[f64], x: &[f64], out: &mut [f64]) {
+        let d = x.len();
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = match self.is_diagonal() {
+                true => matrix[i] * x[i],
+                false => matrix[i * d..(i + 1) * d].iter().zip(x).map(|(m, x)| m * x).sum(),
+            };
+        }
+    }
+
+    /// A L of a matrix `a [m, d]` given row by row, or of a diagonal one given by its diagonal (L diagonal too), in place.
+    pub fn compose(&self, a: &mut [f64], diagonal: bool) {
+        let d = self.mean.len();
+        if diagonal {
+            return a.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l);
+        }
+        if self.is_diagonal() {
+            return a.chunks_exact_mut(d).for_each(|row| row.iter_mut().zip(&self.root).for_each(|(a, l)| *a *= l));
+        }
+        with_scratch(d, |product| {
+            for row in a.chunks_exact_mut(d) {
+                for (j, product) in product.iter_mut().enumerate() {
+                    *product = (0..d).map(|k| row[k] * self.root[k * d + j]).sum();
+                }
+                row.copy_from_slice(product);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::{Key, Purpose};
+
+    fn cloud() -> Samples {
+        let mut x = Samples::zeros(5000, 3);
+        for i in 0..x.n() {
+            let mut s = Key::new(1, Purpose::Truth, 0).stream(i, 0);
+            let (a, b, c) = (s.normal(), s.normal(), s.normal());
+            x.row_mut(i).copy_from_slice(&[1.0 + 2.0 * a, a + 0.1 * b, -3.0 + c]);
+        }
+        x
+    }
+
+    #[test]
+    fn standardized_samples_have_mean_zero_and_unit_covariance() {
+        let x = cloud();
+        for (kind, correlated) in [(Standardize::Directions, false), (Standardize::Coordinates, true)] {
+            let standardizer = Standardizer::of(&x, kind, false);
+            let y = standardizer.standardize(&x);
+            let moment = |i: usize, j: usize| y.rows().map(|r| (r[i] * r[j]) as f64).sum::<f64>() / y.n() as f64;
+            assert!((0..3).all(|i| (moment(i, i) - 1.0).abs() < 1e-3));
+            assert_eq!(moment(0, 1).abs() > 0.5, correlated);
+            let back = standardizer.restore(&y);
+            assert!(x.as_slice().iter().zip(back.as_slice()).all(|(a, b)| (a - b).abs() < 1e-4));
+        }
+    }
+
+    #[test]
+    fn a_frame_is_rebuilt_from_its_mean_and_root() {
+        let standardizer = Standardizer::of(&cloud(), Standardize::Directions, false);
+        let again = Standardizer::new(standardizer.mean.clone(), standardizer.root.clone()).unwrap();
+        assert!(standardizer.inverse.iter().zip(&again.inverse).all(|(a, b)| (a - b).abs() < 1e-9));
+        assert!(
+            Standardizer::new(vec![0.0; 2], vec![1.0; 3]).is_err()
+                && Standardizer::new(vec![0.0; 2], vec![0.0; 4]).is_err()
+        );
+    }
+}

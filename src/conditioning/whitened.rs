@@ -1,0 +1,72 @@
+//! A batch of linear-Gaussian observations with unit noise: L⁻¹ y = L⁻¹ A x + N(0, I), Σ_y = L Lᵀ.
+
+use super::{Conditioning, Measurement, OperatorStructure};
+use crate::dct::DeviceDct;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// L⁻¹ A and L⁻¹ y of one observation.
+type Row = (Vec<f64>, Vec<f64>);
+
+/// One observation a row, each with its own operator; shorter ones are filled up with measurements that see nothing.
+#[derive(Clone, Debug)]
+pub struct Whitened {
+    /// L⁻¹ A: diagonals `[n, d]`, or rows `[n, m, d]` flattened to `[n, m · d]`.
+    matrix: Tensor<2>,
+    /// L⁻¹ y, `[n, m]`.
+    y: Tensor<2>,
+    diagonal: bool,
+    /// The basis in which the operators are diagonal, if it is not that of the coordinates.
+    basis: Option<DeviceDct>,
+}
+
+impl Whitened {
+    /// The `measurements` that `conditioning` made; all have the same layout.
+    pub fn new(measurements: &[Measurement], conditioning: Conditioning<'_>, device: &Device) -> Self {
+        let (d, basis) = (conditioning.channel.signal_len(), conditioning.basis().map(|basis| basis.on(device)));
+        let rows: Vec<Row> = measurements.iter().map(Measurement::whitened).collect();
+        let diagonal = measurements.first().is_some_and(|m| m.structure() != OperatorStructure::Dense);
+        let m = rows.iter().map(|(_, y)| y.len()).max().unwrap_or(0).max(1);
+        let width = if diagonal { d } else { m * d };
+        let tensor = |part: &dyn Fn(&Row) -> &[f64], width: usize| {
+            let values = rows.iter().flat_map(|row| {
+                let mut values: Vec<f32> = part(row).iter().map(|&v| v as f32).collect();
+                values.resize(width, 0.0);
+                values
+            });
+            Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), [rows.len(), width]), device)
+        };
+        Self { matrix: tensor(&|row| &row.0, width), y: tensor(&|row| &row.1, m), diagonal, basis }
+    }
+
+    /// L⁻¹ y, `[n, m]`.
+    pub fn y(&self) -> Tensor<2> {
+        self.y.clone()
+    }
+
+    /// L⁻¹ A x: `x [n, d]` -> `[n, m]`.
+    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = match &self.basis {
+            Some(basis) => basis.forward(x),
+            None => x,
+        };
+        if self.diagonal {
+            return x * self.matrix.clone();
+        }
+        let ([n, m], d) = (self.y.dims(), x.dims()[1]);
+        (self.matrix.clone().reshape([n, m, d]) * x.reshape([n, 1, d])).sum_dim(2).reshape([n, m])
+    }
+
+    /// Aᵀ L⁻ᵀ v: `v [n, m]` -> `[n, d]`.
+    pub fn adjoint(&self, v: Tensor<2>) -> Tensor<2> {
+        if self.diagonal {
+            let x = v * self.matrix.clone();
+            return match &self.basis {
+                Some(basis) => basis.inverse(x),
+                None => x,
+            };
+        }
+        let ([n, m], width) = (self.y.dims(), self.matrix.dims()[1]);
+        let d = width / m;
+        (self.matrix.clone().reshape([n, m, d]) * v.reshape([n, m, 1])).sum_dim(1).reshape([n, d])
+    }
+}

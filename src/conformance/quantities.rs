@@ -1,0 +1,148 @@
+//! Every quantity of the method on a device. Nothing here reads from the device: in a browser a read cannot block.
+
+use super::problem::{Batch, Problem, Settings, names};
+use crate::denoiser::{Gain, Preconditioned, to_tensor};
+use crate::em::{EStep, MStep, MStepConfig, Row};
+use crate::error::Result;
+use crate::network::{AnyNetwork, flatten, flatten_gradients, from_host, unflatten};
+use crate::noise::{Key, Purpose};
+use crate::optim::{OptimState, Update};
+use crate::sampler::{SamplerConfig, Spacing};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Quantities of a problem, in the order in which they are computed, and by how much the greatest difference may exceed
+/// zero in units of the greatest value. In 32 bits sums in another order differ by some 1e-6; training and sampling go
+/// through the network many times.
+const OF_A_PROBLEM: [(&str, f64); 11] = [
+    ("denoiser without gain", 1e-5),
+    ("denoiser with gain", 1e-5),
+    ("loss", 1e-5),
+    ("gradient", 2e-5),
+    ("M-step, gradient of 3 pieces", 2e-5),
+    ("M-step, 5 losses", 1e-4),
+    ("M-step, denoiser after", 1e-4),
+    ("E-step, ddpm", 1e-4),
+    ("E-step, heun", 1e-4),
+    ("E-step, dpmpp-2m-sde", 1e-4),
+    ("E-step, pc", 1e-4),
+];
+
+const OF_THE_OPTIMIZER: [(&str, f64); 4] =
+    [("weights", 1e-5), ("average", 1e-5), ("first moment", 1e-5), ("second moment", 1e-5)];
+
+/// Name and tolerance of every quantity, in the order of `compute`.
+pub fn quantities() -> Vec<(String, f64)> {
+    let of = |name: &'static str, all: &'static [(&str, f64)]| {
+        all.iter().map(move |(quantity, tolerance)| (format!("{name}: {quantity}"), *tolerance))
+    };
+    names().into_iter().flat_map(|name| of(name, &OF_A_PROBLEM)).chain(of("optimizer", &OF_THE_OPTIMIZER)).collect()
+}
+
+/// Every quantity on `device`, flat.
+pub(super) fn compute(problems: &[Problem], settings: &Settings, device: &Device) -> Result<Vec<Tensor<1>>> {
+    let mut all = Vec::new();
+    for problem in problems {
+        all.extend(problem.compute(device)?);
+    }
+    all.extend(optimizer(settings, device));
+    Ok(all)
+}
+
+fn flat(tensor: Tensor<2>) -> Tensor<1> {
+    let [n, d] = tensor.dims();
+    tensor.reshape([n * d])
+}
+
+impl Problem {
+    fn compute(&self, device: &Device) -> Result<Vec<Tensor<1>>> {
+        let (network, batch) = (self.network(device)?, self.batch());
+        let (loss, gradient) = self.loss(&network, &batch, device);
+        let (losses, first_gradient, trained) = self.train(&network, device);
+        let trained = unflatten(network.clone(), &trained);
+        let mut all = vec![
+            flat(self.denoise(&network, &batch, false, device)),
+            flat(self.denoise(&network, &batch, true, device)),
+            loss,
+            gradient,
+            first_gradient,
+            losses,
+            flat(self.denoise(&trained, &batch, true, device)),
+        ];
+        all.extend(samplers().iter().map(|sampler| flat(self.sample(&network, sampler, device))));
+        Ok(all)
+    }
+
+    /// D of the batch.
+    fn denoise(&self, network: &AnyNetwork, batch: &Batch, gain: bool, device: &Device) -> Tensor<2> {
+        let arrays = [&self.inputs.x_t, &batch.features, &batch.ka, &batch.ky];
+        let [x_t, features, ka, ky] = arrays.map(|s| to_tensor(s, device));
+        let denoiser = Preconditioned { network, schedule: &self.schedule };
+        denoiser.forward(x_t, &batch.sigma, features, gain.then_some(&Gain { ka, ky, basis: None, skip: None }))
+    }
+
+    /// Σ w (D - x)² and its gradient with respect to the weights.
+    fn loss(&self, network: &AnyNetwork, batch: &Batch, device: &Device) -> (Tensor<1>, Tensor<1>) {
+        let network = network.clone().train();
+        let device = device.clone().autodiff();
+        let weight: Vec<f32> = batch.weight.iter().map(|&w| w as f32).collect();
+        let weight = Tensor::<2>::from_data(TensorData::new(weight, [batch.weight.len(), 1]), &device);
+        let error = self.denoise(&network, batch, true, &device) - to_tensor(&batch.x, &device);
+        let loss = (error.square() * weight).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        (loss.inner(), flatten_gradients(&network, gradients))
+    }
+
+    /// Five steps of training: the losses, the first step's gradient (first moment / (1 - β₁)), the trained weights.
+    fn train(&self, network: &AnyNetwork, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+        let config =
+            MStepConfig { steps: 5, batch: 40, micro_batch: 16, clip_norm: 0.0, ema: 0.5, ..Default::default() };
+        let (conditioning, x, &Settings { seed, lap, .. }) = (self.conditioning(), &self.inputs.x, &self.settings);
+        let mut m_step = MStep::new(network, &self.schedule, conditioning, x, &config, seed, lap, device);
+        let mut state = OptimState::new(flatten(network));
+        let mut losses = vec![m_step.step(&mut state, 0)];
+        let gradient = state.first.clone() / 0.1;
+        losses.extend((1..5).map(|step| m_step.step(&mut state, step)));
+        (Tensor::cat(losses, 0), gradient, state.average)
+    }
+
+    /// A posterior draw of every observation, in the standardizer's coordinates.
+    fn sample(&self, network: &AnyNetwork, sampler: &SamplerConfig, device: &Device) -> Tensor<2> {
+        let key = Key::new(self.settings.seed, Purpose::Sample, self.settings.lap);
+        let (conditioning, observations) = (self.conditioning(), self.observations());
+        let schedule = &self.schedule;
+        let e_step = EStep { network, schedule, conditioning, observations, sampler, key, device };
+        let rows = (0..observations.n()).map(|i| Row { observation: i, key, index: i }).collect();
+        let mut draws = e_step.begin(rows);
+        while !draws.is_done() {
+            draws = e_step.advance(draws);
+        }
+        e_step.last(draws).narrow(0, 0, observations.n())
+    }
+}
+
+fn samplers() -> [SamplerConfig; 4] {
+    let spacing = Spacing::Geometric;
+    [
+        SamplerConfig::Ddpm { steps: 12, spacing },
+        SamplerConfig::Heun { steps: 6, spacing, churn: 0.1 },
+        SamplerConfig::Dpmpp2mSde { steps: 12, spacing },
+        SamplerConfig::Pc { steps: 6, spacing, corrections: 1, tau: 0.1 },
+    ]
+}
+
+/// Three updates with random gradients in two pieces, clipped: weights, average and moments.
+fn optimizer(settings: &Settings, device: &Device) -> [Tensor<1>; 4] {
+    let random = |index: usize| {
+        let mut values = vec![0.0; 1009];
+        Key::new(settings.seed, Purpose::Directions, 0).stream(index, 0).fill_normal(&mut values);
+        from_host(values, device)
+    };
+    let mut state = OptimState::new(random(0));
+    for t in 0..3 {
+        let update = Update { learning_rate: 1e-2, clip_norm: 1.0, average_decay: 0.9 };
+        state.update(vec![random(2 * t + 1), random(2 * t + 2)], update);
+    }
+    [state.weights, state.average, state.first, state.second]
+}

@@ -1,0 +1,145 @@
+//! The first reconstructions X⁰.
+
+use crate::baseline::Wiener;
+use crate::channel::Channel;
+use crate::conditioning::MAX_DENSE;
+use crate::error::{Error, Result};
+use crate::gaussian::LowRankGaussian;
+use crate::gaussian::{Gaussian, LinearGaussian};
+use crate::observations::Observations;
+use crate::parallel;
+use crate::samples::Samples;
+use nalgebra::DMatrix;
+
+/// Posterior draws under a Gaussian prior fitted to the observations by `iterations` of exact EM from N(0, std² I):
+/// `[n, d]` and the prior. Too wide a start is safe, too narrow a one barely moves.
+pub fn gaussian_init(
+    channel: &dyn Channel,
+    observations: &Observations,
+    std: f64,
+    iterations: usize,
+    seed: u64,
+) -> Result<(Samples, Gaussian)> {
+    let prior = Gaussian::fit(channel, observations, std, iterations)?;
+    Ok((prior.reconstruct(channel, observations, seed)?, prior))
+}
+
+/// Observations that a low-rank prior is fitted to, at most (the published number).
+const MAX_FITTED: usize = 16_384;
+
+/// Longest signal that gets a full covariance unless a rank is asked for, where operators differ from observation to
+/// observation.
+pub const MAX_COVARIANCE: usize = 512;
+/// The same where all observations share their operator, as under a blur: their posteriors cost one inversion for all.
+pub const MAX_SHARED: usize = 1024;
+/// Observations that a loading takes, at least.
+const MIN_PER_LOADING: usize = 4;
+/// Observations that one worker takes.
+const SHARD: usize = 64;
+/// Rank beyond (the published one).
+const RANK: usize = 64;
+
+/// The Gaussian prior of a start: full covariance, or low rank plus a diagonal.
+pub enum InitialPrior {
+    /// Any covariance, for short signals.
+    Full(Gaussian),
+    /// Low rank plus a diagonal, for images.
+    LowRank(LowRankGaussian),
+}
+
+/// Longest signal of `channel` that gets a full covariance unless a rank is asked for.
+pub fn most_covariance(channel: &dyn Channel) -> usize {
+    if channel.operator_len() == 0 { MAX_SHARED } else { MAX_COVARIANCE }
+}
+
+/// Wiener's prior for blurs with noise, N(0, τ / ℓ²) in the cosine basis with the τ that is likeliest for the observations.
+/// EM does not move what a blur hides: a prior that is wide there, like N(0, I), stays so, and its draws are noise.
+fn smooth(channel: &dyn Channel, observations: &Observations) -> Option<Gaussian> {
+    let spectrum = channel.as_linear()?.spectrum()?;
+    Some(Gaussian::stationary(spectrum.basis(), &Wiener::fitted(spectrum, &observations.y)?.prior()))
+}
+
+impl InitialPrior {
+    /// Fits the prior by `iterations` of EM from standard deviation `std`, for blurs from a smooth prior; `rank` 0 takes a full covariance up to
+    /// [`most_covariance`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations,
+    /// with at most a loading for every four of them.
+    pub fn fit(
+        channel: &dyn Channel,
+        observations: &Observations,
+        rank: usize,
+        std: f64,
+        iterations: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let rank = if rank == 0 && channel.signal_len() > most_covariance(channel) { RANK } else { rank };
+        if rank == 0 {
+            let first = smooth(channel, observations).unwrap_or_else(|| Gaussian::isotropic(channel.signal_len(), std));
+            return Ok(Self::Full(first.fitted(channel, observations, iterations)?));
+        }
+        // More loadings than observations would fit each of them exactly.
+        let rank = rank.min((observations.n() / MIN_PER_LOADING).max(1));
+        let seen = observations.first(observations.n().min(MAX_FITTED));
+        Ok(Self::LowRank(LowRankGaussian::fit(channel, &seen, rank, std, iterations, seed)?.0))
+    }
+
+    /// One posterior draw of every observation, `[n, d]`.
+    pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
+        let fill = |out: &mut Samples| self.reconstruct_into(channel, observations, seed, out);
+        Samples::filled(observations.n(), channel.signal_len(), fill)
+    }
+
+    /// [`InitialPrior::reconstruct`] into a table of `[n, d]`.
+    pub fn reconstruct_into(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        seed: u64,
+        out: &mut Samples,
+    ) -> Result<()> {
+        match self {
+            Self::Full(prior) => prior.reconstruct_into(channel, observations, seed, out),
+            Self::LowRank(prior) => prior.reconstruct_into(channel, observations, seed, out),
+        }
+    }
+
+    /// The exact posterior mean of every observation, `[n, d]`.
+    pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+        match self {
+            Self::Full(prior) => prior.means(channel, observations),
+            Self::LowRank(prior) => prior.means(channel, observations),
+        }
+    }
+}
+
+/// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MAX_DENSE`] coordinates; beyond, and for
+/// other channels, y at the resolution of the signal ([`Channel::lift`]): `[n, d]`.
+pub fn corrupted_init(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+    Samples::filled(observations.n(), channel.signal_len(), |out| corrupted_init_into(channel, observations, out))
+}
+
+/// [`corrupted_init`] into a table of `[n, d]`.
+pub fn corrupted_init_into(channel: &dyn Channel, observations: &Observations, out: &mut Samples) -> Result<()> {
+    let (d, m) = (channel.signal_len(), channel.observation_len());
+    let linear = channel.as_linear().is_some();
+    if channel.lifts() && (!linear || d > MAX_DENSE) {
+        (0..out.n()).for_each(|i| channel.lift(observations.y.row(i), out.row_mut(i)));
+        return Ok(());
+    }
+    if !linear {
+        if d != m {
+            let what = "a corrupted start with observations of another length than the signal's";
+            return Err(Error::NotLinear(what));
+        }
+        (0..out.n()).for_each(|i| out.row_mut(i).copy_from_slice(observations.y.row(i)));
+        return Ok(());
+    }
+    let prior = Gaussian::isotropic(d, 1.0);
+    let solution = |i| -> Result<Vec<f32>> {
+        let matrix = channel.linear_gaussian(observations.operator(i)).ok_or(Error::NotLinear("a start"))?.matrix;
+        let ridge = DMatrix::from_fn(m, m, |r, c| if r == c && matrix.row(r).amax() > 0.0 { 1e-6 } else { 0.0 });
+        let y: Vec<f64> = observations.y.row(i).iter().map(|&v| v as f64).collect();
+        let x = prior.posterior(&LinearGaussian { matrix, covariance: ridge }, &y)?.mean;
+        Ok(x.iter().map(|&v| v as f32).collect())
+    };
+    parallel::fill_each_row(out, SHARD, solution)
+}

@@ -1,0 +1,169 @@
+//! Bundles: what is read is what was written, 16 bits lose little, and no file can do harm.
+
+use burn::tensor::Device;
+use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::checkpoint::Precision;
+use diffem::conditioning::Standardizer;
+use diffem::conditioning::{ConditioningConfig, feature_len};
+use diffem::image::ImageShape;
+use diffem::network::{Layout, NetworkConfig, UnetConfig, flatten, to_host};
+use diffem::noise::{Key, Purpose};
+use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
+use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::schedule::Schedule;
+use diffem::{Error, Observations, Samples};
+
+const SHAPE: ImageShape = ImageShape { channels: 1, height: 4, width: 4 };
+
+fn recipe() -> Recipe {
+    let unet = UnetConfig {
+        channels: vec![6, 8],
+        blocks: vec![1, 1],
+        heads: vec![0, 2],
+        embedding: 8,
+        patch: 1,
+        dropout: 0.0,
+    };
+    Recipe {
+        name: "test".into(),
+        lap: 3,
+        signal: SHAPE.len(),
+        image: Some(SHAPE),
+        channel: ChannelConfig(vec![StageConfig::Noise { std: 0.05 }, StageConfig::Mask { rate: 0.5 }]),
+        schedule: Schedule::default(),
+        conditioning: ConditioningConfig::default(),
+        network: NetworkConfig::Unet(unet),
+        sampler: SamplerConfig::Ddim { steps: 8, spacing: Spacing::Edm },
+    }
+}
+
+fn standardizer() -> Standardizer {
+    Standardizer::new(vec![0.25; SHAPE.len()], vec![1.5; SHAPE.len()]).unwrap()
+}
+
+fn bytes(precision: Precision) -> Vec<u8> {
+    let recipe = recipe();
+    let channel = recipe.channel.build_image(SHAPE).unwrap();
+    let features = feature_len(&channel, &recipe.conditioning);
+    let network = recipe.network.init(recipe.signal, recipe.image, features, 1, &Device::flex()).unwrap();
+    let mut x = Samples::zeros(3, SHAPE.len());
+    Key::new(1, Purpose::Truth, 0).stream(0, 0).fill_normal(x.as_mut_slice());
+    let observations = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
+    let examples = Examples { observations, x: Some(x) };
+    encode(&recipe, &standardizer(), (&Layout::of(&network), &to_host(&flatten(&network))), &examples, precision)
+        .unwrap()
+}
+
+fn draws(posterior: &Posterior) -> Samples {
+    let key = Key::new(5, Purpose::Draw, 0);
+    posterior.e_step(&posterior.examples.observations, &posterior.recipe.sampler, key).all(8).unwrap()
+}
+
+#[test]
+fn what_is_read_is_what_was_written() {
+    let (device, written) = (Device::flex(), bytes(Precision::F32));
+    assert_eq!(written, bytes(Precision::F32));
+    let posterior = open(&written, &device).unwrap();
+    assert_eq!((&posterior.recipe, &posterior.standardizer), (&recipe(), &standardizer()));
+    let (examples, weights) = (&posterior.examples, to_host(&flatten(&posterior.network)));
+    let layout = Layout::of(&posterior.network);
+    assert_eq!((examples.observations.n(), posterior.parameters), (3, layout.len()));
+    let again =
+        encode(&posterior.recipe, &posterior.standardizer, (&layout, &weights), examples, Precision::F32).unwrap();
+    assert_eq!(again, written);
+}
+
+#[test]
+fn sixteen_bits_lose_little() {
+    let device = Device::flex();
+    let (whole, half) = (bytes(Precision::F32), bytes(Precision::F16));
+    let (whole, half_posterior) = (open(&whole, &device).unwrap(), open(&half, &device).unwrap());
+    assert_eq!(half_posterior.examples, whole.examples);
+    let (a, b) = (to_host(&flatten(&whole.network)), to_host(&flatten(&half_posterior.network)));
+    assert!(a != b && a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= a.abs() * 2f32.powi(-11) + 3e-8));
+    let (a, b) = (draws(&whole), draws(&half_posterior));
+    let worst = a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst > 0.0 && worst < 5e-3, "{worst}");
+    assert!(half.len() * 5 < 4 * bytes(Precision::F32).len());
+}
+
+#[test]
+fn weights_beyond_sixteen_bits_are_refused() {
+    let posterior = open(&bytes(Precision::F32), &Device::flex()).unwrap();
+    let mut weights = to_host(&flatten(&posterior.network));
+    weights[0] = 1e5;
+    let layout = Layout::of(&posterior.network);
+    let encode = |precision| {
+        encode(&posterior.recipe, &posterior.standardizer, (&layout, &weights), &posterior.examples, precision)
+    };
+    let message = encode(Precision::F16).unwrap_err().to_string();
+    assert!(message.contains("holds 100000, which 16 bits cannot"), "{message}");
+    assert!(encode(Precision::F32).is_ok());
+}
+
+/// The bundle with one piece of its metadata replaced, the file's own length kept in order.
+fn edited(from: &str, to: &str) -> Vec<u8> {
+    let whole = bytes(Precision::F16);
+    let length = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let header = String::from_utf8(whole[8..8 + length].to_vec()).unwrap();
+    assert!(header.contains(from), "{from} in {header}");
+    let header = header.replacen(from, to, 1);
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &whole[8 + length..]].concat()
+}
+
+fn message(bytes: &[u8]) -> String {
+    match open(bytes, &Device::flex()) {
+        Ok(_) => "opened".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let quoted = |text: &str| text.replace('"', "\\\"");
+    let said = |from: &str, to: &str| message(&edited(&quoted(from), &quoted(to)));
+    assert_eq!(said(r#""lap":3"#, r#""lap":4"#), "opened");
+    assert_eq!(
+        said(r#""format_version":1"#, r#""format_version":2"#),
+        "checkpoint: format version 2; this build reads up to 1: update diffem"
+    );
+    assert_eq!(
+        said(r#""content":"bundle""#, r#""content":"state""#),
+        "checkpoint: expected a file of bundle, found state"
+    );
+    assert_eq!(said(r#""steps":8"#, r#""steps":0"#), "sampler.steps: expected 1 to 1000000, found 0");
+    assert_eq!(said(r#""rate":0.5"#, r#""rate":1.5"#), "channel[1].rate: expected a number in [0, 1), found 1.5");
+    assert_eq!(said(r#""signal":16"#, r#""signal":17"#), "signal: expected 16, found 17");
+    assert_eq!(said(r#""signal":16"#, r#""signal":0"#), "signal: expected 1 to 16777216 values, found more or none");
+    let huge = "checkpoint: the network of this recipe has more weights than the file";
+    assert_eq!(said(r#""channels":[6,8]"#, r#""channels":[8192,8192]"#), huge);
+    assert!(said(r#""channels":[6,8]"#, r#""channels":[8,8]"#).contains("the network of this config needs"));
+    assert!(said(r#""mean":[0.25,"#, r#""mean":["#).starts_with("checkpoint: standardizer of 15 coordinates"));
+    assert!(said(r#""root":[1.5,"#, r#""root":[0.0,"#).starts_with("standardizer: expected an invertible matrix"));
+    assert!(said(r#""kind":"mask""#, r#""kind":"veil""#).contains("unknown variant `veil`"));
+    let lost = message(&edited("examples.y", "examples.z"));
+    assert_eq!(lost, "checkpoint: tensor `examples.y` is missing");
+    assert!(message(&edited("levels.0", "floors.0")).contains("is missing"));
+}
+
+#[test]
+fn no_damaged_byte_panics() {
+    let whole = bytes(Precision::F16);
+    for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        assert!(matches!(open(&whole[..length], &Device::flex()), Err(Error::Checkpoint(_))), "{length} bytes");
+    }
+    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    // Every fifth byte of the header, turned into digits, brackets and noise.
+    for place in (0..header + 8).step_by(5) {
+        for byte in [b'9', b'[', 0xff] {
+            let mut damaged = whole.clone();
+            damaged[place] = byte;
+            let _ = open(&damaged, &Device::flex());
+        }
+    }
+    let mut poisoned = whole.clone();
+    let last = poisoned.len();
+    // An infinite half, wherever the weights lie; the examples' bytes are left as they are.
+    poisoned[header + 8 + 400 * 4..last].chunks_exact_mut(2).for_each(|half| half.copy_from_slice(&[0x00, 0x7c]));
+    assert!(open(&poisoned, &Device::flex()).is_err());
+}
