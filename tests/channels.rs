@@ -148,6 +148,7 @@ fn a_black_box_needs_no_linearity_and_says_so() {
     assert!(seen.a.as_ref().unwrap().as_slice().iter().all(|a| (1.0..=4.0).contains(a)));
     assert!(quantize.linear_gaussian(&[1.0]).is_none());
     assert_eq!(corrupted_init(&quantize, &seen).unwrap(), seen.y);
-    let message = diffem::em::gaussian_init(&quantize, &seen, 1.0, 1, 0).unwrap_err().to_string();
+    let fit = diffem::em::InitialPrior::fit(&quantize, &seen, &Default::default(), 0);
+    let message = fit.err().unwrap().to_string();
     assert!(message.contains("not linear"), "{message}");
 }

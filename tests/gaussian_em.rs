@@ -2,6 +2,7 @@
 //! s* is the true variance, n the noise's, s_k the prior's after lap k, in one dimension.
 
 use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::em::{GaussianInit, InitialPrior};
 use diffem::gaussian::{Gaussian, LinearGaussian};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
@@ -154,7 +155,9 @@ fn gaussian_start_draws_have_the_next_priors_law() {
     let n = 40_000;
     let x = Samples::new((0..n).map(|i| key.stream(i, 0).normal()).collect(), 1);
     let observations = Observations::simulate(&channel, &x, Key::new(5, Purpose::Observe, 0), 0);
-    let (x0, _) = diffem::em::gaussian_init(&channel, &observations, 10f64.sqrt(), 0, 7).unwrap();
+    let init = GaussianInit { iterations: 0, std: 10f64.sqrt(), rank: 0 };
+    let x0 =
+        InitialPrior::fit(&channel, &observations, &init, 7).unwrap().reconstruct(&channel, &observations, 7).unwrap();
     let variance = x0.as_slice().iter().map(|&v| v as f64 * v as f64).sum::<f64>() / n as f64;
     // Standard error s_1 sqrt(2/n) = .018.
     assert!((variance - 2.56198).abs() < 0.09, "{variance}");

@@ -1,6 +1,6 @@
 //! Channels of images: their laws, an independent convolution and scipy for the blur, and what the network is shown.
 
-use super::{dot, normal};
+use super::normal;
 use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
 use diffem::conditioning::Standardizer;
 use diffem::conditioning::{Conditioning, ConditioningConfig, MAX_DENSE, feature_len};
