@@ -18,6 +18,7 @@ mod pixel_mask;
 mod pointwise;
 mod poisson;
 mod projection;
+mod shared;
 mod spectrum;
 mod unobserved;
 

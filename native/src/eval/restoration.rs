@@ -131,7 +131,7 @@ impl<'a> Judge<'a> {
         let mut sum = vec![0.0f64; self.x.as_slice().len()];
         let draw = |draw: usize| {
             let key = Key::new(session.config.seed, Purpose::Draw, draw);
-            session.e_step(&posterior, self.seen, key).all(session.config.e_step.shard)
+            session.e_step(&posterior, self.seen, key).all()
         };
         let mut add = |x: &Samples| sum.iter_mut().zip(x.as_slice()).for_each(|(s, v)| *s += f64::from(*v));
         let first = draw(0)?;
