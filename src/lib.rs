@@ -29,7 +29,7 @@
 //!
 //! ```
 //! use burn::tensor::Device;
-//! use diffem::channel::{ChannelConfig, StageConfig};
+//! use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
 //! use diffem::conditioning::{ConditioningConfig, feature_len};
 //! use diffem::em::*;
 //! use diffem::network::{MlpConfig, flatten};
@@ -39,7 +39,7 @@
 //!
 //! // 200 points on a circle, each seen through one random projection with noise.
 //! let circle = (0..200).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect();
-//! let channel = ChannelConfig(vec![StageConfig::Projection { rows: 1 }, StageConfig::Noise { std: 0.05 }]).build(2)?;
+//! let channel = ChannelConfig(vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05 }.into()]).build(2)?;
 //! let observations = Observations::simulate(&channel, &Samples::new(circle, 2), Key::new(0, Purpose::Observe, 0), 0);
 //!
 //! let (device, schedule, conditioning) = (Device::flex(), Schedule::default(), ConditioningConfig::default());

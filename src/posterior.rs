@@ -4,7 +4,7 @@
 //! `examples.a [n, k]` where the channel has parameters, `examples.x [n, d]` where the truth is known, and a [`Recipe`] as
 //! JSON. Whoever opens one need not trust it: whatever does not fit together is an [`Error`], before much memory is taken.
 
-use crate::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use crate::channel::{Channel, ChannelConfig, Compose};
 use crate::checkpoint::{self, Arrays, Precision, StandardizerMeta, join_weights, split_weights, take};
 use crate::conditioning::Standardizer;
 use crate::conditioning::{Conditioning, ConditioningConfig, feature_len};
@@ -155,10 +155,8 @@ impl Recipe {
     fn check(&self, bytes: usize) -> Result<Compose> {
         self.schedule.validate()?;
         self.sampler.validate("sampler")?;
-        let sizes = self.channel.0.iter().map(|stage| match stage {
-            StageConfig::Projection { rows } => rows.saturating_mul(self.signal),
-            _ => self.signal,
-        });
+        let multipliers = self.channel.0.iter().filter_map(|stage| stage.as_stage().multiplier());
+        let sizes = multipliers.map(|(_, factor)| factor.saturating_mul(self.signal));
         if !(1..=MAX_VALUES).contains(&self.signal) || sizes.max().unwrap_or(0) > MAX_VALUES {
             return Err(Error::config("signal", format!("expected 1 to {MAX_VALUES} values, found more or none")));
         }

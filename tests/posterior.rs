@@ -1,7 +1,7 @@
 //! Bundles: what is read is what was written, 16 bits lose little, and no file can do harm.
 
 use burn::tensor::Device;
-use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::channel::{ChannelConfig, MaskConfig, NoiseConfig};
 use diffem::checkpoint::Precision;
 use diffem::conditioning::Standardizer;
 use diffem::conditioning::{ConditioningConfig, feature_len};
@@ -29,7 +29,7 @@ fn recipe() -> Recipe {
         lap: 3,
         signal: SHAPE.len(),
         image: Some(SHAPE),
-        channel: ChannelConfig(vec![StageConfig::Noise { std: 0.05 }, StageConfig::Mask { rate: 0.5 }]),
+        channel: ChannelConfig(vec![NoiseConfig { std: 0.05 }.into(), MaskConfig { rate: 0.5 }.into()]),
         schedule: Schedule::default(),
         conditioning: ConditioningConfig::default(),
         network: NetworkConfig::Unet(unet),

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::channel::{Channel, ChannelConfig, Compose, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::{Conditioning, ConditioningConfig, Features};
 use diffem::conditioning::{Standardize, Standardizer};
 use diffem::em::{EStep, MStep, MStepConfig};
@@ -45,7 +45,7 @@ fn tensor(x: &Samples, device: &Device) -> Tensor<2> {
 impl Workload {
     pub fn new() -> Self {
         let device = Device::flex();
-        let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.01 }];
+        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.01 }.into()];
         let channel = ChannelConfig(stages).build(5).expect("valid stages");
         let config = ConditioningConfig {
             features: Features::Observation,
