@@ -1,7 +1,7 @@
 //! Bundles: what is read is what was written, 16 bits lose little, and no file can do harm.
 
 use burn::tensor::Device;
-use diffem::channel::{ChannelConfig, Compose, StageConfig};
+use diffem::channel::{ChannelConfig, Compose, MaskConfig, NoiseConfig};
 use diffem::checkpoint::Precision;
 use diffem::conditioning::ConditioningConfig;
 use diffem::conditioning::Standardizer;
@@ -31,7 +31,7 @@ fn recipe() -> Recipe {
         lap: 3,
         signal: SHAPE.len(),
         image: Some(SHAPE),
-        channel: ChannelConfig(vec![StageConfig::Noise { std: 0.05 }, StageConfig::Mask { rate: 0.5 }]),
+        channel: ChannelConfig(vec![NoiseConfig { std: 0.05 }.into(), MaskConfig { rate: 0.5 }.into()]),
         schedule: Schedule::default(),
         conditioning: ConditioningConfig::default(),
         method: Method::default(),

@@ -3,7 +3,10 @@
 
 use burn::tensor::Device;
 use diffem::baseline::{RichardsonLucy, Wiener};
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::channel::{
+    BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, MaskConfig, NoiseConfig, PixelMaskConfig,
+    QuantizationConfig, StageConfig,
+};
 use diffem::checkpoint;
 use diffem::conditioning::{Conditioning, ConditioningConfig, Features, OperatorStructure, feature_len};
 use diffem::conditioning::{Standardize, Standardizer};
@@ -31,11 +34,11 @@ fn build(stages: &[StageConfig]) -> Compose {
 }
 
 fn blur(sigma: f64) -> StageConfig {
-    StageConfig::Blur { sigma }
+    BlurConfig { sigma }.into()
 }
 
 fn noise(std: f64) -> StageConfig {
-    StageConfig::Noise { std }
+    NoiseConfig { std }.into()
 }
 
 /// Coordinates that an image's own scale and mean give.
@@ -101,13 +104,13 @@ fn the_spectrum_is_that_of_the_matrices() {
 fn other_channels_have_no_spectrum() {
     for stages in [
         vec![noise(0.1)],
-        vec![StageConfig::PixelMask { rate: 0.5, max_rate: None }, blur(1.0)],
-        vec![blur(1.0), StageConfig::Downsample { factor: 2 }],
-        vec![blur(1.0), StageConfig::Mask { rate: 0.2 }],
+        vec![PixelMaskConfig { rate: 0.5, max_rate: None }.into(), blur(1.0)],
+        vec![blur(1.0), DownsampleConfig { factor: 2 }.into()],
+        vec![blur(1.0), MaskConfig { rate: 0.2 }.into()],
     ] {
         assert!(build(&stages).as_linear().unwrap().spectrum().is_none(), "{stages:?}");
     }
-    assert!(build(&[blur(1.0), StageConfig::Quantization { levels: 8 }]).as_linear().is_none());
+    assert!(build(&[blur(1.0), QuantizationConfig { levels: 8 }.into()]).as_linear().is_none());
 }
 
 /// x | x_t, y for x of the standardizer's law, by the dense formula.

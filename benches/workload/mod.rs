@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::{ConditioningConfig, Features, Standardize, Standardizer};
 use diffem::em::{EStep, EStepConfig, MStep, MStepConfig};
 use diffem::method::Method;
@@ -44,7 +44,7 @@ fn tensor(x: &Samples, device: &Device) -> Tensor<2> {
 impl Workload {
     pub fn new() -> Self {
         let device = Device::flex();
-        let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.01 }];
+        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.01 }.into()];
         let channel = ChannelConfig(stages).build(5).expect("valid stages");
         let config = ConditioningConfig {
             features: Features::Observation,

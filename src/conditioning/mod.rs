@@ -176,7 +176,7 @@ impl<'a> Conditioning<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{ChannelConfig, StageConfig};
+    use crate::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
     use crate::gaussian::Gaussian;
     use crate::noise::{Key, Purpose};
     use crate::{Observations, Samples};
@@ -212,15 +212,15 @@ mod tests {
 
     #[test]
     fn updates_are_the_exact_gaussian_posterior() {
-        agrees(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }], OperatorStructure::Dense);
-        agrees(vec![StageConfig::Noise { std: 0.2 }, StageConfig::Projection { rows: 3 }], OperatorStructure::Dense);
-        agrees(vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }], OperatorStructure::Diagonal);
-        agrees(vec![StageConfig::Noise { std: 0.1 }, StageConfig::Mask { rate: 0.5 }], OperatorStructure::Diagonal);
+        agrees(vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()], OperatorStructure::Dense);
+        agrees(vec![NoiseConfig { std: 0.2 }.into(), ProjectionConfig { rows: 3 }.into()], OperatorStructure::Dense);
+        agrees(vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()], OperatorStructure::Diagonal);
+        agrees(vec![NoiseConfig { std: 0.1 }.into(), MaskConfig { rate: 0.5 }.into()], OperatorStructure::Diagonal);
     }
 
     #[test]
     fn geometry_does_not_depend_on_the_order_and_sign_of_the_rows() {
-        let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }]).build(3).unwrap();
+        let channel = ChannelConfig(vec![ProjectionConfig { rows: 2 }.into()]).build(3).unwrap();
         let standardizer = Standardizer::identity(3);
         let conditioning =
             Conditioning { channel: &channel, config: &ConditioningConfig::default(), standardizer: &standardizer };

@@ -1,7 +1,9 @@
 //! Three small problems: a projection (dense gain, directions standardized), a mask (diagonal gain, coordinates standardized),
 //! and masked images with a U-Net. What enters them is drawn once and kept in the golden file.
 
-use crate::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use crate::channel::{
+    Channel, ChannelConfig, Compose, MaskConfig, NoiseConfig, PixelMaskConfig, ProjectionConfig, StageConfig,
+};
 use crate::conditioning::{Conditioning, ConditioningConfig, feature_len};
 use crate::conditioning::{Standardize, Standardizer};
 use crate::error::{Error, Result};
@@ -122,11 +124,11 @@ pub(super) struct Kind {
 fn kinds() -> [Kind; 3] {
     let shape = ImageShape { channels: 2, height: 4, width: 6 };
     let kind =
-        |name, d, n, image, stage| Kind { name, d, n, stages: vec![stage, StageConfig::Noise { std: 0.05 }], image };
+        |name, d, n, image, stage| Kind { name, d, n, stages: vec![stage, NoiseConfig { std: 0.05 }.into()], image };
     [
-        kind("projection", 5, 45, None, StageConfig::Projection { rows: 2 }),
-        kind("mask", 16, 45, None, StageConfig::Mask { rate: 0.5 }),
-        kind("images", shape.len(), 13, Some(shape), StageConfig::PixelMask { rate: 0.5, max_rate: None }),
+        kind("projection", 5, 45, None, ProjectionConfig { rows: 2 }.into()),
+        kind("mask", 16, 45, None, MaskConfig { rate: 0.5 }.into()),
+        kind("images", shape.len(), 13, Some(shape), PixelMaskConfig { rate: 0.5, max_rate: None }.into()),
     ]
 }
 

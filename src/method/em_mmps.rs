@@ -189,7 +189,9 @@ impl<D: Denoiser> Denoiser for Mmps<D> {
 mod tests {
     use super::*;
     use crate::Observations;
-    use crate::channel::{ChannelConfig, Compose, StageConfig};
+    use crate::channel::{
+        ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig,
+    };
     use crate::conditioning::Conditioning;
     use crate::conditioning::Standardizer;
     use crate::denoiser::{GaussianDenoiser, to_samples, to_tensor};
@@ -245,8 +247,8 @@ mod tests {
 
     #[test]
     fn moment_matching_is_exact_for_gaussians() {
-        let projection = || vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }];
-        let mask = || vec![StageConfig::Mask { rate: 0.4 }, StageConfig::Noise { std: 0.2 }];
+        let projection = || vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
+        let mask = || vec![MaskConfig { rate: 0.4 }.into(), NoiseConfig { std: 0.2 }.into()];
         for sigma in [0.05, 0.5, 5.0] {
             // Rounding in f32 costs the five directions of a mask a few more iterations than five.
             let (few, all) = (worst(projection(), 5, sigma, 2), worst(mask(), 5, sigma, 12));
@@ -294,7 +296,7 @@ mod tests {
         let (device, d) = (Device::flex(), golden.d);
         let values = |v: &[i32]| v.iter().map(|&v| v as f32 / golden.grid).collect::<Vec<_>>();
         let matrix = values(&golden.a).chunks_exact(d).map(<[f32]>::to_vec).collect();
-        let stages = vec![StageConfig::Linear { matrix }, StageConfig::Noise { std: golden.std }];
+        let stages = vec![LinearConfig { matrix }.into(), NoiseConfig { std: golden.std }.into()];
         let channel = ChannelConfig(stages).build(d).unwrap();
         let (standardizer, config) = (Standardizer::identity(d), ConditioningConfig::default());
         let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
@@ -316,8 +318,8 @@ mod tests {
     fn the_adjoint_is_the_transpose() {
         let device = Device::flex();
         for stages in [
-            vec![StageConfig::Projection { rows: 3 }, StageConfig::Noise { std: 0.1 }],
-            vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }],
+            vec![ProjectionConfig { rows: 3 }.into(), NoiseConfig { std: 0.1 }.into()],
+            vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()],
         ] {
             let (_, seen, whitened) = whitened(stages, &signals(4, 6), &device);
             let (x, v) = (to_tensor(&signals(4, 6), &device), whitened.y() * 0.5 + 1.0);

@@ -5,7 +5,7 @@
 //! JSON. Whoever opens one need not trust it: whatever does not fit together is an [`Error`], before much memory is taken.
 
 use super::{Model, Posterior};
-use crate::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use crate::channel::{Channel, ChannelConfig, Compose};
 use crate::checkpoint::{self, Arrays, Precision, StandardizerMeta, join_weights, split_weights, take};
 use crate::conditioning::ConditioningConfig;
 use crate::error::{Error, Result};
@@ -194,10 +194,8 @@ fn read_examples(mut arrays: Arrays, channel: &Compose) -> Result<Examples> {
 impl<S: NetworkSpec> Recipe<S> {
     /// Builds the channel after checking its sizes.
     fn channel(&self) -> Result<Compose> {
-        let sizes = self.channel.0.iter().map(|stage| match stage {
-            StageConfig::Projection { rows } => rows.saturating_mul(self.signal),
-            _ => self.signal,
-        });
+        let multipliers = self.channel.0.iter().filter_map(|stage| stage.as_stage().multiplier());
+        let sizes = multipliers.map(|(_, factor)| factor.saturating_mul(self.signal));
         if !(1..=MAX_VALUES).contains(&self.signal) || sizes.max().unwrap_or(0) > MAX_VALUES {
             return Err(Error::config("signal", format!("expected 1 to {MAX_VALUES} values, found more or none")));
         }

@@ -3,7 +3,7 @@
 mod rivals;
 mod setup;
 
-use diffem::channel::StageConfig;
+use diffem::channel::{LinearConfig, NoiseConfig, ProjectionConfig};
 use diffem::checkpoint;
 use diffem::conditioning::Standardize;
 use diffem::em::*;
@@ -151,7 +151,7 @@ fn variance(x: &Samples) -> f64 {
 #[test]
 fn learned_laps_follow_the_exact_recursion() {
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
-    let mut setup = Setup::new(&Gaussian::isotropic(1, 1.0), vec![StageConfig::Noise { std: 1.0 }], 8192, network);
+    let mut setup = Setup::new(&Gaussian::isotropic(1, 1.0), vec![NoiseConfig { std: 1.0 }.into()], 8192, network);
     setup.em = EmConfig { laps: 2, patience: 0 };
     setup.init = GaussianInit { iterations: 0, std: 10f64.sqrt(), rank: 0 };
     setup.m_step = MStepConfig { steps: 800, batch: 512, ema: 0.99, ..Default::default() };
@@ -174,7 +174,7 @@ fn learned_laps_follow_the_exact_recursion() {
 /// The directions that one fixed operator does not see stay where the start put them, learned posterior or not.
 #[test]
 fn learned_laps_do_not_invent_unseen_directions() {
-    let stages = vec![StageConfig::Linear { matrix: vec![vec![1.0, 0.0]] }, StageConfig::Noise { std: 0.2 }];
+    let stages = vec![LinearConfig { matrix: vec![vec![1.0, 0.0]] }.into(), NoiseConfig { std: 0.2 }.into()];
     let law =
         Gaussian::new(DVector::zeros(2), DMatrix::from_diagonal(&DVector::from_column_slice(&[0.5, 0.05]))).unwrap();
     let mut setup = Setup::new(&law, stages, 4096, MlpConfig { width: 64, depth: 2, embedding: 16 });
@@ -195,7 +195,7 @@ fn learned_laps_do_not_invent_unseen_directions() {
 fn learned_laps_approach_a_correlated_gaussian() {
     let entry = |i: usize, j: usize| if i == j { 1.0 } else { 0.5 };
     let law = Gaussian::new(DVector::zeros(5), DMatrix::from_fn(5, 5, entry)).unwrap();
-    let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.3 }];
+    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.3 }.into()];
     let mut setup = Setup::new(&law, stages, 8192, MlpConfig { width: 128, depth: 3, embedding: 32 });
     setup.em = EmConfig { laps: 5, patience: 0 };
     setup.init = GaussianInit { iterations: 0, std: 2.0, rank: 0 };

@@ -1,7 +1,7 @@
 //! The rivals on Gaussians: a learned prior, led to the observations by moment matching, gives the exact posterior.
 
 use super::setup::Setup;
-use diffem::channel::StageConfig;
+use diffem::channel::{MaskConfig, NoiseConfig, SaturationConfig};
 use diffem::em::{EmConfig, GaussianInit, MStepConfig};
 use diffem::gaussian::Gaussian;
 use diffem::method::{Ambient, EmMmps, Method};
@@ -16,7 +16,7 @@ const NOISE: f64 = 0.1;
 fn lap(method: impl Into<Method>) -> (Setup, diffem::Samples) {
     let law = DMatrix::from_row_slice(2, 2, &[1.0, CORRELATION, CORRELATION, 1.0]);
     let law = Gaussian::new(DVector::zeros(2), law).unwrap();
-    let stages = vec![StageConfig::Mask { rate: 0.3 }, StageConfig::Noise { std: NOISE }];
+    let stages = vec![MaskConfig { rate: 0.3 }.into(), NoiseConfig { std: NOISE }.into()];
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
     let mut setup = Setup::new(&law, stages, 8192, network);
     setup.method = method.into();
@@ -73,6 +73,6 @@ fn methods_refuse_channels_that_they_do_not_suit() {
     assert!(message.contains("method.kind") && message.contains("masks"), "{message}");
     let mmps = Method::from(EmMmps::default());
     mmps.validate(setup.channel.as_ref()).unwrap();
-    let bent = diffem::channel::ChannelConfig(vec![StageConfig::Saturation { low: -1.0, high: 1.0 }]).build(3).unwrap();
+    let bent = diffem::channel::ChannelConfig(vec![SaturationConfig { low: -1.0, high: 1.0 }.into()]).build(3).unwrap();
     assert!(mmps.validate(&bent).unwrap_err().to_string().contains("em-mmps"));
 }

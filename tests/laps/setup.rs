@@ -1,7 +1,7 @@
 //! A small run with all its settings.
 
 use burn::tensor::Device;
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::channel::{ChannelConfig, Compose, NoiseConfig, ProjectionConfig, StageConfig};
 use diffem::conditioning::{ConditioningConfig, Standardizer};
 use diffem::em::*;
 use diffem::gaussian::Gaussian;
@@ -61,7 +61,7 @@ impl Setup {
 
     /// 3-D, two random projections of every signal.
     pub fn tiny() -> Self {
-        let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }];
+        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
         Self::new(&Gaussian::isotropic(3, 1.0), stages, 203, MlpConfig { width: 16, depth: 2, embedding: 8 })
     }
 

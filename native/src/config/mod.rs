@@ -13,7 +13,7 @@ pub use init::{Nothing, Place};
 pub use presets::PRESETS;
 
 use anyhow::{Context, Result, anyhow, bail};
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::channel::{Channel, ChannelConfig, Compose};
 use diffem::conditioning::ConditioningConfig;
 use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
 use diffem::image::ImageShape;
@@ -274,8 +274,8 @@ impl Config {
         at_most("m_step.micro_batch", self.m_step.micro_batch as u64, MAX_ROWS)?;
         at_most("e_step.shard", self.e_step.shard as u64, MAX_ROWS)?;
         for (i, stage) in self.channel.0.iter().enumerate() {
-            if let StageConfig::Projection { rows } = stage {
-                at_most(&format!("channel[{i}].rows"), *rows as u64, MAX_PROJECTIONS)?;
+            if let Some((name, factor)) = stage.as_stage().multiplier() {
+                at_most(&format!("channel[{i}].{name}"), factor as u64, MAX_PROJECTIONS)?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Configurations survive being written and read; whatever is read instead is an error, never a panic.
 
 use super::*;
+use diffem::channel::{LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::Features;
 use diffem::em::Recorruption;
 use diffem::network::MlpConfig;
@@ -124,15 +125,15 @@ fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
         (2usize..=1796).prop_map(|n| DataConfig::Digits { n }),
     ];
     let stages = prop_oneof![
-        (1usize..=9).prop_map(|rows| vec![StageConfig::Projection { rows }]),
-        (0.0..1.0).prop_map(|rate| vec![StageConfig::Mask { rate }]),
+        (1usize..=9).prop_map(|rows| vec![ProjectionConfig { rows }.into()]),
+        (0.0..1.0).prop_map(|rate| vec![MaskConfig { rate }.into()]),
         Just(vec![]),
     ];
     (data, stages, prop::option::of(-9.0f32..9.0), 0.0..1e9).prop_map(|(data, mut stages, entry, std)| {
         let d = data.signal_len();
         // A dense map first, where there is one: its rows are as long as the signal.
-        stages.splice(0..0, entry.map(|v| StageConfig::Linear { matrix: vec![vec![v; d]; 2] }));
-        stages.push(StageConfig::Noise { std });
+        stages.splice(0..0, entry.map(|v| LinearConfig { matrix: vec![vec![v; d]; 2] }.into()));
+        stages.push(NoiseConfig { std }.into());
         (data, ChannelConfig(stages))
     })
 }

@@ -1,8 +1,7 @@
 //! A run's posterior as the one file that the browser loads.
 
 use crate::run::session::Session;
-use anyhow::{Result, bail};
-use diffem::channel::StageConfig;
+use anyhow::Result;
 use diffem::checkpoint::Precision;
 use diffem::posterior::{Examples, Export};
 
@@ -22,9 +21,7 @@ impl Bundle {
     /// The posterior of lap `lap`, or of the best one, with at most `examples` observations.
     pub fn of(session: &Session, lap: Option<usize>, examples: usize, precision: Precision) -> Result<Self> {
         let config = &session.config;
-        if let Some(i) = config.channel.0.iter().position(|stage| matches!(stage, StageConfig::Jpeg { .. })) {
-            bail!("channel[{i}]: \"jpeg\" does not run in the browser; export a run with another channel");
-        }
+        config.channel.check_browser()?;
         let (lap, posterior) = session.posterior(lap)?;
         let examples = chosen(session, examples);
         let export = Export { name: &config.name, lap, channel: &config.channel, examples: &examples, precision };
