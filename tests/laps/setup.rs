@@ -1,7 +1,7 @@
 //! A small run with all its settings.
 
 use burn::tensor::Device;
-use diffem::channel::{ChannelConfig, Compose, NoiseConfig, ProjectionConfig, StageConfig};
+use diffem::channel::{Channel, ChannelConfig, Compose, NoiseConfig, ProjectionConfig, StageConfig};
 use diffem::conditioning::{ConditioningConfig, Standardizer};
 use diffem::em::*;
 use diffem::gaussian::Gaussian;
