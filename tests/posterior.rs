@@ -9,7 +9,7 @@ use diffem::image::ImageShape;
 use diffem::network::{Layout, NetworkConfig, UnetConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
 use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdimConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Error, Observations, Samples};
 
@@ -33,7 +33,7 @@ fn recipe() -> Recipe {
         schedule: Schedule::default(),
         conditioning: ConditioningConfig::default(),
         network: NetworkConfig::Unet(unet),
-        sampler: SamplerConfig::Ddim { steps: 8, spacing: Spacing::Edm },
+        sampler: DdimConfig { steps: 8, spacing: Spacing::Edm }.into(),
     }
 }
 

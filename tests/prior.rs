@@ -9,7 +9,7 @@ use diffem::gaussian::Gaussian;
 use diffem::image::ImageShape;
 use diffem::network::{MlpConfig, NetworkConfig, UnetConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{HeunConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{InMemory, Observations, Samples};
 use nalgebra::{DMatrix, DVector};
@@ -34,7 +34,7 @@ fn draws_of_prior(
     let conditioning = ConditioningConfig { standardize: Standardize::None, ..Default::default() };
     let network = network.init(d, image, 0, 1, &device).unwrap();
     let m_step = MStepConfig { steps, batch: 256, micro_batch: 64, ema: 0.99, ..Default::default() };
-    let sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
+    let sampler = HeunConfig { steps: 20, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let monitor = MonitorConfig { holdout: 0.0, ..Default::default() };
     let run = Em {
         network: &network,

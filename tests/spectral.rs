@@ -17,7 +17,7 @@ use diffem::gaussian::{Gaussian, LinearGaussian};
 use diffem::image::ImageShape;
 use diffem::network::{Mlp, MlpConfig, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdpmConfig, HeunConfig, SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Observations, Samples};
 use nalgebra::{DMatrix, DVector};
@@ -247,7 +247,7 @@ fn e_step<'a>(
 fn draws_follow_the_exact_posterior() {
     let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
     let network = zero(&channel, &config, &device);
-    let sampler = SamplerConfig::Heun { steps: 40, spacing: Spacing::Edm, churn: 0.0 };
+    let sampler = HeunConfig { steps: 40, spacing: Spacing::Edm, churn: 0.0 }.into();
     let schedule = Schedule { sigma_min: 2e-3, sigma_max: 80.0, ..Default::default() };
     let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
     let n = 3000;
@@ -275,7 +275,7 @@ fn draws_follow_the_exact_posterior() {
 fn draws_do_not_depend_on_the_shard() {
     let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
     let network = MlpConfig { width: 16, depth: 2, embedding: 8 }.init(D, feature_len(&channel, &config), 0, &device);
-    let sampler = SamplerConfig::Ddpm { steps: 5, spacing: Spacing::Edm };
+    let sampler = DdpmConfig { steps: 5, spacing: Spacing::Edm }.into();
     let seen = Observations::simulate(&channel, &normal(37, 1), Key::new(2, Purpose::Observe, 0), 0);
     let parts = (channel, config, spectral_standardizer(), Schedule::default(), network, device, sampler);
     let whole = e_step(&parts, &seen).all(64).unwrap();

@@ -6,7 +6,7 @@ use diffem::conditioning::{ConditioningConfig, Method, feature_len};
 use diffem::em::{EmConfig, InitConfig, MStepConfig};
 use diffem::gaussian::Gaussian;
 use diffem::network::MlpConfig;
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{HeunConfig, Spacing};
 use nalgebra::{DMatrix, DVector};
 
 const CORRELATION: f64 = 0.8;
@@ -25,7 +25,7 @@ fn lap(method: Method) -> (Setup, diffem::Samples) {
     setup.schedule.sigma_max = 20.0;
     setup.em = EmConfig { laps: 1, start: InitConfig::Gaussian { iterations: 16, std: 1.5, rank: 0 }, patience: 0 };
     setup.m_step = MStepConfig { steps: 1500, batch: 512, ema: 0.99, ..Default::default() };
-    setup.e_step.sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
+    setup.e_step.sampler = HeunConfig { steps: 20, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let x = setup.all_laps().x;
     (setup, x)
 }

@@ -7,7 +7,7 @@ use diffem::em::*;
 use diffem::gaussian::Gaussian;
 use diffem::network::{Mlp, MlpConfig, flatten};
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{InMemory, Observations, Samples};
 use std::ops::ControlFlow;
@@ -45,7 +45,7 @@ impl Setup {
             EmConfig { laps: 2, ..Default::default() },
         );
         let m_step = MStepConfig { steps: 60, batch: 64, micro_batch: 16, ..Default::default() };
-        let sampler = SamplerConfig::Ddpm { steps: 12, spacing: Spacing::Geometric };
+        let sampler = DdpmConfig { steps: 12, spacing: Spacing::Geometric }.into();
         let e_step = EStepConfig { sampler, shard: 32 };
         Self {
             channel,
