@@ -4,7 +4,7 @@ mod workload;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use diffem::metric::Sinkhorn;
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{HeunConfig, Spacing};
 use workload::{Workload, normal};
 
 fn training(c: &mut Criterion) {
@@ -16,7 +16,7 @@ fn training(c: &mut Criterion) {
 
 fn sampling(c: &mut Criterion) {
     let work = Workload::new();
-    let heun = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
+    let heun = HeunConfig { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let mut group = c.benchmark_group("e-step of 16384 observations");
     group.sample_size(10);
     group.bench_function("heun, 31 network calls", |b| b.iter(work.e_step(&heun)));

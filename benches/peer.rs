@@ -4,15 +4,15 @@
 mod timing;
 mod workload;
 
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdpmConfig, HeunConfig, Spacing};
 use timing::{median, use_threads};
 use workload::Workload;
 
 fn main() {
     let threads = use_threads();
     let work = Workload::new();
-    let heun = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
-    let ddpm = SamplerConfig::Ddpm { steps: 32, spacing: Spacing::Geometric };
+    let heun = HeunConfig { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }.into();
+    let ddpm = DdpmConfig { steps: 32, spacing: Spacing::Geometric }.into();
     let report = serde_json::json!({
         "peer": "diffem-flex",
         "threads": threads,

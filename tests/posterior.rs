@@ -10,7 +10,7 @@ use diffem::method::Method;
 use diffem::network::{Layout, NetworkConfig, UnetConfig, flatten, from_host, to_host, unflatten};
 use diffem::noise::{Key, Purpose};
 use diffem::posterior::{Bundle, Examples, Export, Model, Posterior, Recipe};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdimConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Error, Observations, Samples};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn recipe() -> Recipe {
         conditioning: ConditioningConfig::default(),
         method: Method::default(),
         network: NetworkConfig::Unet(unet),
-        sampler: SamplerConfig::Ddim { steps: 8, spacing: Spacing::Edm },
+        sampler: DdimConfig { steps: 8, spacing: Spacing::Edm }.into(),
     }
 }
 

@@ -8,7 +8,7 @@ use diffem::gaussian::Gaussian;
 use diffem::image::ImageShape;
 use diffem::network::{MlpConfig, NetworkConfig, UnetConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{HeunConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Em, Observations, Samples};
 use nalgebra::{DMatrix, DVector};
@@ -29,7 +29,7 @@ fn draws_of_prior(
     draws: usize,
 ) -> Samples {
     let (device, d) = (Device::flex(), x.d());
-    let sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
+    let sampler = HeunConfig { steps: 20, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let mut run = Em::new(Unobserved::new(d), Observations::nothing(x.n()))
         .network(network.clone())
         .schedule(Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() })

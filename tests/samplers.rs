@@ -6,7 +6,10 @@ use diffem::channel::{Channel, ChannelConfig, LinearConfig, NoiseConfig};
 use diffem::denoiser::{Denoiser, GaussianDenoiser, to_samples, to_tensor};
 use diffem::gaussian::Gaussian;
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{PredictorCorrector, Sampler, SamplerConfig, Spacing, Step, sample};
+use diffem::sampler::{
+    DdimConfig, DdpmConfig, Dpmpp2mConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrector, PredictorCorrectorConfig,
+    Sampler, SamplerConfig, Spacing, Step, sample,
+};
 use diffem::schedule::Schedule;
 use nalgebra::{DMatrix, DVector};
 use std::ops::ControlFlow;
@@ -51,37 +54,38 @@ fn slope(make: impl Fn(usize) -> SamplerConfig, steps: usize) -> f64 {
 
 #[test]
 fn ddim_converges_at_first_order() {
-    let slope = slope(|steps| SamplerConfig::Ddim { steps, spacing: SPACING }, 32);
+    let slope = slope(|steps| DdimConfig { steps, spacing: SPACING }.into(), 32);
     assert!((slope - 1.0).abs() < 0.1, "{slope}");
 }
 
 #[test]
 fn ddpm_converges_at_first_order() {
-    let slope = slope(|steps| SamplerConfig::Ddpm { steps, spacing: SPACING }, 32);
+    let slope = slope(|steps| DdpmConfig { steps, spacing: SPACING }.into(), 32);
     assert!((slope - 1.0).abs() < 0.1, "{slope}");
 }
 
 #[test]
 fn heun_converges_at_second_order() {
-    let slope = slope(|steps| SamplerConfig::Heun { steps, spacing: SPACING, churn: 0.0 }, 16);
+    let slope = slope(|steps| HeunConfig { steps, spacing: SPACING, churn: 0.0 }.into(), 16);
     assert!((slope - 2.0).abs() < 0.2, "{slope}");
 }
 
 #[test]
 fn dpmpp_2m_converges_at_second_order() {
-    let slope = slope(|steps| SamplerConfig::Dpmpp2m { steps, spacing: SPACING }, 16);
+    let slope = slope(|steps| Dpmpp2mConfig { steps, spacing: SPACING }.into(), 16);
     assert!((slope - 2.0).abs() < 0.25, "{slope}");
 }
 
 #[test]
 fn dpmpp_2m_sde_converges_at_second_order() {
-    let slope = slope(|steps| SamplerConfig::Dpmpp2mSde { steps, spacing: SPACING }, 16);
+    let slope = slope(|steps| Dpmpp2mSdeConfig { steps, spacing: SPACING }.into(), 16);
     assert!((slope - 2.0).abs() < 0.35, "{slope}");
 }
 
 #[test]
 fn predictor_corrector_converges_at_the_predictors_order() {
-    let small = |steps| SamplerConfig::Pc { steps, spacing: SPACING, corrections: 1, tau: 0.01 / steps as f64 };
+    let small =
+        |steps| PredictorCorrectorConfig { steps, spacing: SPACING, corrections: 1, tau: 0.01 / steps as f64 }.into();
     let slope = slope(small, 32);
     assert!((slope - 1.0).abs() < 0.1, "{slope}");
 }
@@ -143,20 +147,20 @@ fn law(config: SamplerConfig) {
 
 #[test]
 fn every_sampler_draws_from_the_exact_posterior() {
-    law(SamplerConfig::Ddpm { steps: 400, spacing: SPACING });
-    law(SamplerConfig::Ddim { steps: 400, spacing: SPACING });
-    law(SamplerConfig::Heun { steps: 30, spacing: SPACING, churn: 0.0 });
-    law(SamplerConfig::Heun { steps: 60, spacing: Spacing::Edm, churn: 0.2 });
-    law(SamplerConfig::Dpmpp2m { steps: 60, spacing: SPACING });
-    law(SamplerConfig::Dpmpp2mSde { steps: 60, spacing: SPACING });
-    law(SamplerConfig::Pc { steps: 300, spacing: SPACING, corrections: 1, tau: 0.02 });
+    law(DdpmConfig { steps: 400, spacing: SPACING }.into());
+    law(DdimConfig { steps: 400, spacing: SPACING }.into());
+    law(HeunConfig { steps: 30, spacing: SPACING, churn: 0.0 }.into());
+    law(HeunConfig { steps: 60, spacing: Spacing::Edm, churn: 0.2 }.into());
+    law(Dpmpp2mConfig { steps: 60, spacing: SPACING }.into());
+    law(Dpmpp2mSdeConfig { steps: 60, spacing: SPACING }.into());
+    law(PredictorCorrectorConfig { steps: 300, spacing: SPACING, corrections: 1, tau: 0.02 }.into());
 }
 
 #[test]
 fn callback_sees_every_step_and_can_stop() {
     let (device, schedule) = (device(), schedule());
     let exact = GaussianDenoiser::new(&Gaussian::isotropic(2, 1.0), &device);
-    let config = SamplerConfig::Heun { steps: 7, spacing: SPACING, churn: 0.0 };
+    let config = SamplerConfig::from(HeunConfig { steps: 7, spacing: SPACING, churn: 0.0 });
     let run = |stop_at: usize| {
         let mut seen = Vec::new();
         let start = Tensor::<2>::ones([4, 2], &device) * schedule.sigma_max;
@@ -183,10 +187,10 @@ fn callback_sees_every_step_and_can_stop() {
 fn network_calls_are_counted() {
     let device = device();
     for config in [
-        SamplerConfig::Ddpm { steps: 5, spacing: SPACING },
-        SamplerConfig::Heun { steps: 5, spacing: SPACING, churn: 0.1 },
-        SamplerConfig::Dpmpp2mSde { steps: 5, spacing: SPACING },
-        SamplerConfig::Pc { steps: 5, spacing: SPACING, corrections: 2, tau: 0.1 },
+        SamplerConfig::from(DdpmConfig { steps: 5, spacing: SPACING }),
+        HeunConfig { steps: 5, spacing: SPACING, churn: 0.1 }.into(),
+        Dpmpp2mSdeConfig { steps: 5, spacing: SPACING }.into(),
+        PredictorCorrectorConfig { steps: 5, spacing: SPACING, corrections: 2, tau: 0.1 }.into(),
     ] {
         let calls = std::cell::Cell::new(0);
         let counting = |x: Tensor<2>, _: f64| {

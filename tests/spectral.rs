@@ -19,7 +19,7 @@ use diffem::method::Method;
 use diffem::network::{Mlp, MlpConfig, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
 use diffem::posterior::{Model, Posterior};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdpmConfig, HeunConfig, SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Observations, Samples};
 use nalgebra::{DMatrix, DVector};
@@ -263,7 +263,7 @@ fn draws(posterior: &Posterior<MlpConfig>, observations: &Observations) -> Sampl
 fn draws_follow_the_exact_posterior() {
     let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
     let network = zero(&channel, &config, &device);
-    let sampler = SamplerConfig::Heun { steps: 40, spacing: Spacing::Edm, churn: 0.0 };
+    let sampler = HeunConfig { steps: 40, spacing: Spacing::Edm, churn: 0.0 }.into();
     let schedule = Schedule { sigma_min: 2e-3, sigma_max: 80.0, ..Default::default() };
     let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
     let n = 3000;
@@ -291,7 +291,7 @@ fn draws_follow_the_exact_posterior() {
 fn draws_do_not_depend_on_the_shard() {
     let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
     let network = MlpConfig { width: 16, depth: 2, embedding: 8 }.init(D, feature_len(&channel, &config), 0, &device);
-    let sampler = SamplerConfig::Ddpm { steps: 5, spacing: Spacing::Edm };
+    let sampler = DdpmConfig { steps: 5, spacing: Spacing::Edm }.into();
     let seen = Observations::simulate(&channel, &normal(37, 1), Key::new(2, Purpose::Observe, 0), 0);
     let channel = Arc::new(channel);
     let of = |shard| {

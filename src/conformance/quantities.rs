@@ -8,7 +8,7 @@ use crate::network::{AnyNetwork, flatten, flatten_gradients, from_host, unflatte
 use crate::noise::{Key, Purpose};
 use crate::optim::{OptimState, Update};
 use crate::posterior::Row;
-use crate::sampler::{SamplerConfig, Spacing};
+use crate::sampler::{DdpmConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrectorConfig, SamplerConfig, Spacing};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -125,10 +125,10 @@ impl Problem {
 fn samplers() -> [SamplerConfig; 4] {
     let spacing = Spacing::Geometric;
     [
-        SamplerConfig::Ddpm { steps: 12, spacing },
-        SamplerConfig::Heun { steps: 6, spacing, churn: 0.1 },
-        SamplerConfig::Dpmpp2mSde { steps: 12, spacing },
-        SamplerConfig::Pc { steps: 6, spacing, corrections: 1, tau: 0.1 },
+        DdpmConfig { steps: 12, spacing }.into(),
+        HeunConfig { steps: 6, spacing, churn: 0.1 }.into(),
+        Dpmpp2mSdeConfig { steps: 12, spacing }.into(),
+        PredictorCorrectorConfig { steps: 6, spacing, corrections: 1, tau: 0.1 }.into(),
     ]
 }
 

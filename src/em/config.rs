@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::method::Recorruption;
 use crate::optim::{Decay, check_rate};
-use crate::sampler::{SamplerConfig, Spacing};
+use crate::sampler::{DdpmConfig, SamplerConfig, Spacing};
 use serde::{Deserialize, Serialize};
 
 /// Laps and stopping.
@@ -86,7 +86,7 @@ pub struct EStepConfig {
 
 impl Default for EStepConfig {
     fn default() -> Self {
-        Self { sampler: SamplerConfig::Ddpm { steps: 30, spacing: Spacing::Geometric }, shard: 256 }
+        Self { sampler: DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into(), shard: 256 }
     }
 }
 

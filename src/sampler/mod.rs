@@ -2,15 +2,16 @@
 //!
 //! All reverse the variance-exploding diffusion; the score is (D - x)/σ². The last level's D is returned.
 
-mod ancestral;
 mod config;
-mod corrector;
-mod second_order;
+mod ddim;
+mod ddpm;
+mod dpmpp2m;
+mod heun;
+mod predictor_corrector;
+mod settings;
 
-pub use ancestral::{Ddim, Ddpm};
-pub use config::{SamplerConfig, Spacing};
-pub use corrector::PredictorCorrector;
-pub use second_order::{DpmPp2m, Heun};
+pub use config::*;
+pub use settings::{SamplerSettings, Spacing};
 
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};

@@ -10,7 +10,7 @@ use diffem::em::*;
 use diffem::gaussian::Gaussian;
 use diffem::network::{Layout, MlpConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{HeunConfig, Spacing};
 use diffem::{Error, Samples};
 use nalgebra::{DMatrix, DVector};
 use setup::{Setup, gaussian_samples};
@@ -155,7 +155,7 @@ fn learned_laps_follow_the_exact_recursion() {
     setup.em = EmConfig { laps: 2, patience: 0 };
     setup.init = GaussianInit { iterations: 0, std: 10f64.sqrt(), rank: 0 };
     setup.m_step = MStepConfig { steps: 800, batch: 512, ema: 0.99, ..Default::default() };
-    setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
+    setup.e_step.sampler = HeunConfig { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let mut seen = vec![variance(&setup.begin().x)];
     let mut observer = |event: Event<'_>, state: &State| {
         if matches!(event, Event::Lap(_)) {
@@ -181,7 +181,7 @@ fn learned_laps_do_not_invent_unseen_directions() {
     setup.em = EmConfig { laps: 1, patience: 0 };
     setup.init = GaussianInit { iterations: 0, std: 1.5, rank: 0 };
     setup.m_step = MStepConfig { steps: 600, batch: 512, ema: 0.99, ..Default::default() };
-    setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
+    setup.e_step.sampler = HeunConfig { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let state = setup.all_laps();
     let column = |j: usize| state.x.rows().map(|r| (r[j] as f64).powi(2)).sum::<f64>() / state.x.n() as f64;
     // Unseen: the prior's 2.25, not the truth's 0.05. Seen: near the truth's 0.5.
@@ -200,7 +200,7 @@ fn learned_laps_approach_a_correlated_gaussian() {
     setup.em = EmConfig { laps: 5, patience: 0 };
     setup.init = GaussianInit { iterations: 0, std: 2.0, rank: 0 };
     setup.m_step = MStepConfig { steps: 1200, batch: 512, ema: 0.99, ..Default::default() };
-    setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
+    setup.e_step.sampler = HeunConfig { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let moments = |x: &Samples| {
         let row = |r: &[f32]| DVector::from_iterator(5, r.iter().map(|&v| v as f64));
         let mean = x.rows().map(row).sum::<DVector<f64>>() / x.n() as f64;

@@ -6,7 +6,7 @@ use diffem::em::{EmConfig, GaussianInit, MStepConfig};
 use diffem::gaussian::Gaussian;
 use diffem::method::{Ambient, EmMmps, Method};
 use diffem::network::MlpConfig;
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{HeunConfig, Spacing};
 use nalgebra::{DMatrix, DVector};
 
 const CORRELATION: f64 = 0.8;
@@ -24,7 +24,7 @@ fn lap(method: impl Into<Method>) -> (Setup, diffem::Samples) {
     setup.em = EmConfig { laps: 1, patience: 0 };
     setup.init = GaussianInit { std: 1.5, ..Default::default() };
     setup.m_step = MStepConfig { steps: 1500, batch: 512, ema: 0.99, ..Default::default() };
-    setup.e_step.sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
+    setup.e_step.sampler = HeunConfig { steps: 20, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let x = setup.all_laps().x;
     (setup, x)
 }

@@ -8,7 +8,7 @@ use diffem::gaussian::Gaussian;
 use diffem::method::Method;
 use diffem::network::{Mlp, MlpConfig, NetworkShape, NetworkSpec, flatten};
 use diffem::noise::{Key, Purpose};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Em, Observations, Posterior, Samples};
 use std::ops::ControlFlow;
@@ -42,7 +42,7 @@ impl Setup {
         let x = gaussian_samples(law, n, 1);
         let observations = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
         let m_step = MStepConfig { steps: 60, batch: 64, micro_batch: 16, ..Default::default() };
-        let sampler = SamplerConfig::Ddpm { steps: 12, spacing: Spacing::Geometric };
+        let sampler = DdpmConfig { steps: 12, spacing: Spacing::Geometric }.into();
         Self {
             channel: Arc::new(channel),
             conditioning: ConditioningConfig::default(),

@@ -109,23 +109,23 @@ pub fn sampler(default: &SamplerConfig, kind: Option<&str>, steps: Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diffem::sampler::Spacing;
+    use diffem::sampler::{DdimConfig, Dpmpp2mSdeConfig, PredictorCorrectorConfig, Spacing};
 
     #[test]
     fn the_run_s_sampler_is_the_default() {
-        let run = SamplerConfig::Pc { steps: 30, spacing: Spacing::Edm, corrections: 2, tau: 0.2 };
+        let run = PredictorCorrectorConfig { steps: 30, spacing: Spacing::Edm, corrections: 2, tau: 0.2 }.into();
         let none = SampleOptions::default();
         assert_eq!(none.sampler(&run).unwrap(), run);
         let fewer = SampleOptions { steps: Some(8), ..none.clone() };
-        let expected = SamplerConfig::Pc { steps: 8, spacing: Spacing::Edm, corrections: 2, tau: 0.2 };
+        let expected = PredictorCorrectorConfig { steps: 8, spacing: Spacing::Edm, corrections: 2, tau: 0.2 }.into();
         assert_eq!(fewer.sampler(&run).unwrap(), expected);
         let other = SampleOptions { sampler: Some("dpmpp2m-sde".into()), ..none };
-        assert_eq!(other.sampler(&run).unwrap(), SamplerConfig::Dpmpp2mSde { steps: 30, spacing: Spacing::Edm });
+        assert_eq!(other.sampler(&run).unwrap(), Dpmpp2mSdeConfig { steps: 30, spacing: Spacing::Edm }.into());
     }
 
     #[test]
     fn bad_options_are_named() {
-        let run = SamplerConfig::Ddim { steps: 4, spacing: Spacing::Geometric };
+        let run = DdimConfig { steps: 4, spacing: Spacing::Geometric }.into();
         let message = |json: &str| {
             let options = parse::<SampleOptions>("options", json).and_then(|o| o.sampler(&run).map(|_| o));
             options.and_then(|o| o.validate()).unwrap_err().to_string()

@@ -9,7 +9,7 @@ use diffem::em::*;
 use diffem::network::{Layout, MlpConfig, NetworkConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
 use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{InMemory, Observations, Samples};
 use diffem_web::{Lab, LabConfig, ObserveOptions, Phase, SampleOptions, Sampling, observe};
@@ -96,7 +96,7 @@ fn posterior() -> Posterior {
         schedule: Schedule::default(),
         conditioning: ConditioningConfig::default(),
         network: NetworkConfig::Mlp(MlpConfig { width: 16, depth: 1, embedding: 8 }),
-        sampler: SamplerConfig::Ddpm { steps: 6, spacing: Spacing::Geometric },
+        sampler: DdpmConfig { steps: 6, spacing: Spacing::Geometric }.into(),
     };
     let channel = recipe.channel.build(3).unwrap();
     let device = Device::flex();

@@ -6,7 +6,10 @@ use diffem::conditioning::Features;
 use diffem::em::Recorruption;
 use diffem::network::MlpConfig;
 use diffem::optim::Decay;
-use diffem::sampler::{SamplerConfig, Spacing};
+use diffem::sampler::{
+    DdimConfig, DdpmConfig, Dpmpp2mConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrectorConfig, SamplerConfig,
+    Spacing,
+};
 use diffem::synthetic::Outline;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -70,12 +73,12 @@ fn sampler() -> impl Strategy<Value = SamplerConfig> {
     let spacing = select(vec![Spacing::Geometric, Spacing::Edm]);
     (0..6, 1usize..=1_000_000, spacing, 0.001..0.999, whole(0)).prop_map(|(kind, steps, spacing, unit, corrections)| {
         match kind {
-            0 => SamplerConfig::Ddpm { steps, spacing },
-            1 => SamplerConfig::Ddim { steps, spacing },
-            2 => SamplerConfig::Heun { steps, spacing, churn: unit },
-            3 => SamplerConfig::Dpmpp2m { steps, spacing },
-            4 => SamplerConfig::Dpmpp2mSde { steps, spacing },
-            _ => SamplerConfig::Pc { steps, spacing, corrections: corrections % 1000, tau: unit },
+            0 => DdpmConfig { steps, spacing }.into(),
+            1 => DdimConfig { steps, spacing }.into(),
+            2 => HeunConfig { steps, spacing, churn: unit }.into(),
+            3 => Dpmpp2mConfig { steps, spacing }.into(),
+            4 => Dpmpp2mSdeConfig { steps, spacing }.into(),
+            _ => PredictorCorrectorConfig { steps, spacing, corrections: corrections % 1000, tau: unit }.into(),
         }
     })
 }
@@ -239,7 +242,7 @@ fn set(settings: &[&str]) -> Result<Config> {
 fn one_field_of_a_default_can_be_set() {
     let sampler = set(&["e_step.sampler.steps=7"]).unwrap().e_step.sampler;
     let (spacing, churn) = (Spacing::Geometric, 0.0);
-    assert_eq!(sampler, SamplerConfig::Heun { steps: 7, spacing, churn });
+    assert_eq!(sampler, HeunConfig { steps: 7, spacing, churn }.into());
 }
 
 #[test]

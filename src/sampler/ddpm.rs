@@ -1,7 +1,26 @@
-//! First-order samplers.
+//! Ancestral sampling, first order.
 
-use super::{Sampler, Step, Stepped};
+use super::{Sampler, SamplerSettings, Spacing, Step, Stepped};
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Ancestral, first order; the paper's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DdpmConfig {
+    /// Steps, 1 or more; one network call each, and one at the end.
+    pub steps: usize,
+    /// Grid.
+    #[serde(default)]
+    pub spacing: Spacing,
+}
+
+impl SamplerSettings for DdpmConfig {
+    fn build(&self) -> Box<dyn Sampler> {
+        Box::new(Ddpm)
+    }
+}
 
 /// Ancestral sampling (Ho et al. 2020, in σ): x_s = x_t - τ (x_t - D) + σ_s √τ ε, τ = 1 - σ_s²/σ_t².
 ///
@@ -16,22 +35,6 @@ impl Sampler for Ddpm {
         let tau = 1.0 - (step.to / step.from).powi(2);
         let mean = x.clone() - (x - denoised.clone()) * tau;
         Stepped { x: mean + (step.noise)() * (step.to * tau.sqrt()), denoised }
-    }
-
-    fn order(&self) -> usize {
-        1
-    }
-}
-
-/// Deterministic first order (Song et al. 2021): x_s = x_t - (1 - σ_s/σ_t)(x_t - D), Euler on the probability-flow ODE.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ddim;
-
-impl Sampler for Ddim {
-    fn step(&self, x: Tensor<2>, step: Step<'_>) -> Stepped {
-        let denoised = step.denoiser.denoise(x.clone(), step.from);
-        let x = x.clone() - (x - denoised.clone()) * (1.0 - step.to / step.from);
-        Stepped { x, denoised }
     }
 
     fn order(&self) -> usize {
