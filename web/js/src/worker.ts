@@ -1,6 +1,6 @@
-// The worker: one posterior or one lab, and answers to messages between steps.
+// The worker holds one posterior or one live training, and answers messages between two steps.
 
-import { type Core, type CoreLab, type CorePosterior, DeviceLost, type Opened, type Sampling, open, openCpu } from './core.js'
+import { type Core, type CoreLiveTraining, type CorePosterior, DeviceLost, type Opened, type Sampling, open, openCpu } from './core.js'
 import { type Failure, type Reply, type Request, buffers } from './protocol.js'
 import type { DeviceKind } from './types.js'
 
@@ -9,22 +9,22 @@ declare const self: {
   postMessage(message: Reply, transfer?: Transferable[]): void
 }
 
-/** A call that is being worked on. */
+/** A call in progress. */
 interface Job {
   id: number
   cancelled: boolean
 }
 
 let opened: Promise<Opened> | undefined
-/** Kept for another device. */
+/** The checkpoint, kept in case it has to be opened on another device. */
 let bytes = new Uint8Array()
 let posterior: CorePosterior | undefined
-let lab: CoreLab | undefined
-/** A panic ends the module for good. */
+let training: CoreLiveTraining | undefined
+/** The panic that has ended the module. */
 let panic: Error | undefined
 const jobs = new Map<number, Job>()
 
-// Other messages are read between two steps. A timer would wait 4 ms every time.
+// The worker reads other messages between two steps. It yields by a message to itself, because a timer would wait 4 ms every time.
 const { port1, port2 } = new MessageChannel()
 const waiting: (() => void)[] = []
 port1.onmessage = () => waiting.shift()?.()
@@ -37,7 +37,7 @@ function breathe(): Promise<void> {
 }
 
 function need<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('nothing is loaded')
+  if (value === undefined) throw new Error('this worker has loaded nothing')
   return value
 }
 
@@ -49,7 +49,7 @@ async function core(): Promise<Core> {
   return (await engine()).core
 }
 
-/** Takes all steps of a chain and reads messages between them. */
+/** Takes all sampler steps and reads messages between them. */
 async function draw(job: Job, start: () => Sampling, watched: boolean): Promise<Float32Array> {
   const sampling = start()
   for (;;) {
@@ -66,7 +66,7 @@ async function draw(job: Job, start: () => Sampling, watched: boolean): Promise<
   }
 }
 
-/** Draws from the loaded posterior; when the WebGPU device is lost, all over again on the CPU, which gives the same draws. */
+/** Draws from the loaded posterior. When the WebGPU device is lost it starts over on the CPU, which gives the same draws. */
 async function sample(job: Job, y: Float32Array, a: Float32Array | undefined, options: string, watched: boolean) {
   const work = () => draw(job, () => need(posterior).sample(y, a, options), watched)
   const { kind, lost } = await engine()
@@ -115,34 +115,34 @@ const methods: Record<string, Method> = {
   observe: (_, x: Float32Array, a: Float32Array | undefined, options: string) =>
     need(posterior).observe(x, a, options),
   sample,
-  lab: async (_, config: string, seed: number) => {
-    lab = await (await core()).Lab.create(config, seed)
-    return { ...lab.info(), device: 'cpu' }
+  liveTraining: async (_, config: string, seed: number) => {
+    training = await (await core()).LiveTraining.create(config, seed)
+    return { ...training.info(), device: 'cpu' }
   },
-  labStep: () => need(lab).step(),
-  labCloud: () => need(lab).cloud(),
-  labTruth: () => need(lab).truth(),
-  labObservations: () => need(lab).observations(),
-  labSample: (job, i: number, options: string, watched: boolean) =>
-    draw(job, () => need(lab).sample(i, options), watched),
+  liveTrainingStep: () => need(training).step(),
+  liveTrainingCloud: () => need(training).cloud(),
+  liveTrainingTruth: () => need(training).truth(),
+  liveTrainingObservations: () => need(training).observations(),
+  liveTrainingSample: (job, i: number, options: string, watched: boolean) =>
+    draw(job, () => need(training).sample(i, options), watched),
   gaussianRun: async (_, truth: number, noise: number, start: number, laps: number) =>
     (await core()).gaussianRun(truth, noise, start, laps),
   release,
 }
 
-/** Gives back what the last owner held: the next one finds the module alone. */
+/** Frees everything that the last owner has loaded, and keeps the module for the next one. */
 function release(): void {
   posterior?.free()
-  lab?.free()
-  posterior = lab = undefined
+  training?.free()
+  posterior = training = undefined
   bytes = new Uint8Array()
 }
 
-/** An error as it travels; a panic of the module is told with its message. */
-function told(error: unknown): Failure {
+/** The message for an error; a panic of the module is fatal, and its own message is in the text. */
+function failureOf(error: unknown): Failure {
   if (error instanceof WebAssembly.RuntimeError) {
     const { diffemPanic } = globalThis as { diffemPanic?: string }
-    panic = new Error(`internal error, please report it: ${diffemPanic ?? error.message}; load again to go on`)
+    panic = new Error(`internal error, please report it: ${diffemPanic ?? error.message}; load again to continue`)
     return { name: 'Error', message: panic.message, fatal: true }
   }
   if (error === panic) return { name: 'Error', message: panic?.message ?? '', fatal: true }
@@ -155,11 +155,11 @@ async function answer(id: number, method: string, args: unknown[]): Promise<void
   try {
     if (panic) throw panic
     const work = methods[method] as ((job: Job, ...args: unknown[]) => unknown) | undefined
-    if (!work) throw new Error(`no method ${method}`)
+    if (!work) throw new Error(`the worker has no method ${method}`)
     const value = await work(job, ...args)
     self.postMessage({ id, value }, buffers(value))
   } catch (error) {
-    self.postMessage({ id, error: told(error) })
+    self.postMessage({ id, error: failureOf(error) })
   } finally {
     jobs.delete(id)
   }
