@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds for wasm32-unknown-unknown, with rustup's target where it is installed or rustup can install it. On Debian without
-# rustup it uses the distribution's second toolchain, whose standard library for wasm32 is built once and kept in the cache
-# folder. Arguments are passed on to cargo. Without arguments it builds the browser's CPU module and the check of the noise,
-# whose dependencies have the same features so that they are compiled once.
+# Builds for wasm32-unknown-unknown, with rustup's target where it is installed or rustup can install it. On
+# Debian without rustup it uses the distribution's second toolchain, whose standard library for wasm32 is
+# built once and kept in the cache folder. Arguments are passed on to cargo. Without arguments it builds the
+# browser's CPU module and the check of the noise, whose dependencies have the same features so that they are
+# compiled once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +15,9 @@ if [ $# -eq 0 ]; then
     set -- build --profile web --lib -p diffem-web -p diffem-noise-check --no-default-features --features diffem-web/cpu
 fi
 
-# The kernels' loops are unrolled to four vectors per iteration, because every iteration loads its constants anew. trim.mjs
-# reads type parameters from the names of functions, which only v0 mangling keeps. Panic messages name source files without the
-# folders of the build machine.
+# The kernels' loops are unrolled to four vectors per iteration, because every iteration loads its constants
+# anew. trim.mjs reads type parameters from the names of functions, which only v0 mangling keeps. Panic
+# messages name source files without the folders of the build machine.
 rustflags() {
     local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src library
     local loops="-C target-feature=+simd128 -C llvm-args=-force-vector-interleave=4" names="-C symbol-mangling-version=v0"
@@ -55,7 +56,8 @@ build_std() {
         -Z build-std=std,panic_abort --target "$target")
 }
 
-# Makes a toolchain folder $1 of the compiled std, where the compiler finds its libraries and the linker by --sysroot.
+# Makes a toolchain folder $1 of the compiled std, where the compiler finds its libraries and the linker by
+# --sysroot.
 make_sysroot() {
     local host work libraries
     host=$(/usr/bin/rustc -vV | sed -n 's/^host: //p')

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Builds the browser package into web/js/dist, which is two WebAssembly modules (CPU, WebGPU) and the JavaScript around them,
-# and prints their sizes. It installs what is missing: the wasm32 target (see build-core.sh), the command of wasm-bindgen in
-# the crate's version into the cache folder, and wasm-opt and tsc from npm into web/node_modules.
+# Builds the browser package into web/js/dist, which is two WebAssembly modules (CPU, WebGPU) and the
+# JavaScript around them, and prints their sizes. It installs what is missing: the wasm32 target (see
+# build-core.sh), the command of wasm-bindgen in the crate's version into the cache folder, and wasm-opt and
+# tsc from npm into web/node_modules.
 #
 #   web/build.sh [--cpu-only | --js-only | --tools-only] [--check]
 #
 # --cpu-only leaves out the WebGPU module, which takes longest to build. --js-only compiles only the JavaScript around existing
-# modules. --tools-only only installs what a build needs. --check builds modules with the comparison of backends for the tests,
-# into web/test/modules.
+# modules. --tools-only only installs what a build needs. --check builds modules with the comparison of
+# backends for the tests, into web/test/modules.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -40,8 +41,8 @@ bindgen() {
     echo "$root/bin/wasm-bindgen"
 }
 
-# Runs no optimizing passes of wasm-opt, which take minutes: their result is a tenth smaller but, once compressed for download,
-# a twentieth larger, at the same speed.
+# Runs no optimizing passes of wasm-opt, which take minutes: their result is a tenth smaller but, once
+# compressed for download, a twentieth larger, at the same speed.
 shrink() {
     local features=(simd bulk-memory nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
     node_modules/.bin/wasm-opt "$1" "${features[@]/#/--enable-}" --remove-unused-module-elements --strip-debug --output "$1"

@@ -1,13 +1,14 @@
-// Removes from the CPU module what it never reaches: burn's operations on numbers of 16 and 64 bits, conversions of data, and
-// matrix products without SIMD. The element type of a tensor is known at run time only, so the compiler keeps the code of an
-// operation for every type, but the core uses only tensors of f32 and comparisons of u8. A removed function traps, and the
-// worker reports this like a panic.
+// Removes from the CPU module what it never reaches: burn's operations on numbers of 16 and 64 bits,
+// conversions of data, and matrix products without SIMD. The element type of a tensor is known at run time
+// only, so the compiler keeps the code of an operation for every type, but the core uses only tensors of f32
+// and comparisons of u8. A removed function traps, and the worker reports this like a panic.
 //   node trim.mjs MODULE         needs type parameters in symbols: -C symbol-mangling-version=v0
 import binaryen from 'binaryen'
 import { readFileSync, writeFileSync } from 'node:fs'
 
-// Patterns of the name and of the body of a function to remove. The compiler merges functions with the same code under any of
-// their names, so the name alone proves nothing: the body must also move numbers of the unused width, or be long.
+// Patterns of the name and of the body of a function to remove. The compiler merges functions with the same
+// code under any of their names, so the name alone proves nothing: the body must also move numbers of the
+// unused width, or be long.
 const rules = [
   { name: /half::(bfloat|binary16)|\b[iu]16\b|_f16\b/, body: /\.(load16_[su]|store16)\b/ },
   { name: /\b[fiu]64\b|_[fi]64\b/, body: /\b(f64\.|i64\.(load|store) )/ },

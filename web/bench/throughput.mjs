@@ -1,11 +1,12 @@
-// Network evaluations per second of the browser package and of onnxruntime-web (WebAssembly with SIMD, one thread), measured
-// alternately in one page with the same weights. The time of the package includes everything that a draw needs besides the
-// network: noise, conditioning, the measurement update, and messages to and from its worker. onnxruntime-web runs the network
-// alone.
+// Network evaluations per second of the browser package and of onnxruntime-web (WebAssembly with SIMD, one
+// thread), measured alternately in one page with the same weights. The time of the package includes
+// everything that a draw needs besides the network: noise, conditioning, the measurement update, and messages
+// to and from its worker. onnxruntime-web runs the network alone.
 //
 //   web/build.sh --cpu-only && npm --prefix web/bench ci && npm --prefix web/bench run bench -- [CHECKPOINT]
 //
-// CHECKPOINT is an MLP exported by `diffem export --web`, by default the site's digits. Needs python3 with onnx and numpy.
+// CHECKPOINT is an MLP exported by `diffem export --web`, by default the site's digits. Needs python3 with
+// onnx and numpy.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

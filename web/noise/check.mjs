@@ -1,4 +1,5 @@
-// node web/noise/check.mjs MODULE.wasm: compares the bits of the noise generator in WebAssembly with golden.json.
+// node web/noise/check.mjs MODULE.wasm: compares the bits of the noise generator in WebAssembly with
+// golden.json.
 import { readFileSync } from 'node:fs'
 
 const module = new WebAssembly.Module(readFileSync(process.argv[2]))

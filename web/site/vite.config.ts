@@ -1,11 +1,15 @@
-// One build makes the page and a module of the elements for other pages, with its worker and WebAssembly beside it.
+// One build makes the page and a module of the elements for other pages, with its worker and WebAssembly
+// beside it.
 import { fileURLToPath } from 'node:url';
 import katex from 'katex';
 import { type Plugin, defineConfig } from 'vite';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Replaces `<tex>` by KaTeX's markup when the page is built, so that the reader's browser typesets no formula. */
+/**
+ * Replaces `<tex>` by KaTeX's markup when the page is built, so that the reader's browser typesets no
+ * formula.
+ */
 function formulas(): Plugin {
   const render = (source: string, display: boolean): string =>
     katex.renderToString(source.replaceAll('&lt;', '<').replaceAll('&amp;', '&').trim(), { displayMode: display, throwOnError: true });
@@ -18,7 +22,10 @@ function formulas(): Plugin {
   };
 }
 
-/** Drops the old font formats from KaTeX's style sheet, because the browsers that need them cannot run this page anyway. */
+/**
+ * Drops the old font formats from KaTeX's style sheet, because the browsers that need them cannot run this
+ * page anyway.
+ */
 function woff2Only(): Plugin {
   return {
     name: 'woff2-only',

@@ -1,11 +1,12 @@
-//! EM for a scalar Gaussian in closed form. The signal is x ~ N(0, s*), the observation y = x + N(0, n) and the prior of
-//! lap k N(0, s_k), so that
+//! EM for a scalar Gaussian in closed form. The signal is x ~ N(0, s*), the observation y = x + N(0, n) and
+//! the prior of lap k N(0, s_k), so that
 //!
 //! ```text
 //! s⁺ = s n / (s + n) + (s / (s + n))² (s* + n),   KL_k = KL(N(0, s* + n) ‖ N(0, s_k + n))
 //! ```
 //!
-//! and the theorem bounds the mean over j = 0..k of KL_j by KL(N(0, s*) ‖ N(0, s_0)) / (k + 1) (arXiv 2510.12691).
+//! and the theorem bounds the mean over j = 0..k of KL_j by KL(N(0, s*) ‖ N(0, s_0)) / (k + 1) (arXiv
+//! 2510.12691).
 
 use diffem::gaussian::{Gaussian, LinearGaussian};
 use diffem::{Error, Result};

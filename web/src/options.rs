@@ -42,7 +42,8 @@ pub struct ObserveOptions {
     pub channel: Option<ChannelConfig>,
 }
 
-/// Lets the core read the stages, because readers of configurations are large and a page would download a second copy too.
+/// Lets the core read the stages, because readers of configurations are large and a page would download a
+/// second copy too.
 fn stages<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<ChannelConfig>, D::Error> {
     let json = Option::<Value>::deserialize(deserializer)?;
     json.map(|stages| stages.to_string().parse().map_err(|e| D::Error::custom(without_place(e)))).transpose()
@@ -56,7 +57,8 @@ fn without_place(e: serde_json::Error) -> String {
 /// Reads options from JSON.
 ///
 /// # Errors
-/// Fails if the text is not JSON, has an unknown field or has a value of the wrong type; `what` names the text.
+/// Fails if the text is not JSON, has an unknown field or has a value of the wrong type; `what` names the
+/// text.
 pub fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|e| Error::config(what, without_place(e)))
 }

@@ -1,5 +1,5 @@
-// The WebAssembly modules against the golden file of all backends, one row per quantity. `web/build.sh --check` builds the
-// modules; the reports stay in web/test/output for the table of `diffem check-backends`.
+// The WebAssembly modules against the golden file of all backends, one row per quantity. `web/build.sh
+// --check` builds the modules; the reports stay in web/test/output for the table of `diffem check-backends`.
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
@@ -8,7 +8,10 @@ import { open } from './support/browser.mjs'
 const place = (path) => new URL(path, import.meta.url)
 const golden = readFileSync(place('../../tests/golden/backends.safetensors'))
 
-/** The report of module `kind` on a golden file, computed in the page, or `{ failed }` with the message of its error. */
+/**
+ * The report of module `kind` on a golden file, computed in the page, or `{ failed }` with the message of its
+ * error.
+ */
 function report(page, kind, bytes) {
   return page.evaluate(async ([kind, text]) => {
     const module = await import(`/test/modules/${kind}/diffem_${kind}.js`)

@@ -71,7 +71,8 @@ describe('live training', () => {
     console.log(`divergence ${scores.map((s) => s.toFixed(3)).join(' ')}, floor ${floor.toFixed(4)}; ` +
       `${(LAPS / seconds * 60).toFixed(0)} laps per minute`)
     assert.equal(scores.length, LAPS + 1)
-    // EM is slow where every observation leaves a whole line open; natively these four laps end at .65 of the first score.
+    // EM is slow where every observation leaves a whole line open; natively these four laps end at .65 of the
+    // first score.
     assert.ok(scores.at(-1) < 0.8 * scores[0], `${scores}`)
   })
 

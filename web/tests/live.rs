@@ -12,7 +12,7 @@ use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{InMemory, Observations, Samples};
-use diffem_web::{LiveTraining, LiveConfig, ObserveOptions, Phase, SampleOptions, Sampling, observe};
+use diffem_web::{LiveConfig, LiveTraining, ObserveOptions, Phase, SampleOptions, Sampling, observe};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::pin;
@@ -81,7 +81,8 @@ fn live_laps_are_those_of_the_core() {
         phases.push(progress.phase);
     }
     let count = |phase| phases.iter().filter(|p| **p == phase).count();
-    // The loss is read every 25 steps, and an E-step has five sampler steps and the last call in each of the two laps.
+    // The loss is read every 25 steps, and an E-step has five sampler steps and the last call in each of the
+    // two laps.
     assert_eq!((count(Phase::Start), count(Phase::MStep), count(Phase::EStep)), (1, 4, 12));
     assert_eq!(*training.cloud().unwrap(), reconstructions(&training));
 }

@@ -4,7 +4,7 @@ interface Gpu {
   requestAdapter(): Promise<object | null>
 }
 
-/** Whether this browser offers a WebGPU adapter, which `device: 'auto'` then uses. The first answer may take a while. */
+/** Whether this browser offers a WebGPU adapter for `device: 'auto'`. The first answer may take a while. */
 export async function hasAdapter(): Promise<boolean> {
   const { gpu } = navigator as { gpu?: Gpu }
   return Boolean(await gpu?.requestAdapter().catch(() => null))

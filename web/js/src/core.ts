@@ -74,7 +74,10 @@ interface Device {
   lost: Promise<{ reason: string; message: string }>
 }
 
-/** Watches every device that is requested from now on, because the module requests its own; rejects when one is lost. */
+/**
+ * Watches every device that is requested from now on, because the module requests its own; rejects when one
+ * is lost.
+ */
 function watch(): Promise<never> {
   const adapter = (globalThis as { GPUAdapter?: { prototype: { requestDevice(o?: unknown): Promise<Device> } } }).GPUAdapter
   if (!adapter) return never

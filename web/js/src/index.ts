@@ -1,5 +1,5 @@
-// diffem in the browser: load and sample a trained posterior, or train a model of a curve live from corrupted points. A module
-// worker beside this file does all the work.
+// diffem in the browser: load and sample a trained posterior, or train a model of a curve live from corrupted
+// points. A module worker beside this file does all the work.
 
 import { bytesOf } from './bytes.js'
 import { Remote } from './remote.js'
@@ -41,7 +41,8 @@ async function opened<T>(device: 'auto' | DeviceKind, work: (remote: Remote) => 
 /**
  * Loads a checkpoint written by `diffem export --web`, from an address or from its bytes.
  *
- * Rejects with the core's message where the file is not a complete checkpoint, and with the signal's reason when aborted.
+ * Rejects with the core's message where the file is not a complete checkpoint, and with the signal's reason
+ * when aborted.
  */
 export function load(
   checkpoint: string | URL | ArrayBuffer | Uint8Array,
@@ -79,7 +80,7 @@ export class Posterior {
     return this.#remote.call('observe', [x, a, JSON.stringify({ seed, channel })])
   }
 
-  /** Posterior draws of x given y [m] and a [k], [draws * d]; for a seed they are the draws of `diffem sample`. */
+  /** Posterior draws of x given y [m] and a [k], [draws * d]: for a seed, those of `diffem sample`. */
   samplePosterior(y: Float32Array, a: Float32Array | undefined, options: SampleOptions = {}): Promise<Float32Array> {
     return sample(this.#remote, 'sample', [y, a], options)
   }
@@ -102,7 +103,7 @@ export class LiveTraining {
   }
 
   /**
-   * Draws signals and observations from `seed`; training begins with the first {@link step} and runs on the CPU.
+   * Draws signals and observations from `seed`. Training begins with the first {@link step}, on the CPU.
    *
    * Rejects where a setting is outside its range, naming the setting.
    */
@@ -168,8 +169,8 @@ export class LiveTraining {
 let shared: Promise<Remote> | undefined
 
 /**
- * Closed-form EM for a scalar Gaussian: x ~ N(0, truth), y = x + N(0, noise), initial prior N(0, start), where all three
- * parameters are variances.
+ * Closed-form EM for a scalar Gaussian: x ~ N(0, truth), y = x + N(0, noise), initial prior N(0, start),
+ * where all three parameters are variances.
  */
 export async function gaussianRun(o: { truth: number; noise: number; start: number; laps: number }): Promise<GaussianRun> {
   shared ??= opened('cpu', async (remote) => remote)

@@ -14,7 +14,7 @@ export interface CallOptions<P> {
   onProgress?: (value: P) => void
 }
 
-/** Replaces `Worker` in the expression by which bundlers find workers, and keeps the address that they put there. */
+/** Replaces `Worker` in the expression that bundlers look for, and keeps the address that they put there. */
 class Address {
   readonly href: string
 
@@ -25,7 +25,10 @@ class Address {
 
 const { href } = ((Worker: typeof Address) => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }))(Address)
 
-/** Starts the worker beside this file. Browsers refuse workers of another origin, so such a one starts as a module that imports it. */
+/**
+ * Starts the worker beside this file. Browsers refuse workers of another origin, so a worker of this origin
+ * imports such a file.
+ */
 function start(): Worker {
   if (new URL(href).origin === location.origin) return new Worker(href, { type: 'module' })
   const source = `import ${JSON.stringify(href)}`
@@ -34,8 +37,8 @@ function start(): Worker {
 }
 
 /**
- * Workers without an owner. They keep their compiled module, so that the next posterior or live training starts at once and
- * needs no network.
+ * Workers without an owner. They keep their compiled module, so that the next posterior or live training
+ * starts at once and needs no network.
  */
 const idle: Worker[] = []
 const MAX_IDLE = 2

@@ -1,4 +1,5 @@
-// The types of the JavaScript API. Arrays are row-major Float32Arrays, and every failure is an Error with the core's message.
+// The types of the JavaScript API. Arrays are row-major Float32Arrays, and every failure is an Error with the
+// core's message.
 
 /** Device that does the work. */
 export type DeviceKind = 'cpu' | 'webgpu'
@@ -8,7 +9,10 @@ export type SamplerKind = 'ddpm' | 'ddim' | 'heun' | 'dpmpp2m' | 'dpmpp2m-sde' |
 
 /** Options for loading a checkpoint. */
 export interface LoadOptions {
-  /** `auto` (the default) is WebGPU where there is an adapter and the package has its module, and the CPU elsewhere. */
+  /**
+   * `auto` (the default) is WebGPU where there is an adapter and the package has its module, and the CPU
+   * elsewhere.
+   */
   device?: 'auto' | DeviceKind
   /** Called with the bytes downloaded so far; the total is undefined where the server does not state it. */
   onProgress?: (loadedBytes: number, totalBytes: number | undefined) => void
@@ -81,7 +85,10 @@ export interface SampleOptions {
   sampler?: SamplerKind
   /** Seed of the draws, as in `diffem sample --seed` (default 0). */
   seed?: number
-  /** Index of the observation in a file given to `diffem sample`, because each index has its own noise (default 0). */
+  /**
+   * Index of the observation in a file given to `diffem sample`, because each index has its own noise
+   * (default 0).
+   */
   index?: number
   signal?: AbortSignal
   /** Called after every step; without it the states are not read from the device. */
@@ -94,22 +101,28 @@ export interface ObserveOptions {
   seed?: number
   /** Fixed parameters of the operator, such as a painted mask, [k]; the noise is still that of the seed. */
   a?: Float32Array
-  /** Stages that replace the channel of the run, as in configuration files, such as another rate; lengths must not change. */
+  /**
+   * Stages that replace the channel of the run, as in configuration files, such as another rate; lengths must
+   * not change.
+   */
   channel?: unknown
 }
 
 /** Settings of live training. */
 export interface LiveConfig {
   /**
-   * Distribution of the signals. `heart` and `curve` (a trefoil, which takes many more laps) lie in the plane and are observed
-   * through 1-D projections; `manifold` is the paper's curve in R^5, observed through 2-D projections.
+   * Distribution of the signals. `heart` and `curve` (a trefoil, which takes many more laps) lie in the plane
+   * and are observed through 1-D projections; `manifold` is the paper's curve in R^5, observed through 2-D
+   * projections.
    */
   data: 'heart' | 'curve' | 'manifold'
   /** Number of observations, 2 to 65536. */
   observations: number
   /** Standard deviation of the noise, >= 0. */
   noise: number
-  /** Prior of the first reconstructions: a Gaussian fitted to the observations (the default), or N(0, std² I). */
+  /**
+   * Prior of the first reconstructions: a Gaussian fitted to the observations (the default), or N(0, std² I).
+   */
   init?: { kind: 'gaussian' } | { kind: 'isotropic'; std: number }
   /** Number of laps; a lap is one EM iteration, an M-step and an E-step. */
   laps: number
@@ -140,7 +153,10 @@ export interface LiveInfo {
   /** Number of observations. */
   observations: number
   device: DeviceKind
-  /** Settings of the run as in configuration files; `diffem train` with these settings makes the same reconstructions. */
+  /**
+   * Settings of the run as in configuration files; `diffem train` with these settings makes the same
+   * reconstructions.
+   */
   config: unknown
 }
 

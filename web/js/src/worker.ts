@@ -24,7 +24,8 @@ let training: CoreLiveTraining | undefined
 let panic: Error | undefined
 const jobs = new Map<number, Job>()
 
-// The worker reads other messages between two steps. It yields by a message to itself, because a timer would wait 4 ms every time.
+// The worker reads other messages between two steps. It yields by a message to itself, because a timer would
+// wait 4 ms every time.
 const { port1, port2 } = new MessageChannel()
 const waiting: (() => void)[] = []
 port1.onmessage = () => waiting.shift()?.()
@@ -66,7 +67,10 @@ async function draw(job: Job, start: () => Sampling, watched: boolean): Promise<
   }
 }
 
-/** Draws from the loaded posterior. When the WebGPU device is lost it starts over on the CPU, which gives the same draws. */
+/**
+ * Draws from the loaded posterior. When the WebGPU device is lost it starts over on the CPU, which gives the
+ * same draws.
+ */
 async function sample(job: Job, y: Float32Array, a: Float32Array | undefined, options: string, watched: boolean) {
   const work = () => draw(job, () => need(posterior).sample(y, a, options), watched)
   const { kind, lost } = await engine()

@@ -1,5 +1,5 @@
-//! The noise generator as a WebAssembly module that exchanges numbers only. `check.mjs` runs it in a JavaScript engine and
-//! compares it with `golden.json`, as the test below does for the native build.
+//! The noise generator as a WebAssembly module that exchanges numbers only. `check.mjs` runs it in a
+//! JavaScript engine and compares it with `golden.json`, as the test below does for the native build.
 
 use diffem::noise::{Key, Purpose};
 

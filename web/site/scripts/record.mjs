@@ -1,4 +1,5 @@
-// Turns a run of the command line into public/recorded.json, which figures show while WebAssembly is being loaded:
+// Turns a run of the command line into public/recorded.json, which figures show while WebAssembly is being
+// loaded:
 //   diffem train web/site/scripts/heart.toml --out RUN && node scripts/record.mjs RUN
 // The settings are the default ones of src/session/config.ts, so that Play repeats the same laps.
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -14,7 +14,8 @@ const ELEMENTS = {
   'diffem-theory': DiffemTheory,
 };
 
-// Registering an element starts those in the page. Each is registered in a task of its own, so that the page is not blocked.
+// Registering an element starts those in the page. Each is registered in a task of its own, so that the page
+// is not blocked.
 for (const [name, element] of Object.entries(ELEMENTS)) {
   setTimeout(() => customElements.get(name) ?? customElements.define(name, element));
 }

@@ -5,7 +5,10 @@ import { count } from './lib/format';
 
 const PARAM = 'model';
 
-/** Local addresses of the models fetched ahead, so that the page requests nothing from the network once it is loaded. */
+/**
+ * Local addresses of the models fetched ahead, so that the page requests nothing from the network once it is
+ * loaded.
+ */
 const fetched = new Map<string, string>();
 
 async function fetchAhead(src: string): Promise<void> {
@@ -31,12 +34,16 @@ export function choosePictures(): void {
   const requested = new URLSearchParams(location.search).get(PARAM);
   const named = buttons().find((button) => button.dataset.model === requested);
   if (named) choose(named);
-  // The models that are not shown are fetched once the page has everything that it shows. Where this fails, a click fetches.
+  // The models that are not shown are fetched once the page has everything that it shows. Where this fails, a
+  // click fetches.
   const others = (): Promise<unknown> => Promise.allSettled(buttons().map(({ dataset: { src = '' } }) => fetchAhead(src)));
   document.addEventListener('diffem-load', () => void whenIdle().then(others), { once: true });
 }
 
-/** Shows the paragraph about the model that was loaded. A model of the reader's own is described by its metadata. */
+/**
+ * Shows the paragraph about the model that was loaded. A model of the reader's own is described by its
+ * metadata.
+ */
 export function introduce({ name, lap, image, parameters }: PosteriorInfo): void {
   const about = [...document.querySelectorAll<HTMLElement>('[data-about]')];
   const known = about.find((p) => p.dataset.about === name);

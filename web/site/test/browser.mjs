@@ -7,7 +7,9 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
-/** Attempts at work without long tasks: a busy machine blocks the page in some of them, a slow page in all. */
+/**
+ * Attempts at work without long tasks: a busy machine blocks the page in some of them, a slow page in all.
+ */
 export const TRIES = 3;
 
 export const site = fileURLToPath(new URL('../dist/', import.meta.url));
@@ -19,12 +21,17 @@ const FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-r
 /** Timeout of every wait, in ms. */
 const PATIENCE = 300_000;
 
-/** Servers and browsers that are still open; one left open by a failed test would keep its file from ending. */
+/**
+ * Servers and browsers that are still open; one left open by a failed test would keep its file from ending.
+ */
 const closing = new Set();
 after(() => Promise.all([...closing].map((close) => close())));
 const atEnd = (close) => (closing.add(close), close);
 
-/** Serves `routes`, from path prefix to folder, on a free port of this machine and records the requested paths. */
+/**
+ * Serves `routes`, from path prefix to folder, on a free port of this machine and records the requested
+ * paths.
+ */
 export async function serve(routes = { '/': site }) {
   const asked = [];
   const prefixes = Object.keys(routes).sort((a, b) => b.length - a.length);

@@ -1,4 +1,5 @@
-// The other figures of the built page: corrupted data, theory and pictures; keyboard, reduced motion, state in the address.
+// The other figures of the built page: corrupted data, theory and pictures; keyboard, reduced motion, state
+// in the address.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
@@ -31,7 +32,8 @@ test('theory: the published numbers, and a narrow start that barely moves', asyn
   await see(page, '#fig-4');
   await shot(page, 'fig-4-initial', '#fig-4');
   const wide = await theory();
-  // The values of laps 1 to 3 and the KL divergences of laps 0 to 4 were computed by hand for s* = n = 1 and s_0 = 10.
+  // The values of laps 1 to 3 and the KL divergences of laps 0 to 4 were computed by hand for s* = n = 1 and
+  // s_0 = 10.
   [2.56198, 1.75392, 1.44812].forEach((s, k) => assert.ok(Math.abs(wide.variance[k + 1] - s) < 1e-4));
   [0.443283, 0.069328, 0.023058, 0.009563, 0.00442].forEach((kl, k) => assert.ok(Math.abs(wide.kl[k] - kl) < 1e-5));
   await page.locator('#fig-4').getByRole('button', { name: 'too narrow' }).click();
@@ -83,7 +85,9 @@ test('pictures: example, painted mask, rate, draws and intervals', async (t) => 
   assert.deepEqual(log, []);
 });
 
-/** Distance of the draws from the truth in observed pixels, and their spread in hidden ones; runs in the page. */
+/**
+ * Distance of the draws from the truth in observed pixels, and their spread in hidden ones; runs in the page.
+ */
 function observedFit() {
   const { model, painter } = document.querySelector('diffem-posterior');
   const [d, n] = [model.d, model.options.draws];

@@ -1,4 +1,5 @@
-// The page stays responsive: no task takes more than 50 ms while the reader drags a figure, paints on it or replays it.
+// The page stays responsive: no task takes more than 50 ms while the reader drags a figure, paints on it or
+// replays it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TRIES, see, withPage } from './browser.mjs';

@@ -16,7 +16,8 @@ const browser = withPage();
 test('the first picture is drawn within a second', async (t) => {
   const drawn = () => performance.getEntriesByName('diffem-first-picture')[0]?.startTime;
   let best = await browser.page.evaluate(drawn);
-  // Processes that wait for a core take their share of the wall time. Another try distinguishes a slow page from a busy moment.
+  // Processes that wait for a core take their share of the wall time. Another try distinguishes a slow page
+  // from a busy moment.
   const bound = 1000 * Math.max(1, loadavg()[0] / availableParallelism());
   for (let tries = 0; best >= bound && tries < 3; tries += 1) {
     const again = await open(`${browser.server.origin}/`);
@@ -28,7 +29,10 @@ test('the first picture is drawn within a second', async (t) => {
   assert.ok(best < bound, `drawn after ${best} ms`);
 });
 
-/** Plays LAPS laps from the start and returns the event and the longest task in ms of each; calls `during` in the first E-step. */
+/**
+ * Plays LAPS laps from the start and returns the event and the longest task in ms of each; calls `during` in
+ * the first E-step.
+ */
 async function watch(page, during = () => {}) {
   const { from, before } = await page.evaluate(() => ({ from: performance.now(), before: laps.length }));
   await page.getByRole('button', { name: 'Play', exact: true }).click();

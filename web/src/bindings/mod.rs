@@ -1,5 +1,5 @@
-//! The interface to JavaScript, which `web/js` wraps. Arrays are row-major `Float32Array`s, options are JSON, and every failure
-//! is an `Error` with the core's message.
+//! The interface to JavaScript, which `web/js` wraps. Arrays are row-major `Float32Array`s, options are JSON,
+//! and every failure is an `Error` with the core's message.
 
 #[cfg(feature = "check")]
 mod check;
@@ -12,7 +12,8 @@ use convert::{error, object};
 use js_sys::{Float64Array, Reflect};
 use wasm_bindgen::prelude::*;
 
-/// Makes a panic, which ends the module, leave its message in the global `diffemPanic`, so that the worker can report it.
+/// Makes a panic, which ends the module, leave its message in the global `diffemPanic`, so that the worker
+/// can report it.
 #[wasm_bindgen(start)]
 pub fn start() {
     std::panic::set_hook(Box::new(|info| {

@@ -39,7 +39,8 @@ impl Posterior {
         Ok(Self(Rc::new(posterior::open(&bytes, &device).map_err(error)?)))
     }
 
-    /// Description of the checkpoint: `{d, m, k, parameters, image, channel, sampler, sigmaMax, examples, name, lap}`.
+    /// Description of the checkpoint: `{d, m, k, parameters, image, channel, sampler, sigmaMax, examples,
+    /// name, lap}`.
     pub fn info(&self) -> Result<JsValue, JsError> {
         let (p, recipe) = (&self.0, &self.0.recipe);
         let mut info = json!({
@@ -60,7 +61,8 @@ impl Posterior {
         plain(&info)
     }
 
-    /// Example `i` as `{x, y, a}`, with `x` where the signal is known and `a` where the operator has parameters.
+    /// Example `i` as `{x, y, a}`, with `x` where the signal is known and `a` where the operator has
+    /// parameters.
     pub fn example(&self, i: f64) -> Result<JsValue, JsError> {
         let (i, examples) = (count("example", i)?, &self.0.examples);
         let n = examples.observations.n();
@@ -74,14 +76,15 @@ impl Posterior {
         Ok(out)
     }
 
-    /// Corrupts `x [d]` and returns `{y, a}`. `a` fixes the operator; `options` is JSON with `seed` and `channel`.
+    /// Corrupts `x [d]` and returns `{y, a}`. `a` fixes the operator; `options` is JSON with `seed` and
+    /// `channel`.
     pub fn observe(&self, x: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<JsValue, JsError> {
         let options = parse("options", options).map_err(error)?;
         observations(&crate::observe(&self.0, x, a, &options).map_err(error)?)
     }
 
-    /// Posterior draws of x given `y` and `a`, before the first step; `options` is JSON with `draws`, `steps`, `sampler`,
-    /// `seed` and `index`.
+    /// Posterior draws of x given `y` and `a`, before the first step; `options` is JSON with `draws`,
+    /// `steps`, `sampler`, `seed` and `index`.
     pub fn sample(&self, y: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<Sampling, JsError> {
         let options = parse("options", options).map_err(error)?;
         let sampling = crate::Sampling::new(self.0.clone(), y, a.unwrap_or_default(), &options);

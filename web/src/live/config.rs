@@ -42,7 +42,8 @@ pub struct LiveConfig {
     /// Length of the network's noise embedding, even.
     #[serde(default = "embedding")]
     pub embedding: usize,
-    /// Smallest and largest noise level, in units of the standardized signal; a narrower range is learned in fewer steps.
+    /// Smallest and largest noise level, in units of the standardized signal; a narrower range is learned in
+    /// fewer steps.
     #[serde(default = "sigma")]
     pub sigma: [f64; 2],
     /// Learning rate at the beginning of a lap.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the golden files beside this script with the command line: checkpoints of runs for the browser, posterior draws of
-# their observations, reconstructions, and corrupted signals.
+# Makes the golden files beside this script with the command line: checkpoints of runs for the browser,
+# posterior draws of their observations, reconstructions, and corrupted signals.
 #
 #   web/test/golden/make.sh [DIFFEM]     DIFFEM is the command, by default `cargo run`
 set -euo pipefail

@@ -27,8 +27,8 @@ const html = `<!doctype html><meta charset="utf-8"><title>diffem</title><script 
 export const withoutGpu = !existsSync(join(root, 'js/dist/gpu/diffem_gpu_bg.wasm')) && 'built with --cpu-only'
 
 /**
- * Opens a page with the package as `window.diffem`, or without the package where `bare` is set; `gpu` turns WebGPU on.
- * `close()` ends the browser and the server.
+ * Opens a page with the package as `window.diffem`, or without the package where `bare` is set; `gpu` turns
+ * WebGPU on. `close()` ends the browser and the server.
  */
 export async function open({ gpu = false, bare = false } = {}) {
   if (!bare && !existsSync(join(root, 'js/dist/index.js'))) throw new Error('web/js/dist is missing: run web/build.sh')

@@ -56,7 +56,7 @@ export class DiffemCorruption extends LinkedFigure {
             aria-label="${this.#count} observations, each a line in the plane; observation ${this.#selected} is selected"
             @pointermove=${this.#pointed} @pointerdown=${this.#pointed}></canvas>
           <ul class="legend">
-            <li><span class="swatch line" style="--c:var(--diffem-ink)"></span>observations</li>
+            <li><span class="swatch line" style="--c:var(--diffem-observation);opacity:0.55;border-top-width:1px"></span>observations</li>
             <li><span class="swatch line" style="--c:var(--diffem-observation)"></span>selected observation with its noise</li>
             ${this.truth ? html`<li><span class="swatch" style="background:none;border:1.5px solid var(--diffem-truth)"></span>truth</li>` : nothing}
           </ul>
@@ -117,7 +117,7 @@ export class DiffemCorruption extends LinkedFigure {
     if (!canvas || !data) return false;
     if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
     const colors = this.palette;
-    if (!this.changed(canvas, data, this.#count, this.#selected, this.#noise, this.truth, canvas.clientWidth, devicePixelRatio, colors.ink)) return true;
+    if (!this.changed(canvas, data, this.#count, this.#selected, this.#noise, this.truth, canvas.clientWidth, devicePixelRatio, colors.observation)) return true;
     const g = this.#plane.begin();
     this.#drawBundle(data, colors);
     g.drawImage(this.#bundle.canvas, 0, 0, this.#plane.width, this.#plane.height);
@@ -129,13 +129,13 @@ export class DiffemCorruption extends LinkedFigure {
   /** Keeps all lines as a picture, so that moving the pointer redraws the selected one only. */
   #drawBundle(data: DataSet, colors: Palette): void {
     const { canvas } = this.#plane as Plane;
-    const key = [canvas.width, canvas.height, this.#count, colors.ink, data.y[0], data.y.length].join();
+    const key = [canvas.width, canvas.height, this.#count, colors.observation, data.y[0], data.y.length].join();
     if (key === this.#bundle.key) return;
     this.#bundle.key = key;
     Object.assign(this.#bundle.canvas, { width: canvas.width, height: canvas.height });
     const g = this.#bundle.canvas.getContext('2d');
     if (!g || !this.#plane) return;
-    g.strokeStyle = colors.ink;
+    g.strokeStyle = colors.observation;
     g.lineWidth = Math.max(1, canvas.width / this.#plane.width);
     g.globalAlpha = Math.min(0.6, Math.max(0.1, 2.6 / Math.sqrt(this.#count)));
     const ratio = canvas.width / this.#plane.width;

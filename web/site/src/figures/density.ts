@@ -1,4 +1,5 @@
-// Posterior densities along the line of an observation: of draws, and of the exact posterior under the true prior.
+// Posterior densities along the line of an observation: of draws, and of the exact posterior under the true
+// prior.
 import type { DataSet } from '../session/session';
 import { rowOf } from './manifold-view';
 
@@ -28,7 +29,10 @@ function density(positions: readonly number[], weights: readonly number[]): Curv
 /** Position of grid point `k`. */
 const place = (k: number): number => -REACH + (2 * REACH * k) / (GRID - 1);
 
-/** Position of (x, y) along the line with normal `a`, measured from the foot of the perpendicular from the origin. */
+/**
+ * Position of (x, y) along the line with normal `a`, measured from the foot of the perpendicular from the
+ * origin.
+ */
 const along = (a: { x: number; y: number }, x: number, y: number): number => a.x * y - a.y * x;
 
 /** Density along the line of observation `i` of draws [n, 2]. */
@@ -38,7 +42,10 @@ export function drawDensity(data: DataSet, i: number, points: Float32Array): Cur
   return density(positions, positions.map(() => 1));
 }
 
-/** Density of the exact posterior under the true prior: every clean point has its likelihood N(y; a · x, noise²) as weight. */
+/**
+ * Density of the exact posterior under the true prior: every clean point has its likelihood N(y; a · x,
+ * noise²) as weight.
+ */
 export function exactDensity(data: DataSet, i: number, noise: number): Curve {
   const [a, y] = [rowOf(data, i), data.y[i] ?? 0];
   const positions: number[] = [];

@@ -8,7 +8,8 @@ export abstract class LinkedFigure extends FigureElement {
   protected source: DiffemManifold | undefined;
   #changed = perFrame(() => {
     this.sessionChanged();
-    // Off screen, only a figure that has never been rendered is rendered; the others wait until they are visible.
+    // Off screen, only a figure that has never been rendered is rendered; the others wait until they are
+    // visible.
     if (this.visible || !this.renderRoot.querySelector('canvas')) this.requestUpdate();
   });
 

@@ -13,7 +13,10 @@ export interface View {
   lines: boolean;
   selected: number;
   noise: number;
-  /** The E-step is under way. The picture then changes thirty times per lap, so it has fewer points and no start. */
+  /**
+   * The E-step is under way. The picture then changes thirty times per lap, so it has fewer points and no
+   * start.
+   */
   moving: boolean;
 }
 
@@ -47,7 +50,10 @@ export function rowOf(data: DataSet, i: number): Point {
   return { x: data.a[2 * i] ?? 0, y: data.a[2 * i + 1] ?? 0 };
 }
 
-/** Draws observation y = a · x + n as the line a · x = y with a band of two standard deviations of the noise on each side. */
+/**
+ * Draws observation y = a · x + n as the line a · x = y with a band of two standard deviations of the noise
+ * on each side.
+ */
 export function drawBand(plane: Plane, colors: Palette, data: DataSet, i: number, noise: number): void {
   const [a, y] = [rowOf(data, i), data.y[i] ?? 0];
   plane.strokeLine(a, y, colors.observation, Math.max(2, 4 * noise * plane.scale), 0.25);
@@ -59,8 +65,7 @@ export function drawTruth(plane: Plane, colors: Palette, data: DataSet, pair: re
   const g = plane.context;
   const every = Math.max(1, Math.floor(data.truth.length / data.d / 350));
   g.strokeStyle = colors.truth;
-  g.lineWidth = 1;
-  g.globalAlpha = 0.8;
+  g.lineWidth = 1.2;
   g.beginPath();
   for (let at = 0; at + data.d <= data.truth.length; at += data.d * every) {
     const [x, y] = plane.toPixel(data.truth[at + pair[0]] ?? 0, data.truth[at + pair[1]] ?? 0);
@@ -68,10 +73,12 @@ export function drawTruth(plane: Plane, colors: Palette, data: DataSet, pair: re
     g.arc(x, y, 1.6, 0, 2 * Math.PI);
   }
   g.stroke();
-  g.globalAlpha = 1;
 }
 
-/** Draws a few observations as lines, each with its reconstruction and the gap between the two, which the E-step closes. */
+/**
+ * Draws a few observations as lines, each with its reconstruction and the gap between the two, which the
+ * E-step closes.
+ */
 function drawSettling(plane: Plane, colors: Palette, data: DataSet, cloud: Float32Array): void {
   const g = plane.context;
   for (let k = 0; k < LINES; k += 1) {

@@ -1,8 +1,9 @@
 // <diffem-manifold>: live training by expectation-maximization, from corrupted observations only.
 //
-// Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise, laps, steps,
-// selected (index of an observation), device (auto | cpu | webgpu), recorded (address of a recorded run to show first), autoplay.
-// Events: diffem-lap, diffem-select, diffem-state. Parts: canvas, controls, play, status, chart, poster.
+// Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise,
+// laps, steps, selected (index of an observation), device (auto | cpu | webgpu), recorded (address of a
+// recorded run to show first), autoplay. Events: diffem-lap, diffem-select, diffem-state. Parts: canvas,
+// controls, play, status, chart, poster.
 import { type TemplateResult, html, nothing } from 'lit';
 import { FigureElement, baseStyles } from '../lib/base';
 import { Plane } from '../lib/canvas';
@@ -70,7 +71,10 @@ export class DiffemManifold extends FigureElement {
     this.session.pause();
   }
 
-  /** Shows the recorded run where the author names one and the settings are the default ones; otherwise the data of a live run. */
+  /**
+   * Shows the recorded run where the author names one and the settings are the default ones; otherwise the
+   * data of a live run.
+   */
   async #first(): Promise<void> {
     const recorded = this.getAttribute('recorded');
     try {
@@ -176,11 +180,11 @@ export class DiffemManifold extends FigureElement {
         <select name="data" .value=${c.data} @change=${choose('data')}>
           <option value="heart" ?selected=${c.data === 'heart'}>heart in the plane</option>
           <option value="curve" ?selected=${c.data === 'curve'}>trefoil in the plane (slow)</option>
-          <option value="manifold" ?selected=${c.data === 'manifold'}>curve in R⁵ (as in the paper)</option>
+          <option value="manifold" ?selected=${c.data === 'manifold'}>curve in R⁵ (paper)</option>
         </select></label>
       <label>Start
         <select name="start" @change=${choose('start')}>
-          <option value="gaussian" ?selected=${c.start === 'gaussian'}>Gaussian fitted to the data</option>
+          <option value="gaussian" ?selected=${c.start === 'gaussian'}>fitted Gaussian</option>
           <option value="wide" ?selected=${c.start === 'wide'}>too wide</option>
           <option value="narrow" ?selected=${c.start === 'narrow'}>too narrow</option>
         </select></label>

@@ -23,7 +23,10 @@ const PRESETS = [
 
 const DEFAULT = { start: 10, noise: 1 } as const;
 
-/** One value per lap: the variance of the prior, the KL divergence between the distributions of observations, and its bound. */
+/**
+ * One value per lap: the variance of the prior, the KL divergence between the distributions of observations,
+ * and its bound.
+ */
 interface GaussianRun extends Asked {
   variance: number[];
   kl: number[];

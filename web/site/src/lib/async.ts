@@ -1,6 +1,9 @@
 // Helpers for the asynchronous work behind controls.
 
-/** Wraps `work` so that calls made while it runs collapse into the last of them: moving a slider never builds a queue. */
+/**
+ * Wraps `work` so that calls made while it runs collapse into the last of them: moving a slider never builds
+ * a queue.
+ */
 export function latest<T>(work: (value: T) => Promise<void>): (value: T) => void {
   let next: { value: T } | undefined;
   let busy = false;
@@ -31,7 +34,10 @@ export function debounced(work: () => void, wait: number): () => void {
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Rejects as soon as `signal` aborts, because a worker that was ended never answers; otherwise settles as `work` does. */
+/**
+ * Rejects as soon as `signal` aborts, because a worker that was ended never answers; otherwise settles as
+ * `work` does.
+ */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason as Error);

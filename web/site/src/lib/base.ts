@@ -1,5 +1,5 @@
-// The base class of all figure elements: it gives them their style and life cycle, redraws on demand and does no work for a
-// figure that is off screen.
+// The base class of all figure elements: it gives them their style and life cycle, redraws on demand and does
+// no work for a figure that is off screen.
 import { LitElement, type TemplateResult, css, html, unsafeCSS } from 'lit';
 import { chartStyles } from './chart';
 import { onPreferenceChange, onVisibility, supported } from './environment';
@@ -79,12 +79,18 @@ export abstract class FigureElement extends LitElement {
     return paletteOf(this);
   }
 
-  /** The content that the author put inside the element, shown where the figure cannot run or has nothing to show yet. */
+  /**
+   * The content that the author put inside the element, shown where the figure cannot run or has nothing to
+   * show yet.
+   */
   protected poster(): TemplateResult {
     return html`<slot part="poster"></slot>`;
   }
 
-  /** Whether any of `parts`, which must be everything that the picture depends on, has changed since the last call. */
+  /**
+   * Whether any of `parts`, which must be everything that the picture depends on, has changed since the last
+   * call.
+   */
   protected changed(...parts: unknown[]): boolean {
     const changed = parts.length !== this.#parts.length || parts.some((part, i) => part !== this.#parts[i]);
     this.#parts = parts;

@@ -20,7 +20,10 @@ export class Plane {
     this.context = context;
   }
 
-  /** Adopts the size that the page gives the canvas, clears it and returns its context, which counts in CSS pixels. */
+  /**
+   * Adopts the size that the page gives the canvas, clears it and returns its context, which counts in CSS
+   * pixels.
+   */
   begin(): CanvasRenderingContext2D {
     const ratio = Math.min(devicePixelRatio || 1, 3);
     this.width = this.canvas.clientWidth || 1;

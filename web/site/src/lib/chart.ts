@@ -5,7 +5,10 @@ import { type TemplateResult, css, nothing, svg, html } from 'lit';
 import { short } from './format';
 
 export interface Series {
-  /** Role of the series, which decides its style: class `s-NAME`, the posterior's color where there is no such rule. */
+  /**
+   * Role of the series, which decides its style: class `s-NAME`, the posterior's color where there is no such
+   * rule.
+   */
   name: string;
   /** Text in the key; an empty label leaves the series out of it. */
   label: string;
@@ -52,7 +55,10 @@ function yTicks(chart: Chart): number[] {
   return logTicks(low, high);
 }
 
-/** Ticks of a logarithmic axis, at most five: powers of ten on a long axis, steps of 1-3 or 1-2-5 on a short one. */
+/**
+ * Ticks of a logarithmic axis, at most five: powers of ten on a long axis, steps of 1-3 or 1-2-5 on a short
+ * one.
+ */
 function logTicks(low: number, high: number): number[] {
   const decades = Math.log10(high / low);
   const digits = decades >= 3 ? [1] : decades >= 1.3 ? [1, 3] : [1, 2, 5];

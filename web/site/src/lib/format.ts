@@ -13,5 +13,8 @@ export function short(value: number): string {
 }
 
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;
-/** A whole number with separated thousands. The first call of `toLocaleString` takes tens of milliseconds, so it is not used. */
+/**
+ * A whole number with separated thousands. The first call of `toLocaleString` takes tens of milliseconds, so
+ * it is not used.
+ */
 export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, '\u202f');

@@ -1,5 +1,5 @@
-// Drawing work, one piece per frame. What is drawn on a canvas costs time again when the browser composes the frame, so two
-// pictures in one frame would block the page for noticeably long.
+// Drawing work, one piece per frame. What is drawn on a canvas costs time again when the browser composes the
+// frame, so two pictures in one frame would block the page for noticeably long.
 
 const waiting = new Map<object, () => void>();
 let asked = false;
@@ -19,7 +19,10 @@ function next(): void {
   first[1]();
 }
 
-/** Does `work` in a frame of its own. Another request with the same key before that frame replaces the first one. */
+/**
+ * Does `work` in a frame of its own. Another request with the same key before that frame replaces the first
+ * one.
+ */
 export function inFrame(key: object, work: () => void): void {
   waiting.set(key, work);
   ask();

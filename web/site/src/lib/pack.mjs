@@ -1,5 +1,6 @@
-// Arrays in a JSON file: 16-bit integers with one scale, in base64. They take half the bytes of floats, and their error is
-// 1/32767 of the largest value, far below a pixel. This is plain JavaScript because the recording script runs it in node.
+// Arrays in a JSON file: 16-bit integers with one scale, in base64. They take half the bytes of floats, and
+// their error is 1/32767 of the largest value, far below a pixel. This is plain JavaScript because the
+// recording script runs it in node.
 
 /** @param {ArrayLike<number>} values @returns {{ scale: number, data: string }} */
 export function pack(values) {
@@ -14,7 +15,8 @@ export function pack(values) {
 }
 
 /**
- * Loops over indices because iterators are slower, and the page unpacks its recorded run before the first picture.
+ * Loops over indices because iterators are slower, and the page unpacks its recorded run before the first
+ * picture.
  * @param {{ scale: number, data: string }} packed @returns {Float32Array}
  */
 export function unpack(packed) {

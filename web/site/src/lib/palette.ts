@@ -1,13 +1,15 @@
-// The one place that gives a color to a role. Every role is a CSS custom property, so that one name serves CSS, SVG and
-// canvas and an embedding page can override it.
+// The one place that gives a color to a role. Every role is a CSS custom property, so that one name serves
+// CSS, SVG and canvas and an embedding page can override it.
 //
-// The hues are those of the palette of Okabe and Ito, which readers with the common kinds of color blindness can tell
-// apart, and a role has the same color here as in the figures of the command line. No figure relies on hue alone: the
-// truth is drawn as rings, reconstructions as dots, a contender as squares and an observation as a band.
+// The hues are those of the palette of Okabe and Ito, which readers with the common kinds of color blindness
+// can tell apart, and a role has the same color here as in the figures of the command line. No figure relies
+// on hue alone: the truth is drawn as rings, reconstructions as dots, a contender as squares and an
+// observation as a band.
 
 /** Light and dark variant of each role. */
 const COLORS = {
-  // Page: text, secondary text, rules, background of figures, background of controls, marked controls, failures.
+  // Page: text, secondary text, rules, background of figures, background of controls, marked controls,
+  // failures.
   ink: ['#1b1f24', '#e8eaed'],
   muted: ['#5a626b', '#a2aab4'],
   faint: ['#d5d9de', '#3a414a'],
@@ -15,8 +17,8 @@ const COLORS = {
   raised: ['#f4f5f7', '#1f252c'],
   accent: ['#0072b2', '#56b4e9'],
   warning: ['#a3332a', '#ff9a8f'],
-  // Data. The dark variants of gray and blue are lighter, because #5f5f5f and #0072b2 have a contrast of only 2.8 and 3.4
-  // with the dark panel; all other hues have at least 4.5 there and stay as they are.
+  // Data. The dark variants of gray and blue are lighter, because #5f5f5f and #0072b2 have a contrast of only
+  // 2.8 and 3.4 with the dark panel; all other hues have at least 4.5 there and stay as they are.
   /** Clean signals. */
   truth: ['#e69f00', '#e69f00'],
   /** Score of clean signals against clean signals. */
@@ -46,7 +48,10 @@ const NAMES = Object.keys(COLORS) as ColorName[];
 /** A color map: takes a value in [0, 1] to red, green and blue in [0, 255]. */
 export type ColorMap = (value: number) => readonly [number, number, number];
 
-/** Stops of cividis (Nuñez, Anderton and Renslow 2018), which is perceptually uniform and safe for color-blind readers. */
+/**
+ * Stops of cividis (Nuñez, Anderton and Renslow 2018), which is perceptually uniform and safe for color-blind
+ * readers.
+ */
 const CIVIDIS = [
   [0, 34, 78],
   [53, 69, 108],
@@ -76,7 +81,9 @@ export function registerColors(): void {
   }
 }
 
-/** Declarations for `:host`. A page overrides a role by setting `--diffem-NAME-on` on the element or above it. */
+/**
+ * Declarations for `:host`. A page overrides a role by setting `--diffem-NAME-on` on the element or above it.
+ */
 export function colorDeclarations(): string {
   return NAMES.map((n) => `--diffem-${n}: var(--diffem-${n}-on, light-dark(${COLORS[n][0]}, ${COLORS[n][1]}));`).join('\n');
 }

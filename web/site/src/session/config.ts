@@ -1,4 +1,5 @@
-// Settings of a live run. The defaults are those of the recorded run that figures show while WebAssembly is being loaded.
+// Settings of a live run. The defaults are those of the recorded run that figures show while WebAssembly is
+// being loaded.
 import type { LiveConfig } from 'diffem';
 
 export const DATA = ['heart', 'curve', 'manifold'] as const;
@@ -41,8 +42,9 @@ export const LIMITS = {
 type Training = Pick<LiveConfig, 'batch' | 'width' | 'depth' | 'embedding' | 'sigma' | 'learningRate' | 'sampler'>;
 
 /**
- * For signals in the plane: a small network, because more gradient steps per second learn the curve sooner than more units,
- * and the noise levels that decide where on its line a point lies. The second-order sampler preserves the width of the draws.
+ * For signals in the plane: a small network, because more gradient steps per second learn the curve sooner
+ * than more units, and the noise levels that decide where on its line a point lies. The second-order sampler
+ * preserves the width of the draws.
  */
 const PLANE: Training = {
   batch: 128,

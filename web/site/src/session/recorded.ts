@@ -1,4 +1,5 @@
-// A run that the command line has made (see scripts/record.mjs), which figures show while WebAssembly is being loaded.
+// A run that the command line has made (see scripts/record.mjs), which figures show while WebAssembly is
+// being loaded.
 import { type Packed, unpack } from '../lib/pack.mjs';
 import type { DataSet, LapRecord } from './session';
 
@@ -14,7 +15,10 @@ interface RecordedFile {
   laps: { lap: number; cloud: Packed; divergence?: number; floor?: number; loss?: number }[];
 }
 
-/** Posterior draws of observation `of` after the last lap, [draws, d], from a run of DiffEM and from a run of EM-MMPS. */
+/**
+ * Posterior draws of observation `of` after the last lap, [draws, d], from a run of DiffEM and from a run of
+ * EM-MMPS.
+ */
 export interface RecordedDraws {
   of: number;
   diffem: Float32Array;

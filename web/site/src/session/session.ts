@@ -1,11 +1,14 @@
-// One live run, shared by every figure that shows it. The session owns the worker that trains, requests one unit of work at a
-// time and keeps the results. It dispatches "change" after every change, "lap" after every lap and "select" for a new selection.
+// One live run, shared by every figure that shows it. The session owns the worker that trains, requests one
+// unit of work at a time and keeps the results. It dispatches "change" after every change, "lap" after every
+// lap and "select" for a new selection.
 import { type LiveProgress, LiveTraining, type SampleOptions } from 'diffem';
 import { abortable, isAbort, messageOf } from '../lib/async';
 import { DEFAULTS, SELECTED, type SessionConfig, clamped, liveConfig } from './config';
 import type { Recorded, RecordedDraws } from './recorded';
 
-/** Observations, and clean points that only the reader sees. Row-major: y [n, m], a [n, m, d], truth [k, d]. */
+/**
+ * Observations, and clean points that only the reader sees. Row-major: y [n, m], a [n, m, d], truth [k, d].
+ */
 export interface DataSet {
   d: number;
   m: number;

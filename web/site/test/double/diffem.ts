@@ -1,5 +1,6 @@
-// A stand-in for the package that shows the page's layout where no WebAssembly was built (`npm run dev:double`). It learns
-// nothing: a timer moves the points toward the truth. The shipped site never contains it.
+// A stand-in for the package that shows the page's layout where no WebAssembly was built (`npm run
+// dev:double`). It learns nothing: a timer moves the points toward the truth. The shipped site never contains
+// it.
 import type { LiveConfig, LiveInfo, LiveProgress, LoadOptions, Observation, PosteriorInfo, SampleOptions } from '../../../js/src/types';
 
 export { hasAdapter } from '../../../js/src/adapter';
@@ -31,7 +32,7 @@ export class LiveTraining {
   #unit = -1;
 
   private constructor(private readonly config: LiveConfig, seed: number) {
-    const [d, m] = config.data === 'curve' ? [2, 1] : [5, 2];
+    const [d, m] = config.data === 'manifold' ? [5, 2] : [2, 1];
     this.info = { d, m, observations: config.observations, device: 'cpu', config: {} };
     this.#u = random(seed);
     for (let i = 0; i < config.observations; i += 1) {

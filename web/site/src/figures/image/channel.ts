@@ -1,4 +1,5 @@
-// The channel of a run as its checkpoint states it: a list of stages. The page changes only the rate of its mask.
+// The channel of a run as its checkpoint states it: a list of stages. The page changes only the rate of its
+// mask.
 
 interface Stage {
   kind: string;

@@ -42,7 +42,10 @@ export function intervalChart(v: PixelView): TemplateResult {
     </figure>`;
 }
 
-/** Share of the hidden pixels of `x` that lie between the smallest and the largest draw, and the number of hidden pixels. */
+/**
+ * Share of the hidden pixels of `x` that lie between the smallest and the largest draw, and the number of
+ * hidden pixels.
+ */
 export function coverage(draws: Float32Array, x: Float32Array, hidden: (i: number) => boolean): { share: number; of: number } {
   const d = x.length;
   let [inside, of] = [0, 0];

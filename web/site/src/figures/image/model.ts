@@ -46,7 +46,9 @@ export class PosteriorModel extends EventTarget {
     return this.x !== undefined && hasRate(this.posterior?.info.channel);
   }
 
-  /** 1 where the pixel is observed and 0 elsewhere, [height, width]; undefined where the channel has no mask. */
+  /**
+   * 1 where the pixel is observed and 0 elsewhere, [height, width]; undefined where the channel has no mask.
+   */
   get mask(): Float32Array | undefined {
     const a = this.observation?.a;
     const size = pixelCount(this.shape);

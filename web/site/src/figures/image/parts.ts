@@ -49,7 +49,10 @@ function rateControl(figure: DiffemPosterior, model: PosteriorModel): TemplateRe
       @change=${(e: Event) => void figure.thin(valueOf(e))}></label>`;
 }
 
-/** A choice of device, where WebGPU is available. It sets `auto`, so that the CPU takes over where WebGPU does not start. */
+/**
+ * A choice of device, where WebGPU is available. It sets `auto`, so that the CPU takes over where WebGPU does
+ * not start.
+ */
 function deviceControl(figure: DiffemPosterior, model: PosteriorModel): TemplateResult | typeof nothing {
   if (!figure.adapter || !model.posterior) return nothing;
   const { device } = model.posterior.info;

@@ -26,7 +26,10 @@ export interface Drawing {
   hatching?: Hatching;
 }
 
-/** Fills `canvas` with `values`: one canvas pixel per picture pixel, which CSS scales up unsmoothed, and more with hatching. */
+/**
+ * Fills `canvas` with `values`: one canvas pixel per picture pixel, which CSS scales up unsmoothed, and more
+ * with hatching.
+ */
 export function drawPicture(canvas: HTMLCanvasElement, values: ArrayLike<number>, drawing: Drawing): void {
   const { shape, range, map, hatching } = drawing;
   const [low, high] = range;

@@ -1,7 +1,8 @@
 // <diffem-posterior src=CHECKPOINT>: posterior draws of a picture, given its observed pixels.
 //
-// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). A new src or device reloads the checkpoint.
-// Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
+// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). A new src or device
+// reloads the checkpoint. Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state.
+// Parts: canvas, controls, draws, interval, status, poster.
 import { type TemplateResult, html, nothing } from 'lit';
 import { type SamplerKind, hasAdapter } from 'diffem';
 import { debounced } from '../../lib/async';
@@ -66,7 +67,9 @@ export class DiffemPosterior extends FigureElement {
     void this.#open();
   }
 
-  /** Loads the checkpoint that the attributes name; the figure keeps its current picture until it is loaded. */
+  /**
+   * Loads the checkpoint that the attributes name; the figure keeps its current picture until it is loaded.
+   */
   async #open(): Promise<void> {
     const { signal } = this.#ending;
     const model = this.#newModel();
