@@ -1,4 +1,4 @@
-// Failures: broken files, wrong arrays, cancelled work, a browser without WebGPU, a lost device.
+// Failures: broken files, wrong arrays, canceled work, a browser without WebGPU, a lost device.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { open, withoutGpu } from './support/browser.mjs'
@@ -62,10 +62,12 @@ describe('without WebGPU', () => {
     ])
     assert.match(messages[4], /^options: invalid value: integer `-1`, expected u64/)
     assert.match(messages[5], /^sampler: unknown variant `euler`, expected one of `ddpm`/)
-    assert.deepEqual(messages.slice(6), ['x: expected 2 numbers, found 1', 'done', 'closed'])
+    assert.deepEqual(messages.slice(6), [
+      'x: expected 2 numbers, found 1', 'done', 'this posterior or live training has been closed',
+    ])
   })
 
-  test('cancelled draws stop, and the next draws are complete', async () => {
+  test('canceled draws stop, and the next draws are complete', async () => {
     const { name, after, steps, same } = await browser.page.evaluate(async () => {
       const posterior = await diffem.load('/test/golden/digits.safetensors')
       const { y, a } = await posterior.example(0)
@@ -88,7 +90,7 @@ describe('without WebGPU', () => {
     assert.ok(after < 5000, `${after} ms`)
   })
 
-  test('loading can be cancelled and reports its progress', async () => {
+  test('loading can be canceled and reports its progress', async () => {
     const { name, progress, length } = await browser.page.evaluate(async () => {
       const early = AbortSignal.abort()
       const error = await diffem.load('/test/golden/curve.safetensors', { signal: early }).catch((error) => error)

@@ -76,7 +76,7 @@ describe('live training', () => {
     assert.ok(scores.at(-1) < 0.8 * scores[0], `${scores}`)
   })
 
-  test('answers and can be cancelled between steps', async () => {
+  test('answers and can be canceled between steps', async () => {
     const found = await browser.page.evaluate(async (config) => {
       const training = await diffem.LiveTraining.create({ ...config, steps: 100_000 }, 3)
       const early = await training.cloud().catch((error) => error.message)

@@ -85,7 +85,7 @@ export class Posterior {
     return sample(this.#remote, 'sample', [y, a], options)
   }
 
-  /** Ends the worker; what is under way is rejected. */
+  /** Ends the worker and rejects its unanswered calls. */
   close(): void {
     this.#remote.close()
   }
@@ -160,7 +160,7 @@ export class LiveTraining {
     return sample(this.#remote, 'liveTrainingSample', [i], options)
   }
 
-  /** Ends the worker; what is under way is rejected. */
+  /** Ends the worker and rejects its unanswered calls. */
   close(): void {
     this.#remote.close()
   }

@@ -87,7 +87,7 @@ export class Remote {
 
   /** Ends this use of the worker and rejects its unanswered calls. */
   close(): void {
-    this.#end(new Error('closed'))
+    this.#end(new Error('this posterior or live training has been closed'))
   }
 
   /** Ends the worker itself, which cannot be used again. */

@@ -12,7 +12,7 @@ declare const self: {
 /** A call in progress. */
 interface Job {
   id: number
-  cancelled: boolean
+  canceled: boolean
 }
 
 let opened: Promise<Opened> | undefined
@@ -55,9 +55,9 @@ async function draw(job: Job, start: () => Sampling, watched: boolean): Promise<
   const sampling = start()
   for (;;) {
     await breathe()
-    if (job.cancelled) {
+    if (job.canceled) {
       sampling.free()
-      throw new Error('cancelled')
+      throw new Error('canceled')
     }
     const at = sampling.advance()
     if (!at) return sampling.finish()
@@ -77,7 +77,7 @@ async function sample(job: Job, y: Float32Array, a: Float32Array | undefined, op
   try {
     return await Promise.race([work(), lost])
   } catch (error) {
-    if (kind === 'cpu' || job.cancelled || !deviceFailed(error)) throw error
+    if (kind === 'cpu' || job.canceled || !deviceFailed(error)) throw error
     await fallBack()
     return work()
   }
@@ -154,7 +154,7 @@ function failureOf(error: unknown): Failure {
 }
 
 async function answer(id: number, method: string, args: unknown[]): Promise<void> {
-  const job = { id, cancelled: false }
+  const job = { id, canceled: false }
   jobs.set(id, job)
   try {
     if (panic) throw panic
@@ -172,5 +172,5 @@ async function answer(id: number, method: string, args: unknown[]): Promise<void
 self.onmessage = ({ data }) => {
   if (!('cancel' in data)) return void answer(data.id, data.method, data.args)
   const job = jobs.get(data.cancel)
-  if (job) job.cancelled = true
+  if (job) job.canceled = true
 }

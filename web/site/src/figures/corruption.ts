@@ -137,7 +137,7 @@ export class DiffemCorruption extends LinkedFigure {
     if (!g || !this.#plane) return;
     g.strokeStyle = colors.observation;
     g.lineWidth = Math.max(1, canvas.width / this.#plane.width);
-    g.globalAlpha = Math.min(0.6, Math.max(0.1, 2.6 / Math.sqrt(this.#count)));
+    g.globalAlpha = Math.min(0.7, Math.max(0.16, 3.8 / Math.sqrt(this.#count)));
     const ratio = canvas.width / this.#plane.width;
     for (let i = 0; i < this.#count; i += 1) {
       const [p, q] = this.#plane.ends(rowOf(data, i), data.y[i] ?? 0);

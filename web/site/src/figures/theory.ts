@@ -127,8 +127,9 @@ export class DiffemTheory extends FigureElement {
       log: true,
       series: [
         { name: 'bound', label: 'bound on the mean', points: indexed(run.bound) },
-        { name: 'mean', label: 'mean over laps 0 to K', points: indexed(means(run.kl)) },
         { name: 'prior', label: 'lap K', points: indexed(run.kl).filter(([, v]) => v > MIN_DRAWN) },
+        // The mean is dashed and drawn last, so that a reader sees both lines where they coincide.
+        { name: 'mean', label: 'mean over laps 0 to K', points: indexed(means(run.kl)) },
       ],
       marked: this.lap,
       pick: this.#pick,

@@ -12,7 +12,8 @@ export function short(value: number): string {
   return digits === '1' ? power : `${digits.replace('-', '−')}·${power}`;
 }
 
-export const percent = (share: number): string => `${Math.round(100 * share)} %`;
+/** A share in percent, with a space that does not break. */
+export const percent = (share: number): string => `${Math.round(100 * share)}\u00a0%`;
 /**
  * A whole number with separated thousands. The first call of `toLocaleString` takes tens of milliseconds, so
  * it is not used.

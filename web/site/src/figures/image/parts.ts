@@ -44,7 +44,7 @@ function rateControl(figure: DiffemPosterior, model: PosteriorModel): TemplateRe
   if (!model.thins || !figure.painter) return nothing;
   const { mask } = figure.painter;
   const hidden = mask.reduce((n, seen) => n + (seen === 0 ? 1 : 0), 0) / mask.length;
-  return html`<label><span>${figure.atRandom ? 'Pixels hidden at random' : 'Pixels hidden by hand'} <output>${percent(hidden)}</output></span>
+  return html`<label><span>${figure.atRandom ? 'Hidden at random' : 'Hidden by hand'} <output>${percent(hidden)}</output></span>
     <input type="range" name="rate" min="0" max="0.95" step="0.05" .value=${String(hidden)} aria-valuetext=${percent(hidden)}
       @change=${(e: Event) => void figure.thin(valueOf(e))}></label>`;
 }
