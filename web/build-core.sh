@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds for wasm32-unknown-unknown: with rustup's target where there is one or one can be had, else on Debian
-# with the distribution's second toolchain, whose standard library for wasm32 is built once and kept in the cache folder.
-# Arguments are passed on to cargo; without any it builds the browser's CPU module and the check of the noise, whose
-# dependencies have the same features so that they are compiled once.
+# Builds for wasm32-unknown-unknown, with rustup's target where it is installed or rustup can install it. On
+# Debian without rustup it uses the distribution's second toolchain, whose standard library for wasm32 is
+# built once and kept in the cache folder. Arguments are passed on to cargo. Without arguments it builds the
+# browser's CPU module and the check of the noise, whose dependencies have the same features so that they are
+# compiled once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +15,9 @@ if [ $# -eq 0 ]; then
     set -- build --profile web --lib -p diffem-web -p diffem-noise-check --no-default-features --features diffem-web/cpu
 fi
 
-# Four vectors a turn of the kernels' loops: their constants are loaded anew in each turn. The names of functions, which trim.mjs
-# reads, hold their type parameters in v0 mangling alone. Messages of panics name source files, without the folders of the
-# machine that built them.
+# The kernels' loops are unrolled to four vectors per iteration, because every iteration loads its constants
+# anew. trim.mjs reads type parameters from the names of functions, which only v0 mangling keeps. Panic
+# messages name source files without the folders of the build machine.
 rustflags() {
     local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src library
     local loops="-C target-feature=+simd128 -C llvm-args=-force-vector-interleave=4" names="-C symbol-mangling-version=v0"
@@ -26,7 +27,7 @@ rustflags() {
 RUSTFLAGS=$(rustflags)
 export RUSTFLAGS
 
-# True if the default toolchain has the target, after asking rustup for it.
+# Succeeds if the default toolchain has the target, after asking rustup to install it.
 has_target() {
     local libraries
     libraries=$(rustc --print target-libdir --target "$target")
@@ -45,17 +46,18 @@ install_packages() {
     apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 }
 
-# Compiles std for the target; prints nothing but what cargo prints.
+# Compiles std for the target in folder $1.
 build_std() {
     mkdir -p "$1/src"
     printf '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n[profile.release]\npanic = "abort"\n' >"$1/Cargo.toml"
     : >"$1/src/lib.rs"
-    # -Z build-std is for nightly compilers; RUSTC_BOOTSTRAP lets a stable one take it.
+    # -Z build-std needs a nightly compiler; RUSTC_BOOTSTRAP makes a stable one accept it.
     (cd "$1" && CARGO_TARGET_DIR="$1/target" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo build --release \
         -Z build-std=std,panic_abort --target "$target")
 }
 
-# Lays the compiled std out as a toolchain folder, $1: the compiler finds its libraries by --sysroot, the linker in it.
+# Makes a toolchain folder $1 of the compiled std, where the compiler finds its libraries and the linker by
+# --sysroot.
 make_sysroot() {
     local host work libraries
     host=$(/usr/bin/rustc -vV | sed -n 's/^host: //p')

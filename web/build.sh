@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Builds the browser package into web/js/dist: two WebAssembly modules (CPU, WebGPU) and the JavaScript around them, and prints
-# their sizes. What is missing is installed: the wasm32 target (see build-core.sh), wasm-bindgen's command of the crate's
-# version into the cache folder, wasm-opt and tsc from npm into web/node_modules.
+# Builds the browser package into web/js/dist, which is two WebAssembly modules (CPU, WebGPU) and the
+# JavaScript around them, and prints their sizes. It installs what is missing: the wasm32 target (see
+# build-core.sh), the command of wasm-bindgen in the crate's version into the cache folder, and wasm-opt and
+# tsc from npm into web/node_modules.
 #
 #   web/build.sh [--cpu-only | --js-only | --tools-only] [--check]
 #
-# --cpu-only leaves the WebGPU module out (it takes longest); --js-only compiles the JavaScript around modules built before;
-# --tools-only installs what a build needs, and ends. --check builds the modules with the comparison of backends instead, into
-# web/test/modules: tests alone load them.
+# --cpu-only leaves out the WebGPU module, which takes longest to build. --js-only compiles only the JavaScript around existing
+# modules. --tools-only only installs what a build needs. --check builds modules with the comparison of
+# backends for the tests, into web/test/modules.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -26,28 +27,28 @@ for flag in "$@"; do
     esac
 done
 
-# The command must have the version of the crate that Cargo.lock names.
+# Prints the path of wasm-bindgen's command, which must have the version of the crate in Cargo.lock.
 bindgen() {
     local version root
     version=$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
     root=$cache/diffem-wasm-bindgen-$version
     if [ ! -x "$root/bin/wasm-bindgen" ]; then
         local install=(cargo install --quiet --root "$root" --version "$version" wasm-bindgen-cli)
-        # A mirror may lack a version that the command's lock file names.
+        # A registry mirror may lack a version in the command's own lock file.
         CARGO_TARGET_DIR=$CARGO_TARGET_DIR/bindgen "${install[@]}" --locked >&2 ||
             CARGO_TARGET_DIR=$CARGO_TARGET_DIR/bindgen "${install[@]}" >&2
     fi
     echo "$root/bin/wasm-bindgen"
 }
 
-# The optimizing passes of wasm-opt are left out: what they make is smaller by a tenth, and larger by a twentieth once it is
-# compressed for the way, at the same speed; and they take minutes.
+# Runs no optimizing passes of wasm-opt, which take minutes: their result is a tenth smaller but, once
+# compressed for download, a twentieth larger, at the same speed.
 shrink() {
     local features=(simd bulk-memory nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
     node_modules/.bin/wasm-opt "$1" "${features[@]/#/--enable-}" --remove-unused-module-elements --strip-debug --output "$1"
 }
 
-# Arguments: module, cargo profile.
+# Builds one module. Arguments: module, cargo profile.
 build_module() {
     local module=$1 profile=$2 out=$dist/$1
     ./build-core.sh build --profile "$profile" -p diffem-web --lib \
@@ -59,7 +60,7 @@ build_module() {
     shrink "$out/diffem_${module}_bg.wasm"
 }
 
-# A package without the WebGPU module says so when it is asked for one.
+# Writes a replacement for the WebGPU module that reports that it is missing.
 leave_out_gpu() {
     mkdir -p $dist/gpu
     echo "export default async () => { throw new Error('WebGPU: this package was built without its module') }" >$dist/gpu/diffem_gpu.js
@@ -82,7 +83,7 @@ if [ "${modules[*]}" = tools ]; then
     bindgen >/dev/null
     exit
 fi
-# What both modules need is there before they are built side by side: a link is the work of one core.
+# The modules are built side by side because linking uses one core only. What both need is fetched first.
 if [ ${#modules[@]} -gt 0 ]; then
     bindgen >/dev/null
     ./build-core.sh fetch --quiet

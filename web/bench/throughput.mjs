@@ -1,10 +1,12 @@
-// Network evaluations a second of the browser package and of onnxruntime-web (WebAssembly with SIMD, one thread), on the same
-// weights, in one page, by turns. The package is timed with everything that a draw needs besides the network: noise,
-// conditioning, the measurement update, messages to and from its worker; the other runs the network alone.
+// Network evaluations per second of the browser package and of onnxruntime-web (WebAssembly with SIMD, one
+// thread), measured alternately in one page with the same weights. The time of the package includes
+// everything that a draw needs besides the network: noise, conditioning, the measurement update, and messages
+// to and from its worker. onnxruntime-web runs the network alone.
 //
 //   web/build.sh --cpu-only && npm --prefix web/bench ci && npm --prefix web/bench run bench -- [CHECKPOINT]
 //
-// CHECKPOINT: what `diffem export --web` wrote for an MLP; by default the site's digits. Needs python3 with onnx and numpy.
+// CHECKPOINT is an MLP exported by `diffem export --web`, by default the site's digits. Needs python3 with
+// onnx and numpy.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -22,7 +24,7 @@ execFileSync('python3', [here('onnx_model.py'), checkpoint, here('out/model.onnx
 const { page, close } = await open()
 try {
   const found = await page.evaluate(race, { rounds: ROUNDS, batches: BATCHES })
-  console.log(`largest difference of onnxruntime-web to the network computed plainly: ${found.difference.toExponential(1)}`)
+  console.log(`largest difference of onnxruntime-web from the network in 64-bit arithmetic: ${found.difference.toExponential(1)}`)
   console.log('batch   diffem, evaluations/s   onnxruntime-web, evaluations/s   ratio')
   for (const { batch, ours, theirs } of found.rows) {
     const cells = [ours, theirs].map((v) => Math.round(v).toString())
@@ -32,7 +34,7 @@ try {
   await close()
 }
 
-/** Runs in the page. */
+/** Times both in turn; runs in the page. */
 async function race({ rounds, batches }) {
   const ort = await import('/bench/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs')
   ort.env.wasm.numThreads = 1
@@ -43,7 +45,7 @@ async function race({ rounds, batches }) {
   const input = (n) => new ort.Tensor('float32', Float32Array.from({ length: n * width }, (_, i) => Math.sin(i * i * 0.7)), [n, width])
   const posterior = await window.diffem.load('/bench/out/checkpoint.safetensors', { device: 'cpu' })
   const { y, a } = await posterior.example(0)
-  // A draw takes one call at each step and one at the end.
+  // A draw takes one network call per step and one at the end.
   const calls = steps + 1
   const ours = (draws) => posterior.samplePosterior(y, a, { draws })
   const theirs = async (feed) => { for (let i = 0; i < calls; i++) await session.run({ input: feed }) }
@@ -64,7 +66,7 @@ async function race({ rounds, batches }) {
   }
   return { rows, difference: await check() }
 
-  /** ONNX against the same weights in plain 64-bit arithmetic. */
+  /** Largest difference of the ONNX output from 64-bit arithmetic with the same weights. */
   async function check() {
     const feed = input(4)
     const { output } = await session.run({ input: feed })
@@ -103,7 +105,7 @@ async function race({ rounds, batches }) {
     return { weights, steps: JSON.parse(__metadata__.diffem).recipe.sampler.steps }
   }
 
-  /** A 16-bit float's value. */
+  /** Value of a 16-bit float. */
   function half(bits) {
     const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
     if (exponent === 0) return sign * fraction * 2 ** -24

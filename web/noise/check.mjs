@@ -1,8 +1,9 @@
-// node web/noise/check.mjs MODULE.wasm: the noise generator's bits in WebAssembly against golden.json.
+// node web/noise/check.mjs MODULE.wasm: compares the bits of the noise generator in WebAssembly with
+// golden.json.
 import { readFileSync } from 'node:fs'
 
 const module = new WebAssembly.Module(readFileSync(process.argv[2]))
-// Whatever the module's libraries would import from a page is never called here.
+// The module's libraries import functions of a page, none of which is called here.
 const imports = {}
 for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
   if (kind !== 'function') throw new Error(`unexpected import of a ${kind}: ${from}.${name}`)

@@ -1,11 +1,15 @@
-// One build gives the page and, as one module with its worker and WebAssembly beside it, the elements for other pages.
+// One build makes the page and a module of the elements for other pages, with its worker and WebAssembly
+// beside it.
 import { fileURLToPath } from 'node:url';
 import katex from 'katex';
 import { type Plugin, defineConfig } from 'vite';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** `<tex>` in the page becomes KaTeX's markup when the page is built: no formula is typeset in the reader's browser. */
+/**
+ * Replaces `<tex>` by KaTeX's markup when the page is built, so that the reader's browser typesets no
+ * formula.
+ */
 function formulas(): Plugin {
   const render = (source: string, display: boolean): string =>
     katex.renderToString(source.replaceAll('&lt;', '<').replaceAll('&amp;', '&').trim(), { displayMode: display, throwOnError: true });
@@ -18,7 +22,10 @@ function formulas(): Plugin {
   };
 }
 
-/** Old font formats that KaTeX's style sheet names for browsers which cannot run this page anyway. */
+/**
+ * Drops the old font formats from KaTeX's style sheet, because the browsers that need them cannot run this
+ * page anyway.
+ */
 function woff2Only(): Plugin {
   return {
     name: 'woff2-only',
@@ -30,7 +37,7 @@ function woff2Only(): Plugin {
 export default defineConfig(({ mode }) => ({
   base: './',
   plugins: [formulas(), woff2Only()],
-  // A stand-in for the package, for looking at layout without WebAssembly; never part of the shipped site.
+  // A stand-in for the package shows the layout without WebAssembly; it is never part of the shipped site.
   resolve: { alias: mode === 'double' ? { diffem: at('./test/double/diffem.ts') } : {} },
   worker: {
     format: 'es',

@@ -1,27 +1,28 @@
-//! EM on a scalar Gaussian, in closed form: x ~ N(0, s*), y = x + N(0, n), prior of lap k N(0, s_k),
+//! EM for a scalar Gaussian in closed form. The signal is x ~ N(0, s*), the observation y = x + N(0, n) and
+//! the prior of lap k N(0, s_k), so that
 //!
 //! ```text
 //! s⁺ = s n / (s + n) + (s / (s + n))² (s* + n),   KL_k = KL(N(0, s* + n) ‖ N(0, s_k + n))
 //! ```
 //!
-//! and the theorem's bound: mean over j = 0..k of KL_j <= KL(N(0, s*) ‖ N(0, s_0)) / (k + 1) (arXiv 2510.12691).
+//! and the theorem bounds the mean over j = 0..k of KL_j by KL(N(0, s*) ‖ N(0, s_0)) / (k + 1) (arXiv
+//! 2510.12691).
 
 use diffem::gaussian::{Gaussian, LinearGaussian};
 use diffem::{Error, Result};
 use nalgebra::{DMatrix, DVector};
 
-/// What [`gaussian_run`] found, one value a lap from 0.
+/// Result of [`gaussian_run`], one value per lap from lap 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GaussianRun {
     /// Variance s_k of the prior.
     pub variance: Vec<f64>,
-    /// KL of the observations' law under that prior, in nats.
+    /// KL divergence of the true distribution of observations from the one that the prior implies, in nats.
     pub kl: Vec<f64>,
-    /// Bound on the mean of the KLs up to this lap.
+    /// Upper bound on the mean of the KL divergences up to this lap.
     pub bound: Vec<f64>,
 }
 
-/// Most laps of a run.
 const MAX_LAPS: usize = 100_000;
 
 fn scalar(variance: f64) -> Result<Gaussian> {
@@ -33,10 +34,10 @@ fn positive(name: &str, value: f64) -> Result<f64> {
     good.then_some(value).ok_or_else(|| Error::config(name, format!("expected a variance > 0, found {value}")))
 }
 
-/// Runs `laps` exact laps; `truth` s*, `noise` n and `start` s_0 are variances.
+/// Runs `laps` exact laps. `truth` (s*), `noise` (n) and `start` (s_0) are variances.
 ///
 /// # Errors
-/// A variance that is not a positive number, more than 100 000 laps.
+/// Fails if a variance is not a positive number or if there are more than 100 000 laps.
 pub fn gaussian_run(truth: f64, noise: f64, start: f64, laps: usize) -> Result<GaussianRun> {
     let (truth, noise, start) = (positive("truth", truth)?, positive("noise", noise)?, positive("start", start)?);
     if laps > MAX_LAPS {

@@ -1,4 +1,4 @@
-//! Options as JavaScript gives them.
+//! Options that JavaScript passes as JSON.
 
 use diffem::channel::ChannelConfig;
 use diffem::sampler::SamplerConfig;
@@ -7,22 +7,21 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-/// Most draws at a time.
 const MAX_DRAWS: usize = 1 << 16;
 
-/// How the posterior of an observation is sampled.
+/// Options for sampling the posterior of an observation.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SampleOptions {
     /// Number of draws, 1 to 65536.
     pub draws: usize,
-    /// Sampler steps; by default the run's.
+    /// Number of sampler steps, by default that of the run.
     pub steps: Option<usize>,
-    /// Kind of sampler, by default the run's; with another kind its own settings take their defaults.
+    /// Kind of sampler, by default that of the run; the own settings of another kind have their defaults.
     pub sampler: Option<String>,
-    /// Seed of the draws: those of `diffem sample --seed`.
+    /// Seed of the draws, as in `diffem sample --seed`.
     pub seed: u64,
-    /// Place of the observation in a file given to `diffem sample`: each place has its own noise.
+    /// Index of the observation in a file given to `diffem sample`, because each index has its own noise.
     pub index: usize,
 }
 
@@ -32,24 +31,25 @@ impl Default for SampleOptions {
     }
 }
 
-/// How a signal is corrupted.
+/// Options for corrupting a signal.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObserveOptions {
-    /// Seed of operator and noise: that of `diffem corrupt --seed`.
+    /// Seed of operator and noise, as in `diffem corrupt --seed`.
     pub seed: u64,
-    /// Stages in place of the run's channel, such as one with another rate; lengths must stay.
+    /// Stages that replace the channel of the run, such as a mask with another rate; lengths must not change.
     #[serde(deserialize_with = "stages")]
     pub channel: Option<ChannelConfig>,
 }
 
-/// Read by the core: its configurations' readers are large, and a second copy here would be downloaded too.
+/// Lets the core read the stages, because readers of configurations are large and a page would download a
+/// second copy too.
 fn stages<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<ChannelConfig>, D::Error> {
     let json = Option::<Value>::deserialize(deserializer)?;
     json.map(|stages| stages.to_string().parse().map_err(|e| D::Error::custom(without_place(e)))).transpose()
 }
 
-/// The message of `e` without the place in a text that nobody wrote.
+/// The message of `e` without line and column, because the user has not written the JSON that they refer to.
 fn without_place(e: serde_json::Error) -> String {
     e.to_string().split(" at line ").next().unwrap_or_default().to_string()
 }
@@ -57,7 +57,8 @@ fn without_place(e: serde_json::Error) -> String {
 /// Reads options from JSON.
 ///
 /// # Errors
-/// Text that is no JSON, an unknown field, a value of another type.
+/// Fails if the text is not JSON, has an unknown field or has a value of the wrong type; `what` names the
+/// text.
 pub fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|e| Error::config(what, without_place(e)))
 }
@@ -66,7 +67,7 @@ impl SampleOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// No draws or too many.
+    /// Fails if there are no draws or more than 65536.
     pub fn validate(&self) -> Result<()> {
         match (1..=MAX_DRAWS).contains(&self.draws) {
             true => Ok(()),
@@ -74,19 +75,19 @@ impl SampleOptions {
         }
     }
 
-    /// The sampler asked for, on top of the run's.
+    /// Sampler of the run, with the kind and steps of these options where they are given.
     ///
     /// # Errors
-    /// An unknown kind, steps outside their range.
+    /// Fails if the kind is unknown or the number of steps is outside its range.
     pub fn sampler(&self, default: &SamplerConfig) -> Result<SamplerConfig> {
         sampler(default, self.sampler.as_deref(), self.steps)
     }
 }
 
-/// `default` with another kind or number of steps; its grid stays.
+/// The `default` sampler with another kind or number of steps and the same grid.
 ///
 /// # Errors
-/// An unknown kind, steps outside their range.
+/// Fails if the kind is unknown or the number of steps is outside its range.
 pub fn sampler(default: &SamplerConfig, kind: Option<&str>, steps: Option<usize>) -> Result<SamplerConfig> {
     let bad = |e| Error::config("sampler", without_place(e));
     let Value::Object(mut fields) = serde_json::to_value(default).map_err(bad)? else {

@@ -1,5 +1,5 @@
-// The WebAssembly modules against the golden file of all backends: a row a quantity. The modules are those of
-// `web/build.sh --check`; reports are kept in web/test/output, for the table of `diffem check-backends`.
+// The WebAssembly modules against the golden file of all backends, one row per quantity. `web/build.sh
+// --check` builds the modules; the reports stay in web/test/output for the table of `diffem check-backends`.
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
@@ -8,7 +8,10 @@ import { open } from './support/browser.mjs'
 const place = (path) => new URL(path, import.meta.url)
 const golden = readFileSync(place('../../tests/golden/backends.safetensors'))
 
-/** The report of the module `kind` on a golden file, in the page; `{ failed }` with the message where there is none. */
+/**
+ * The report of module `kind` on a golden file, computed in the page, or `{ failed }` with the message of its
+ * error.
+ */
 function report(page, kind, bytes) {
   return page.evaluate(async ([kind, text]) => {
     const module = await import(`/test/modules/${kind}/diffem_${kind}.js`)
@@ -18,7 +21,7 @@ function report(page, kind, bytes) {
   }, [kind, bytes.toString('base64')])
 }
 
-/** The file with one number of tensor `name` changed. */
+/** The golden file with one number of tensor `name` changed. */
 function perturbed(name, change) {
   const bytes = Buffer.from(golden)
   const length = Number(bytes.readBigUInt64LE(0))
@@ -28,7 +31,7 @@ function perturbed(name, change) {
   return bytes
 }
 
-/** The file with another name in place of `name`, of the same length. */
+/** The golden file with tensor `name` renamed to `other`, which has the same length. */
 function renamed(name, other) {
   const bytes = Buffer.from(golden)
   bytes.write(other, bytes.indexOf(`"${name}"`) + 1)
@@ -65,7 +68,7 @@ for (const [kind, backend] of [['cpu', 'wasm-cpu'], ['gpu', 'webgpu']]) {
 
     if (kind === 'gpu') return
 
-    test('a weight that was changed is caught', async () => {
+    test('a changed weight is detected', async () => {
       const found = await report(browser.page, kind, perturbed('mask: weights', (w) => w + 0.01))
       const names = beyond(found).map(({ quantity }) => quantity)
       assert.ok(names.includes('mask: denoiser with gain') && names.every((name) => name.startsWith('mask: ')), `${names}`)

@@ -1,4 +1,4 @@
-// What goes wrong: broken files, wrong arrays, cancelled work, no WebGPU, a lost device.
+// Failures: broken files, wrong arrays, canceled work, a browser without WebGPU, a lost device.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { open, withoutGpu } from './support/browser.mjs'
@@ -34,11 +34,11 @@ describe('without WebGPU', () => {
     assert.equal(messages[2], 'Error: checkpoint: format version 9; this build reads up to 1: update diffem')
     assert.match(messages[3], /^Error: checkpoint: tensor `.*` has shape .*, the network of this config needs/)
     assert.match(messages[4], /^Error: checkpoint: metadata: unknown variant `projektion`/)
-    assert.equal(messages[5], '/nothing.safetensors: the server answers 404 Not Found')
+    assert.equal(messages[5], '/nothing.safetensors: the server answered 404 Not Found')
     assert.equal(messages[6], 'loaded')
   })
 
-  test('wrong arrays and options are Errors, and the posterior goes on', async () => {
+  test('wrong arrays and options are Errors, and the posterior stays usable', async () => {
     const messages = await browser.page.evaluate(async () => {
       const posterior = await diffem.load('/test/golden/curve.safetensors')
       const { y, a } = await posterior.example(0)
@@ -62,10 +62,12 @@ describe('without WebGPU', () => {
     ])
     assert.match(messages[4], /^options: invalid value: integer `-1`, expected u64/)
     assert.match(messages[5], /^sampler: unknown variant `euler`, expected one of `ddpm`/)
-    assert.deepEqual(messages.slice(6), ['x: expected 2 numbers, found 1', 'done', 'closed'])
+    assert.deepEqual(messages.slice(6), [
+      'x: expected 2 numbers, found 1', 'done', 'this posterior or live training has been closed',
+    ])
   })
 
-  test('cancelled draws stop, and the next ones are whole', async () => {
+  test('canceled draws stop, and the next draws are complete', async () => {
     const { name, after, steps, same } = await browser.page.evaluate(async () => {
       const posterior = await diffem.load('/test/golden/digits.safetensors')
       const { y, a } = await posterior.example(0)
@@ -84,11 +86,11 @@ describe('without WebGPU', () => {
     assert.equal(name, 'AbortError')
     assert.equal(steps, 3)
     assert.ok(same)
-    // 10 000 steps take minutes; the worker must have let go of them.
+    // 10 000 steps take minutes, so the worker must have stopped them.
     assert.ok(after < 5000, `${after} ms`)
   })
 
-  test('a load is cancelled, and told how far it is', async () => {
+  test('loading can be canceled and reports its progress', async () => {
     const { name, progress, length } = await browser.page.evaluate(async () => {
       const early = AbortSignal.abort()
       const error = await diffem.load('/test/golden/curve.safetensors', { signal: early }).catch((error) => error)
@@ -104,7 +106,7 @@ describe('without WebGPU', () => {
     assert.ok(progress.every(([loaded], i) => i === 0 || loaded > progress[i - 1][0]))
   })
 
-  test('the CPU is taken, unless WebGPU is asked for', async () => {
+  test('auto selects the CPU, and asking for WebGPU is an error', async () => {
     const [auto, asked] = await browser.page.evaluate(async () => {
       const posterior = await diffem.load('/test/golden/curve.safetensors', { device: 'auto' })
       posterior.close()
@@ -122,7 +124,7 @@ describe('with WebGPU', { skip: withoutGpu }, () => {
 
   test('a lost device falls back to the CPU, with the same draws', async () => {
     await browser.page.exposeFunction('loseDevice', async () => {
-      // Ends the process that talks to the GPU.
+      // The crash ends the process that talks to the GPU.
       const session = await browser.browser.newBrowserCDPSession()
       await session.send('Browser.crashGpuProcess').catch(() => {})
     })

@@ -1,13 +1,13 @@
-// Posterior sampling in the browser against the command line's draws, on the CPU and on WebGPU.
+// Posterior sampling in the browser against draws of the command line, on the CPU and on WebGPU.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { open, withoutGpu } from './support/browser.mjs'
 import { difference, row, tensors } from './support/golden.mjs'
 
-// Draws lie in [-2, 2]; f32 sums are added in another order here than natively, twelve network calls deep.
+// Draws lie in [-2, 2], and sums of f32 are added in another order than natively, twelve network calls deep.
 const TOLERANCE = { cpu: 1e-5, webgpu: 1e-4 }
 
-/** Draws of observation `index` of a golden file, in the page. */
+/** Draws in the page from the posterior of observation `index` of a golden file. */
 function draw(page, name, index, options = {}, device = 'cpu') {
   const observations = tensors(`${name}-observations.safetensors`)
   const [y, a] = [row(observations.y, index), row(observations.a, index)]
@@ -58,7 +58,7 @@ describe('one page', () => {
     }
   })
 
-  test('a checkpoint says what it is and carries examples', async () => {
+  test('a checkpoint describes itself and carries examples', async () => {
     const { info, examples } = await browser.page.evaluate(async () => {
       const posterior = await diffem.load('/test/golden/digits.safetensors')
       const example = await posterior.example(2)

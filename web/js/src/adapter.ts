@@ -1,10 +1,10 @@
-// Whether there is a WebGPU adapter.
+// Detection of a WebGPU adapter.
 
 interface Gpu {
   requestAdapter(): Promise<object | null>
 }
 
-/** Whether this browser offers a WebGPU adapter; `device: 'auto'` takes it. The first answer may take a while. */
+/** Whether this browser offers a WebGPU adapter for `device: 'auto'`. The first answer may take a while. */
 export async function hasAdapter(): Promise<boolean> {
   const { gpu } = navigator as { gpu?: Gpu }
   return Boolean(await gpu?.requestAdapter().catch(() => null))

@@ -1,8 +1,8 @@
-// The bytes of a checkpoint, from a buffer or from the network.
+// Reads the bytes of a checkpoint from a buffer or from the network.
 
 import type { LoadOptions } from './types.js'
 
-/** A copy of the bytes, which the caller keeps, or what the address serves. */
+/** Copies the bytes of a buffer, which the caller keeps, or downloads those at an address. */
 export async function bytesOf(
   source: string | URL | ArrayBuffer | Uint8Array,
   { onProgress, signal }: LoadOptions,
@@ -10,8 +10,8 @@ export async function bytesOf(
   signal?.throwIfAborted()
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return new Uint8Array(source).slice()
   const response = await fetch(source, { signal })
-  if (!response.ok) throw new Error(`${response.url}: the server answers ${response.status} ${response.statusText}`)
-  // The length that is sent is not the length of what is unpacked.
+  if (!response.ok) throw new Error(`${response.url}: the server answered ${response.status} ${response.statusText}`)
+  // A compressed response states its compressed length, which is not the number of bytes to expect here.
   const packed = response.headers.get('content-encoding')
   const length = Number(response.headers.get('content-length'))
   return collect(response, packed || !length ? undefined : length, onProgress)

@@ -1,9 +1,9 @@
-// The WebAssembly modules, and which one to use.
+// Loads the WebAssembly modules and decides which one to use.
 
 import { hasAdapter } from './adapter.js'
-import type { DeviceKind, GaussianRun, LabInfo, LabProgress, PosteriorInfo, SampleStep } from './types.js'
+import type { DeviceKind, GaussianRun, LiveInfo, LiveProgress, PosteriorInfo, SampleStep } from './types.js'
 
-/** Draws under way; see web/src/boundary. */
+/** Posterior draws in progress; see web/src/bindings. */
 export interface Sampling {
   advance(): { step: number; steps: number; sigma: number } | undefined
   state(): Promise<Pick<SampleStep, 'state' | 'mean'> | undefined>
@@ -19,9 +19,9 @@ export interface CorePosterior {
   free(): void
 }
 
-export interface CoreLab {
-  info(): Omit<LabInfo, 'device'>
-  step(): LabProgress
+export interface CoreLiveTraining {
+  info(): Omit<LiveInfo, 'device'>
+  step(): LiveProgress
   cloud(): Float32Array
   truth(): Float32Array
   observations(): { y: Float32Array; a: Float32Array }
@@ -29,10 +29,10 @@ export interface CoreLab {
   free(): void
 }
 
-/** What both modules export; the WebGPU one samples only. */
+/** Exports of the modules. The WebGPU module has no `LiveTraining`. */
 export interface Core {
   Posterior: { open(bytes: Uint8Array): Promise<CorePosterior> }
-  Lab: { create(config: string, seed: number): Promise<CoreLab> }
+  LiveTraining: { create(config: string, seed: number): Promise<CoreLiveTraining> }
   gaussianRun(truth: number, noise: number, start: number, laps: number): GaussianRun
 }
 
@@ -45,7 +45,7 @@ export interface Opened {
 
 const never = new Promise<never>(() => {})
 
-/** The module that was asked for; `auto` goes on with the CPU when WebGPU does not start. */
+/** Opens the module of `device`; with `auto`, the CPU module where WebGPU does not start. */
 export async function open(device: 'auto' | DeviceKind): Promise<Opened> {
   if (device === 'cpu') return openCpu()
   try {
@@ -74,7 +74,10 @@ interface Device {
   lost: Promise<{ reason: string; message: string }>
 }
 
-/** Hears of the loss of any device that is opened from here on: the module asks for its own. */
+/**
+ * Watches every device that is requested from now on, because the module requests its own; rejects when one
+ * is lost.
+ */
 function watch(): Promise<never> {
   const adapter = (globalThis as { GPUAdapter?: { prototype: { requestDevice(o?: unknown): Promise<Device> } } }).GPUAdapter
   if (!adapter) return never
@@ -86,10 +89,10 @@ function watch(): Promise<never> {
       return device
     }
   })
-  // Whoever samples at that moment hears of it; nobody else has to.
+  // Only code that samples at that moment needs to know, so an unhandled rejection is no error.
   lost.catch(() => {})
   return lost
 }
 
-/** The WebGPU device is gone. */
+/** The WebGPU device was lost. */
 export class DeviceLost extends Error {}

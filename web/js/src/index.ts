@@ -1,10 +1,10 @@
-// diffem in the browser: load a trained posterior and sample it, or learn a curve from corrupted points live. All work is
-// done in a module worker beside this file.
+// diffem in the browser: load and sample a trained posterior, or train a model of a curve live from corrupted
+// points. A module worker beside this file does all the work.
 
 import { bytesOf } from './bytes.js'
 import { Remote } from './remote.js'
 import type {
-  DeviceKind, Example, GaussianRun, LabConfig, LabInfo, LabProgress, LoadOptions, Observation, ObserveOptions,
+  DeviceKind, Example, GaussianRun, LiveConfig, LiveInfo, LiveProgress, LoadOptions, Observation, ObserveOptions,
   PosteriorInfo, SampleOptions, SampleStep,
 } from './types.js'
 
@@ -24,12 +24,12 @@ function sample(remote: Remote, method: string, args: unknown[], options: Sample
   })
 }
 
-/** Opens a worker with a module loaded; the worker is closed when that fails. */
+/** Opens a worker, loads its module and does `work` with it; closes the worker where one of these fails. */
 async function opened<T>(device: 'auto' | DeviceKind, work: (remote: Remote) => Promise<T>, signal?: AbortSignal): Promise<T> {
   const remote = new Remote()
   try {
     const open = remote.call('open', [device], { signal })
-    // The module and whatever the work fetches travel at the same time; the first failure is the one that is told.
+    // The module and the files that the work needs download at the same time; the first failure is reported.
     const [, result] = await Promise.all([open, work(remote)])
     return result
   } catch (error) {
@@ -39,9 +39,10 @@ async function opened<T>(device: 'auto' | DeviceKind, work: (remote: Remote) => 
 }
 
 /**
- * Loads a checkpoint that `diffem export --web` wrote, from an address or from its bytes.
+ * Loads a checkpoint written by `diffem export --web`, from an address or from its bytes.
  *
- * Rejects with the core's message for a file that is no whole checkpoint, and with the signal's reason when aborted.
+ * Rejects with the core's message where the file is not a complete checkpoint, and with the signal's reason
+ * when aborted.
  */
 export function load(
   checkpoint: string | URL | ArrayBuffer | Uint8Array,
@@ -56,7 +57,7 @@ export function load(
   return opened(device, work, signal)
 }
 
-/** A trained posterior; made by {@link load}. */
+/** A trained posterior, created by {@link load}. */
 export class Posterior {
   readonly info: PosteriorInfo
   readonly #remote: Remote
@@ -68,65 +69,69 @@ export class Posterior {
     remote.onDevice = (device) => (info.device = device)
   }
 
-  /** Observation `i` of those that travel in the checkpoint. */
+  /** Example `i` of the checkpoint; rejects where it carries no such example. */
   example(i: number): Promise<Example> {
     return this.#remote.call('example', [i])
   }
 
-  /** Corrupts `x` [d] by the run's channel. */
+  /** Corrupts the signal `x` [d] by the channel of the run, or by the one in `options`. */
   observe(x: Float32Array, options: ObserveOptions = {}): Promise<Observation> {
     const { seed, a, channel } = options
     return this.#remote.call('observe', [x, a, JSON.stringify({ seed, channel })])
   }
 
-  /** Draws of x given y and a, [draws * d]; the same numbers as `diffem sample` for a seed. */
+  /** Posterior draws of x given y [m] and a [k], [draws * d]: for a seed, those of `diffem sample`. */
   samplePosterior(y: Float32Array, a: Float32Array | undefined, options: SampleOptions = {}): Promise<Float32Array> {
     return sample(this.#remote, 'sample', [y, a], options)
   }
 
-  /** Ends the worker; what is under way is rejected. */
+  /** Ends the worker and rejects its unanswered calls. */
   close(): void {
     this.#remote.close()
   }
 }
 
-/** Learns a curve from corrupted points, lap after lap; made by {@link ManifoldLab.create}. */
-export class ManifoldLab {
-  readonly info: LabInfo
+/** Trains a model of a curve from corrupted points, lap by lap; created by {@link LiveTraining.create}. */
+export class LiveTraining {
+  readonly info: LiveInfo
   readonly #remote: Remote
 
   /** @internal */
-  constructor(remote: Remote, info: LabInfo) {
+  constructor(remote: Remote, info: LiveInfo) {
     this.info = info
     this.#remote = remote
   }
 
-  /** Draws signals and observations; nothing is learned before the first {@link step}. Training runs on the CPU. */
+  /**
+   * Draws signals and observations from `seed`. Training begins with the first {@link step}, on the CPU.
+   *
+   * Rejects where a setting is outside its range, naming the setting.
+   */
   static create(
-    config: LabConfig,
+    config: LiveConfig,
     seed: number,
     options: { device?: 'auto' | DeviceKind; signal?: AbortSignal } = {},
-  ): Promise<ManifoldLab> {
+  ): Promise<LiveTraining> {
     if (options.device === 'webgpu') {
-      return Promise.reject(new Error('device: live training runs on the CPU; leave it out, or pass "auto" or "cpu"'))
+      return Promise.reject(new Error('device: live training runs on the CPU; leave the device out, or pass "auto" or "cpu"'))
     }
     const { signal } = options
     const work = async (remote: Remote) => {
-      const info = await remote.call<LabInfo>('lab', [JSON.stringify(config), seed], { signal })
-      return new ManifoldLab(remote, info)
+      const info = await remote.call<LiveInfo>('liveTraining', [JSON.stringify(config), seed], { signal })
+      return new LiveTraining(remote, info)
     }
     return opened('cpu', work, signal)
   }
 
   /** Does one unit of work; the worker answers other messages between units. */
-  step(): Promise<LabProgress> {
-    return this.#remote.call('labStep', [])
+  step(): Promise<LiveProgress> {
+    return this.#remote.call('liveTrainingStep', [])
   }
 
-  /** Works to the end of the lap under way. */
+  /** Works to the end of the current lap; rejects with the signal's reason when aborted between two units. */
   async lap(
-    options: { signal?: AbortSignal; onProgress?: (p: LabProgress) => void } = {},
-  ): Promise<LabProgress> {
+    options: { signal?: AbortSignal; onProgress?: (p: LiveProgress) => void } = {},
+  ): Promise<LiveProgress> {
     for (;;) {
       options.signal?.throwIfAborted()
       const progress = await this.step()
@@ -135,27 +140,27 @@ export class ManifoldLab {
     }
   }
 
-  /** Reconstructions after the last finished lap (or of the start), [n * d]. */
+  /** Reconstructions after the last finished lap, or of the start, [n * d]. */
   cloud(): Promise<Float32Array> {
-    return this.#remote.call('labCloud', [])
+    return this.#remote.call('liveTrainingCloud', [])
   }
 
-  /** Clean points nobody trained on, [k * d]. */
+  /** Clean points that training never sees, [k * d]. */
   truth(): Promise<Float32Array> {
-    return this.#remote.call('labTruth', [])
+    return this.#remote.call('liveTrainingTruth', [])
   }
 
-  /** What is seen: y [n * m], and the rows of every operator a [n * m * d]. */
+  /** The observations: y [n * m], and the rows of every operator, a [n * m * d]. */
   observations(): Promise<{ y: Float32Array; a: Float32Array }> {
-    return this.#remote.call('labObservations', [])
+    return this.#remote.call('liveTrainingObservations', [])
   }
 
-  /** Draws of the posterior of observation `i` under the network as it is now, [draws * d]. */
+  /** Posterior draws of observation `i` under the current network, [draws * d]. */
   posterior(i: number, options: SampleOptions = {}): Promise<Float32Array> {
-    return sample(this.#remote, 'labSample', [i], options)
+    return sample(this.#remote, 'liveTrainingSample', [i], options)
   }
 
-  /** Ends the worker; what is under way is rejected. */
+  /** Ends the worker and rejects its unanswered calls. */
   close(): void {
     this.#remote.close()
   }
@@ -164,7 +169,8 @@ export class ManifoldLab {
 let shared: Promise<Remote> | undefined
 
 /**
- * Closed-form EM on a scalar Gaussian: x ~ N(0, truth), y = x + N(0, noise), first prior N(0, start); all three are variances.
+ * Closed-form EM for a scalar Gaussian: x ~ N(0, truth), y = x + N(0, noise), initial prior N(0, start),
+ * where all three parameters are variances.
  */
 export async function gaussianRun(o: { truth: number; noise: number; start: number; laps: number }): Promise<GaussianRun> {
   shared ??= opened('cpu', async (remote) => remote)

@@ -1,23 +1,23 @@
 // Messages between a page and its worker.
 
-/** Page to worker: a call, or the wish to stop one. */
+/** From page to worker: a call, or a request to cancel one. */
 export type Request = { id: number; method: string; args: unknown[] } | { cancel: number }
 
-/** An error as it travels; after a fatal one the module is dead. */
+/** An error as a message; a fatal one means that the module cannot be used again. */
 export interface Failure {
   name: string
   message: string
   fatal?: boolean
 }
 
-/** Worker to page: a call's result, its failure, or word of how far it is; or the worker's new device. */
+/** From worker to page: the result, failure or progress of a call, or the worker's new device. */
 export type Reply =
   | { id: number; value: unknown }
   | { id: number; error: Failure }
   | { id: number; progress: unknown }
   | { device: 'cpu' | 'webgpu' }
 
-/** The buffers of the arrays in an object, to be moved instead of copied. */
+/** The buffers of the arrays in an object, which messages move instead of copying them. */
 export function buffers(value: unknown): Transferable[] {
   if (ArrayBuffer.isView(value)) return [value.buffer as ArrayBuffer]
   if (value === null || typeof value !== 'object') return []

@@ -1,4 +1,4 @@
-// A worker as an object with promises.
+// A worker as an object whose calls return promises.
 
 import type { Reply, Request } from './protocol.js'
 
@@ -14,7 +14,7 @@ export interface CallOptions<P> {
   onProgress?: (value: P) => void
 }
 
-/** Stands for `Worker` in the expression by which bundlers find workers, and keeps the address that they put there. */
+/** Replaces `Worker` in the expression that bundlers look for, and keeps the address that they put there. */
 class Address {
   readonly href: string
 
@@ -25,7 +25,10 @@ class Address {
 
 const { href } = ((Worker: typeof Address) => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }))(Address)
 
-/** Starts the worker beside this file; from another origin, which the browser refuses, through a module that imports it. */
+/**
+ * Starts the worker beside this file. Browsers refuse workers of another origin, so a worker of this origin
+ * imports such a file.
+ */
 function start(): Worker {
   if (new URL(href).origin === location.origin) return new Worker(href, { type: 'module' })
   const source = `import ${JSON.stringify(href)}`
@@ -34,33 +37,32 @@ function start(): Worker {
 }
 
 /**
- * Workers whose work is over. They keep their compiled module, so that the next posterior or lab starts at once and asks the
- * network for nothing.
+ * Workers without an owner. They keep their compiled module, so that the next posterior or live training
+ * starts at once and needs no network.
  */
 const idle: Worker[] = []
-/** Most that are kept. */
-const KEPT = 2
-/** Calls are told apart across all who used a worker: answers to its former owner are nobody's. */
+const MAX_IDLE = 2
+/** Numbers calls across all owners of a worker, so that a late answer to a former owner is ignored. */
 let calls = 0
 
-/** A worker and the calls that it has not answered yet. */
+/** A worker and its unanswered calls. */
 export class Remote {
   readonly #worker = idle.pop() ?? start()
   readonly #pending = new Map<number, Pending>()
   #ended: Error | undefined
-  /** The module is dead; nobody can use this worker again. */
+  /** The module has failed, so this worker cannot be used again. */
   #broken = false
-  /** Called when the worker goes on with another device. */
+  /** Called when the worker changes to another device. */
   onDevice: (device: 'cpu' | 'webgpu') => void = () => {}
 
   constructor() {
     this.#worker.onmessage = (event: MessageEvent<Reply>) => this.#receive(event.data)
     this.#worker.onerror = (event) =>
-      this.#fail(new Error(`the worker cannot run: ${event.message || 'worker.js or a file it needs was not found'}`))
+      this.#fail(new Error(`the worker cannot run: ${event.message || 'worker.js or a file that it needs was not found'}`))
     this.#worker.onmessageerror = () => this.#fail(new Error('the worker sent a message that cannot be read'))
   }
 
-  /** Calls a method of the worker; an abort rejects at once and stops the work at its next step. */
+  /** Calls a method of the worker. An abort rejects at once and stops the work at its next step. */
   call<T, P = never>(method: string, args: unknown[], options: CallOptions<P> = {}): Promise<T> {
     const { transfer = [], signal, onProgress } = options
     if (this.#ended) return Promise.reject(this.#ended)
@@ -83,12 +85,12 @@ export class Remote {
     })
   }
 
-  /** Ends this use of the worker; calls without an answer are rejected. */
+  /** Ends this use of the worker and rejects its unanswered calls. */
   close(): void {
-    this.#end(new Error('closed'))
+    this.#end(new Error('this posterior or live training has been closed'))
   }
 
-  /** The worker itself is of no more use. */
+  /** Ends the worker itself, which cannot be used again. */
   #fail(reason: Error): void {
     this.#broken = true
     this.#end(reason)
@@ -118,7 +120,7 @@ export class Remote {
     for (const { reject } of this.#pending.values()) reject(reason)
     this.#pending.clear()
     this.#worker.onmessage = this.#worker.onerror = this.#worker.onmessageerror = null
-    if (this.#broken || idle.length >= KEPT) return this.#worker.terminate()
+    if (this.#broken || idle.length >= MAX_IDLE) return this.#worker.terminate()
     this.#send({ id: calls++, method: 'release', args: [] })
     idle.push(this.#worker)
   }

@@ -1,70 +1,81 @@
-// The JavaScript surface of diffem. Arrays are row-major Float32Arrays; every failure is an Error with the core's message.
+// The types of the JavaScript API. Arrays are row-major Float32Arrays, and every failure is an Error with the
+// core's message.
 
-/** Where the work is done. */
+/** Device that does the work. */
 export type DeviceKind = 'cpu' | 'webgpu'
 
-/** Samplers, as configuration files call them. */
+/** Samplers, named as in configuration files. */
 export type SamplerKind = 'ddpm' | 'ddim' | 'heun' | 'dpmpp2m' | 'dpmpp2m-sde' | 'pc'
 
-/** How a checkpoint is loaded. */
+/** Options for loading a checkpoint. */
 export interface LoadOptions {
-  /** `auto` (the default): WebGPU where there is an adapter and the package has its module, else the CPU. */
+  /**
+   * `auto` (the default) is WebGPU where there is an adapter and the package has its module, and the CPU
+   * elsewhere.
+   */
   device?: 'auto' | DeviceKind
-  /** Bytes of the checkpoint so far; the total is undefined where the server does not say. */
+  /** Called with the bytes downloaded so far; the total is undefined where the server does not state it. */
   onProgress?: (loadedBytes: number, totalBytes: number | undefined) => void
   signal?: AbortSignal
 }
 
-/** What a loaded checkpoint is. */
+/** Description of a loaded checkpoint. */
 export interface PosteriorInfo {
-  /** Where it is sampled; becomes `cpu` when a WebGPU device is lost. */
+  /** Device that samples; it becomes `cpu` when a WebGPU device is lost. */
   device: DeviceKind
-  /** Name of the run, and the lap (from 1) whose posterior this is. */
+  /** Name of the run. */
   name: string
+  /** Lap after which this posterior was saved, from 1. */
   lap: number
-  /** Length of a signal, of an observation, and of the operator's parameters (0: none). */
+  /** Length of a signal. */
   d: number
+  /** Length of an observation. */
   m: number
+  /** Number of the operator's parameters, 0 where it has none. */
   k: number
   /** Number of weights. */
   parameters: number
-  /** Present where signals are images, flattened channel by channel, row by row; values lie in [-2, 2]. */
+  /** Shape of the signals where they are images, flattened by channel and row, with values in [-2, 2]. */
   image?: { channels: number; height: number; width: number }
-  /** The channel's stages, in the words of configuration files. */
+  /** Stages of the channel, as in configuration files. */
   channel: unknown
-  /** The run's sampler, in the words of configuration files. */
+  /** Sampler of the run, as in configuration files. */
   sampler: unknown
-  /** Greatest noise level, from which sampling starts. */
+  /** Largest noise level, from which sampling starts. */
   sigmaMax: number
-  /** Observations that travel in the checkpoint. */
+  /** Number of examples in the checkpoint. */
   examples: number
 }
 
-/** y, and the operator's parameters a (a mask, rows of a matrix) where the channel has any. */
+/** One or more observations. */
 export interface Observation {
+  /** Observed values, [n * m]. */
   y: Float32Array
+  /** Parameters of the operators (a mask, the rows of a matrix), [n * k], where the channel has any. */
   a?: Float32Array
 }
 
-/** An observation with the signal behind it, where that is known. */
+/** An observation with its clean signal, where that is known. */
 export interface Example extends Observation {
+  /** The clean signal, [d]. */
   x?: Float32Array
 }
 
-/** Where the draws stand after a step. */
+/** State of the draws after a sampler step. */
 export interface SampleStep {
-  /** Steps taken, from 1. */
+  /** Number of this step, from 1. */
   step: number
+  /** Number of steps in total. */
   steps: number
-  /** Noise level reached. */
+  /** Noise level after this step. */
   sigma: number
-  /** x at that level, [draws * d]. */
+  /** Draws at that noise level, [draws * d]. */
   state: Float32Array
-  /** The denoiser's mean at the level before, [draws * d]. */
+  /** The denoiser's mean at the previous noise level, [draws * d]. */
   mean: Float32Array
 }
 
-/** How a posterior is sampled. */
+/** Options for sampling a posterior. */
 export interface SampleOptions {
   /** Number of draws (default 1). */
   draws?: number
@@ -72,93 +83,109 @@ export interface SampleOptions {
   steps?: number
   /** Kind of sampler (default: the run's). */
   sampler?: SamplerKind
-  /** Seed: the draws are those of `diffem sample --seed` (default 0). */
+  /** Seed of the draws, as in `diffem sample --seed` (default 0). */
   seed?: number
-  /** Place of the observation in a file given to `diffem sample`; each place has its own noise (default 0). */
+  /**
+   * Index of the observation in a file given to `diffem sample`, because each index has its own noise
+   * (default 0).
+   */
   index?: number
   signal?: AbortSignal
-  /** Called after every step; the states are read from the device only if this is given. */
+  /** Called after every step; without it the states are not read from the device. */
   onStep?: (step: SampleStep) => void
 }
 
-/** How a signal is corrupted. */
+/** Options for corrupting a signal. */
 export interface ObserveOptions {
-  /** Seed: the observation is that of `diffem corrupt --seed` for the first signal of a file (default 0). */
+  /** Seed of the corruption, as in `diffem corrupt --seed` for the first signal of a file (default 0). */
   seed?: number
-  /** Fixes the operator (a painted mask), [k]; the noise stays that of the seed. */
+  /** Fixed parameters of the operator, such as a painted mask, [k]; the noise is still that of the seed. */
   a?: Float32Array
-  /** Stages in place of the run's channel (another rate), in the words of configuration files; lengths must stay. */
+  /**
+   * Stages that replace the channel of the run, as in configuration files, such as another rate; lengths must
+   * not change.
+   */
   channel?: unknown
 }
 
-/** A live run. */
-export interface LabConfig {
+/** Settings of live training. */
+export interface LiveConfig {
   /**
-   * `heart` and `curve` (a trefoil, which takes many more laps): in the plane, seen through 1-D projections; `manifold`: the
-   * paper's curve in R^5, seen through 2-D ones.
+   * Distribution of the signals. `heart` and `curve` (a trefoil, which takes many more laps) lie in the plane
+   * and are observed through 1-D projections; `manifold` is the paper's curve in R^5, observed through 2-D
+   * projections.
    */
   data: 'heart' | 'curve' | 'manifold'
+  /** Number of observations, 2 to 65536. */
   observations: number
-  /** Standard deviation of the noise. */
+  /** Standard deviation of the noise, >= 0. */
   noise: number
-  /** First reconstructions: under a fitted Gaussian (default), or under N(0, std² I) as it is (too wide, too narrow). */
-  start?: { kind: 'gaussian' } | { kind: 'isotropic'; std: number }
-  /** Laps in all. */
+  /**
+   * Prior of the first reconstructions: a Gaussian fitted to the observations (the default), or N(0, std² I).
+   */
+  init?: { kind: 'gaussian' } | { kind: 'isotropic'; std: number }
+  /** Number of laps; a lap is one EM iteration, an M-step and an E-step. */
   laps: number
-  /** Gradient steps of an M-step. */
+  /** Gradient steps per M-step. */
   steps: number
-  /** Observations a gradient step (default 256). */
+  /** Observations per gradient step (default 256). */
   batch?: number
   /** Units of a hidden layer (default 128). */
   width?: number
-  /** Hidden layers (default 3). */
+  /** Number of hidden layers (default 3). */
   depth?: number
   /** Length of the noise embedding, even (default 32). */
   embedding?: number
-  /** Least and greatest noise level, in units of the standardized signal (default .001 and 10). */
+  /** Smallest and largest noise level, in units of the standardized signal (default .001 and 10). */
   sigma?: [number, number]
-  /** First learning rate of a lap (default 2e-3). */
+  /** Learning rate at the beginning of a lap (default 2e-3). */
   learningRate?: number
   /** Sampler of the E-step (default: ddpm, 30 steps). */
   sampler?: { kind: SamplerKind; steps: number }
 }
 
-/** What a live run is. */
-export interface LabInfo {
+/** Description of a live run. */
+export interface LiveInfo {
+  /** Length of a signal. */
   d: number
+  /** Length of an observation. */
   m: number
+  /** Number of observations. */
   observations: number
   device: DeviceKind
-  /** Its settings in the words of configuration files: `diffem train` with them gives the same reconstructions. */
+  /**
+   * Settings of the run as in configuration files; `diffem train` with these settings makes the same
+   * reconstructions.
+   */
   config: unknown
 }
 
-/** What one unit of work did: some gradient steps of an M-step, or one sampler step of an E-step. */
-export interface LabProgress {
-  /** The phase that the unit belonged to; `done`: all laps are over. */
+/** Result of one unit of work: of some gradient steps of an M-step, or of one sampler step of an E-step. */
+export interface LiveProgress {
+  /** Phase of the unit; `done` once all laps are finished. */
   phase: 'start' | 'm-step' | 'e-step' | 'done'
-  /** Laps finished so far. */
+  /** Number of finished laps. */
   lap: number
-  /** Of the phase, in [0, 1]; 1 in an e-step ends the lap. */
+  /** Progress of the phase, in [0, 1]; a lap ends where it is 1 in an E-step. */
   fraction: number
-  /** Mean loss of the unit (m-step). */
+  /** Mean loss of the unit (M-step). */
   loss?: number
-  /** Noise level (e-step). */
+  /** Noise level after the unit (E-step). */
   sigma?: number
-  /** The points on their way, [n * d] (start, e-step). */
+  /** Reconstructions at that noise level, [n * d] (start and E-step). */
   cloud?: Float32Array
-  /** Sinkhorn divergence of the reconstructions to the truth (start, end of a lap). */
+  /** Sinkhorn divergence of the reconstructions from the truth (start and end of a lap). */
   divergence?: number
-  /** The same of a sample of the truth: what a perfect reconstruction would score. */
+  /** Sinkhorn divergence of one clean sample from another, which is the score of perfect reconstructions. */
   floor?: number
 }
 
-/** Closed-form EM on a scalar Gaussian, one value a lap from 0. */
+/** Closed-form EM for a scalar Gaussian, one value per lap from lap 0. */
 export interface GaussianRun {
   /** Variance of the prior. */
   variance: Float64Array
-  /** KL divergence of the observations' law, in nats. */
+  /** KL divergence of the true distribution of observations from the one that the prior implies, in nats. */
   kl: Float64Array
-  /** The theorem's bound on the mean of the divergences up to this lap. */
+  /** Upper bound of the theorem on the mean of the divergences up to this lap. */
   bound: Float64Array
 }

@@ -1,6 +1,6 @@
-// The worker: one posterior or one lab, and answers to messages between steps.
+// The worker holds one posterior or one live training, and answers messages between two steps.
 
-import { type Core, type CoreLab, type CorePosterior, DeviceLost, type Opened, type Sampling, open, openCpu } from './core.js'
+import { type Core, type CoreLiveTraining, type CorePosterior, DeviceLost, type Opened, type Sampling, open, openCpu } from './core.js'
 import { type Failure, type Reply, type Request, buffers } from './protocol.js'
 import type { DeviceKind } from './types.js'
 
@@ -9,22 +9,23 @@ declare const self: {
   postMessage(message: Reply, transfer?: Transferable[]): void
 }
 
-/** A call that is being worked on. */
+/** A call in progress. */
 interface Job {
   id: number
-  cancelled: boolean
+  canceled: boolean
 }
 
 let opened: Promise<Opened> | undefined
-/** Kept for another device. */
+/** The checkpoint, kept in case it has to be opened on another device. */
 let bytes = new Uint8Array()
 let posterior: CorePosterior | undefined
-let lab: CoreLab | undefined
-/** A panic ends the module for good. */
+let training: CoreLiveTraining | undefined
+/** The panic that has ended the module. */
 let panic: Error | undefined
 const jobs = new Map<number, Job>()
 
-// Other messages are read between two steps. A timer would wait 4 ms every time.
+// The worker reads other messages between two steps. It yields by a message to itself, because a timer would
+// wait 4 ms every time.
 const { port1, port2 } = new MessageChannel()
 const waiting: (() => void)[] = []
 port1.onmessage = () => waiting.shift()?.()
@@ -37,7 +38,7 @@ function breathe(): Promise<void> {
 }
 
 function need<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('nothing is loaded')
+  if (value === undefined) throw new Error('this worker has loaded nothing')
   return value
 }
 
@@ -49,14 +50,14 @@ async function core(): Promise<Core> {
   return (await engine()).core
 }
 
-/** Takes all steps of a chain and reads messages between them. */
+/** Takes all sampler steps and reads messages between them. */
 async function draw(job: Job, start: () => Sampling, watched: boolean): Promise<Float32Array> {
   const sampling = start()
   for (;;) {
     await breathe()
-    if (job.cancelled) {
+    if (job.canceled) {
       sampling.free()
-      throw new Error('cancelled')
+      throw new Error('canceled')
     }
     const at = sampling.advance()
     if (!at) return sampling.finish()
@@ -66,14 +67,17 @@ async function draw(job: Job, start: () => Sampling, watched: boolean): Promise<
   }
 }
 
-/** Draws from the loaded posterior; when the WebGPU device is lost, all over again on the CPU, which gives the same draws. */
+/**
+ * Draws from the loaded posterior. When the WebGPU device is lost it starts over on the CPU, which gives the
+ * same draws.
+ */
 async function sample(job: Job, y: Float32Array, a: Float32Array | undefined, options: string, watched: boolean) {
   const work = () => draw(job, () => need(posterior).sample(y, a, options), watched)
   const { kind, lost } = await engine()
   try {
     return await Promise.race([work(), lost])
   } catch (error) {
-    if (kind === 'cpu' || job.cancelled || !deviceFailed(error)) throw error
+    if (kind === 'cpu' || job.canceled || !deviceFailed(error)) throw error
     await fallBack()
     return work()
   }
@@ -115,34 +119,34 @@ const methods: Record<string, Method> = {
   observe: (_, x: Float32Array, a: Float32Array | undefined, options: string) =>
     need(posterior).observe(x, a, options),
   sample,
-  lab: async (_, config: string, seed: number) => {
-    lab = await (await core()).Lab.create(config, seed)
-    return { ...lab.info(), device: 'cpu' }
+  liveTraining: async (_, config: string, seed: number) => {
+    training = await (await core()).LiveTraining.create(config, seed)
+    return { ...training.info(), device: 'cpu' }
   },
-  labStep: () => need(lab).step(),
-  labCloud: () => need(lab).cloud(),
-  labTruth: () => need(lab).truth(),
-  labObservations: () => need(lab).observations(),
-  labSample: (job, i: number, options: string, watched: boolean) =>
-    draw(job, () => need(lab).sample(i, options), watched),
+  liveTrainingStep: () => need(training).step(),
+  liveTrainingCloud: () => need(training).cloud(),
+  liveTrainingTruth: () => need(training).truth(),
+  liveTrainingObservations: () => need(training).observations(),
+  liveTrainingSample: (job, i: number, options: string, watched: boolean) =>
+    draw(job, () => need(training).sample(i, options), watched),
   gaussianRun: async (_, truth: number, noise: number, start: number, laps: number) =>
     (await core()).gaussianRun(truth, noise, start, laps),
   release,
 }
 
-/** Gives back what the last owner held: the next one finds the module alone. */
+/** Frees everything that the last owner has loaded, and keeps the module for the next one. */
 function release(): void {
   posterior?.free()
-  lab?.free()
-  posterior = lab = undefined
+  training?.free()
+  posterior = training = undefined
   bytes = new Uint8Array()
 }
 
-/** An error as it travels; a panic of the module is told with its message. */
-function told(error: unknown): Failure {
+/** The message for an error; a panic of the module is fatal, and its own message is in the text. */
+function failureOf(error: unknown): Failure {
   if (error instanceof WebAssembly.RuntimeError) {
     const { diffemPanic } = globalThis as { diffemPanic?: string }
-    panic = new Error(`internal error, please report it: ${diffemPanic ?? error.message}; load again to go on`)
+    panic = new Error(`internal error, please report it: ${diffemPanic ?? error.message}; load again to continue`)
     return { name: 'Error', message: panic.message, fatal: true }
   }
   if (error === panic) return { name: 'Error', message: panic?.message ?? '', fatal: true }
@@ -150,16 +154,16 @@ function told(error: unknown): Failure {
 }
 
 async function answer(id: number, method: string, args: unknown[]): Promise<void> {
-  const job = { id, cancelled: false }
+  const job = { id, canceled: false }
   jobs.set(id, job)
   try {
     if (panic) throw panic
     const work = methods[method] as ((job: Job, ...args: unknown[]) => unknown) | undefined
-    if (!work) throw new Error(`no method ${method}`)
+    if (!work) throw new Error(`the worker has no method ${method}`)
     const value = await work(job, ...args)
     self.postMessage({ id, value }, buffers(value))
   } catch (error) {
-    self.postMessage({ id, error: told(error) })
+    self.postMessage({ id, error: failureOf(error) })
   } finally {
     jobs.delete(id)
   }
@@ -168,5 +172,5 @@ async function answer(id: number, method: string, args: unknown[]): Promise<void
 self.onmessage = ({ data }) => {
   if (!('cancel' in data)) return void answer(data.id, data.method, data.args)
   const job = jobs.get(data.cancel)
-  if (job) job.cancelled = true
+  if (job) job.canceled = true
 }

@@ -1,9 +1,9 @@
-//! The noise generator as a WebAssembly module without memory to share: `check.mjs` runs it in a JavaScript engine and
-//! holds it to `golden.json`, as the test below holds the native build.
+//! The noise generator as a WebAssembly module that exchanges numbers only. `check.mjs` runs it in a
+//! JavaScript engine and compares it with `golden.json`, as the test below does for the native build.
 
 use diffem::noise::{Key, Purpose};
 
-/// FNV-1a over the bits of the first `n` normals of streams 0, 1, ..., 7 of `seed`, at `step`.
+/// FNV-1a hash of the bits of the first `n` normals of streams 0, 1, ..., 7 of `seed`, at `step`.
 #[unsafe(no_mangle)]
 pub extern "C" fn digest(seed: u32, step: u32, n: u32) -> u32 {
     let key = Key::new(seed as u64, Purpose::Sample, 1);

@@ -1,15 +1,16 @@
-// Turns a run of the command line into public/recorded.json, which figures show before WebAssembly is there:
+// Turns a run of the command line into public/recorded.json, which figures show while WebAssembly is being
+// loaded:
 //   diffem train web/site/scripts/heart.toml --out RUN && node scripts/record.mjs RUN
-// The settings are those of src/session/config.ts, so that Play goes through the same laps.
+// The settings are the default ones of src/session/config.ts, so that Play repeats the same laps.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pack } from '../src/lib/pack.mjs';
 
-/** Observations kept (the first ones), clean points and laps kept. */
+/** How many laps, observations and clean points are kept; these are the first ones. */
 const KEPT = { laps: 30, observations: 768, truth: 700 };
 
-/** Tensor `name` of a safetensors file: an 8-byte length, a JSON header, then the bytes. */
+/** Reads tensor `name` of a safetensors file, which is an 8-byte length, a JSON header and the bytes. */
 function tensor(path, name) {
   const file = readFileSync(path);
   const head = 8 + Number(file.readBigUInt64LE(0));
@@ -26,7 +27,7 @@ const [m, d] = [y.shape[1], truth.shape[1]];
 const laps = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse).filter((e) => e.event === 'lap' && e.lap <= KEPT.laps);
 const cloud = (lap) => tensor(at(`lap-${String(lap).padStart(3, '0')}/reconstructions`), 'x').values.slice(0, KEPT.observations * d);
 
-/** Draws [n, draws, d] of the first observations by two runs. */
+/** Draws [n, draws, d] of the first observations from a run of DiffEM and from a run of EM-MMPS. */
 function draws([diffem, mmps]) {
   if (!diffem || !mmps) return [];
   const [ours, theirs] = [tensor(diffem, 'x'), tensor(mmps, 'x')];

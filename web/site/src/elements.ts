@@ -1,11 +1,11 @@
-// All custom elements, registered one a task. Built as one module, diffem-elements.js, for any page.
+// All custom elements. The build makes one module of them, diffem-elements.js, for use in any page.
 import { DiffemCorruption } from './figures/corruption';
 import { DiffemDraws } from './figures/draws';
 import { DiffemPosterior } from './figures/image/posterior';
 import { DiffemManifold } from './figures/manifold';
 import { DiffemTheory } from './figures/theory';
 
-/** The first holds the run that others show. */
+/** The first element holds the run that the others show. */
 const ELEMENTS = {
   'diffem-manifold': DiffemManifold,
   'diffem-corruption': DiffemCorruption,
@@ -14,7 +14,8 @@ const ELEMENTS = {
   'diffem-theory': DiffemTheory,
 };
 
-// What stands in the page comes to life as it is registered: all at once would hold the page.
+// Registering an element starts those in the page. Each is registered in a task of its own, so that the page
+// is not blocked.
 for (const [name, element] of Object.entries(ELEMENTS)) {
   setTimeout(() => customElements.get(name) ?? customElements.define(name, element));
 }

@@ -1,4 +1,5 @@
-// The page around the figures: keeps their settings in the address, so that a link shows what its sender saw.
+// The page around the figures. It keeps their settings in its address, so that a link shows what its sender
+// saw.
 import 'katex/dist/katex.min.css';
 import './fonts.css';
 import './style.css';
@@ -11,6 +12,7 @@ document.addEventListener('diffem-state', (event) => {
   recordState(event.target as Element, (event as CustomEvent<Record<string, unknown>>).detail);
 });
 
-// The page introduces the models that it ships, and a checkpoint of one's own (`diffem serve`) by what it says of itself.
+// The page describes the models that it ships; it describes the reader's own checkpoint (`diffem serve`) by
+// its metadata.
 document.addEventListener('diffem-load', (event) => introduce((event as CustomEvent<PosteriorInfo>).detail));
 choosePictures();

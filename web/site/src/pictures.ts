@@ -1,16 +1,19 @@
-// The trained models of the page's last figure: buttons that choose one, and the words about it.
+// The trained models of the page's last figure: the buttons that choose one, and the paragraph about it.
 import type { PosteriorInfo } from 'diffem';
 import { whenIdle } from './lib/environment';
 import { count } from './lib/format';
 
 const PARAM = 'model';
 
-/** Addresses of the models fetched ahead: nothing is asked of the network once the page is loaded. The model shown is in the cache. */
-const here = new Map<string, string>();
+/**
+ * Local addresses of the models fetched ahead, so that the page requests nothing from the network once it is
+ * loaded.
+ */
+const fetched = new Map<string, string>();
 
 async function fetchAhead(src: string): Promise<void> {
   const response = await fetch(src, { priority: 'low', cache: 'force-cache' });
-  if (response.ok) here.set(src, URL.createObjectURL(await response.blob()));
+  if (response.ok) fetched.set(src, URL.createObjectURL(await response.blob()));
 }
 
 const buttons = (): HTMLButtonElement[] => [...document.querySelectorAll<HTMLButtonElement>('.choices button')];
@@ -18,25 +21,29 @@ const buttons = (): HTMLButtonElement[] => [...document.querySelectorAll<HTMLBut
 function choose(chosen: HTMLButtonElement): void {
   for (const button of buttons()) button.setAttribute('aria-pressed', String(button === chosen));
   const { src = '', model = '' } = chosen.dataset;
-  document.querySelector('diffem-posterior')?.setAttribute('src', here.get(src) ?? src);
+  document.querySelector('diffem-posterior')?.setAttribute('src', fetched.get(src) ?? src);
   const url = new URL(location.href);
   if (chosen === buttons()[0]) url.searchParams.delete(PARAM);
   else url.searchParams.set(PARAM, model);
   history.replaceState(history.state, '', url);
 }
 
-/** Connects the buttons, and takes the model that the address names. */
+/** Connects the buttons and chooses the model that the page's address names. */
 export function choosePictures(): void {
   for (const button of buttons()) button.addEventListener('click', () => choose(button));
-  const asked = new URLSearchParams(location.search).get(PARAM);
-  const named = buttons().find((button) => button.dataset.model === asked);
+  const requested = new URLSearchParams(location.search).get(PARAM);
+  const named = buttons().find((button) => button.dataset.model === requested);
   if (named) choose(named);
-  // Once the page has what it shows. Without it a click fetches, and says what failed.
+  // The models that are not shown are fetched once the page has everything that it shows. Where this fails, a
+  // click fetches.
   const others = (): Promise<unknown> => Promise.allSettled(buttons().map(({ dataset: { src = '' } }) => fetchAhead(src)));
   document.addEventListener('diffem-load', () => void whenIdle().then(others), { once: true });
 }
 
-/** Shows what the page says about the model that was loaded. */
+/**
+ * Shows the paragraph about the model that was loaded. A model of the reader's own is described by its
+ * metadata.
+ */
 export function introduce({ name, lap, image, parameters }: PosteriorInfo): void {
   const about = [...document.querySelectorAll<HTMLElement>('[data-about]')];
   const known = about.find((p) => p.dataset.about === name);
@@ -45,5 +52,5 @@ export function introduce({ name, lap, image, parameters }: PosteriorInfo): void
   const pressed = buttons().find((button) => button.getAttribute('aria-pressed') === 'true');
   if (known || !shown || !image) return;
   if (pressed) pressed.textContent = name;
-  shown.textContent = `Nothing above depends on two dimensions. This is the posterior of the run “${name}” after lap ${lap}: pictures of ${image.height} by ${image.width} pixels, ${count(parameters)} weights, trained from corrupted pictures only.`;
+  shown.textContent = `Nothing above depends on two dimensions. The figure below shows the posterior of the run “${name}” after lap ${lap}. Its pictures have ${image.height} by ${image.width} pixels, and its network has ${count(parameters)} weights and was trained on corrupted pictures only.`;
 }

@@ -1,6 +1,6 @@
-// State in the address. `data-url="param:attribute ..."` on a figure names the parameters that are its attributes; a
-// script in the page copies them in before the figures start, this module writes them back. A figure's "diffem-state"
-// event names every setting that is not its default.
+// State in the page's address. `data-url="param:attribute ..."` on a figure names the parameters that set its
+// attributes. A script in the page copies them in before the figures start, and this module writes them back:
+// the "diffem-state" event of a figure names every setting that is not the default.
 
 function bindings(figure: Element): { param: string; attribute: string }[] {
   const pairs = (figure.getAttribute('data-url') ?? '').split(/\s+/).filter(Boolean);
@@ -13,7 +13,10 @@ function bindings(figure: Element): { param: string; attribute: string }[] {
 const pending = new Map<Element, Record<string, unknown>>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Writes `settings` of `figure` into the address, a little later: browsers limit how often an address may change. */
+/**
+ * Writes `settings` of `figure` into the address after a delay, because browsers limit how often an address
+ * may change.
+ */
 export function recordState(figure: Element, settings: Record<string, unknown>): void {
   pending.set(figure, settings);
   clearTimeout(timer);

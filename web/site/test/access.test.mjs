@@ -1,4 +1,4 @@
-// Accessibility, narrow screens, dark and light, and the elements in another page.
+// Accessibility, narrow screens, dark and light color schemes, and the elements in another page.
 import assert from 'node:assert/strict';
 import { readFileSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,10 +11,10 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 let server;
 before(async () => (server = await serve()));
 
-/** Every figure drawn and, where it samples by itself, done. */
+/** Resolves when every figure is drawn and has finished the sampling that it starts by itself. */
 async function settle(page) {
   await ready(page);
-  // The whole page is looked at, also what is far off the screen.
+  // The tests look at the whole page, including the sections that are far off the screen.
   await page.addStyleTag({ content: 'section { content-visibility: visible !important }' });
   for (const id of Object.keys(FIGURES)) await see(page, `#${id}`);
   await page.waitForFunction(() => document.querySelector('diffem-posterior').model.draws && !document.querySelector('diffem-posterior').model.busy);
@@ -46,7 +46,7 @@ test('360 px: nothing is cut off and nothing scrolls sideways', async () => {
   await see(page, '#fig-1 canvas.plane');
   const before = await page.evaluate(() => document.querySelector('diffem-manifold').session.selected);
   await line.tap({ position: { x: 60, y: 60 } });
-  // The click that a tap becomes comes after it.
+  // The browser turns the tap into a click a little later.
   await page.waitForFunction((i) => document.querySelector('diffem-manifold').session.selected !== i, before);
   assert.deepEqual(log, []);
   await close();

@@ -1,4 +1,4 @@
-// A server for the built site and a browser to look at it with.
+// A server for the built site and a browser that opens it.
 import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before } from 'node:test';
@@ -7,7 +7,9 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
-/** Times that work is watched for long tasks: a busy machine stops the page at times, a slow page does so always. */
+/**
+ * Attempts at work without long tasks: a busy machine blocks the page in some of them, a slow page in all.
+ */
 export const TRIES = 3;
 
 export const site = fileURLToPath(new URL('../dist/', import.meta.url));
@@ -16,15 +18,20 @@ const screens = fileURLToPath(new URL('../out/screens/', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.json': 'application/json', '.woff2': 'font/woff2' };
 const FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-unsafe-webgpu', '--hide-scrollbars'];
 
-/** How long to wait for what must come, in ms. */
+/** Timeout of every wait, in ms. */
 const PATIENCE = 300_000;
 
-/** What a test that fails leaves open would keep its file from ending. */
+/**
+ * Servers and browsers that are still open; one left open by a failed test would keep its file from ending.
+ */
 const closing = new Set();
 after(() => Promise.all([...closing].map((close) => close())));
 const atEnd = (close) => (closing.add(close), close);
 
-/** Serves `routes` (path prefix to folder) on a free port of this machine and keeps what was asked for. */
+/**
+ * Serves `routes`, from path prefix to folder, on a free port of this machine and records the requested
+ * paths.
+ */
 export async function serve(routes = { '/': site }) {
   const asked = [];
   const prefixes = Object.keys(routes).sort((a, b) => b.length - a.length);
@@ -43,10 +50,10 @@ export async function serve(routes = { '/': site }) {
   return { origin, asked, close };
 }
 
-/** As static hosts do: names with a hash in them never change. */
+/** Static hosts cache likewise, because files with a hash in their names never change. */
 const caching = (path) => (/-[\w-]{8,}\.\w+$/.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache');
 
-/** A page in a fresh browser; errors that the page reports are collected in `log`. */
+/** Opens a page in a fresh browser; `log` collects the errors that the page reports. */
 export async function open(url, { width = 1100, height = 900, ...options } = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'site-'));
   const context = await chromium.launchPersistentContext(profile, {
@@ -56,7 +63,7 @@ export async function open(url, { width = 1100, height = 900, ...options } = {})
     viewport: { width, height },
     ...options,
   });
-  // A loaded machine is slow, not wrong: only what never comes fails.
+  // A busy machine is slow but correct, so waits are long.
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const log = [];
@@ -68,7 +75,7 @@ export async function open(url, { width = 1100, height = 900, ...options } = {})
   return { page, context, log, close };
 }
 
-/** A server and a page for all tests of a file, there when the first test runs. */
+/** Opens a server and a page for all tests of a file before the first test runs. */
 export function withPage() {
   const shared = {};
   before(async () => {
@@ -79,7 +86,7 @@ export function withPage() {
   return shared;
 }
 
-/** Runs in the page before anything else: long tasks, and laps as they end. */
+/** Runs in the page before anything else and records long tasks and the ends of laps. */
 function observe() {
   globalThis.longTasks = [];
   new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((e) => ({ at: e.startTime, ms: e.duration })))).observe({ type: 'longtask', buffered: true });
@@ -87,7 +94,7 @@ function observe() {
   addEventListener('diffem-lap', (event) => laps.push({ at: performance.now(), ...event.detail }));
 }
 
-/** Keeps a picture of what `selector` names, or of the whole page. */
+/** Saves a screenshot of `selector`, or of the whole page. */
 export async function shot(page, name, selector) {
   mkdirSync(screens, { recursive: true });
   const path = join(screens, `${name}.png`);
@@ -99,7 +106,7 @@ export async function shot(page, name, selector) {
   } else await page.screenshot({ path, fullPage: true });
 }
 
-/** Figures start work when they are seen. */
+/** Scrolls to `selector`, because figures start work once they are visible. */
 export async function see(page, selector) {
   await page.locator(selector).first().scrollIntoViewIfNeeded();
   await page.waitForTimeout(150);

@@ -1,4 +1,4 @@
-// The package in a page of a reader's own, put together by a bundler.
+// The package in another page, built by a bundler.
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,15 +8,15 @@ import { build } from 'vite';
 import { open, serve } from './browser.mjs';
 
 const MAIN = `
-import { ManifoldLab } from 'diffem';
+import { LiveTraining } from 'diffem';
 
-const lab = await ManifoldLab.create({ data: 'heart', observations: 128, noise: 0.05, laps: 1, steps: 20 }, 0);
-const { lap } = await lab.lap();
+const training = await LiveTraining.create({ data: 'heart', observations: 128, noise: 0.05, laps: 1, steps: 20 }, 0);
+const { lap } = await training.lap();
 document.body.textContent = 'laps done: ' + lap;
 `;
 
 test('Vite bundles a page that trains', async (t) => {
-  // Inside this folder, so that the package is found.
+  // The page is inside this folder, so that the bundler finds the package.
   const root = fileURLToPath(new URL('../out/bundled/', import.meta.url));
   mkdirSync(root, { recursive: true });
   writeFileSync(join(root, 'index.html'), '<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,"><body><script type="module" src="./main.js"></script></body></html>');

@@ -1,4 +1,5 @@
-// The other figures of the built page: corrupted data, theory, pictures; keyboard, reduced motion, state in the address.
+// The other figures of the built page: corrupted data, theory and pictures; keyboard, reduced motion, state
+// in the address.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
@@ -26,12 +27,13 @@ test('corrupted data: sliders, hovering and the selected observation', async () 
   await page.waitForFunction(() => /noise=0\.3/.test(location.search));
 });
 
-test('theory: the published numbers, and a narrow start that hardly moves', async () => {
+test('theory: the published numbers, and a narrow start that barely moves', async () => {
   const { page } = browser;
   await see(page, '#fig-4');
   await shot(page, 'fig-4-initial', '#fig-4');
   const wide = await theory();
-  // s* = n = 1, s_0 = 10: laps 1 to 3, and KL of laps 0 to 4, worked out by hand.
+  // The values of laps 1 to 3 and the KL divergences of laps 0 to 4 were computed by hand for s* = n = 1 and
+  // s_0 = 10.
   [2.56198, 1.75392, 1.44812].forEach((s, k) => assert.ok(Math.abs(wide.variance[k + 1] - s) < 1e-4));
   [0.443283, 0.069328, 0.023058, 0.009563, 0.00442].forEach((kl, k) => assert.ok(Math.abs(wide.kl[k] - kl) < 1e-5));
   await page.locator('#fig-4').getByRole('button', { name: 'too narrow' }).click();
@@ -73,8 +75,8 @@ test('pictures: example, painted mask, rate, draws and intervals', async (t) => 
   await shot(page, 'fig-5-finished', '#fig-5');
   const fit = await page.evaluate(observedFit);
   t.diagnostic(`observed pixels: root mean square ${fit.seen.toFixed(3)}; hidden pixels: deviation of the draws ${fit.hidden.toFixed(3)}`);
-  assert.ok(fit.seen < 0.4, 'draws agree with what was seen');
-  assert.ok(fit.hidden > 2 * fit.seen, 'draws differ where nothing was seen');
+  assert.ok(fit.seen < 0.4, 'draws agree with observed pixels');
+  assert.ok(fit.hidden > 2 * fit.seen, 'draws differ in hidden pixels');
   await page.locator('#fig-5 input[name=rate]').fill('0.8');
   await sampled();
   const hidden = await page.evaluate(() => document.querySelector('diffem-posterior').painter.mask.filter((v) => v === 0).length / document.querySelector('diffem-posterior').painter.mask.length);
@@ -83,7 +85,9 @@ test('pictures: example, painted mask, rate, draws and intervals', async (t) => 
   assert.deepEqual(log, []);
 });
 
-/** How far draws are from the truth where it was seen, and how far apart where it was hidden; runs in the page. */
+/**
+ * Distance of the draws from the truth in observed pixels, and their spread in hidden ones; runs in the page.
+ */
 function observedFit() {
   const { model, painter } = document.querySelector('diffem-posterior');
   const [d, n] = [model.d, model.options.draws];
@@ -98,7 +102,7 @@ function observedFit() {
   return { seen: Math.sqrt(sums.seen[0] / sums.seen[1]), hidden: Math.sqrt(sums.hidden[0] / Math.max(1, sums.hidden[1])) };
 }
 
-test('pictures: another model, another device, the same draws', async (t) => {
+test('pictures: another model, and the same draws on another device', async (t) => {
   const { page, log } = browser;
   const shown = () => page.evaluate(() => {
     const { model } = document.querySelector('diffem-posterior');
@@ -115,7 +119,7 @@ test('pictures: another model, another device, the same draws', async (t) => {
   assert.deepEqual([cpu.name, cpu.device, cpu.draws.length], ['digits', 'cpu', 16 * 64]);
   assert.deepEqual(await visible(), ['digits']);
   assert.match(page.url(), /model=digits/);
-  assert.deepEqual(browser.server.asked.slice(asked), [], 'the other model is here already');
+  assert.deepEqual(browser.server.asked.slice(asked), [], 'the page has already fetched the other model');
   await shot(page, 'fig-5-digits', '#fig-5');
   await page.locator('#fig-5 select[name=device]').selectOption('webgpu');
   await page.waitForFunction(() => document.querySelector('diffem-posterior').model.options.device === 'auto');
@@ -133,7 +137,7 @@ test('pictures: another model, another device, the same draws', async (t) => {
   assert.deepEqual(log, []);
 });
 
-test('a model of one’s own is introduced by what it says of itself, a broken one by what is wrong', async () => {
+test('a model of the reader’s own is described by its metadata, and a broken one by its error', async () => {
   const { page, close } = await open(`${browser.server.origin}/?model=digits`);
   await ready(page);
   assert.equal(await page.evaluate(() => document.querySelector('diffem-posterior').model.d), 64);
@@ -142,14 +146,14 @@ test('a model of one’s own is introduced by what it says of itself, a broken o
     document.dispatchEvent(new CustomEvent('diffem-load', { detail: info }));
     return [...document.querySelectorAll('[data-about]')].filter((p) => !p.hidden).map((p) => p.textContent);
   });
-  assert.match(about.join(), /the run “mine” after lap \d+: pictures of 8 by 8 pixels/);
+  assert.match(about.join(), /the run “mine” after lap \d+\. Its pictures have 8 by 8 pixels/);
   await page.evaluate(() => document.querySelector('diffem-posterior').setAttribute('src', './recorded.json'));
   await page.locator('#fig-5 .status.failed').waitFor();
   assert.match(await page.locator('#fig-5 .status.failed').textContent(), /not a whole safetensors file/);
   await close();
 });
 
-test('keyboard: every control is reached, the picture is painted by keys', async () => {
+test('keyboard: every control can be reached, and keys paint on the picture', async () => {
   const { page } = browser;
   await page.locator('#fig-5 canvas.paint').focus();
   const before = await page.evaluate(() => ({ cursor: document.querySelector('diffem-posterior').pixel, mask: [...document.querySelector('diffem-posterior').painter.mask] }));
@@ -178,7 +182,7 @@ test('the address holds the settings and restores them', async () => {
   await close();
 });
 
-test('reduced motion: points change place only when a lap ends', async () => {
+test('reduced motion: points move only when a lap ends', async () => {
   const { page, close } = await open(`${browser.server.origin}/`, { reducedMotion: 'reduce' });
   await ready(page);
   await see(page, '#fig-2 canvas.plane');

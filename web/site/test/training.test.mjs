@@ -1,14 +1,14 @@
-// Live training in the built page: it learns, it never blocks the page, it needs no network.
+// Live training in the built page: it learns, never blocks the page and needs no network.
 import assert from 'node:assert/strict';
 import { availableParallelism, loadavg } from 'node:os';
 import { test } from 'node:test';
 import { TRIES, open, see, shot, withPage } from './browser.mjs';
 
-/** The first cloud scores .42, a ring of points without the heart's cleft above .15. */
+/** The first reconstructions score .42, and a ring of points without the heart's cleft scores above .15. */
 const CLOSED = 0.11;
 const LAPS = 24;
-/** Laps that must pass without a task of more than 50 ms. A quiet machine has none in any; a busy one stops the page in some; a page
- * that draws too slowly is blocked in all. */
+/** Laps that must pass without a task of more than 50 ms. All do on a quiet machine, some do not on a busy one, and none does where
+ * the page draws too slowly. */
 const SMOOTH = 18;
 
 const browser = withPage();
@@ -16,7 +16,8 @@ const browser = withPage();
 test('the first picture is drawn within a second', async (t) => {
   const drawn = () => performance.getEntriesByName('diffem-first-picture')[0]?.startTime;
   let best = await browser.page.evaluate(drawn);
-  // Processes that wait for a core take their share of the wall time; another try tells a slow page from a moment's load.
+  // Processes that wait for a core take their share of the wall time. Another try distinguishes a slow page
+  // from a busy moment.
   const bound = 1000 * Math.max(1, loadavg()[0] / availableParallelism());
   for (let tries = 0; best >= bound && tries < 3; tries += 1) {
     const again = await open(`${browser.server.origin}/`);
@@ -28,7 +29,10 @@ test('the first picture is drawn within a second', async (t) => {
   assert.ok(best < bound, `drawn after ${best} ms`);
 });
 
-/** Plays LAPS laps from the start: what was seen of each, and its longest task in ms. `during` is called in the first E-step. */
+/**
+ * Plays LAPS laps from the start and returns the event and the longest task in ms of each; calls `during` in
+ * the first E-step.
+ */
 async function watch(page, during = () => {}) {
   const { from, before } = await page.evaluate(() => ({ from: performance.now(), before: laps.length }));
   await page.getByRole('button', { name: 'Play', exact: true }).click();
@@ -44,11 +48,11 @@ async function watch(page, during = () => {}) {
 
 function report(t, { seen, longest, first }) {
   const minutes = (seen.at(-1).at - seen[0].at) / 60_000;
-  t.diagnostic(`divergence ${first.divergence.toFixed(3)} at the start, ${seen.map((l) => l.divergence.toFixed(3)).join(' ')}; ${((seen.length - 1) / minutes).toFixed(1)} laps a minute`);
+  t.diagnostic(`divergence ${first.divergence.toFixed(3)} at the start, ${seen.map((l) => l.divergence.toFixed(3)).join(' ')}; ${((seen.length - 1) / minutes).toFixed(1)} laps per minute`);
   t.diagnostic(`longest task of each lap, ms: ${longest.map(Math.round).join(' ')}`);
 }
 
-test('the curve closes, and the page stays free', async (t) => {
+test('the curve closes, and the page stays responsive', async (t) => {
   const { page, log } = browser;
   await see(page, '#fig-2 canvas.plane');
   await shot(page, 'fig-2-initial', '#fig-2');
@@ -67,7 +71,7 @@ test('the curve closes, and the page stays free', async (t) => {
   assert.deepEqual(log, []);
 });
 
-test('pause stops the run, the slider looks back, step goes on by a phase', async () => {
+test('Pause stops the run, the slider looks back, and One lap continues', async () => {
   const { page } = browser;
   await page.getByRole('button', { name: 'Pause', exact: true }).click();
   const lap = page.locator('#fig-2 input[name=lap]');
@@ -79,13 +83,13 @@ test('pause stops the run, the slider looks back, step goes on by a phase', asyn
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.status === 'paused');
 });
 
-test('a run out of sight rests', async () => {
+test('a run off screen rests', async () => {
   const { page } = browser;
   await page.getByRole('button', { name: 'Play', exact: true }).click();
   await see(page, 'footer');
   const units = () => page.evaluate(() => document.querySelector('diffem-manifold').session.losses.length);
   let rested = -1;
-  // Leaving the screen is noticed a moment later.
+  // The page notices a moment later that the figure has left the screen.
   for (let tries = 0; tries < 5 && rested !== (rested = await units()); tries += 1) await page.waitForTimeout(1500);
   assert.equal(await units(), rested);
   await see(page, '#fig-2 canvas.plane');
@@ -93,7 +97,7 @@ test('a run out of sight rests', async () => {
   await page.getByRole('button', { name: 'Pause', exact: true }).click();
 });
 
-test('the posterior of an observation is drawn through σ', async () => {
+test('the posterior of an observation is sampled and shown at every σ', async () => {
   const { page, log } = browser;
   await see(page, '#fig-2 canvas.plane');
   await page.locator('#fig-2').getByRole('button', { name: 'One lap' }).click();
@@ -113,7 +117,7 @@ test('the posterior of an observation is drawn through σ', async () => {
   assert.deepEqual(log, []);
 });
 
-/** Root mean square distance of the last draws from the observation's line; runs in the page. */
+/** Root mean square distance of the last draws from the line of the observation; runs in the page. */
 function offTheLine() {
   const { session } = document.querySelector('diffem-manifold');
   const { y, a } = session.data;
@@ -123,7 +127,7 @@ function offTheLine() {
   return Math.sqrt(sum / (draws.length / 2));
 }
 
-test('the curve in five dimensions learns too', async () => {
+test('the curve in five dimensions is learned too', async () => {
   const { page } = browser;
   await see(page, '#fig-2 canvas.plane');
   await page.locator('#fig-2 select[name=data]').selectOption('manifold');
@@ -135,7 +139,7 @@ test('the curve in five dimensions learns too', async () => {
   assert.ok(second < 0.8 * first, `${first} ${second}`);
 });
 
-test('after the page is loaded it asks the network for nothing', async () => {
+test('a loaded page requests nothing from the network', async () => {
   const { page } = browser;
   const asked = browser.server.asked.length;
   await see(page, '#fig-2 canvas.plane');

@@ -1,4 +1,4 @@
-"""python3 first_rows.py CLEAN CORRUPTED OUT: the first row of x from one safetensors file and of y and a from another."""
+"""python3 first_rows.py CLEAN CORRUPTED OUT: writes the first row of x from one safetensors file and of y and a from another."""
 import json
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes the golden files beside this script with the command line: runs, their checkpoints for the browser, draws of their own
-# observations, reconstructions, and signals corrupted anew.
+# Makes the golden files beside this script with the command line: checkpoints of runs for the browser,
+# posterior draws of their observations, reconstructions, and corrupted signals.
 #
-#   web/test/golden/make.sh [DIFFEM]     DIFFEM: the command, by default `cargo run`
+#   web/test/golden/make.sh [DIFFEM]     DIFFEM is the command, by default `cargo run`
 set -euo pipefail
 cd "$(dirname "$0")"
 if [ $# -gt 0 ]; then

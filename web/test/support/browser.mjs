@@ -1,4 +1,4 @@
-// Headless Chromium on a page that has imported the package.
+// Headless Chromium with a page that imports the package.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,10 +8,10 @@ import { serve } from './server.mjs'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const quiet = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
-// A software adapter where there is no GPU.
+// WebGPU runs on a software adapter, so that the tests need no GPU.
 const webgpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']
 
-/** The browser: `DIFFEM_CHROMIUM`, else the distribution's. */
+/** The browser that `DIFFEM_CHROMIUM` names, or that of the distribution. */
 const executablePath = process.env.DIFFEM_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
 
 const html = `<!doctype html><meta charset="utf-8"><title>diffem</title><script type="module">
@@ -23,12 +23,12 @@ const html = `<!doctype html><meta charset="utf-8"><title>diffem</title><script 
   }).observe({ type: 'longtask', buffered: true })
 </script>`
 
-/** Why what needs the WebGPU module is left out; false where it was built. */
+/** The reason for skipping tests of the WebGPU module, or false where it was built. */
 export const withoutGpu = !existsSync(join(root, 'js/dist/gpu/diffem_gpu_bg.wasm')) && 'built with --cpu-only'
 
 /**
- * A page with the package as `window.diffem`, or without it where it is `bare`; `gpu` turns WebGPU on. Everything ends
- * with `close()`.
+ * Opens a page with the package as `window.diffem`, or without the package where `bare` is set; `gpu` turns
+ * WebGPU on. `close()` ends the browser and the server.
  */
 export async function open({ gpu = false, bare = false } = {}) {
   if (!bare && !existsSync(join(root, 'js/dist/index.js'))) throw new Error('web/js/dist is missing: run web/build.sh')

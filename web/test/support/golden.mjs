@@ -1,4 +1,4 @@
-// What the command line wrote.
+// Golden files that the command line has written.
 import { readFileSync } from 'node:fs'
 
 const place = (name) => new URL(`../golden/${name}`, import.meta.url)
@@ -25,7 +25,7 @@ export function json(name) {
   return JSON.parse(readFileSync(place(name)))
 }
 
-/** Greatest difference of two arrays of one length. */
+/** Largest difference between two arrays, infinite where their lengths differ. */
 export function difference(found, expected) {
   if (found.length !== expected.length) return Infinity
   return found.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i])), 0)

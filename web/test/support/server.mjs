@@ -1,4 +1,4 @@
-// Static files of a folder, and pages given as text, on loopback.
+// A server on this machine's loopback address for the files of a folder and for pages given as text.
 import { createServer } from 'node:http'
 import { readFile } from 'node:fs/promises'
 import { extname, join, normalize } from 'node:path'

@@ -1,4 +1,4 @@
-// <diffem-corruption for=ID>: the data as the method gets them. Every observation is a line in the plane.
+// <diffem-corruption for=ID>: the training data. Every observation is a line in the plane.
 import { type TemplateResult, html, nothing } from 'lit';
 import { debounced } from '../lib/async';
 import { Plane, type Point } from '../lib/canvas';
@@ -9,8 +9,8 @@ import type { DataSet } from '../session/session';
 import { LinkedFigure } from './linked';
 import { drawBand, drawTruth, rowOf } from './manifold-view';
 
-/** Lines beyond this add nothing to the picture and make it slow. */
-const MOST = 512;
+/** More lines than this only make the picture slow. */
+const MAX_LINES = 512;
 
 export class DiffemCorruption extends LinkedFigure {
   static override properties = {
@@ -53,11 +53,11 @@ export class DiffemCorruption extends LinkedFigure {
       <div class="split">
         <div>
           <canvas class="plane" part="canvas" role="img" style="touch-action:pan-y"
-            aria-label="${this.#count} observations, each a line in the plane; observation ${this.#selected} is singled out"
+            aria-label="${this.#count} observations, each a line in the plane; observation ${this.#selected} is selected"
             @pointermove=${this.#pointed} @pointerdown=${this.#pointed}></canvas>
           <ul class="legend">
-            <li><span class="swatch line" style="--c:var(--diffem-ink)"></span>observations</li>
-            <li><span class="swatch line" style="--c:var(--diffem-band)"></span>one of them, with its noise</li>
+            <li><span class="swatch line" style="--c:var(--diffem-observation);opacity:0.55;border-top-width:1px"></span>observations</li>
+            <li><span class="swatch line" style="--c:var(--diffem-observation)"></span>selected observation with its noise</li>
             ${this.truth ? html`<li><span class="swatch" style="background:none;border:1.5px solid var(--diffem-truth)"></span>truth</li>` : nothing}
           </ul>
         </div>
@@ -69,17 +69,17 @@ export class DiffemCorruption extends LinkedFigure {
   }
 
   #controls(data: DataSet): TemplateResult {
-    const most = Math.min(MOST, data.n);
+    const most = Math.min(MAX_LINES, data.n);
     const input = (work: (value: number) => void) => (e: Event) => work(Number((e.target as HTMLInputElement).value));
     const planar = this.session?.config.data !== 'manifold';
     return html`
       <label><span>Observations shown <output>${count(this.#count)}</output></span>
         <input type="range" name="shown" min="0" max="1" step="0.005" .value=${String(Math.log(this.#count) / Math.log(most))}
           aria-valuetext="${this.#count}" @input=${input((v) => (this.shown = Math.round(most ** v)))}></label>
-      <label><span>Noise, standard deviation <output>${short(this.#noise)}</output></span>
+      <label><span>Standard deviation of the noise <output>${short(this.#noise)}</output></span>
         <input type="range" name="noise" min=${LIMITS.noise.min} max=${LIMITS.noise.max} step="0.01" ?disabled=${!planar}
           .value=${String(this.#noise)} @input=${input((v) => this.#setNoise(v))}></label>
-      <label><span>Observation singled out <output>${this.#selected}</output></span>
+      <label><span>Selected observation <output>${this.#selected}</output></span>
         <input type="range" name="observation" min="0" max=${Math.max(1, this.#count - 1)} .value=${String(this.#selected)}
           @input=${input((v) => this.session?.select(v))}></label>
       <label class="tick"><input type="checkbox" name="truth" .checked=${this.truth}
@@ -91,16 +91,16 @@ export class DiffemCorruption extends LinkedFigure {
     this.#commit();
   }
 
-  /** In words, what the selected observation says and what it leaves open. */
+  /** Says in words what the selected observation determines and what it leaves open. */
   #reading(data: DataSet): TemplateResult {
     const [a, y] = [rowOf(data, this.#selected), data.y[this.#selected] ?? 0];
     const sign = a.y < 0 ? '−' : '+';
-    return html`It says that ${short(a.x)} x₁ ${sign} ${short(Math.abs(a.y))} x₂ is ${short(y)}, give or take ${short(this.#noise)}. It says nothing of where on the line the point lay.
-      ${this.truth ? html`The curve passes through this band at ${crossings(data, this.#selected, this.#noise)}.` : nothing}`;
+    return html`The selected observation says that ${short(a.x)} x₁ ${sign} ${short(Math.abs(a.y))} x₂ = ${short(y)} ± ${short(this.#noise)}. It says nothing about the position along the line.
+      ${this.truth ? html`The curve crosses this band in ${crossings(data, this.#selected, this.#noise)}.` : nothing}`;
   }
 
   get #count(): number {
-    return Math.max(1, Math.min(this.shown, MOST, this.#data?.n ?? 1));
+    return Math.max(1, Math.min(this.shown, MAX_LINES, this.#data?.n ?? 1));
   }
 
   get #selected(): number {
@@ -117,7 +117,7 @@ export class DiffemCorruption extends LinkedFigure {
     if (!canvas || !data) return false;
     if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
     const colors = this.palette;
-    if (!this.changed(canvas, data, this.#count, this.#selected, this.#noise, this.truth, canvas.clientWidth, devicePixelRatio, colors.ink)) return true;
+    if (!this.changed(canvas, data, this.#count, this.#selected, this.#noise, this.truth, canvas.clientWidth, devicePixelRatio, colors.observation)) return true;
     const g = this.#plane.begin();
     this.#drawBundle(data, colors);
     g.drawImage(this.#bundle.canvas, 0, 0, this.#plane.width, this.#plane.height);
@@ -126,18 +126,18 @@ export class DiffemCorruption extends LinkedFigure {
     return true;
   }
 
-  /** All lines but the selected one, kept as a picture: moving the pointer redraws one line only. */
+  /** Keeps all lines as a picture, so that moving the pointer redraws the selected one only. */
   #drawBundle(data: DataSet, colors: Palette): void {
     const { canvas } = this.#plane as Plane;
-    const key = [canvas.width, canvas.height, this.#count, colors.ink, data.y[0], data.y.length].join();
+    const key = [canvas.width, canvas.height, this.#count, colors.observation, data.y[0], data.y.length].join();
     if (key === this.#bundle.key) return;
     this.#bundle.key = key;
     Object.assign(this.#bundle.canvas, { width: canvas.width, height: canvas.height });
     const g = this.#bundle.canvas.getContext('2d');
     if (!g || !this.#plane) return;
-    g.strokeStyle = colors.ink;
+    g.strokeStyle = colors.observation;
     g.lineWidth = Math.max(1, canvas.width / this.#plane.width);
-    g.globalAlpha = Math.min(0.6, Math.max(0.1, 2.6 / Math.sqrt(this.#count)));
+    g.globalAlpha = Math.min(0.7, Math.max(0.16, 3.8 / Math.sqrt(this.#count)));
     const ratio = canvas.width / this.#plane.width;
     for (let i = 0; i < this.#count; i += 1) {
       const [p, q] = this.#plane.ends(rowOf(data, i), data.y[i] ?? 0);
@@ -149,6 +149,7 @@ export class DiffemCorruption extends LinkedFigure {
   }
 }
 
+/** Index of the line nearest to `p` among the first `shown`. */
 function nearestLine(data: DataSet, shown: number, p: Point): number {
   let best = { i: 0, gap: Infinity };
   for (let i = 0; i < shown; i += 1) {
@@ -159,7 +160,7 @@ function nearestLine(data: DataSet, shown: number, p: Point): number {
   return best.i;
 }
 
-/** In how many separate places the truth comes within two standard deviations of the line. */
+/** Says in how many separate places the truth lies within two standard deviations of the line. */
 function crossings(data: DataSet, i: number, noise: number): string {
   const [a, y] = [rowOf(data, i), data.y[i] ?? 0];
   const along: number[] = [];

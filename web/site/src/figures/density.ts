@@ -1,18 +1,19 @@
-// Where on its line an observation's point may lie: densities of draws and of the truth.
+// Posterior densities along the line of an observation: of draws, and of the exact posterior under the true
+// prior.
 import type { DataSet } from '../session/session';
 import { rowOf } from './manifold-view';
 
-/** Width of the Gaussian that smooths both densities, in units of the plane. */
+/** Bandwidth of both kernel density estimates, in units of the plane. */
 const WIDTH = 0.1;
 const REACH = 2.6;
 const GRID = 105;
 
 type Curve = (readonly [number, number])[];
 
-/** Grid cells beyond which a position adds nothing: five widths. */
+/** Grid cells beyond which the kernel is negligible: five bandwidths. */
 const FAR = Math.ceil((5 * WIDTH * (GRID - 1)) / (2 * REACH));
 
-/** Kernel density on a grid along the line, of positions with weights. */
+/** Kernel density estimate of weighted positions, on a grid along the line. */
 function density(positions: readonly number[], weights: readonly number[]): Curve {
   const total = weights.reduce((s, w) => s + w, 0);
   const scale = total > 0 ? 1 / (total * WIDTH * Math.sqrt(2 * Math.PI)) : 0;
@@ -25,19 +26,26 @@ function density(positions: readonly number[], weights: readonly number[]): Curv
   return Array.from(sums, (sum, k) => [place(k), sum * scale] as const);
 }
 
-/** Position of a point of the grid. */
+/** Position of grid point `k`. */
 const place = (k: number): number => -REACH + (2 * REACH * k) / (GRID - 1);
 
-/** Position along the line of observation `i`, measured from the foot of the perpendicular from the origin. */
+/**
+ * Position of (x, y) along the line with normal `a`, measured from the foot of the perpendicular from the
+ * origin.
+ */
 const along = (a: { x: number; y: number }, x: number, y: number): number => a.x * y - a.y * x;
 
+/** Density along the line of observation `i` of draws [n, 2]. */
 export function drawDensity(data: DataSet, i: number, points: Float32Array): Curve {
   const a = rowOf(data, i);
   const positions = Array.from({ length: points.length / 2 }, (_, k) => along(a, points[2 * k] ?? 0, points[2 * k + 1] ?? 0));
   return density(positions, positions.map(() => 1));
 }
 
-/** The exact posterior where the prior is the truth: every clean point weighted by its likelihood N(y; a . x, noise²). */
+/**
+ * Density of the exact posterior under the true prior: every clean point has its likelihood N(y; a · x,
+ * noise²) as weight.
+ */
 export function exactDensity(data: DataSet, i: number, noise: number): Curve {
   const [a, y] = [rowOf(data, i), data.y[i] ?? 0];
   const positions: number[] = [];

@@ -1,4 +1,4 @@
-// <diffem-draws for=ID>: the posterior of one observation, its draws on their way from noise through σ.
+// <diffem-draws for=ID>: posterior draws of one observation, at every noise level σ from noise to data.
 import { type TemplateResult, html, nothing } from 'lit';
 import { isAbort, messageOf } from '../lib/async';
 import { Plane } from '../lib/canvas';
@@ -13,9 +13,9 @@ import type { Trajectory } from './trajectory';
 import { emptyTrajectory } from './trajectory';
 
 const DRAWS = 200;
-/** Frames a second at which the way through σ is replayed. */
+/** Frames per second of the replay. */
 const RATE = 20;
-/** Draws whose ways are traced. */
+/** Draws whose trajectories are drawn. */
 const TRACED = 8;
 
 export class DiffemDraws extends LinkedFigure {
@@ -37,7 +37,7 @@ export class DiffemDraws extends LinkedFigure {
     Object.assign(this, { at: 0, playing: false, busy: false, failure: '' });
   }
 
-  /** New data, a new choice, or a finished lap call for new draws. */
+  /** Draws anew when the data, the selected observation or the number of finished laps changes. */
   protected override sessionChanged(): void {
     const s = this.session;
     if (!s?.data) return;
@@ -55,7 +55,7 @@ export class DiffemDraws extends LinkedFigure {
     if (this.visible && this.#trained && !this.busy && this.#trajectory.of !== this.session?.selected) void this.draw(true);
   }
 
-  /** Recorded draws are there at once: one noise level, the last. */
+  /** Shows recorded draws, which have the last noise level only. */
   #adoptRecorded(): void {
     const recorded = this.session?.recordedDraws;
     if (!recorded) return;
@@ -68,7 +68,7 @@ export class DiffemDraws extends LinkedFigure {
     return !!s && s.laps.length > 1 && s.status !== 'recorded' && s.status !== 'loading';
   }
 
-  /** Samples anew; the steps are shown as they come, or (quietly) only the end is. */
+  /** Samples anew. The figure follows the steps, or shows only the finished draws where `quietly` is set. */
   async draw(quietly = false): Promise<void> {
     const s = this.session;
     if (!s?.data) return;
@@ -103,7 +103,7 @@ export class DiffemDraws extends LinkedFigure {
     }
   }
 
-  /** Replays the way through σ; one level at a time where motion is not wanted. */
+  /** Replays the noise levels; where the reader prefers reduced motion, each call shows the next level. */
   #replay(): void {
     if (reducedMotion()) {
       this.at = (this.at + 1) % Math.max(1, this.#trajectory.states.length);
@@ -135,9 +135,9 @@ export class DiffemDraws extends LinkedFigure {
         <div>
           <canvas class="plane" part="canvas" role="img" aria-label="Posterior draws of observation ${s.selected} at noise level ${short(this.#sigma)}"></canvas>
           <ul class="legend">
-            <li><span class="swatch" style="--c:var(--diffem-cloud)"></span>draws</li>
-            ${s.recordedDraws ? html`<li><span class="swatch" style="border-radius:0;--c:var(--diffem-rival)"></span>draws by EM-MMPS</li>` : nothing}
-            ${s.data.d === 2 ? html`<li><span class="swatch line" style="--c:var(--diffem-band)"></span>the observation</li>` : nothing}
+            <li><span class="swatch" style="--c:var(--diffem-posterior)"></span>draws</li>
+            ${s.recordedDraws ? html`<li><span class="swatch" style="border-radius:0;--c:var(--diffem-contender)"></span>draws of EM-MMPS</li>` : nothing}
+            ${s.data.d === 2 ? html`<li><span class="swatch line" style="--c:var(--diffem-observation)"></span>observation</li>` : nothing}
             <li><span class="swatch" style="background:none;border:1.5px solid var(--diffem-truth)"></span>truth</li>
           </ul>
         </div>
@@ -166,9 +166,9 @@ export class DiffemDraws extends LinkedFigure {
 
   #note(): string {
     const s = this.session;
-    if (s?.recordedDraws) return 'Recorded draws, after the last lap of two runs: DiffEM’s and EM-MMPS’s, on the same observations. Train a lap here to draw live.';
-    if (s?.status === 'recorded') return 'The run above is a recording. Train a lap of it here, then its posterior can be drawn.';
-    return this.#trained ? `${DRAWS} draws from the posterior after lap ${(s?.laps.length ?? 1) - 1}.` : 'No lap is trained yet.';
+    if (s?.recordedDraws) return 'These are recorded draws after the last lap of DiffEM and of EM-MMPS on the same observations. Train one lap to sample live.';
+    if (s?.status === 'recorded') return 'The run above is a recording. Train one lap here to sample its posterior.';
+    return this.#trained ? `The figure shows ${DRAWS} draws from the posterior after lap ${(s?.laps.length ?? 1) - 1}.` : 'No lap has been trained yet.';
   }
 
   #again(): void {
@@ -181,7 +181,7 @@ export class DiffemDraws extends LinkedFigure {
     this.at = at;
   }
 
-  /** The draws shown, [draws, d]. */
+  /** Draws at the noise level shown, [draws, d]. */
   get points(): Float32Array | undefined {
     return this.#trajectory.states[this.at];
   }
@@ -194,16 +194,16 @@ export class DiffemDraws extends LinkedFigure {
     const points = this.#trajectory.states[this.at];
     if (data.d !== 2 || !points || this.#trajectory.of === undefined) return nothing;
     const noise = Math.max(0.02, this.session?.config.noise ?? 0.05);
-    const rival = this.session?.recordedDraws;
+    const recorded = this.session?.recordedDraws;
     return lineChart({
-      title: 'Where along the line?',
+      title: 'Posterior density along the line',
       xLabel: 'position along the line',
       xMin: -2.6,
       xMax: 2.6,
       series: [
-        { name: 'truth', label: 'exact posterior, knowing the truth', points: exactDensity(data, this.#trajectory.of, noise) },
-        { name: 'draws', label: 'draws', points: drawDensity(data, this.#trajectory.of, points) },
-        ...(rival ? [{ name: 'rival', label: 'draws by EM-MMPS', points: drawDensity(data, rival.of, rival.mmps) }] : []),
+        { name: 'truth', label: 'exact posterior under the true prior', points: exactDensity(data, this.#trajectory.of, noise) },
+        { name: 'posterior', label: 'draws', points: drawDensity(data, this.#trajectory.of, points) },
+        ...(recorded ? [{ name: 'contender', label: 'draws of EM-MMPS', points: drawDensity(data, recorded.of, recorded.mmps) }] : []),
       ],
       height: 170,
     });
@@ -219,18 +219,18 @@ export class DiffemDraws extends LinkedFigure {
     const pair = this.source?.pair ?? ([0, 1] as const);
     const { states, of } = this.#trajectory;
     const points = states[this.at];
-    if (!this.changed(canvas, s.data, pair, s.selected, s.config.noise, of, points, s.recordedDraws, canvas.clientWidth, devicePixelRatio, colors.cloud)) return true;
+    if (!this.changed(canvas, s.data, pair, s.selected, s.config.noise, of, points, s.recordedDraws, canvas.clientWidth, devicePixelRatio, colors.posterior)) return true;
     plane.begin();
     if (s.data.d === 2) drawBand(plane, colors, s.data, s.selected, s.config.noise);
     drawTruth(plane, colors, s.data, pair);
     if (of !== s.selected) return true;
-    this.#trace(plane, s.data.d, pair, colors.cloud);
-    if (s.recordedDraws) squares(plane, colors.rival, s.recordedDraws.mmps);
-    for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colors.cloud);
+    this.#trace(plane, s.data.d, pair, colors.posterior);
+    if (s.recordedDraws) squares(plane, colors.contender, s.recordedDraws.mmps);
+    for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colors.posterior);
     return true;
   }
 
-  /** The ways of a few draws so far. */
+  /** Draws the trajectories of a few draws down to the noise level shown. */
   #trace(plane: Plane, d: number, pair: readonly [number, number], color: string): void {
     const g = plane.context;
     g.strokeStyle = color;
@@ -250,7 +250,7 @@ export class DiffemDraws extends LinkedFigure {
   }
 }
 
-/** Points of the plane as squares: told from the dots without color. */
+/** Draws points [n, 2] as squares, which differ from dots without color. */
 function squares(plane: Plane, color: string, points: Float32Array): void {
   const g = plane.context;
   g.fillStyle = color;

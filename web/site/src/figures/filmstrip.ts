@@ -1,20 +1,20 @@
-// Laps at a glance: a row of small pictures, doubling in lap, each a way back to its lap.
+// Laps at a glance: a row of thumbnails at laps 0, 1, 2, 4, ..., each a button that shows its lap.
 import { type TemplateResult, css, html } from 'lit';
 import { Plane } from '../lib/canvas';
 import type { Palette } from '../lib/palette';
-import type { LabSession } from '../session/session';
+import type { LiveSession } from '../session/session';
 
-/** Points in a small picture: more only blur it. */
+/** Points per thumbnail; more would only blur it. */
 const POINTS = 700;
-const MOST = 7;
+const MAX_FRAMES = 7;
 
-/** 0, 1, 2, 4, ... up to the last lap planned. */
-function frames(s: LabSession): number[] {
-  const doubling = [0, ...Array.from({ length: MOST }, (_, k) => 2 ** k)].filter((lap) => lap < s.config.laps);
-  return [...doubling.slice(0, MOST - 1), s.config.laps];
+/** Laps 0, 1, 2, 4, ..., and the last lap planned. */
+function frames(s: LiveSession): number[] {
+  const doubling = [0, ...Array.from({ length: MAX_FRAMES }, (_, k) => 2 ** k)].filter((lap) => lap < s.config.laps);
+  return [...doubling.slice(0, MAX_FRAMES - 1), s.config.laps];
 }
 
-export function filmstrip(s: LabSession): TemplateResult {
+export function filmstrip(s: LiveSession): TemplateResult {
   const last = s.laps.length - 1;
   const shown = s.shownLap ?? last;
   const frame = (lap: number): TemplateResult => html`
@@ -25,19 +25,19 @@ export function filmstrip(s: LabSession): TemplateResult {
 
 const drawn = new WeakMap<HTMLCanvasElement, { cloud: Float32Array | undefined; key: string }>();
 
-/** Draws the first picture that changed; whether there was one. */
-export function drawFilmstrip(root: ParentNode, s: LabSession, pair: readonly [number, number], colors: Palette): boolean {
+/** Draws the first thumbnail that has changed; returns whether there was one. */
+export function drawFilmstrip(root: ParentNode, s: LiveSession, pair: readonly [number, number], colors: Palette): boolean {
   for (const canvas of root.querySelectorAll<HTMLCanvasElement>('canvas[data-lap]')) {
     const lap = Number(canvas.dataset['lap']);
     const cloud = s.laps[lap]?.cloud;
-    const key = [pair, colors.cloud, canvas.clientWidth].join();
+    const key = [pair, colors.posterior, canvas.clientWidth].join();
     const before = drawn.get(canvas);
     if (before && before.cloud === cloud && before.key === key) continue;
     drawn.set(canvas, { cloud, key });
     const plane = new Plane(canvas, 2.7);
     plane.begin();
     const d = s.data?.d ?? 2;
-    if (cloud) plane.dots(cloud.subarray(0, POINTS * d), d, pair, lap === 0 ? colors.start : colors.cloud, 1.2, 0.8);
+    if (cloud) plane.dots(cloud.subarray(0, POINTS * d), d, pair, lap === 0 ? colors.start : colors.posterior, 1.2, 0.8);
     return true;
   }
   return false;

@@ -1,18 +1,19 @@
-// A figure that shows the run of a <diffem-manifold> elsewhere in the page, named by its `for` attribute.
+// A figure that shows the run of a <diffem-manifold> elsewhere in the page, whose id is its `for` attribute.
 import { FigureElement } from '../lib/base';
 import { perFrame } from '../lib/frames';
-import type { LabSession } from '../session/session';
+import type { LiveSession } from '../session/session';
 import { DiffemManifold } from './manifold';
 
 export abstract class LinkedFigure extends FigureElement {
   protected source: DiffemManifold | undefined;
   #changed = perFrame(() => {
     this.sessionChanged();
-    // Off screen only what nobody has seen yet is rendered; the rest when it is seen.
+    // Off screen, only a figure that has never been rendered is rendered; the others wait until they are
+    // visible.
     if (this.visible || !this.renderRoot.querySelector('canvas')) this.requestUpdate();
   });
 
-  protected get session(): LabSession | undefined {
+  protected get session(): LiveSession | undefined {
     return this.source?.session;
   }
 
@@ -41,6 +42,6 @@ export abstract class LinkedFigure extends FigureElement {
     super.visibilityChanged();
   }
 
-  /** Told after every change of the run, at most once a frame. */
+  /** Called after changes of the run, at most once per frame. */
   protected sessionChanged(): void {}
 }

@@ -1,34 +1,35 @@
-// Pieces of <diffem-manifold> that say in words and bars where the run stands.
+// Parts of <diffem-manifold>: its status line, progress bars, legend and choice of coordinates.
 import { type TemplateResult, html, nothing } from 'lit';
 import { count, short } from '../lib/format';
-import type { LabSession } from '../session/session';
+import type { LiveSession } from '../session/session';
 
-export function statusText(s: LabSession): string {
+/** One or two sentences about the state of the run. */
+export function statusText(s: LiveSession): string {
   const last = s.laps.length - 1;
   switch (s.status) {
     case 'empty':
     case 'loading':
       return 'Loading…';
     case 'recorded':
-      return 'A recorded run of this program. Play trains it anew, here in your browser.';
+      return 'This is a recorded run of this program. Press Play to repeat the training in your browser.';
     case 'failed':
-      return `The run stopped: ${s.error}`;
+      return `The run has stopped: ${s.error}`;
     case 'done':
-      return `All ${last} laps done. ${scores(s)}`;
+      return `All ${last} laps are done. ${scores(s)}`;
     default:
-      // Said once a lap, so that a screen reader is not flooded.
-      return last === 0 ? 'Lap 0: the start.' : `${last} of ${s.config.laps} laps done. ${scores(s)}`;
+      // The text changes once per lap, so that a screen reader is not flooded.
+      return last === 0 ? 'The reconstructions shown are those of the start, before the first lap.' : `${last} of ${s.config.laps} laps are done. ${scores(s)}`;
   }
 }
 
-function scores(s: LabSession): string {
+function scores(s: LiveSession): string {
   const { divergence, floor } = s.laps.at(-1) ?? {};
   if (divergence === undefined) return '';
-  return `Divergence ${short(divergence)}${floor === undefined ? '' : ` (floor ${short(floor)})`}.`;
+  return `The divergence is ${short(divergence)}${floor === undefined ? '' : ` (floor: ${short(floor)})`}.`;
 }
 
-/** What the run is doing now, as two bars. */
-export function phases(s: LabSession): TemplateResult {
+/** Progress of the M-step and of the E-step as two bars. */
+export function phases(s: LiveSession): TemplateResult {
   const bar = (phase: 'm-step' | 'e-step', name: string, what: string): TemplateResult => {
     const on = s.live?.phase === phase;
     const passed = phase === 'm-step' && s.live?.phase === 'e-step';
@@ -38,23 +39,24 @@ export function phases(s: LabSession): TemplateResult {
       <progress max="1" .value=${share} style="width:100%" aria-label=${name}></progress></label>`;
   };
   return html`<div>
-    ${bar('m-step', 'M-step', 'train on reconstructions, corrupted afresh')}
-    ${bar('e-step', 'E-step', 'sample a reconstruction for every observation')}
+    ${bar('m-step', 'M-step', 'trains on freshly corrupted reconstructions')}
+    ${bar('e-step', 'E-step', 'samples one reconstruction per observation')}
   </div>`;
 }
 
-export function legend(s: LabSession, truth: boolean): TemplateResult {
+/** Key of the roles in the picture. */
+export function legend(s: LiveSession, truth: boolean): TemplateResult {
   const planar = s.data?.d === 2;
   return html`<ul class="legend">
-    <li><span class="swatch" style="--c:var(--diffem-cloud)"></span>${count(s.data?.n ?? 0)} reconstructions</li>
+    <li><span class="swatch" style="--c:var(--diffem-posterior)"></span>${count(s.data?.n ?? 0)} reconstructions</li>
     <li><span class="swatch" style="--c:var(--diffem-start)"></span>start</li>
     ${truth ? html`<li><span class="swatch" style="background:none;border:1.5px solid var(--diffem-truth)"></span>truth, never used in training</li>` : nothing}
-    ${planar ? html`<li><span class="swatch line" style="--c:var(--diffem-band)"></span>the selected observation</li>` : nothing}
+    ${planar ? html`<li><span class="swatch line" style="--c:var(--diffem-observation)"></span>selected observation</li>` : nothing}
   </ul>`;
 }
 
-/** Which two coordinates to look at, where there are more. */
-export function pairPicker(s: LabSession, pair: readonly [number, number], choose: (pair: readonly [number, number]) => void): TemplateResult | typeof nothing {
+/** A choice of the two coordinates shown, where signals have more than two. */
+export function pairPicker(s: LiveSession, pair: readonly [number, number], choose: (pair: readonly [number, number]) => void): TemplateResult | typeof nothing {
   const d = s.data?.d ?? 2;
   if (d <= 2) return nothing;
   const pairs = Array.from({ length: d }, (_, i) => Array.from({ length: d - i - 1 }, (_, k) => [i, i + k + 1] as const)).flat();

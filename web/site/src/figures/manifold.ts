@@ -1,8 +1,9 @@
-// <diffem-manifold>: expectation-maximization live, from corrupted observations only.
+// <diffem-manifold>: live training by expectation-maximization, from corrupted observations only.
 //
-// Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise, laps, steps,
-// selected (an observation), device (auto | cpu | webgpu), recorded (address of a recorded run to show first), autoplay.
-// Events: diffem-lap, diffem-select, diffem-state. Parts: canvas, controls, play, status, chart, poster.
+// Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise,
+// laps, steps, selected (index of an observation), device (auto | cpu | webgpu), recorded (address of a
+// recorded run to show first), autoplay. Events: diffem-lap, diffem-select, diffem-state. Parts: canvas,
+// controls, play, status, chart, poster.
 import { type TemplateResult, html, nothing } from 'lit';
 import { FigureElement, baseStyles } from '../lib/base';
 import { Plane } from '../lib/canvas';
@@ -11,7 +12,7 @@ import { reducedMotion } from '../lib/environment';
 import { perFrame } from '../lib/frames';
 import { type SessionConfig, DATA, DEFAULTS, SELECTED } from '../session/config';
 import { fetchRecorded } from '../session/recorded';
-import { LabSession } from '../session/session';
+import { LiveSession } from '../session/session';
 import { drawFilmstrip, filmstrip, filmstripStyles } from './filmstrip';
 import { divergenceChart, lossChart } from './manifold-charts';
 import { legend, phases, pairPicker, statusText } from './manifold-parts';
@@ -31,13 +32,13 @@ export class DiffemManifold extends FigureElement {
   declare lines: boolean;
   declare pair: readonly [number, number];
 
-  /** The run; other figures follow it. */
-  readonly session = new LabSession();
-  /** The points in the picture, [n, d]. */
+  /** The run, which other figures show too. */
+  readonly session = new LiveSession();
+  /** Reconstructions in the picture, [n, d]. */
   drawn: Float32Array | undefined;
   #plane: Plane | undefined;
   #redraw = perFrame(() => this.requestUpdate());
-  /** One small picture a frame. */
+  /** Draws one thumbnail per frame. */
   #strip = perFrame(() => {
     if (drawFilmstrip(this.renderRoot, this.session, this.pair, this.palette)) this.#strip();
   });
@@ -70,14 +71,17 @@ export class DiffemManifold extends FigureElement {
     this.session.pause();
   }
 
-  /** A recorded run where the author names one and the settings are its own; else the live run's data. */
+  /**
+   * Shows the recorded run where the author names one and the settings are the default ones; otherwise the
+   * data of a live run.
+   */
   async #first(): Promise<void> {
     const recorded = this.getAttribute('recorded');
     try {
       if (recorded && sameSettings(this.session.config)) this.session.adopt(await fetchRecorded(new URL(recorded, document.baseURI)));
       else await this.session.prepare();
     } catch {
-      // A missing recording is no loss; a failed run says so in the status line.
+      // Without a recording the figure starts live; a run that fails says so in the status line.
       if (recorded) await this.session.prepare().catch(() => undefined);
     }
     if (this.hasAttribute('autoplay') && !reducedMotion()) this.session.play();
@@ -97,7 +101,7 @@ export class DiffemManifold extends FigureElement {
     if (last) this.announce('lap', { lap: last.lap, divergence: last.divergence, floor: last.floor, loss: last.loss });
   }
 
-  /** Starts anew with changed settings and says so. */
+  /** Restarts the run with changed settings and announces them. */
   configure(change: Change): void {
     this.pair = [0, 1];
     this.session.reset(change);
@@ -109,7 +113,7 @@ export class DiffemManifold extends FigureElement {
     this.#sayState();
   }
 
-  /** Tells the page every setting that is not the default, named as its attribute. */
+  /** Announces every setting that is not the default, named as its attribute. */
   #sayState(): void {
     const { config, selected } = this.session;
     const changed = Object.entries(config).filter(([key, value]) => value !== DEFAULTS[key as keyof SessionConfig]);
@@ -149,7 +153,7 @@ export class DiffemManifold extends FigureElement {
     const running = s.status === 'running';
     return html`
       <button class="main" part="play" @click=${() => (running ? s.pause() : s.play())}>${running ? 'Pause' : 'Play'}</button>
-      <button ?disabled=${running} @click=${() => s.stepPhase()} title="To the end of the M-step or E-step under way">Step</button>
+      <button ?disabled=${running} @click=${() => s.stepPhase()} title="Runs to the end of the current M-step or E-step">Step</button>
       <button ?disabled=${running} @click=${() => s.stepLap()}>One lap</button>
       <button @click=${() => this.configure({})}>Reset</button>`;
   }
@@ -217,8 +221,8 @@ export class DiffemManifold extends FigureElement {
     const behind = s.shown && s.shown.lap > 0 ? s.laps[0]?.cloud : undefined;
     const { truth, lines, pair, palette } = this;
     const { data, selected, config } = s;
-    // While the network trains nothing in the picture changes: only bars and the loss do.
-    if (this.changed(canvas, cloud, behind, data, pair, truth, lines, selected, config.noise, canvas.clientWidth, devicePixelRatio, palette.cloud)) {
+    // During the M-step only the bars and the loss change, so the picture is not drawn again.
+    if (this.changed(canvas, cloud, behind, data, pair, truth, lines, selected, config.noise, canvas.clientWidth, devicePixelRatio, palette.posterior)) {
       drawRun(this.#plane, palette, { data, cloud, behind, pair, truth, lines, selected, noise: config.noise, moving: cloud !== s.shown?.cloud });
     }
     this.#strip();
@@ -229,7 +233,7 @@ export class DiffemManifold extends FigureElement {
 const valueOf = (event: Event): number => Number((event.target as HTMLInputElement).value);
 const checked = (event: Event): boolean => (event.target as HTMLInputElement).checked;
 
-/** Whether a recorded run with the default settings shows what these settings would give. */
+/** Whether the settings are those of the recorded run, which has the default ones. */
 function sameSettings(config: SessionConfig): boolean {
   return (Object.keys(DEFAULTS) as (keyof SessionConfig)[]).every((key) => config[key] === DEFAULTS[key]);
 }

@@ -1,6 +1,7 @@
-// <diffem-theory>: expectation-maximization in closed form, where signal and noise are Gaussian numbers.
+// <diffem-theory>: expectation-maximization in closed form, for a scalar Gaussian signal with Gaussian noise.
 //
-// x ~ N(0, s*), y = x + N(0, n), prior of lap k: N(0, s_k). Attributes: start (s_0), noise (n).
+// The signal is x ~ N(0, s*), the observation y = x + N(0, n) and the prior of lap k N(0, s_k).
+// Attributes: start (s_0), noise (n).
 import { type TemplateResult, html } from 'lit';
 import { gaussianRun } from 'diffem';
 import { latest, messageOf } from '../lib/async';
@@ -9,20 +10,23 @@ import { lineChart } from '../lib/chart';
 import { short } from '../lib/format';
 import { whenIdle } from '../lib/environment';
 
-/** s*, the variance of the truth. */
+/** Variance s* of the truth. */
 const TRUTH = 1;
 const LAPS = 40;
 /** Smallest divergence that is drawn. */
-const LEAST = 1e-8;
+const MIN_DRAWN = 1e-8;
 const PRESETS = [
   { name: 'too narrow', start: 0.02, noise: 4 },
   { name: 'too wide', start: 10, noise: 1 },
-  { name: 'much noise', start: 10, noise: 12 },
+  { name: 'high noise', start: 10, noise: 12 },
 ] as const;
 
 const DEFAULT = { start: 10, noise: 1 } as const;
 
-/** Lap by lap: variance of the prior, divergence of the observations' law, the theorem's bound. */
+/**
+ * One value per lap: the variance of the prior, the KL divergence between the distributions of observations,
+ * and its bound.
+ */
 interface GaussianRun extends Asked {
   variance: number[];
   kl: number[];
@@ -76,7 +80,7 @@ export class DiffemTheory extends FigureElement {
     if (!this.supported || !run) return html`${this.poster()}<p class="status" role="status">${this.failure}</p>`;
     return html`
       <div class="fields" part="controls">
-        ${this.#slider('start', 'Variance of the first prior, s₀', 0.01, 100)}
+        ${this.#slider('start', 'Variance of the initial prior, s₀', 0.01, 100)}
         ${this.#slider('noise', 'Variance of the noise, n', 0.05, 20)}
         <label><span>Lap <output>${this.lap}</output></span>
           <input type="range" name="lap" min="0" max=${LAPS} .value=${String(this.lap)} @input=${(e: Event) => (this.lap = Number((e.target as HTMLInputElement).value))}></label>
@@ -88,7 +92,7 @@ export class DiffemTheory extends FigureElement {
       <p class="status" part="status" role="status">${this.failure || reading(run, this.lap)}</p>`;
   }
 
-  /** A slider over orders of magnitude. */
+  /** A slider on a logarithmic scale. */
   #slider(name: keyof Asked, label: string, low: number, high: number): TemplateResult {
     const at = Math.log(this[name] / low) / Math.log(high / low);
     const moved = (e: Event): void => this.#set({ [name]: Number((low * (high / low) ** Number((e.target as HTMLInputElement).value)).toPrecision(2)) });
@@ -103,12 +107,12 @@ export class DiffemTheory extends FigureElement {
   #variances(run: GaussianRun): TemplateResult {
     return lineChart({
       title: 'Variance of the prior',
-      xLabel: 'lap (click)',
+      xLabel: 'lap k (click to choose)',
       xMax: LAPS,
       log: true,
       series: [
         { name: 'truth', label: 'truth, s* = 1', points: [[0, TRUTH], [LAPS, TRUTH]] },
-        { name: 'cloud', label: 'prior of lap k', points: indexed(run.variance), dots: true },
+        { name: 'prior', label: 'prior after lap k', points: indexed(run.variance), dots: true },
       ],
       marked: this.lap,
       pick: this.#pick,
@@ -117,14 +121,15 @@ export class DiffemTheory extends FigureElement {
 
   #divergences(run: GaussianRun): TemplateResult {
     return lineChart({
-      title: 'KL divergence of the observations’ law',
-      xLabel: 'lap K (click)',
+      title: 'KL divergence of observations',
+      xLabel: 'lap K (click to choose)',
       xMax: LAPS,
       log: true,
       series: [
         { name: 'bound', label: 'bound on the mean', points: indexed(run.bound) },
+        { name: 'prior', label: 'lap K', points: indexed(run.kl).filter(([, v]) => v > MIN_DRAWN) },
+        // The mean is dashed and drawn last, so that a reader sees both lines where they coincide.
         { name: 'mean', label: 'mean over laps 0 to K', points: indexed(means(run.kl)) },
-        { name: 'start', label: 'lap K alone', points: indexed(run.kl).filter(([, v]) => v > LEAST) },
       ],
       marked: this.lap,
       pick: this.#pick,
@@ -134,7 +139,7 @@ export class DiffemTheory extends FigureElement {
 
 const indexed = (values: readonly number[]): (readonly [number, number])[] => values.map((v, k) => [k, v] as const);
 
-/** Mean of the first K + 1 values, for every K: what the theorem bounds. */
+/** Mean of the first K + 1 values for every K, which is what the theorem bounds. */
 function means(values: readonly number[]): number[] {
   let sum = 0;
   return values.map((v, k) => (sum += v) / (k + 1));
@@ -155,8 +160,8 @@ function densities(run: GaussianRun, lap: number): TemplateResult {
     yDomain: [0, 1.15 * Math.max(...shown.map((variance) => bell(variance)[150]?.[1] ?? 0))],
     series: [
       { name: 'truth', label: 'truth', points: bell(TRUTH) },
-      { name: 'start', label: 'first prior', points: bell(run.variance[0] ?? 1) },
-      { name: 'cloud', label: `lap ${lap}`, points: bell(run.variance[lap] ?? 1) },
+      { name: 'start', label: 'initial prior', points: bell(run.variance[0] ?? 1) },
+      { name: 'prior', label: `prior after lap ${lap}`, points: bell(run.variance[lap] ?? 1) },
     ],
   });
 }
@@ -165,6 +170,6 @@ function reading(run: GaussianRun, lap: number): string {
   const [s, kl] = [run.variance[lap] ?? NaN, run.kl[lap] ?? NaN];
   const moved = Math.abs(Math.log(s / (run.variance[0] ?? s)));
   const whole = Math.abs(Math.log(TRUTH / (run.variance[0] ?? TRUTH)));
-  const share = whole > 0.01 ? ` That is ${Math.round((100 * moved) / whole)} % of the way to the truth, in orders of magnitude.` : '';
-  return `After lap ${lap} the prior has variance ${short(s)}, and the observations’ law is ${short(kl)} nats from the true one.${share}`;
+  const share = whole > 0.01 ? ` On a logarithmic scale, the variance has covered ${Math.round((100 * moved) / whole)} % of the way to the truth.` : '';
+  return `After lap ${lap} the prior has variance ${short(s)}. The KL divergence between the true and the implied distribution of observations is ${short(kl)} nats.${share}`;
 }

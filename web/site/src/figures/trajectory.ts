@@ -1,12 +1,12 @@
-// Draws of one observation's posterior at every noise level the sampler passed.
+// Posterior draws of one observation at every noise level of the sampler.
 
 export interface Trajectory {
-  /** The observation; undefined where nothing was drawn. */
+  /** Index of the observation; undefined before anything is drawn. */
   of: number | undefined;
   sigmas: number[];
-  /** x_t of all draws, [draws, d], a noise level each. */
+  /** x_t of all draws, [draws, d], one array per noise level. */
   states: Float32Array[];
-  /** The denoiser's means at the same points. */
+  /** The denoiser's posterior means at these points, likewise. */
   means: Float32Array[];
 }
 

@@ -1,6 +1,9 @@
-// Small tools for asynchronous work behind controls.
+// Helpers for the asynchronous work behind controls.
 
-/** Wraps `work` so that calls made while one is under way collapse into the last of them: a slider never queues up. */
+/**
+ * Wraps `work` so that calls made while it runs collapse into the last of them: moving a slider never builds
+ * a queue.
+ */
 export function latest<T>(work: (value: T) => Promise<void>): (value: T) => void {
   let next: { value: T } | undefined;
   let busy = false;
@@ -19,7 +22,7 @@ export function latest<T>(work: (value: T) => Promise<void>): (value: T) => void
   };
 }
 
-/** Calls `work` once, `wait` ms after the last request. */
+/** A function that calls `work` once, `wait` ms after the last request. */
 export function debounced(work: () => void, wait: number): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   return () => {
@@ -31,7 +34,10 @@ export function debounced(work: () => void, wait: number): () => void {
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** `work`, given up as soon as `signal` says so: a worker that was ended answers nothing. */
+/**
+ * Rejects as soon as `signal` aborts, because a worker that was ended never answers; otherwise settles as
+ * `work` does.
+ */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason as Error);

@@ -1,4 +1,5 @@
-// What every figure element shares: look, life cycle, redraw on demand, nothing done off screen.
+// The base class of all figure elements: it gives them their style and life cycle, redraws on demand and does
+// no work for a figure that is off screen.
 import { LitElement, type TemplateResult, css, html, unsafeCSS } from 'lit';
 import { chartStyles } from './chart';
 import { onPreferenceChange, onVisibility, supported } from './environment';
@@ -39,7 +40,6 @@ export const baseStyles = css`
   .legend li { display: flex; align-items: center; gap: 0.4rem; }
   .swatch { width: 0.6rem; height: 0.6rem; border-radius: 50%; background: var(--c); flex: none; }
   .swatch.line { width: 1.3rem; height: 0; border-radius: 0; background: none; border-top: 2px var(--s, solid) var(--c); }
-  .swatch.area { width: 1.3rem; border-radius: 2px; opacity: 0.45; }
   .quiet { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 `;
 
@@ -70,7 +70,7 @@ export abstract class FigureElement extends LitElement {
     for (const undo of this.#undo) undo();
   }
 
-  /** Told when the figure enters or leaves the screen. */
+  /** Called when the figure enters or leaves the screen. */
   protected visibilityChanged(): void {
     if (this.visible) this.requestUpdate();
   }
@@ -79,24 +79,30 @@ export abstract class FigureElement extends LitElement {
     return paletteOf(this);
   }
 
-  /** The author's own content, where the figure cannot run or has nothing to show yet. */
+  /**
+   * The content that the author put inside the element, shown where the figure cannot run or has nothing to
+   * show yet.
+   */
   protected poster(): TemplateResult {
     return html`<slot part="poster"></slot>`;
   }
 
-  /** Whether any of `parts`, all that a picture depends on, is another than when this was last asked. */
+  /**
+   * Whether any of `parts`, which must be everything that the picture depends on, has changed since the last
+   * call.
+   */
   protected changed(...parts: unknown[]): boolean {
     const changed = parts.length !== this.#parts.length || parts.some((part, i) => part !== this.#parts[i]);
     this.#parts = parts;
     return changed;
   }
 
-  /** Draws the canvases as they should be now; whether there was something to draw. */
+  /** Draws the canvases in their current state; returns false where there is nothing to draw yet. */
   protected paintCanvases(): boolean {
     return false;
   }
 
-  /** The first picture is drawn at once, all later ones in frames of their own. */
+  /** Draws the first picture at once and each later one in a frame of its own. */
   protected override updated(): void {
     if (!this.visible) return;
     if (this.#drawn) this.#drawLater();
@@ -106,10 +112,11 @@ export abstract class FigureElement extends LitElement {
   #drawNow(): void {
     if (!this.visible || !this.isConnected || !this.paintCanvases()) return;
     this.#drawn = true;
-    // For measurement: when the page's first picture is on its canvas.
+    // The tests read this mark to measure how soon the page draws its first picture.
     if (!performance.getEntriesByName(FIRST).length) performance.mark(FIRST);
   }
 
+  /** Dispatches `diffem-NAME` with `detail`; the event leaves the shadow tree. */
   protected announce(name: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(`diffem-${name}`, { detail, bubbles: true, composed: true }));
   }

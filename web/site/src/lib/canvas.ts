@@ -1,4 +1,4 @@
-// A canvas as a piece of the plane: sharp on any screen, y upwards.
+// A canvas that shows a square of the plane, with y pointing upwards, and that is sharp on every screen.
 
 export interface Point {
   x: number;
@@ -10,17 +10,20 @@ export class Plane {
   width = 1;
   height = 1;
 
-  /** `reach`: the plane shows [-reach, reach] on the shorter side. */
+  /** The shorter side of the canvas shows [-reach, reach]. */
   constructor(
     readonly canvas: HTMLCanvasElement,
     public reach: number,
   ) {
     const context = canvas.getContext('2d');
-    if (!context) throw new Error('this browser gives no 2-D canvas');
+    if (!context) throw new Error('this browser offers no 2-D canvas');
     this.context = context;
   }
 
-  /** Takes the size the page gave the canvas, clears it, and returns the context in CSS pixels. */
+  /**
+   * Adopts the size that the page gives the canvas, clears it and returns its context, which counts in CSS
+   * pixels.
+   */
   begin(): CanvasRenderingContext2D {
     const ratio = Math.min(devicePixelRatio || 1, 3);
     this.width = this.canvas.clientWidth || 1;
@@ -33,7 +36,7 @@ export class Plane {
     return this.context;
   }
 
-  /** CSS pixels a unit. */
+  /** CSS pixels per unit of the plane. */
   get scale(): number {
     return Math.min(this.width, this.height) / (2 * this.reach);
   }
@@ -49,7 +52,7 @@ export class Plane {
     return { x: (px - this.width / 2) / this.scale, y: (this.height / 2 - py) / this.scale };
   }
 
-  /** Dots of `size` pixels at columns `i`, `j` of rows of `d`. */
+  /** Draws points [n, d], projected onto the two coordinates of `pair`, as dots of `size` pixels. */
   dots(points: Float32Array, d: number, pair: readonly [number, number], color: string, size: number, alpha = 1): void {
     const g = this.context;
     g.globalAlpha = alpha;
@@ -62,7 +65,7 @@ export class Plane {
     g.globalAlpha = 1;
   }
 
-  /** Ends, in pixels, of the part of {p : a . p = y} that crosses the plane. */
+  /** Two points in pixels between which the line {p : a · p = y} crosses the canvas. */
   ends(a: Point, y: number): [[number, number], [number, number]] {
     const far = 4 * this.reach;
     const norm = Math.hypot(a.x, a.y) || 1;
@@ -71,7 +74,7 @@ export class Plane {
     return [this.toPixel(foot.x - along.x, foot.y - along.y), this.toPixel(foot.x + along.x, foot.y + along.y)];
   }
 
-  /** One line stroked. */
+  /** Strokes the line {p : a · p = y}. */
   strokeLine(a: Point, y: number, color: string, width: number, alpha = 1): void {
     const g = this.context;
     g.globalAlpha = alpha;

@@ -1,12 +1,16 @@
-// Small line charts: SVG, a few series over laps, one marked lap that can be picked.
+// Small line charts in SVG: a few series over laps, with one marked lap that the reader can choose.
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
 import { type TemplateResult, css, nothing, svg, html } from 'lit';
 import { short } from './format';
 
 export interface Series {
-  /** For the key and for styling: class `s-NAME`. */
+  /**
+   * Role of the series, which decides its style: class `s-NAME`, the posterior's color where there is no such
+   * rule.
+   */
   name: string;
+  /** Text in the key; an empty label leaves the series out of it. */
   label: string;
   points: readonly (readonly [number, number])[];
   dots?: boolean;
@@ -20,8 +24,9 @@ export interface Chart {
   xMax: number;
   log?: boolean;
   yDomain?: readonly [number, number];
-  /** Marks this x with a line. */
+  /** Where to draw a vertical mark. */
   marked?: number | undefined;
+  /** Called with the nearest whole x when the reader clicks in the chart. */
   pick?: (x: number) => void;
   height?: number;
 }
@@ -50,7 +55,10 @@ function yTicks(chart: Chart): number[] {
   return logTicks(low, high);
 }
 
-/** Powers of ten where the axis spans enough of them, else 1-3 or 1-2-5 steps; at most five. */
+/**
+ * Ticks of a logarithmic axis, at most five: powers of ten on a long axis, steps of 1-3 or 1-2-5 on a short
+ * one.
+ */
 function logTicks(low: number, high: number): number[] {
   const decades = Math.log10(high / low);
   const digits = decades >= 3 ? [1] : decades >= 1.3 ? [1, 3] : [1, 2, 5];
@@ -80,7 +88,7 @@ function path(s: Series, x: (v: number) => number, y: (v: number) => number): Te
   return svg`<path class="line s-${s.name}" d=${d}></path>${dots}`;
 }
 
-/** The chart, with its key as text below it. */
+/** Renders the chart with its title above and its key below. */
 export function lineChart(chart: Chart): TemplateResult {
   const height = chart.height ?? 190;
   const x = scaleLinear([chart.xMin ?? 0, Math.max(1, chart.xMax)], [BOX.left + 4, WIDTH - BOX.right - 4]);
@@ -102,7 +110,7 @@ export function lineChart(chart: Chart): TemplateResult {
     </figure>`;
 }
 
-/** What the chart says, in words: the last value of each series. */
+/** Text alternative of the chart: the last value of each series. */
 function describe(chart: Chart): string {
   const last = chart.series.map((s) => {
     const p = s.points.at(-1);
@@ -119,14 +127,14 @@ export const chartStyles = css`
   .chart .grid { stroke: var(--diffem-faint); stroke-width: 1; }
   .chart .axis { stroke: var(--diffem-muted); stroke-width: 1; }
   .chart .mark { stroke: var(--diffem-ink); stroke-width: 1.5; opacity: 0.55; }
-  .chart .line { fill: none; stroke: var(--diffem-cloud); stroke-width: 2; stroke-linejoin: round; }
-  .chart .dot { fill: var(--diffem-cloud); stroke: var(--diffem-panel); stroke-width: 1; }
+  .chart .line { fill: none; stroke: var(--diffem-posterior); stroke-width: 2; stroke-linejoin: round; }
+  .chart .dot { fill: var(--diffem-posterior); stroke: var(--diffem-panel); stroke-width: 1; }
   .chart .pickable { cursor: ew-resize; touch-action: pan-y; }
-  .chart .s-floor, .chart .s-truth { stroke: var(--diffem-truth); stroke-dasharray: 6 4; }
-  .chart .dot.s-floor, .chart .dot.s-truth { fill: var(--diffem-truth); }
-  .chart .s-rival { stroke: var(--diffem-rival); stroke-dasharray: 8 3; }
-  .chart .s-bound { stroke: var(--diffem-band); stroke-dasharray: 2 3; }
-  .chart .s-mean { stroke: var(--diffem-cloud); stroke-dasharray: 8 3; }
+  .chart .s-truth { stroke: var(--diffem-truth); stroke-dasharray: 6 4; }
+  .chart .s-floor { stroke: var(--diffem-floor); stroke-dasharray: 6 4; }
+  .chart .s-contender { stroke: var(--diffem-contender); stroke-dasharray: 8 3; }
+  .chart .s-bound { stroke: var(--diffem-bound); stroke-dasharray: 2 3; }
+  .chart .s-mean { stroke: var(--diffem-mean); stroke-dasharray: 8 3; }
   .chart .s-start { stroke: var(--diffem-start); }
   .key { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin: 0.2rem 0 0; padding: 0; list-style: none; font-size: 0.8rem; color: var(--diffem-muted); }
   .key li { display: flex; align-items: center; gap: 0.4rem; }

@@ -1,8 +1,8 @@
-// Numbers as readers expect them: few digits, a real minus sign, no exponent where a decimal will do.
+// Numbers for readers: few digits, a real minus sign, and an exponent only where a decimal would be long.
 
 const RAISED = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
-/** Two significant digits, as a decimal from .001 to 10 000, else with a power of ten. */
+/** Two significant digits: a decimal between .001 and 10 000, otherwise with a power of ten. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
@@ -12,6 +12,10 @@ export function short(value: number): string {
   return digits === '1' ? power : `${digits.replace('-', '−')}·${power}`;
 }
 
-export const percent = (share: number): string => `${Math.round(100 * share)} %`;
-/** A whole number with its thousands apart. By hand: a browser's first `toLocaleString` takes tens of milliseconds. */
+/** A share in percent, with a space that does not break. */
+export const percent = (share: number): string => `${Math.round(100 * share)}\u00a0%`;
+/**
+ * A whole number with separated thousands. The first call of `toLocaleString` takes tens of milliseconds, so
+ * it is not used.
+ */
 export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, '\u202f');

@@ -1,5 +1,5 @@
-// Work for the screen, a piece a frame: what is drawn on a canvas costs the page again when the frame is put together, so that
-// two pictures in one frame hold the page for longer than a reader's hand should wait.
+// Drawing work, one piece per frame. What is drawn on a canvas costs time again when the browser composes the
+// frame, so two pictures in one frame would block the page for noticeably long.
 
 const waiting = new Map<object, () => void>();
 let asked = false;
@@ -19,13 +19,16 @@ function next(): void {
   first[1]();
 }
 
-/** Does `work` in a frame that it shares with no other piece; asked for again before, it is done once. */
+/**
+ * Does `work` in a frame of its own. Another request with the same key before that frame replaces the first
+ * one.
+ */
 export function inFrame(key: object, work: () => void): void {
   waiting.set(key, work);
   ask();
 }
 
-/** `work` in a frame of its own, once, however often it is asked for until then. */
+/** A function that requests `work` in a frame of its own; several requests before that frame are one. */
 export function perFrame(work: () => void): () => void {
   return () => inFrame(work, work);
 }

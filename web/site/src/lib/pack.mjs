@@ -1,5 +1,6 @@
-// Arrays in a JSON file: 16-bit integers with one scale, base64. Half the bytes of floats and fine to 1/32767 of the
-// greatest value, far below a pixel. Plain JavaScript, since the recording script runs it in node.
+// Arrays in a JSON file: 16-bit integers with one scale, in base64. They take half the bytes of floats, and
+// their error is 1/32767 of the largest value, far below a pixel. This is plain JavaScript because the
+// recording script runs it in node.
 
 /** @param {ArrayLike<number>} values @returns {{ scale: number, data: string }} */
 export function pack(values) {
@@ -13,7 +14,11 @@ export function pack(values) {
   return { scale, data: btoa(binary) };
 }
 
-/** Loops over indices, not iterators: the page does this before its first picture. @param {{ scale: number, data: string }} packed @returns {Float32Array} */
+/**
+ * Loops over indices because iterators are slower, and the page unpacks its recorded run before the first
+ * picture.
+ * @param {{ scale: number, data: string }} packed @returns {Float32Array}
+ */
 export function unpack(packed) {
   const binary = atob(packed.data);
   const bytes = new Uint8Array(binary.length);

@@ -1,5 +1,6 @@
-// What a live run is made of, and its defaults: those of the recorded run that the figures show before WebAssembly is here.
-import type { LabConfig } from 'diffem';
+// Settings of a live run. The defaults are those of the recorded run that figures show while WebAssembly is
+// being loaded.
+import type { LiveConfig } from 'diffem';
 
 export const DATA = ['heart', 'curve', 'manifold'] as const;
 export type DataKind = (typeof DATA)[number];
@@ -25,10 +26,10 @@ export const DEFAULTS: SessionConfig = {
   seed: 0,
 };
 
-/** Observation singled out at first: one whose line crosses the curve more than once. */
+/** Observation selected at first: its line crosses the curve more than once. */
 export const SELECTED = 0;
 
-/** Standard deviations of the isotropic starts; the data fill [-2, 2] in every coordinate. */
+/** Standard deviations of the isotropic starts; the data lie in [-2, 2] in every coordinate. */
 export const START_WIDTH = { wide: 6, narrow: 0.1 } as const;
 
 export const LIMITS = {
@@ -38,13 +39,14 @@ export const LIMITS = {
   steps: { min: 10, max: 4000 },
 } as const;
 
-type Method = Pick<LabConfig, 'batch' | 'width' | 'depth' | 'embedding' | 'sigma' | 'learningRate' | 'sampler'>;
+type Training = Pick<LiveConfig, 'batch' | 'width' | 'depth' | 'embedding' | 'sigma' | 'learningRate' | 'sampler'>;
 
 /**
- * In the plane, a small network and the noise levels at which a point's place along its line is decided: more steps a second
- * close the curve sooner than more units do. The second-order sampler keeps the draws as wide as they should be.
+ * For signals in the plane: a small network, because more gradient steps per second learn the curve sooner
+ * than more units, and the noise levels that decide where on its line a point lies. The second-order sampler
+ * preserves the width of the draws.
  */
-const PLANE: Method = {
+const PLANE: Training = {
   batch: 128,
   width: 64,
   depth: 4,
@@ -54,16 +56,16 @@ const PLANE: Method = {
   sampler: { kind: 'heun', steps: 16 },
 };
 
-const METHOD: Record<DataKind, Method> = { heart: PLANE, curve: PLANE, manifold: { batch: 256, width: 128, depth: 3, learningRate: 2e-3 } };
+const TRAINING: Record<DataKind, Training> = { heart: PLANE, curve: PLANE, manifold: { batch: 256, width: 128, depth: 3, learningRate: 2e-3 } };
 
-/** The configuration that the worker gets. */
-export function labConfig(c: SessionConfig): LabConfig {
-  const start = c.start === 'gaussian' ? ({ kind: 'gaussian' } as const) : ({ kind: 'isotropic', std: START_WIDTH[c.start] } as const);
+/** The configuration that the worker receives. */
+export function liveConfig(c: SessionConfig): LiveConfig {
+  const init = c.start === 'gaussian' ? ({ kind: 'gaussian' } as const) : ({ kind: 'isotropic', std: START_WIDTH[c.start] } as const);
   const { data, observations, noise, laps, steps } = c;
-  return { data, observations, noise, laps, steps, start, ...METHOD[data] };
+  return { data, observations, noise, laps, steps, init, ...TRAINING[data] };
 }
 
-/** `config` with every number inside its limits. */
+/** `config` with every number clamped to its limits, and with the default for a number that is not finite. */
 export function clamped(config: SessionConfig): SessionConfig {
   const into = (key: keyof typeof LIMITS, whole: boolean): number => {
     const { min, max } = LIMITS[key];

@@ -1,5 +1,5 @@
-// A run made earlier by this very program (scripts/record.mjs), so that there is something true to look at while
-// WebAssembly is on its way.
+// A run that the command line has made (see scripts/record.mjs), which figures show while WebAssembly is
+// being loaded.
 import { type Packed, unpack } from '../lib/pack.mjs';
 import type { DataSet, LapRecord } from './session';
 
@@ -15,7 +15,10 @@ interface RecordedFile {
   laps: { lap: number; cloud: Packed; divergence?: number; floor?: number; loss?: number }[];
 }
 
-/** Draws of one observation's posterior after the last lap, [draws, d]: by this method and by the one that matches moments. */
+/**
+ * Posterior draws of observation `of` after the last lap, [draws, d], from a run of DiffEM and from a run of
+ * EM-MMPS.
+ */
 export interface RecordedDraws {
   of: number;
   diffem: Float32Array;
@@ -28,6 +31,7 @@ export interface Recorded {
   draws: RecordedDraws[];
 }
 
+/** Unpacks the contents of a recorded run. */
 export function parseRecorded(file: RecordedFile): Recorded {
   const data: DataSet = {
     d: file.d,
@@ -42,9 +46,9 @@ export function parseRecorded(file: RecordedFile): Recorded {
   return { data, laps, draws };
 }
 
-/** Fetches and unpacks a recorded run. */
+/** Fetches and unpacks a recorded run; rejects with the address and status where the server has none. */
 export async function fetchRecorded(url: URL): Promise<Recorded> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`recorded run ${String(url)}: ${response.status} ${response.statusText}`);
+  if (!response.ok) throw new Error(`recorded run ${String(url)}: the server answered ${response.status} ${response.statusText}`);
   return parseRecorded((await response.json()) as RecordedFile);
 }

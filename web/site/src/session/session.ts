@@ -1,11 +1,14 @@
-// One live run, shared by every figure that shows it. It owns the worker's lab, asks it for one unit of work at a time,
-// and keeps what came back; it draws nothing. "change" is dispatched after every change.
-import { type LabProgress, ManifoldLab, type SampleOptions } from 'diffem';
+// One live run, shared by every figure that shows it. The session owns the worker that trains, requests one
+// unit of work at a time and keeps the results. It dispatches "change" after every change, "lap" after every
+// lap and "select" for a new selection.
+import { type LiveProgress, LiveTraining, type SampleOptions } from 'diffem';
 import { abortable, isAbort, messageOf } from '../lib/async';
-import { DEFAULTS, SELECTED, type SessionConfig, clamped, labConfig } from './config';
+import { DEFAULTS, SELECTED, type SessionConfig, clamped, liveConfig } from './config';
 import type { Recorded, RecordedDraws } from './recorded';
 
-/** Observations and, for the reader's eyes only, clean points. Row-major: y [n, m], a [n, m, d], truth [k, d]. */
+/**
+ * Observations, and clean points that only the reader sees. Row-major: y [n, m], a [n, m, d], truth [k, d].
+ */
 export interface DataSet {
   d: number;
   m: number;
@@ -27,33 +30,33 @@ export interface LapRecord {
 export type Status = 'empty' | 'recorded' | 'loading' | 'paused' | 'running' | 'done' | 'failed';
 
 export interface Live {
-  phase: LabProgress['phase'];
+  phase: LiveProgress['phase'];
   fraction: number;
   sigma?: number;
   cloud?: Float32Array;
 }
 
-export class LabSession extends EventTarget {
+export class LiveSession extends EventTarget {
   config: SessionConfig;
   status: Status = 'empty';
   error = '';
   data: DataSet | undefined;
   laps: LapRecord[] = [];
   live: Live | undefined;
-  /** Losses of the M-steps so far, a value for each unit of work; `at`: laps passed by then, fractions included. */
+  /** Training losses, one per unit of work; `at` is the number of laps done by then, with its fraction. */
   losses: { lap: number; at: number; value: number }[] = [];
   #recordedDraws: RecordedDraws[] = [];
-  /** Lap that figures show; undefined follows the run. */
+  /** Lap that figures show; undefined for the current one. */
   shownLap: number | undefined;
-  /** Index of the observation that figures single out. */
+  /** Index of the selected observation. */
   selected = SELECTED;
   device: 'auto' | 'cpu' | 'webgpu' = 'auto';
 
-  /** Figures on screen that show the run: without one it rests between two units. */
+  /** Figures on screen that show the run; the run rests between two units while there are none. */
   readonly #watchers = new Set<object>();
-  #lab: ManifoldLab | undefined;
+  #training: LiveTraining | undefined;
   #abort = new AbortController();
-  #opening: Promise<ManifoldLab> | undefined;
+  #opening: Promise<LiveTraining> | undefined;
   #wanted: 'run' | 'phase' | 'lap' | undefined;
   #looping = false;
 
@@ -62,7 +65,7 @@ export class LabSession extends EventTarget {
     this.config = clamped({ ...DEFAULTS, ...config });
   }
 
-  /** Shows a recorded run until the first live one begins. */
+  /** Shows a recorded run until a live one begins. */
   adopt(recorded: Recorded): void {
     if (this.status !== 'empty') return;
     this.data = recorded.data;
@@ -72,49 +75,51 @@ export class LabSession extends EventTarget {
     this.#changed();
   }
 
-  /** Told by a figure when it enters or leaves the screen. */
+  /** Called by a figure when it enters or leaves the screen. */
   watch(figure: object, visible: boolean): void {
     if (visible) this.#watchers.add(figure);
     else this.#watchers.delete(figure);
   }
 
-  /** The record that figures show, if a finished lap is shown. */
+  /** Record of the lap that figures show. */
   get shown(): LapRecord | undefined {
     return this.shownLap === undefined ? this.laps.at(-1) : (this.laps[this.shownLap] ?? this.laps.at(-1));
   }
 
-  /** The points to draw: a lap's, or those on their way in the E-step. */
+  /** Points to draw, [n, d]: the reconstructions of a lap, or the current state of the E-step. */
   get cloud(): Float32Array | undefined {
     const moving = this.shownLap === undefined ? this.live?.cloud : undefined;
     return moving ?? this.shown?.cloud;
   }
 
-  /** Recorded draws of the selected observation, while the recorded run is shown. */
+  /** Recorded draws of the selected observation; undefined once a live run is shown. */
   get recordedDraws(): RecordedDraws | undefined {
     return this.status === 'recorded' ? this.#recordedDraws.find(({ of }) => of === this.selected) : undefined;
   }
 
+  /** Runs until all laps are done. */
   play(): void {
     this.#want('run');
   }
 
-  /** Runs to the end of the M-step or E-step under way. */
+  /** Runs to the end of the current M-step or E-step. */
   stepPhase(): void {
     this.#want('phase');
   }
 
-  /** Runs to the end of the lap under way. */
+  /** Runs to the end of the current lap. */
   stepLap(): void {
     this.#want('lap');
   }
 
+  /** Stops after the current unit of work. */
   pause(): void {
     this.#wanted = undefined;
     if (this.status === 'running') this.status = 'paused';
     this.#changed();
   }
 
-  /** Starts anew, with `change` to the configuration. The data are fetched at once, training waits for play. */
+  /** Restarts with `change` to the configuration. The data are drawn at once; training waits for `play`. */
   reset(change: Partial<SessionConfig> = {}): void {
     this.config = clamped({ ...this.config, ...change });
     this.close();
@@ -122,11 +127,13 @@ export class LabSession extends EventTarget {
     void this.#open().catch(() => undefined);
   }
 
+  /** Shows the reconstructions of `lap`, or follows the run where it is undefined. */
   scrub(lap: number | undefined): void {
     this.shownLap = lap;
     this.#changed();
   }
 
+  /** Selects the observation with this index, clamped to those there are. */
   select(index: number): void {
     const last = (this.data?.n ?? 1) - 1;
     const next = Math.max(0, Math.min(last, Math.round(index)));
@@ -136,22 +143,23 @@ export class LabSession extends EventTarget {
     this.#changed();
   }
 
-  /** Makes the lab ready without training. */
+  /** Opens the live run without training. */
   async prepare(): Promise<void> {
     await this.#open();
   }
 
-  /** Draws from the posterior of observation `i` under the network as it stands. */
+  /** Draws from the posterior of observation `i` under the current network, [draws * d]. */
   async posterior(i: number, options: SampleOptions): Promise<Float32Array> {
-    const lab = await this.#open();
-    return abortable(lab.posterior(i, options), this.#abort.signal);
+    const training = await this.#open();
+    return abortable(training.posterior(i, options), this.#abort.signal);
   }
 
+  /** Ends the live run and its worker. */
   close(): void {
     this.#abort.abort();
     this.#abort = new AbortController();
-    this.#lab?.close();
-    this.#lab = undefined;
+    this.#training?.close();
+    this.#training = undefined;
     this.#opening = undefined;
     this.#wanted = undefined;
   }
@@ -167,7 +175,7 @@ export class LabSession extends EventTarget {
     if (!this.#looping) void this.#loop();
   }
 
-  #open(): Promise<ManifoldLab> {
+  #open(): Promise<LiveTraining> {
     this.#opening ??= this.#create().catch((error: unknown) => {
       if (!isAbort(error)) this.#fail(error);
       throw error;
@@ -175,28 +183,28 @@ export class LabSession extends EventTarget {
     return this.#opening;
   }
 
-  async #create(): Promise<ManifoldLab> {
+  async #create(): Promise<LiveTraining> {
     const { signal } = this.#abort;
     this.status = 'loading';
     this.#changed();
-    const lab = await ManifoldLab.create(labConfig(this.config), this.config.seed, { device: this.device, signal });
+    const training = await LiveTraining.create(liveConfig(this.config), this.config.seed, { device: this.device, signal });
     try {
-      const first = await lab.step();
-      const [truth, { y, a }, cloud] = await Promise.all([lab.truth(), lab.observations(), lab.cloud()]);
+      const first = await training.step();
+      const [truth, { y, a }, cloud] = await Promise.all([training.truth(), training.observations(), training.cloud()]);
       signal.throwIfAborted();
-      const { d, m, observations: n } = lab.info;
-      this.#lab = lab;
+      const { d, m, observations: n } = training.info;
+      this.#training = training;
       this.data = { d, m, n, y, a, truth };
       this.selected = Math.min(this.selected, n - 1);
       this.laps = [record(0, cloud, first)];
     } catch (error) {
-      lab.close();
+      training.close();
       signal.throwIfAborted();
       throw error;
     }
     this.status = this.#wanted ? 'running' : 'paused';
     this.#changed();
-    return lab;
+    return training;
   }
 
   #fail(error: unknown): void {
@@ -210,33 +218,33 @@ export class LabSession extends EventTarget {
     this.#looping = true;
     try {
       while (this.#wanted) {
-        const lab = await this.#open();
+        const training = await this.#open();
         if (!this.#watchers.size) await this.#seen();
         if (!this.#wanted) break;
         this.status = 'running';
-        const progress = await abortable(lab.step(), this.#abort.signal);
-        if (lab === this.#lab) await this.#apply(lab, progress);
+        const progress = await abortable(training.step(), this.#abort.signal);
+        if (training === this.#training) await this.#apply(training, progress);
       }
     } catch (error) {
       if (!isAbort(error) && this.status !== 'failed') this.#fail(error);
     }
     this.#looping = false;
-    // Reset and played again while the last unit of the old run was under way.
+    // The run was reset and started again while the last unit of the old run was being computed.
     if (this.#wanted && this.#opening) void this.#loop();
   }
 
-  /** Resolves when the run is on screen again, or no longer wanted. */
+  /** Resolves when a figure of the run is on screen again, or when the run is paused. */
   async #seen(): Promise<void> {
     while (!this.#watchers.size && this.#wanted) await new Promise((resolve) => setTimeout(resolve, 100));
   }
 
-  async #apply(lab: ManifoldLab, p: LabProgress): Promise<void> {
+  async #apply(training: LiveTraining, p: LiveProgress): Promise<void> {
     if (p.loss !== undefined) this.losses.push({ lap: p.lap, at: p.lap + p.fraction, value: p.loss });
     const finished = p.lap >= this.laps.length;
     this.live = finished ? undefined : { phase: p.phase, fraction: p.fraction, ...pick(p) };
     if (finished) {
-      const cloud = await lab.cloud();
-      if (lab !== this.#lab) return;
+      const cloud = await training.cloud();
+      if (training !== this.#training) return;
       this.laps.push(record(p.lap, cloud, p, this.#lapLoss(p.lap - 1)));
       this.dispatchEvent(new Event('lap'));
     }
@@ -244,8 +252,8 @@ export class LabSession extends EventTarget {
     this.#changed();
   }
 
-  /** Whether to go on after this unit. */
-  #settle(p: LabProgress, lapFinished: boolean): void {
+  /** Decides whether the run goes on after this unit of work. */
+  #settle(p: LiveProgress, lapFinished: boolean): void {
     const phaseOver = lapFinished || p.fraction >= 1;
     if (p.phase === 'done' || this.laps.length > this.config.laps) {
       this.status = 'done';
@@ -255,6 +263,7 @@ export class LabSession extends EventTarget {
     }
   }
 
+  /** Mean of the last tenth of the losses of `lap`. */
   #lapLoss(lap: number): number | undefined {
     const values = this.losses.filter((l) => l.lap === lap).map((l) => l.value);
     const tail = values.slice(-Math.max(1, Math.ceil(values.length / 10)));
@@ -262,11 +271,11 @@ export class LabSession extends EventTarget {
   }
 }
 
-function pick(p: LabProgress): Partial<Live> {
+function pick(p: LiveProgress): Partial<Live> {
   return { ...(p.sigma === undefined ? {} : { sigma: p.sigma }), ...(p.cloud === undefined ? {} : { cloud: p.cloud }) };
 }
 
-function record(lap: number, cloud: Float32Array, p: LabProgress, loss?: number): LapRecord {
+function record(lap: number, cloud: Float32Array, p: LiveProgress, loss?: number): LapRecord {
   return {
     lap,
     cloud,

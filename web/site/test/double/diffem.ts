@@ -1,6 +1,7 @@
-// A stand-in for the package, for looking at the page's layout where no WebAssembly was built (`npm run dev:double`).
-// It learns nothing: points walk toward the truth on a timer. The shipped site never contains it.
-import type { LabConfig, LabInfo, LabProgress, LoadOptions, Observation, PosteriorInfo, SampleOptions } from '../../../js/src/types';
+// A stand-in for the package that shows the page's layout where no WebAssembly was built (`npm run
+// dev:double`). It learns nothing: a timer moves the points toward the truth. The shipped site never contains
+// it.
+import type { LiveConfig, LiveInfo, LiveProgress, LoadOptions, Observation, PosteriorInfo, SampleOptions } from '../../../js/src/types';
 
 export { hasAdapter } from '../../../js/src/adapter';
 export * from '../../../js/src/types';
@@ -21,8 +22,8 @@ function random(seed: number): () => number {
 const gauss = (u: () => number): number => Math.sqrt(-2 * Math.log(1 - u())) * Math.cos(2 * Math.PI * u());
 const curve = (z: number): number[] => [2 * Math.sin(2 * Math.PI * z + 0.4), 1.9 * Math.sin(4 * Math.PI * z), Math.cos(5 * z), Math.sin(7 * z), Math.cos(3 * z)];
 
-export class ManifoldLab {
-  readonly info: LabInfo;
+export class LiveTraining {
+  readonly info: LiveInfo;
   #u: () => number;
   #x: number[][] = [];
   #start: number[][] = [];
@@ -30,8 +31,8 @@ export class ManifoldLab {
   #a: number[] = [];
   #unit = -1;
 
-  private constructor(private readonly config: LabConfig, seed: number) {
-    const [d, m] = config.data === 'curve' ? [2, 1] : [5, 2];
+  private constructor(private readonly config: LiveConfig, seed: number) {
+    const [d, m] = config.data === 'manifold' ? [5, 2] : [2, 1];
     this.info = { d, m, observations: config.observations, device: 'cpu', config: {} };
     this.#u = random(seed);
     for (let i = 0; i < config.observations; i += 1) {
@@ -47,16 +48,16 @@ export class ManifoldLab {
     }
   }
 
-  static async create(config: LabConfig, seed: number, _: object = {}): Promise<ManifoldLab> {
+  static async create(config: LiveConfig, seed: number, _: object = {}): Promise<LiveTraining> {
     await wait(50);
-    return new ManifoldLab(config, seed);
+    return new LiveTraining(config, seed);
   }
 
   #cloud(share: number, spread: number): Float32Array {
     return Float32Array.from(this.#x.flatMap((x, i) => x.map((v, k) => share * v + (1 - share) * (this.#start[i]?.[k] ?? 0) + spread * gauss(this.#u))));
   }
 
-  async step(): Promise<LabProgress> {
+  async step(): Promise<LiveProgress> {
     await wait(20);
     this.#unit += 1;
     if (this.#unit === 0) return { phase: 'start', lap: 0, fraction: 1, divergence: 1.2, floor: 0.01 };
@@ -70,7 +71,7 @@ export class ManifoldLab {
     return { phase: done ? 'done' : 'e-step', lap: lap + 1, fraction: 1, divergence: 0.01 + 1.2 / (lap + 2) ** 2, floor: 0.01 };
   }
 
-  async lap(options?: { signal?: AbortSignal; onProgress?: (p: LabProgress) => void }): Promise<LabProgress> {
+  async lap(options?: { signal?: AbortSignal; onProgress?: (p: LiveProgress) => void }): Promise<LiveProgress> {
     for (;;) {
       const p = await this.step();
       options?.onProgress?.(p);

@@ -1,9 +1,10 @@
-// The run's channel as its bundle states it: a list of stages. The page changes one thing in it, a mask's rate.
+// The channel of a run as its checkpoint states it: a list of stages. The page changes only the rate of its
+// mask.
 
 interface Stage {
   kind: string;
   rate?: unknown;
-  /** Where each image had a rate of its own, the greatest. */
+  /** The largest rate, where each image has a rate of its own. */
   max_rate?: unknown;
   [setting: string]: unknown;
 }
@@ -15,10 +16,10 @@ function stages(channel: unknown): Stage[] {
 
 const isMask = (s: Stage): boolean => s.kind.endsWith('mask') && typeof s.rate === 'number';
 
-/** Whether the channel hides values at a rate that can be changed. */
+/** Whether the channel has a mask whose rate can be changed. */
 export const hasRate = (channel: unknown): boolean => stages(channel).some(isMask);
 
-/** The same channel with one mask rate for every image. */
+/** The same channel with mask rate `rate` for every image. */
 export function withRate(channel: unknown, rate: number): unknown {
   return stages(channel).map((s) => (isMask(s) ? { ...s, rate, max_rate: undefined } : s));
 }

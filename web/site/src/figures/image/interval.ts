@@ -1,4 +1,4 @@
-// One pixel's draws on a line, and how often the draws' range holds the truth.
+// The draws of one pixel on an axis, and the coverage of the range of the draws over all hidden pixels.
 import { scaleLinear } from 'd3-scale';
 import { type TemplateResult, css, html, nothing, svg } from 'lit';
 import { short } from '../../lib/format';
@@ -6,19 +6,23 @@ import { short } from '../../lib/format';
 const WIDTH = 340;
 const HEIGHT = 74;
 
-/** The draws' values at place `i` of [draws, d], ascending. */
+/** Values of pixel `i` in draws [n, d], in ascending order. */
 export function valuesAt(draws: Float32Array, d: number, i: number): number[] {
   return Array.from({ length: draws.length / d }, (_, k) => draws[k * d + i] ?? 0).sort((a, b) => a - b);
 }
 
 export interface PixelView {
+  /** The draws of the pixel, in ascending order. */
   values: readonly number[];
   truth: number | undefined;
   hidden: boolean;
+  /** Pixel values between which the axis extends. */
   range: readonly [number, number];
+  /** Position of the pixel in words. */
   where: string;
 }
 
+/** Draws one pixel's posterior draws, their range and the truth on an axis. */
 export function intervalChart(v: PixelView): TemplateResult {
   const [low, high] = v.range;
   const room = (high - low) * 0.15;
@@ -38,7 +42,10 @@ export function intervalChart(v: PixelView): TemplateResult {
     </figure>`;
 }
 
-/** Share of the hidden values of `x` that lie between the smallest and the largest draw. */
+/**
+ * Share of the hidden pixels of `x` that lie between the smallest and the largest draw, and the number of
+ * hidden pixels.
+ */
 export function coverage(draws: Float32Array, x: Float32Array, hidden: (i: number) => boolean): { share: number; of: number } {
   const d = x.length;
   let [inside, of] = [0, 0];
@@ -54,8 +61,8 @@ export function coverage(draws: Float32Array, x: Float32Array, hidden: (i: numbe
 export const intervalStyles = css`
   .interval { margin: 0; }
   .interval svg { display: block; width: 100%; max-width: 30rem; height: auto; }
-  .interval .span { fill: var(--diffem-cloud); opacity: 0.25; }
-  .interval circle { fill: var(--diffem-cloud); fill-opacity: 0.8; stroke: var(--diffem-panel); }
+  .interval .span { fill: var(--diffem-posterior); opacity: 0.25; }
+  .interval circle { fill: var(--diffem-posterior); fill-opacity: 0.8; stroke: var(--diffem-panel); }
   .interval .truth { stroke: var(--diffem-truth); stroke-width: 3; fill: none; }
   .interval .axis { stroke: var(--diffem-muted); fill: none; }
   .interval text { font-size: 11.5px; fill: var(--diffem-muted); }

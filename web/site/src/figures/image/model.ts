@@ -1,4 +1,4 @@
-// What <diffem-posterior> knows: a loaded bundle, one picture, one observation of it, and draws. It draws nothing.
+// State of <diffem-posterior>: a loaded checkpoint, one picture, one observation of it, and posterior draws.
 import { type Observation, Posterior, type SamplerKind, load } from 'diffem';
 import { isAbort, messageOf } from '../../lib/async';
 import { hasRate, withRate } from './channel';
@@ -18,12 +18,12 @@ export class PosteriorModel extends EventTarget {
   example = 0;
   x: Float32Array | undefined;
   observation: Observation | undefined;
-  /** Finished or under way, [draws, d]. */
+  /** Finished draws, or the posterior means of unfinished ones, [draws, d]. */
   draws: Float32Array | undefined;
   progress: { step: number; steps: number; sigma: number } | undefined;
   loaded = 0;
   failure = '';
-  /** Seconds that the finished draws took. */
+  /** Time that the finished draws took, in seconds. */
   seconds: number | undefined;
   seed = 0;
   range: readonly [number, number] = [-2, 2];
@@ -41,25 +41,28 @@ export class PosteriorModel extends EventTarget {
     return this.progress !== undefined;
   }
 
-  /** Whether pixels can be hidden at random, at a rate of the reader's choice. */
+  /** Whether the reader can choose the rate at which pixels are hidden at random. */
   get thins(): boolean {
     return this.x !== undefined && hasRate(this.posterior?.info.channel);
   }
 
-  /** 1 where the pixel is observed, [height, width]; nothing where the channel has no mask. */
+  /**
+   * 1 where the pixel is observed and 0 elsewhere, [height, width]; undefined where the channel has no mask.
+   */
   get mask(): Float32Array | undefined {
     const a = this.observation?.a;
     const size = pixelCount(this.shape);
     return a && (a.length === size || a.length === this.d) ? a.slice(0, size) : undefined;
   }
 
-  /** The picture as observed; where the observation says nothing, what lies under the mask. */
+  /** The picture as observed, with the clean picture in place of hidden pixels, which are drawn hatched. */
   get seen(): Float32Array | undefined {
     const { x, mask, observation } = this;
     if (!observation || observation.y.length !== this.d) return x;
     return observation.y.map((v, i) => (mask?.[i % mask.length] === 0 && x ? (x[i] ?? v) : v));
   }
 
+  /** Loads the checkpoint at `src`; a failure is kept in `failure`. */
   async open(src: string | URL, signal: AbortSignal): Promise<void> {
     await this.#guard(async () => {
       const onProgress = (bytes: number, total?: number): void => {
@@ -68,38 +71,39 @@ export class PosteriorModel extends EventTarget {
       };
       const posterior = await load(src, { device: this.options.device, onProgress, signal });
       const { image, d } = posterior.info;
-      if (!image) throw new Error('this checkpoint is not of pictures; <diffem-posterior> shows pictures');
+      if (!image) throw new Error('the signals of this checkpoint are not images; <diffem-posterior> shows images only');
       this.posterior = posterior;
       this.shape = image;
       this.d = d;
     });
   }
 
-  /** Shows example `i` as the bundle's own channel corrupted it. */
+  /** Chooses example `i`, as corrupted by the channel of the run. */
   async choose(i: number): Promise<void> {
     const last = (this.posterior?.info.examples ?? 1) - 1;
     this.example = Math.max(0, Math.min(last, Math.floor(i)));
     await this.#guard(async () => {
       const { x, y, a } = (await this.posterior?.example(this.example)) ?? {};
-      if (!y) throw new Error('the bundle carries no example');
+      if (!y) throw new Error('this checkpoint carries no example; export it with `--examples`');
       this.x = x;
       if (x) this.range = widest(this.range, rangeOf(x));
       this.#observe(a ? { y, a } : { y });
     });
   }
 
-  /** Corrupts the picture anew with a painted mask. */
+  /** Corrupts the picture anew with a mask [height, width] that the reader has painted. */
   async hide(mask: Float32Array): Promise<void> {
     const parameters = this.posterior?.info.k ?? mask.length;
     const a = Float32Array.from({ length: parameters }, (_, i) => mask[i % mask.length] ?? 1);
     await this.#corrupt({ a });
   }
 
-  /** Corrupts the picture anew with a random mask of rate `rate`. */
+  /** Corrupts the picture anew with a random mask that hides a share `rate` of the pixels. */
   async thin(rate: number): Promise<void> {
     await this.#corrupt({ channel: withRate(this.posterior?.info.channel, rate) });
   }
 
+  /** Draws from the posterior of the observation and dispatches "sampled" at the end. */
   async sample(): Promise<void> {
     const { posterior, observation } = this;
     if (!posterior || !observation) return;
@@ -131,7 +135,7 @@ export class PosteriorModel extends EventTarget {
     if (!signal.aborted && !this.failure) this.dispatchEvent(new Event('sampled'));
   }
 
-  /** Ends sampling under way and returns the controller of what comes next. */
+  /** Stops the current draws and returns the controller for the next ones. */
   stop(): AbortController {
     this.#abort?.abort();
     this.#abort = new AbortController();

@@ -1,11 +1,11 @@
-// Painting a mask on a small picture: pointer, touch or keys.
+// Painting a mask on a small picture by pointer, touch or keyboard.
 
 import type { Shape } from './pixels';
 
 export interface PainterState {
-  /** 1 where the pixel is observed, 0 where it is missing, [height, width]. */
+  /** 1 where the pixel is observed and 0 where it is hidden, [height, width]. */
   mask: Float32Array;
-  /** Where the keyboard's cursor stands. */
+  /** Pixel of the keyboard's cursor. */
   cursor: number;
 }
 
@@ -20,7 +20,7 @@ export class Painter {
   cursor: number;
   /** Side of the brush in pixels. */
   brush: number;
-  /** What the brush leaves behind: 0 hides, 1 shows. */
+  /** Value that the brush writes into the mask: 0 hides pixels, 1 uncovers them. */
   paint: 0 | 1 = 0;
   #drawing = false;
 
@@ -33,7 +33,7 @@ export class Painter {
     this.brush = Math.max(1, Math.round(shape.width / 12));
   }
 
-  /** The hidden pixel nearest to the cursor; the cursor's own where none is hidden. */
+  /** The hidden pixel nearest to the cursor, or the pixel of the cursor where none is hidden. */
   nearestHidden(): number {
     const { width } = this.shape;
     const gap = (i: number): number => Math.hypot((i % width) - (this.cursor % width), Math.floor(i / width) - Math.floor(this.cursor / width));
@@ -63,7 +63,7 @@ export class Painter {
     this.#drawing = false;
   };
 
-  /** Arrows move, Space paints, with Shift both at once. */
+  /** Arrow keys move the cursor, Space paints, and arrow keys with Shift do both. */
   readonly key = (event: KeyboardEvent): void => {
     const { width, height } = this.shape;
     const [x, y] = [this.cursor % width, Math.floor(this.cursor / width)];
@@ -79,7 +79,7 @@ export class Painter {
     if (!step || event.shiftKey) this.#dab(this.cursor);
   };
 
-  /** Keys paint dab by dab: the work is done when the key is let go. */
+  /** Keys paint dab by dab; a stroke is finished when the key is released. */
   readonly keyUp = (event: KeyboardEvent): void => {
     if (event.key === ' ' || event.shiftKey) this.tell.finished();
   };

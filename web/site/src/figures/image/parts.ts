@@ -1,4 +1,4 @@
-// Controls and the status line of <diffem-posterior>.
+// The controls and the status line of <diffem-posterior>.
 import { type TemplateResult, html, nothing } from 'lit';
 import { percent, short } from '../../lib/format';
 import type { PosteriorModel } from './model';
@@ -10,20 +10,20 @@ const valueOf = (event: Event): number => Number((event.target as HTMLInputEleme
 export function statusLine(model: PosteriorModel | undefined, adapter: boolean): TemplateResult | typeof nothing {
   if (!model) return nothing;
   return html`<p class="status ${model.failure ? 'failed' : ''}" part="status">${model.failure || words(model, adapter)}</p>
-    <span class="quiet" role="status">${model.failure || (model.busy ? 'Sampling' : model.draws ? 'Draws are ready' : '')}</span>`;
+    <span class="quiet" role="status">${model.failure || (model.busy ? 'Sampling is in progress.' : model.draws ? 'The draws are ready.' : '')}</span>`;
 }
 
 const DEVICES = { cpu: 'CPU', webgpu: 'WebGPU' } as const;
 const ON = { cpu: 'the CPU', webgpu: 'WebGPU' } as const;
 
 function words(model: PosteriorModel, adapter: boolean): string {
-  if (!model.posterior) return model.loaded ? `Loading the trained model, ${percent(model.loaded)}…` : 'Loading the trained model…';
+  if (!model.posterior) return model.loaded ? `Loading the trained model: ${percent(model.loaded)}…` : 'Loading the trained model…';
   const p = model.progress;
-  if (p) return Number.isFinite(p.sigma) ? `Sampling: step ${p.step} of ${p.steps}, σ = ${short(p.sigma)}. What is shown is the mean of what each draw may become.` : 'Sampling…';
+  if (p) return Number.isFinite(p.sigma) ? `Sampling: step ${p.step} of ${p.steps}, σ = ${short(p.sigma)}. The pictures show the denoiser’s mean for each draw.` : 'Sampling…';
   if (!model.draws || model.seconds === undefined) return '';
   const { device } = model.posterior.info;
   const fellBack = adapter && model.options.device !== 'cpu' && device === 'cpu';
-  return `${fellBack ? 'WebGPU does not run here. ' : ''}Done in ${short(model.seconds)} s on ${ON[device]}. Each picture agrees with what was seen, and differs where nothing was.`;
+  return `${fellBack ? 'WebGPU does not run in this browser. ' : ''}Sampling took ${short(model.seconds)} s on ${ON[device]}. All draws agree with the observed pixels and differ in the hidden ones.`;
 }
 
 export function exampleControls(figure: DiffemPosterior, model: PosteriorModel): TemplateResult {
@@ -44,24 +44,27 @@ function rateControl(figure: DiffemPosterior, model: PosteriorModel): TemplateRe
   if (!model.thins || !figure.painter) return nothing;
   const { mask } = figure.painter;
   const hidden = mask.reduce((n, seen) => n + (seen === 0 ? 1 : 0), 0) / mask.length;
-  return html`<label><span>${figure.atRandom ? 'Hidden at random' : 'Hidden, painted'} <output>${percent(hidden)}</output></span>
+  return html`<label><span>${figure.atRandom ? 'Hidden at random' : 'Hidden by hand'} <output>${percent(hidden)}</output></span>
     <input type="range" name="rate" min="0" max="0.95" step="0.05" .value=${String(hidden)} aria-valuetext=${percent(hidden)}
       @change=${(e: Event) => void figure.thin(valueOf(e))}></label>`;
 }
 
-/** Where there is a choice. WebGPU is `auto`: where it does not start after all, the CPU goes on. */
+/**
+ * A choice of device, where WebGPU is available. It sets `auto`, so that the CPU takes over where WebGPU does
+ * not start.
+ */
 function deviceControl(figure: DiffemPosterior, model: PosteriorModel): TemplateResult | typeof nothing {
   if (!figure.adapter || !model.posterior) return nothing;
   const { device } = model.posterior.info;
   const choose = (e: Event): void => figure.setAttribute('device', (e.target as HTMLSelectElement).value === 'cpu' ? 'cpu' : 'auto');
-  return html`<label>Sampled on
+  return html`<label>Device
     <select name="device" @change=${choose}>
       ${(['cpu', 'webgpu'] as const).map((kind) => html`<option value=${kind} ?selected=${kind === device}>${DEVICES[kind]}</option>`)}
     </select></label>`;
 }
 
 export function brushControls(figure: DiffemPosterior, model: PosteriorModel, painter: Painter): TemplateResult {
-  if (!model.x) return html`<p class="status">This bundle carries no clean picture to paint on.</p>`;
+  if (!model.x) return html`<p class="status">This checkpoint carries no clean pictures, so nothing can be hidden or uncovered.</p>`;
   const after = (work: (event: Event) => void) => (event: Event): void => {
     work(event);
     figure.requestUpdate();

@@ -1,4 +1,5 @@
 // Pictures as arrays [channels, height, width], drawn pixel by pixel.
+import type { ColorMap } from '../../lib/palette';
 
 export interface Shape {
   channels: number;
@@ -8,64 +9,52 @@ export interface Shape {
 
 export const pixelCount = (s: Shape): number => s.height * s.width;
 
-/** How a value, 0 to 1, becomes a color, 0 to 255 each. */
-export type Ramp = (share: number) => readonly [number, number, number];
-
-/** Perceptually even and safe for color-blind readers: stops of cividis (Nuñez, Anderton and Renslow 2018). */
-const CIVIDIS = [
-  [0, 34, 78],
-  [53, 69, 108],
-  [102, 105, 112],
-  [148, 142, 119],
-  [200, 184, 102],
-  [254, 232, 56],
-] as const;
-
-export const cividis: Ramp = (t) => {
-  const at = Math.max(0, Math.min(1, t)) * (CIVIDIS.length - 1);
-  const k = Math.min(CIVIDIS.length - 2, Math.floor(at));
-  const [a, b] = [CIVIDIS[k] ?? CIVIDIS[0], CIVIDIS[k + 1] ?? CIVIDIS[0]];
-  const mix = (i: 0 | 1 | 2): number => a[i] + (at - k) * (b[i] - a[i]);
-  return [mix(0), mix(1), mix(2)];
-};
+/** Which pixels are hatched because they are hidden, and in which colors. */
+export interface Hatching {
+  /** 0 where the pixel is hidden, [height, width]. */
+  mask: Float32Array;
+  ground: string;
+  stroke: string;
+}
 
 export interface Drawing {
   shape: Shape;
-  /** Values that become 0 and 1 on the ramp. */
+  /** Values drawn as the two ends of the color map. */
   range: readonly [number, number];
-  ramp?: Ramp;
-  /** Pixels with 0 here are hatched: they are missing. Length: pixels, or channels times pixels. */
-  mask?: Float32Array | undefined;
-  /** Colors of the hatching. */
-  hatch?: readonly [string, string];
+  /** Color map of a single channel; by default values are gray levels or the three colors. */
+  map?: ColorMap;
+  hatching?: Hatching;
 }
 
-/** Fills `canvas` with `values`, one canvas pixel a picture pixel (CSS scales it up unsmoothed), more where missing ones are hatched. */
+/**
+ * Fills `canvas` with `values`: one canvas pixel per picture pixel, which CSS scales up unsmoothed, and more
+ * with hatching.
+ */
 export function drawPicture(canvas: HTMLCanvasElement, values: ArrayLike<number>, drawing: Drawing): void {
-  const { shape, range, ramp, mask } = drawing;
+  const { shape, range, map, hatching } = drawing;
   const [low, high] = range;
   const size = pixelCount(shape);
   const image = new ImageData(shape.width, shape.height);
-  // Gray takes one plane for all three colors.
+  // A gray picture has one plane for all three colors.
   const step = shape.channels === 3 ? size : 0;
   const share = (i: number): number => Math.max(0, Math.min(1, ((values[i] ?? 0) - low) / (high - low || 1)));
   for (let i = 0; i < size; i += 1) {
-    const mapped = ramp?.(share(i));
+    const mapped = map?.(share(i));
     for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = mapped?.[c] ?? 255 * share(i + c * step);
     image.data[4 * i + 3] = 255;
   }
-  paint(canvas, image, mask ? { mask, colors: drawing.hatch ?? ['#e9eef2', '#9aa8b4'] } : undefined);
+  paint(canvas, image, hatching);
 }
 
-/** Side of the canvas where it is hatched: enough for diagonals to look straight. */
+/** Side of a hatched canvas in pixels, large enough for straight diagonals. */
 const FINE = 640;
 
-function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Float32Array; colors: readonly [string, string] }): void {
-  const zoom = hatched ? Math.max(8, Math.round(FINE / image.width)) : 1;
+function paint(canvas: HTMLCanvasElement, image: ImageData, hatching: Hatching | undefined): void {
+  const zoom = hatching ? Math.max(8, Math.round(FINE / image.width)) : 1;
   Object.assign(canvas, { width: image.width * zoom, height: image.height * zoom });
   const g = canvas.getContext('2d');
   if (!g) return;
-  if (!hatched) {
+  if (!hatching) {
     g.putImageData(image, 0, 0);
     return;
   }
@@ -73,16 +62,16 @@ function paint(canvas: HTMLCanvasElement, image: ImageData, hatched?: { mask: Fl
   small.getContext('2d')?.putImageData(image, 0, 0);
   g.imageSmoothingEnabled = false;
   g.drawImage(small, 0, 0, canvas.width, canvas.height);
-  g.fillStyle = g.createPattern(hatching(zoom, hatched.colors), 'repeat') ?? hatched.colors[0];
+  g.fillStyle = g.createPattern(hatchedPixel(zoom, hatching), 'repeat') ?? hatching.ground;
   g.beginPath();
   for (let i = 0; i < image.width * image.height; i += 1) {
-    if ((hatched.mask[i] ?? 1) === 0) g.rect((i % image.width) * zoom, Math.floor(i / image.width) * zoom, zoom, zoom);
+    if ((hatching.mask[i] ?? 1) === 0) g.rect((i % image.width) * zoom, Math.floor(i / image.width) * zoom, zoom, zoom);
   }
   g.fill();
 }
 
-/** A missing pixel: pale with a diagonal, so that it is never taken for a gray value. */
-function hatching(size: number, [ground, stroke]: readonly [string, string]): OffscreenCanvas {
+/** A hidden pixel, drawn with a diagonal so that it is never mistaken for a gray value. */
+function hatchedPixel(size: number, { ground, stroke }: Hatching): OffscreenCanvas {
   const tile = new OffscreenCanvas(size, size);
   const g = tile.getContext('2d');
   if (!g) return tile;
@@ -102,7 +91,7 @@ export interface Moments {
   std: Float32Array;
 }
 
-/** Mean and standard deviation over draws [draws, d]. */
+/** Mean and standard deviation over draws [n, d], each of length d. */
 export function moments(draws: Float32Array, d: number): Moments {
   const n = draws.length / d;
   const mean = new Float32Array(d);
@@ -112,7 +101,7 @@ export function moments(draws: Float32Array, d: number): Moments {
   return { mean, std: std.map(Math.sqrt) };
 }
 
-/** Largest standard deviation over the channels, a value for each pixel. */
+/** Largest standard deviation over the channels, one value per pixel. */
 export function perPixel(std: Float32Array, shape: Shape): Float32Array {
   const size = pixelCount(shape);
   return Float32Array.from({ length: size }, (_, i) => Math.max(...Array.from({ length: shape.channels }, (_, c) => std[i + c * size] ?? 0)));

@@ -1,7 +1,8 @@
-// <diffem-posterior src=BUNDLE>: what a picture may have been, given the part of it that was seen.
+// <diffem-posterior src=CHECKPOINT>: posterior draws of a picture, given its observed pixels.
 //
-// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). Another src or device loads anew.
-// Events: diffem-load (what the checkpoint is), diffem-sample, diffem-state. Parts: canvas, controls, draws, interval, status, poster.
+// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). A new src or device
+// reloads the checkpoint. Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state.
+// Parts: canvas, controls, draws, interval, status, poster.
 import { type TemplateResult, html, nothing } from 'lit';
 import { type SamplerKind, hasAdapter } from 'diffem';
 import { debounced } from '../../lib/async';
@@ -9,11 +10,12 @@ import { FigureElement, baseStyles } from '../../lib/base';
 import { chartStyles } from '../../lib/chart';
 import { reducedMotion, whenIdle } from '../../lib/environment';
 import { perFrame } from '../../lib/frames';
+import { cividis } from '../../lib/palette';
 import { coverage, intervalChart, intervalStyles, valuesAt } from './interval';
 import { PosteriorModel } from './model';
 import { Painter } from './painter';
 import { brushControls, exampleControls, statusLine } from './parts';
-import { cividis, drawPicture, moments, perPixel, pixelCount } from './pixels';
+import { type Hatching, drawPicture, moments, perPixel, pixelCount } from './pixels';
 import { pictureStyles } from './styles';
 
 const RELOADING = ['src', 'device'];
@@ -28,9 +30,9 @@ export class DiffemPosterior extends FigureElement {
 
   model: PosteriorModel | undefined;
   painter: Painter | undefined;
-  /** What is being loaded in place of `model`. */
+  /** The model that is being loaded to replace `model`. */
   coming: PosteriorModel | undefined;
-  /** Whether the mask is as it was drawn, not painted. */
+  /** Whether the mask is random, and not painted by the reader. */
   atRandom = true;
   /** Whether this browser has a WebGPU adapter. */
   adapter = false;
@@ -65,10 +67,12 @@ export class DiffemPosterior extends FigureElement {
     void this.#open();
   }
 
-  /** Loads what the attributes name; the picture before it stays until that is there. */
+  /**
+   * Loads the checkpoint that the attributes name; the figure keeps its current picture until it is loaded.
+   */
   async #open(): Promise<void> {
     const { signal } = this.#ending;
-    const model = this.#modelled();
+    const model = this.#newModel();
     this.coming = model;
     await model.open(new URL(this.getAttribute('src') ?? '', document.baseURI), signal);
     if (signal.aborted) return model.close();
@@ -78,7 +82,7 @@ export class DiffemPosterior extends FigureElement {
     this.model = model;
     this.requestUpdate();
     if (!model.posterior) return;
-    // Browsers take their time to answer; the picture does not wait for it.
+    // The browser's first answer may take a while, and the picture does not wait for it.
     void hasAdapter().then((found) => {
       this.adapter = found;
       this.requestUpdate();
@@ -90,11 +94,11 @@ export class DiffemPosterior extends FigureElement {
     });
     this.announce('load', model.posterior.info);
     await this.choose(example);
-    // A pixel that was seen has nothing to show.
+    // The draws differ in hidden pixels only, so the figure starts at one of them.
     this.pixel = this.painter.cursor = this.painter.nearestHidden();
   }
 
-  #modelled(): PosteriorModel {
+  #newModel(): PosteriorModel {
     const device = this.getAttribute('device');
     const model = new PosteriorModel({
       draws: numberOf(this, 'draws') ?? 16,
@@ -108,6 +112,7 @@ export class DiffemPosterior extends FigureElement {
     return model;
   }
 
+  /** Shows an example of the checkpoint and samples it. */
   async choose(example: number): Promise<void> {
     await this.model?.choose(example);
     this.#adoptMask();
@@ -115,12 +120,14 @@ export class DiffemPosterior extends FigureElement {
     this.announce('state', this.model?.example ? { example: this.model.example } : {});
   }
 
+  /** Hides a share `rate` of the pixels at random and samples. */
   async thin(rate: number): Promise<void> {
     await this.model?.thin(rate);
     this.#adoptMask();
     this.#sample();
   }
 
+  /** Draws again with the next seed. */
   again(): void {
     if (!this.model) return;
     this.model.seed += 1;
@@ -140,7 +147,7 @@ export class DiffemPosterior extends FigureElement {
     if (this.painter && mask) this.painter.mask = mask;
   }
 
-  /** Samples now, or when the figure is next on screen. */
+  /** Samples now, or once the figure is on screen. */
   #sample(): void {
     this.#waiting = !this.visible;
     if (this.visible) void this.model?.sample();
@@ -166,7 +173,7 @@ export class DiffemPosterior extends FigureElement {
         <div class="side">
           ${exampleControls(this, model)}
           <div class="maps">
-            ${this.#map('truth', 'truth')} ${this.#map('mean', 'mean of the draws')} ${this.#map('std', 'their deviation')}
+            ${this.#map('truth', 'truth')} ${this.#map('mean', 'mean of the draws')} ${this.#map('std', 'standard deviation')}
           </div>
           ${this.#interval(model, painter)}
         </div>
@@ -197,7 +204,7 @@ export class DiffemPosterior extends FigureElement {
     return html`<figure class="map"><div class="frame"><canvas class="pixels" data-map=${name} role="img" aria-label=${label} @click=${choose}></canvas>${this.#cursor()}</div><figcaption>${label}</figcaption></figure>`;
   }
 
-  /** A box around the chosen pixel, the same in every picture. */
+  /** A box around the selected pixel, at the same place in every picture. */
   #cursor(): TemplateResult {
     const { width, height } = this.model?.shape ?? { width: 1, height: 1 };
     const [x, y] = [this.pixel % width, Math.floor(this.pixel / width)];
@@ -217,28 +224,28 @@ export class DiffemPosterior extends FigureElement {
       range: model.range,
       where: `Pixel in row ${Math.floor(this.pixel / width) + 1}, column ${(this.pixel % width) + 1}`,
     })}
-    <p class="status">${held && held.of ? html`The range of the draws holds the truth in ${Math.round(100 * held.share)} % of ${held.of} hidden pixels; draws from the true posterior would in ${Math.round((100 * (n - 1)) / (n + 1))} % on average.` : ' '}</p>`;
+    <p class="status">${held && held.of ? html`The range of the draws contains the truth in ${Math.round(100 * held.share)} % of ${held.of} hidden pixels. Draws from the exact posterior would contain it in ${Math.round((100 * (n - 1)) / (n + 1))} % on average.` : ' '}</p>`;
   }
 
   protected override paintCanvases(): boolean {
     const { model, painter } = this;
     if (!model?.ready || !painter) return false;
     const { shape, range, x } = model;
-    const dark = this.palette.panel !== 'rgb(255, 255, 255)';
-    const hatch = dark ? (['#2b3a4a', '#5d7590'] as const) : (['#dfe8f0', '#8aa0b5'] as const);
+    const { unobserved, hatching: stroke } = this.palette;
+    const hatching: Hatching = { mask: painter.mask, ground: unobserved, stroke };
     const find = (selector: string): HTMLCanvasElement | null => this.renderRoot.querySelector<HTMLCanvasElement>(selector);
     const put = (selector: string, values: ArrayLike<number> | undefined, more: object = {}): void => {
       const canvas = find(selector);
       if (canvas && values) drawPicture(canvas, values, { shape, range, ...more });
     };
-    put('canvas.paint', model.seen, { mask: painter.mask, hatch });
+    put('canvas.paint', model.seen, { hatching });
     put('[data-map=truth]', x);
     const { draws, d } = model;
     if (!draws || (model.busy && reducedMotion())) return true;
     const { mean, std } = moments(draws, d);
     const spread = perPixel(std, shape);
     put('[data-map=mean]', mean);
-    put('[data-map=std]', spread, { shape: { ...shape, channels: 1 }, range: [0, (range[1] - range[0]) / 3], ramp: cividis });
+    put('[data-map=std]', spread, { shape: { ...shape, channels: 1 }, range: [0, (range[1] - range[0]) / 3], map: cividis });
     for (let k = 0; k < draws.length / d; k += 1) put(`[data-draw="${k}"]`, draws.subarray(k * d, (k + 1) * d));
     return true;
   }

@@ -1,4 +1,5 @@
-// Layout of the pictures of <diffem-posterior>.
+// Layout of the pictures of <diffem-posterior>. The cursor is white inside black, to be visible on every
+// picture.
 import { css } from 'lit';
 
 export const pictureStyles = css`

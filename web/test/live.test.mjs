@@ -1,10 +1,10 @@
-// Live learning against the command line's run, and the closed-form one.
+// Live training against a run of the command line, and EM in closed form.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { open } from './support/browser.mjs'
 import { difference, json, tensors } from './support/golden.mjs'
 
-/** golden/curve.toml. */
+/** The settings of golden/curve.toml. */
 const CURVE = {
   data: 'curve', observations: 256, noise: 0.05, laps: 2, steps: 60, batch: 64, width: 32, depth: 2, learningRate: 2e-3,
   sampler: { kind: 'ddpm', steps: 12 },
@@ -12,23 +12,23 @@ const CURVE = {
 
 const LAPS = 4
 
-describe('a lab', () => {
+describe('live training', () => {
   let browser
   before(async () => { browser = await open() })
   after(() => browser.close())
 
-  test('reconstructs what diffem train does', async () => {
+  test('makes the reconstructions of diffem train', async () => {
     const { cloud, units, seen, info, done } = await browser.page.evaluate(async (config) => {
-      const lab = await diffem.ManifoldLab.create(config, 3)
+      const training = await diffem.LiveTraining.create(config, 3)
       const units = []
       const onProgress = ({ cloud, ...unit }) => units.push({ ...unit, points: cloud?.length })
-      await lab.lap({ onProgress })
-      const cloud = Array.from(await lab.cloud())
-      const { y, a } = await lab.observations()
-      await lab.lap()
-      const done = (await lab.lap()).phase
-      lab.close()
-      return { cloud, units, seen: { y: Array.from(y), a: Array.from(a) }, info: lab.info, done }
+      await training.lap({ onProgress })
+      const cloud = Array.from(await training.cloud())
+      const { y, a } = await training.observations()
+      await training.lap()
+      const done = (await training.lap()).phase
+      training.close()
+      return { cloud, units, seen: { y: Array.from(y), a: Array.from(a) }, info: training.info, done }
     }, CURVE)
     const { m_step, em, data } = info.config
     assert.deepEqual([info.d, info.m, info.observations, info.device], [2, 1, 256, 'cpu'])
@@ -45,7 +45,7 @@ describe('a lab', () => {
 
     const worst = difference(cloud, tensors('curve-lap-1.safetensors').x.values)
     console.log(`reconstructions after a lap: max difference ${worst.toExponential(1)}`)
-    // Sixty optimizer steps add sums in another order than natively.
+    // Sums over sixty optimizer steps are added in another order than natively.
     assert.ok(worst < 1e-4, `difference ${worst}`)
     const { divergence, floor } = json('curve-lap-1.json')
     const last = units.at(-1)
@@ -59,61 +59,62 @@ describe('a lab', () => {
       const config = {
         data: 'curve', observations: 2048, noise: 0.02, laps: LAPS, steps: 600, batch: 256, width: 96, learningRate: 2e-3,
       }
-      const lab = await diffem.ManifoldLab.create(config, 0)
+      const training = await diffem.LiveTraining.create(config, 0)
       const scores = []
       let floor
       const since = performance.now()
       const onProgress = (unit) => { if (unit.divergence) { scores.push(unit.divergence); floor = unit.floor } }
-      for (let lap = 0; lap < LAPS; lap++) await lab.lap({ onProgress })
-      lab.close()
+      for (let lap = 0; lap < LAPS; lap++) await training.lap({ onProgress })
+      training.close()
       return { scores, floor, seconds: (performance.now() - since) / 1000 }
     }, LAPS)
     console.log(`divergence ${scores.map((s) => s.toFixed(3)).join(' ')}, floor ${floor.toFixed(4)}; ` +
-      `${(LAPS / seconds * 60).toFixed(0)} laps a minute`)
+      `${(LAPS / seconds * 60).toFixed(0)} laps per minute`)
     assert.equal(scores.length, LAPS + 1)
-    // EM is slow where every observation leaves a whole line open; natively these four laps end at .65 of the start.
+    // EM is slow where every observation leaves a whole line open; natively these four laps end at .65 of the
+    // first score.
     assert.ok(scores.at(-1) < 0.8 * scores[0], `${scores}`)
   })
 
-  test('answers between steps, and is cancelled between them', async () => {
+  test('answers and can be canceled between steps', async () => {
     const found = await browser.page.evaluate(async (config) => {
-      const lab = await diffem.ManifoldLab.create({ ...config, steps: 100_000 }, 3)
-      const early = await lab.cloud().catch((error) => error.message)
-      await lab.step()
+      const training = await diffem.LiveTraining.create({ ...config, steps: 100_000 }, 3)
+      const early = await training.cloud().catch((error) => error.message)
+      await training.step()
       const stop = new AbortController()
       let units = 0
       const onProgress = () => { if (++units === 3) stop.abort() }
-      const error = await lab.lap({ signal: stop.signal, onProgress }).catch((error) => error)
-      const draws = await lab.posterior(5, { draws: 4, steps: 6 })
-      const none = await lab.posterior(256).catch((error) => error.message)
-      const truth = await lab.truth()
-      lab.close()
+      const error = await training.lap({ signal: stop.signal, onProgress }).catch((error) => error)
+      const draws = await training.posterior(5, { draws: 4, steps: 6 })
+      const none = await training.posterior(256).catch((error) => error.message)
+      const truth = await training.truth()
+      training.close()
       return { early, name: error.name, units, draws: draws.length, none, truth: truth.length }
     }, CURVE)
     assert.deepEqual(found, {
-      early: 'lab: nothing has been reconstructed yet: take the first step()', name: 'AbortError', units: 3, draws: 8,
+      early: 'live training: nothing has been reconstructed yet: take the first step()', name: 'AbortError', units: 3, draws: 8,
       none: 'observation: expected 0 to 255, found 256', truth: 4096,
     })
   })
 
-  test('says what is wrong with a configuration', async () => {
+  test('names the setting that is wrong', async () => {
     const messages = await browser.page.evaluate(async (config) => {
       const said = (changes, options) =>
-        diffem.ManifoldLab.create({ ...config, ...changes }, 0, options).then(() => 'made', (error) => error.message)
+        diffem.LiveTraining.create({ ...config, ...changes }, 0, options).then(() => 'made', (error) => error.message)
       return [
         await said({ observations: 1 }), await said({ noise: -1 }), await said({ steps: 0 }), await said({ shape: 3 }),
-        await said({ start: { kind: 'isotropic', std: 0 } }), await said({}, { device: 'webgpu' }),
+        await said({ init: { kind: 'isotropic', std: 0 } }), await said({}, { device: 'webgpu' }),
       ]
     }, CURVE)
     assert.equal(messages[0], 'observations: expected 2 to 65536, found 1')
     assert.match(messages[1], /channel\[1\]\.std: expected a number >= 0, found -1/)
     assert.equal(messages[2], 'm_step.steps: expected 1 or more, found 0')
     assert.match(messages[3], /^config: unknown field `shape`/)
-    assert.equal(messages[4], 'em.start.std: expected a number > 0, found 0')
+    assert.equal(messages[4], 'init.std: expected a number > 0, found 0')
     assert.match(messages[5], /^device: live training runs on the CPU/)
   })
 
-  test('the closed form is the command line\'s', async () => {
+  test('the closed form has the published numbers', async () => {
     const { variance, kl, bound, bad } = await browser.page.evaluate(async () => {
       const run = await diffem.gaussianRun({ truth: 1, noise: 1, start: 10, laps: 9 })
       const bad = await diffem.gaussianRun({ truth: 1, noise: -1, start: 10, laps: 9 }).catch((error) => error.message)

@@ -4,18 +4,18 @@ use super::convert::{array, count, error, object, observations, plain, set};
 use crate::options::parse;
 use burn::tensor::Device;
 use diffem::channel::Channel;
-use diffem::{Samples, bundle};
+use diffem::{Samples, posterior};
 use serde_json::json;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
-/// The device of this module.
+/// Device of this module.
 #[cfg(feature = "cpu")]
 pub async fn device() -> Result<Device, JsError> {
     Ok(Device::flex())
 }
 
-/// The device of this module, opened on the first call.
+/// Device of this module, which the first call opens.
 #[cfg(all(feature = "gpu", not(feature = "cpu")))]
 pub async fn device() -> Result<Device, JsError> {
     thread_local!(static DEVICE: std::cell::RefCell<Option<Device>> = const { std::cell::RefCell::new(None) });
@@ -27,19 +27,20 @@ pub async fn device() -> Result<Device, JsError> {
     Ok(device)
 }
 
-/// A posterior from a bundle.
+/// A trained posterior.
 #[wasm_bindgen]
-pub struct Posterior(Rc<bundle::Posterior>);
+pub struct Posterior(Rc<posterior::Posterior>);
 
 #[wasm_bindgen]
 impl Posterior {
-    /// Opens the bytes of a bundle.
+    /// Opens the bytes of a checkpoint.
     pub async fn open(bytes: Vec<u8>) -> Result<Posterior, JsError> {
         let device = device().await?;
-        Ok(Self(Rc::new(bundle::open(&bytes, &device).map_err(error)?)))
+        Ok(Self(Rc::new(posterior::open(&bytes, &device).map_err(error)?)))
     }
 
-    /// What it is: `{d, m, k, parameters, image, channel, sampler, examples, name, lap}`.
+    /// Description of the checkpoint: `{d, m, k, parameters, image, channel, sampler, sigmaMax, examples,
+    /// name, lap}`.
     pub fn info(&self) -> Result<JsValue, JsError> {
         let (p, recipe) = (&self.0, &self.0.recipe);
         let mut info = json!({
@@ -60,7 +61,8 @@ impl Posterior {
         plain(&info)
     }
 
-    /// Example `i`: `{x, y, a}`, x where it is known, a where the channel has parameters.
+    /// Example `i` as `{x, y, a}`, with `x` where the signal is known and `a` where the operator has
+    /// parameters.
     pub fn example(&self, i: f64) -> Result<JsValue, JsError> {
         let (i, examples) = (count("example", i)?, &self.0.examples);
         let n = examples.observations.n();
@@ -74,13 +76,15 @@ impl Posterior {
         Ok(out)
     }
 
-    /// Corrupts `x [d]`: `{y, a}`. `a` fixes the operator; `options` is JSON with `seed` and `channel`.
+    /// Corrupts `x [d]` and returns `{y, a}`. `a` fixes the operator; `options` is JSON with `seed` and
+    /// `channel`.
     pub fn observe(&self, x: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<JsValue, JsError> {
         let options = parse("options", options).map_err(error)?;
         observations(&crate::observe(&self.0, x, a, &options).map_err(error)?)
     }
 
-    /// Draws of x given `y` and `a`, before the first step; `options` is JSON with `draws`, `steps`, `sampler`, `seed`, `index`.
+    /// Posterior draws of x given `y` and `a`, before the first step; `options` is JSON with `draws`,
+    /// `steps`, `sampler`, `seed` and `index`.
     pub fn sample(&self, y: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<Sampling, JsError> {
         let options = parse("options", options).map_err(error)?;
         let sampling = crate::Sampling::new(self.0.clone(), y, a.unwrap_or_default(), &options);
@@ -88,13 +92,13 @@ impl Posterior {
     }
 }
 
-/// Draws under way.
+/// Posterior draws in progress.
 #[wasm_bindgen]
 pub struct Sampling(pub(super) crate::Sampling);
 
 #[wasm_bindgen]
 impl Sampling {
-    /// Takes one step: `{step, steps, sigma}`, or `undefined` when all are taken.
+    /// Takes one sampler step and returns `{step, steps, sigma}`, or `undefined` if none is left.
     pub fn advance(&mut self) -> Result<JsValue, JsError> {
         match self.0.advance() {
             Some(s) => {
@@ -105,7 +109,7 @@ impl Sampling {
         }
     }
 
-    /// `{state, mean}` after the last step, each `[draws * d]`.
+    /// `{state, mean}` after the last step, each `[draws * d]`, or `undefined` before the first step.
     pub async fn state(&self) -> Result<JsValue, JsError> {
         match self.0.state().await.map_err(error)? {
             Some((x, mean)) => object(&[("state", array(&x)), ("mean", array(&mean))]),
@@ -113,7 +117,7 @@ impl Sampling {
         }
     }
 
-    /// The draws, `[draws * d]`; takes the steps that are left.
+    /// Takes the remaining steps and returns the draws, `[draws * d]`.
     pub async fn finish(self) -> Result<JsValue, JsError> {
         let x: Samples = self.0.finish().await.map_err(error)?;
         Ok(array(&x))

@@ -1,23 +1,23 @@
-//! Live learning.
+//! Live training.
 
 use super::convert::{array, count, error, object, observations, plain, set, whole};
 use super::posterior::{Sampling, device};
 use crate::options::parse;
 use wasm_bindgen::prelude::*;
 
-/// A run of a few laps on a curve.
+/// A run of a few laps on corrupted points of a curve.
 #[wasm_bindgen]
-pub struct Lab(crate::Lab);
+pub struct LiveTraining(crate::LiveTraining);
 
 #[wasm_bindgen]
-impl Lab {
+impl LiveTraining {
     /// Draws signals and observations; `config` is JSON.
-    pub async fn create(config: &str, seed: f64) -> Result<Lab, JsError> {
+    pub async fn create(config: &str, seed: f64) -> Result<LiveTraining, JsError> {
         let (config, seed) = (parse("config", config).map_err(error)?, whole("seed", seed)?);
-        Ok(Self(crate::Lab::new(&config, seed, device().await?).map_err(error)?))
+        Ok(Self(crate::LiveTraining::new(&config, seed, device().await?).map_err(error)?))
     }
 
-    /// What it is: `{d, m, observations, config}`, config in the words of configuration files.
+    /// Description of the run: `{d, m, observations, config}`, where `config` is as in configuration files.
     pub fn info(&self) -> Result<JsValue, JsError> {
         let number = |n: usize| JsValue::from_f64(n as f64);
         object(&[
@@ -28,7 +28,7 @@ impl Lab {
         ])
     }
 
-    /// Does one piece of work: `LabProgress`.
+    /// Does one unit of work and returns its `LiveProgress`.
     pub fn step(&mut self) -> Result<JsValue, JsError> {
         let progress = self.0.step().map_err(error)?;
         let out = plain(&progress)?;
@@ -43,17 +43,17 @@ impl Lab {
         Ok(array(self.0.cloud().map_err(error)?))
     }
 
-    /// Clean points nobody trained on, `[k * d]`.
+    /// Clean points that training never sees, `[k * d]`.
     pub fn truth(&self) -> JsValue {
         array(self.0.truth())
     }
 
-    /// `{y, a}`.
+    /// The observations, `{y, a}`.
     pub fn observations(&self) -> Result<JsValue, JsError> {
         observations(self.0.observations())
     }
 
-    /// Draws of the posterior of observation `i` under the network as it is now.
+    /// Posterior draws of observation `i` under the current network, before the first sampler step.
     pub fn sample(&self, i: f64, options: &str) -> Result<Sampling, JsError> {
         let options = parse("options", options).map_err(error)?;
         Ok(Sampling(self.0.posterior(count("observation", i)?, &options).map_err(error)?))

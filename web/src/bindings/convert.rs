@@ -1,4 +1,4 @@
-//! Values on their way between the two languages.
+//! Conversion of values between Rust and JavaScript.
 
 use diffem::{Observations, Samples};
 use js_sys::{Float32Array, JSON, Object, Reflect};
@@ -10,12 +10,12 @@ pub fn error(e: impl std::fmt::Display) -> JsError {
     JsError::new(&e.to_string())
 }
 
-/// The values, row-major.
+/// A `Float32Array` of the values, row-major.
 pub fn array(samples: &Samples) -> JsValue {
     Float32Array::from(samples.as_slice()).into()
 }
 
-/// A plain object.
+/// A plain object with these fields.
 pub fn object(fields: &[(&str, JsValue)]) -> Result<JsValue, JsError> {
     let object = Object::new();
     for (name, value) in fields {
@@ -35,7 +35,7 @@ pub fn plain(value: &impl Serialize) -> Result<JsValue, JsError> {
     JSON::parse(&text).map_err(|_| JsError::new("cannot pass a value to JavaScript"))
 }
 
-/// `{y, a}` of all observations, `a` left out for channels without parameters.
+/// `{y, a}` of all observations, without `a` where the operator has no parameters.
 pub fn observations(seen: &Observations) -> Result<JsValue, JsError> {
     let out = object(&[("y", array(&seen.y))])?;
     if let Some(a) = &seen.a {
@@ -44,10 +44,10 @@ pub fn observations(seen: &Observations) -> Result<JsValue, JsError> {
     Ok(out)
 }
 
-/// Greatest whole number that every smaller one of is a JavaScript number too.
+/// JavaScript's `Number.MAX_SAFE_INTEGER`.
 const MAX: f64 = 9_007_199_254_740_991.0;
 
-/// A whole number, 0 or more.
+/// Converts a whole number from 0; the error calls it `name`.
 pub fn whole(name: &str, value: f64) -> Result<u64, JsError> {
     match (0.0..=MAX).contains(&value) && value.fract() == 0.0 {
         true => Ok(value as u64),
@@ -55,8 +55,8 @@ pub fn whole(name: &str, value: f64) -> Result<u64, JsError> {
     }
 }
 
-/// A number that counts or numbers something in memory.
+/// Converts a length or an index; the error calls it `name`.
 pub fn count(name: &str, value: f64) -> Result<usize, JsError> {
     usize::try_from(whole(name, value)?)
-        .map_err(|_| JsError::new(&format!("{name}: {value} is more than memory holds")))
+        .map_err(|_| JsError::new(&format!("{name}: {value} is more than memory can hold")))
 }

@@ -1,4 +1,4 @@
-//! The pieces of work that the browser takes add up to the core's run, bit for bit.
+//! The units of work in the browser add up to a run of the core, bit for bit.
 
 use burn::tensor::Device;
 use diffem::channel::{Channel, ChannelConfig, NoiseConfig, ProjectionConfig};
@@ -12,32 +12,32 @@ use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
 use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{InMemory, Observations, Samples};
-use diffem_web::{Lab, LabConfig, ObserveOptions, Phase, SampleOptions, Sampling, observe};
+use diffem_web::{LiveConfig, LiveTraining, ObserveOptions, Phase, SampleOptions, Sampling, observe};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// The result of a future that never waits, as all are on the CPU.
+/// Result of a future that never waits, because on the CPU none does.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("the CPU made us wait"),
+        Poll::Pending => panic!("a future on the CPU is pending"),
     }
 }
 
 const CONFIG: &str = r#"{"data": "curve", "observations": 96, "noise": 0.1, "laps": 2, "steps": 30, "batch": 40,
     "width": 16, "depth": 2, "sampler": {"kind": "ddpm", "steps": 5}}"#;
 
-fn lab() -> Lab {
-    let config: LabConfig = serde_json::from_str(CONFIG).unwrap();
-    Lab::new(&config, 7, Device::flex()).unwrap()
+fn training() -> LiveTraining {
+    let config: LiveConfig = serde_json::from_str(CONFIG).unwrap();
+    LiveTraining::new(&config, 7, Device::flex()).unwrap()
 }
 
-/// Reconstructions of the core's own laps with the lab's settings.
-fn reconstructions(lab: &Lab) -> Samples {
-    let settings = serde_json::to_value(lab.settings()).unwrap();
+/// Reconstructions of the core's own laps with the settings of the live run.
+fn reconstructions(training: &LiveTraining) -> Samples {
+    let settings = serde_json::to_value(training.settings()).unwrap();
     let read = |name: &str| settings[name].clone();
     let channel = serde_json::from_value::<ChannelConfig>(read("channel")).unwrap().build(2).unwrap();
     let conditioning: ConditioningConfig = serde_json::from_value(read("conditioning")).unwrap();
@@ -45,14 +45,14 @@ fn reconstructions(lab: &Lab) -> Samples {
     let device = Device::flex();
     let network = network.init(2, None, feature_len(&channel, &conditioning), 7, &device).unwrap();
     let schedule: Schedule = serde_json::from_value(read("schedule")).unwrap();
-    let (x, _) = gaussian_init(&channel, lab.observations(), 1.0, 16, 7).unwrap();
+    let (x, _) = gaussian_init(&channel, training.observations(), 1.0, 16, 7).unwrap();
     let run = Em {
         network: &network,
         schedule: &schedule,
         channel: &channel,
         image: None,
         conditioning: &conditioning,
-        observations: lab.observations(),
+        observations: training.observations(),
         em: &serde_json::from_value(read("em")).unwrap(),
         m_step: &serde_json::from_value(read("m_step")).unwrap(),
         e_step: &serde_json::from_value(read("e_step")).unwrap(),
@@ -67,12 +67,12 @@ fn reconstructions(lab: &Lab) -> Samples {
 }
 
 #[test]
-fn a_lab_s_laps_are_the_core_s() {
-    let mut lab = lab();
-    assert!(lab.cloud().unwrap_err().to_string().contains("take the first step()"));
+fn live_laps_are_those_of_the_core() {
+    let mut training = training();
+    assert!(training.cloud().unwrap_err().to_string().contains("take the first step()"));
     let mut phases = Vec::new();
     loop {
-        let progress = lab.step().unwrap();
+        let progress = training.step().unwrap();
         if progress.phase == Phase::Done {
             break;
         }
@@ -81,9 +81,10 @@ fn a_lab_s_laps_are_the_core_s() {
         phases.push(progress.phase);
     }
     let count = |phase| phases.iter().filter(|p| **p == phase).count();
-    // Losses are read every 25 steps; five sampler steps and the last call.
+    // The loss is read every 25 steps, and an E-step has five sampler steps and the last call in each of the
+    // two laps.
     assert_eq!((count(Phase::Start), count(Phase::MStep), count(Phase::EStep)), (1, 4, 12));
-    assert_eq!(*lab.cloud().unwrap(), reconstructions(&lab));
+    assert_eq!(*training.cloud().unwrap(), reconstructions(&training));
 }
 
 fn posterior() -> Posterior {
@@ -114,7 +115,7 @@ fn posterior() -> Posterior {
 fn draws_are_those_of_the_e_step_with_a_key_for_each() {
     let posterior = Rc::new(posterior());
     let seen = &posterior.examples.observations;
-    // As `diffem sample` takes them: draw after draw, all observations at once.
+    // `diffem sample` makes one draw after the other, each for all observations at once.
     let expected: Vec<Samples> = (0..3)
         .map(|draw| {
             posterior.e_step(seen, &posterior.recipe.sampler, Key::new(9, Purpose::Draw, draw)).all(64).unwrap()

@@ -3,7 +3,7 @@
 
 mod config;
 
-pub use config::LabConfig;
+pub use config::LiveConfig;
 use config::{RunData, Settings};
 
 use crate::options::SampleOptions;
@@ -45,7 +45,7 @@ pub enum Phase {
 
 /// What a piece of work did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LabProgress {
+pub struct LiveProgress {
     /// The phase it belonged to.
     pub phase: Phase,
     /// Laps finished.
@@ -69,14 +69,14 @@ pub struct LabProgress {
     pub cloud: Option<Samples>,
 }
 
-impl LabProgress {
+impl LiveProgress {
     fn new(phase: Phase, lap: usize, fraction: f64) -> Self {
         Self { phase, lap, fraction, loss: None, sigma: None, divergence: None, floor: None, cloud: None }
     }
 }
 
 /// A run of a few laps on a curve.
-pub struct Lab {
+pub struct LiveTraining {
     settings: Settings,
     channel: Compose,
     network: AnyNetwork,
@@ -90,12 +90,12 @@ pub struct Lab {
     device: Device,
 }
 
-impl Lab {
+impl LiveTraining {
     /// Draws signals and observations; nothing is learned yet.
     ///
     /// # Errors
     /// A setting outside its range.
-    pub fn new(config: &LabConfig, seed: u64, device: Device) -> Result<Self> {
+    pub fn new(config: &LiveConfig, seed: u64, device: Device) -> Result<Self> {
         let settings = Settings::new(config, seed)?;
         let curve = match settings.data {
             RunData::Curve { shape, .. } => Curve::outline(shape),
@@ -133,7 +133,7 @@ impl Lab {
     /// Reconstructions after the last finished lap, `[n, d]`.
     ///
     /// # Errors
-    /// Before the first [`Lab::step`] there are none.
+    /// Before the first [`LiveTraining::step`] there are none.
     pub fn cloud(&self) -> Result<&Samples> {
         self.state.as_ref().map(|state| &state.x).ok_or_else(not_begun)
     }
@@ -161,7 +161,7 @@ impl Lab {
     ///
     /// # Errors
     /// A loss or a reconstruction that is not finite.
-    pub fn step(&mut self) -> Result<LabProgress> {
+    pub fn step(&mut self) -> Result<LiveProgress> {
         let Some(mut state) = self.state.take() else {
             return self.start();
         };
@@ -174,22 +174,22 @@ impl Lab {
         Ok(progress)
     }
 
-    fn work(&mut self, state: &mut State) -> Result<LabProgress> {
+    fn work(&mut self, state: &mut State) -> Result<LiveProgress> {
         match state.phase {
-            _ if self.em().finished(state) => Ok(LabProgress::new(Phase::Done, state.lap - 1, 1.0)),
+            _ if self.em().finished(state) => Ok(LiveProgress::new(Phase::Done, state.lap - 1, 1.0)),
             em::Phase::MStep => self.train(state),
             em::Phase::EStep => self.reconstruct(state),
         }
     }
 
     /// The first reconstructions.
-    fn start(&mut self) -> Result<LabProgress> {
+    fn start(&mut self) -> Result<LiveProgress> {
         let InitConfig::Gaussian { iterations, std, .. } = self.settings.em.start else {
             return Err(Error::config("start", "expected \"gaussian\" or \"isotropic\""));
         };
         let (x, _) = gaussian_init(&self.channel, &self.observations, std, iterations, self.settings.seed)?;
         let state = self.em().begin(x, flatten(&self.network), None)?;
-        let mut progress = LabProgress::new(Phase::Start, 0, 1.0);
+        let mut progress = LiveProgress::new(Phase::Start, 0, 1.0);
         progress.cloud = Some(state.x.clone());
         self.state = Some(state);
         self.score(&mut progress)?;
@@ -197,13 +197,13 @@ impl Lab {
     }
 
     /// Steps of the M-step up to the next event.
-    fn train(&self, state: &mut State) -> Result<LabProgress> {
+    fn train(&self, state: &mut State) -> Result<LiveProgress> {
         let steps = self.settings.m_step.steps as f64;
         let mut progress = None;
         let outcome = self.em().run(state, &mut |event: Event<'_>, _: &State| {
             if let Event::MStep { lap, step, loss, .. } = event {
-                let trained = LabProgress::new(Phase::MStep, lap - 1, step as f64 / steps);
-                progress = Some(LabProgress { loss: Some(loss), ..trained });
+                let trained = LiveProgress::new(Phase::MStep, lap - 1, step as f64 / steps);
+                progress = Some(LiveProgress { loss: Some(loss), ..trained });
             }
             ControlFlow::Break(())
         });
@@ -212,7 +212,7 @@ impl Lab {
     }
 
     /// A step of the sampler for all observations, or what ends the lap.
-    fn reconstruct(&mut self, state: &mut State) -> Result<LabProgress> {
+    fn reconstruct(&mut self, state: &mut State) -> Result<LiveProgress> {
         let (draws, lap) = (self.draws.take(), state.lap);
         let (em, standardizer) = (self.em(), state.standardizer.clone());
         let network = em.posterior(state);
@@ -226,11 +226,11 @@ impl Lab {
             let x = e_step.restore(&to_samples(e_step.last(draws))?, n);
             (state.partial, state.done) = (x, n);
             until_stopped(em.run(state, &mut |_: Event<'_>, _: &State| ControlFlow::Break(())))?;
-            let progress = LabProgress::new(Phase::EStep, lap, 1.0);
-            return Ok(LabProgress { cloud: Some(state.x.clone()), sigma: Some(0.0), ..progress });
+            let progress = LiveProgress::new(Phase::EStep, lap, 1.0);
+            return Ok(LiveProgress { cloud: Some(state.x.clone()), sigma: Some(0.0), ..progress });
         }
         let draws = e_step.advance(draws);
-        let mut progress = LabProgress::new(Phase::EStep, lap - 1, 0.0);
+        let mut progress = LiveProgress::new(Phase::EStep, lap - 1, 0.0);
         if let Some(at) = draws.progress() {
             progress.fraction = (at.index + 1) as f64 / (at.steps + 1) as f64;
             progress.sigma = Some(at.sigma);
@@ -241,7 +241,7 @@ impl Lab {
     }
 
     /// Adds the divergence to the truth.
-    fn score(&mut self, progress: &mut LabProgress) -> Result<()> {
+    fn score(&mut self, progress: &mut LiveProgress) -> Result<()> {
         let points = self.observations.n().min(SCORED);
         let scorer = match self.scorer.take() {
             Some(scorer) => scorer,
@@ -257,7 +257,7 @@ impl Lab {
     /// since the observation has a place of its own.
     ///
     /// # Errors
-    /// No such observation; no network before the first [`Lab::step`]; options outside their ranges.
+    /// No such observation; no network before the first [`LiveTraining::step`]; options outside their ranges.
     pub fn posterior(&self, i: usize, options: &SampleOptions) -> Result<Sampling> {
         let state = self.state.as_ref().ok_or_else(not_begun)?;
         let n = self.observations.n();
@@ -297,7 +297,7 @@ impl Lab {
 }
 
 fn not_begun() -> Error {
-    Error::config("lab", "nothing has been reconstructed yet: take the first step()")
+    Error::config("live training", "nothing has been reconstructed yet: take the first step()")
 }
 
 /// A run that an observer ended is no failure here.

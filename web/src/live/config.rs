@@ -1,4 +1,4 @@
-//! Settings of a [`super::Lab`], and the settings of a run that they stand for.
+//! Settings of a [`super::LiveTraining`], and the settings of the run that follow from them.
 
 use crate::options;
 use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
@@ -10,29 +10,27 @@ use diffem::synthetic::Outline;
 use diffem::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Most observations.
 const MAX_OBSERVATIONS: usize = 1 << 16;
-/// Most units of a hidden layer.
 const MAX_WIDTH: usize = 1024;
 
-/// What is learned, from how many observations, for how long.
+/// Settings of live training, as JavaScript passes them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct LabConfig {
-    /// The signals.
+pub struct LiveConfig {
+    /// Distribution of the signals.
     pub data: Data,
     /// Number of observations, 2 to 65536.
     pub observations: usize,
     /// Standard deviation of the noise, >= 0.
     pub noise: f64,
-    /// The first reconstructions.
+    /// Prior of the first reconstructions.
     #[serde(default)]
     pub start: Start,
-    /// Laps in all, 1 or more.
+    /// Number of laps, 1 or more.
     pub laps: usize,
-    /// Optimizer steps a lap, 1 or more.
+    /// Gradient steps per lap, 1 or more.
     pub steps: usize,
-    /// Observations a step, 1 or more.
+    /// Observations per gradient step, 1 or more.
     #[serde(default = "batch")]
     pub batch: usize,
     /// Units of a hidden layer, 1 to 1024.
@@ -44,10 +42,11 @@ pub struct LabConfig {
     /// Length of the network's noise embedding, even.
     #[serde(default = "embedding")]
     pub embedding: usize,
-    /// Least and greatest noise level, in units of the standardized signal: a narrower range is learned in fewer steps.
+    /// Smallest and largest noise level, in units of the standardized signal; a narrower range is learned in
+    /// fewer steps.
     #[serde(default = "sigma")]
     pub sigma: [f64; 2],
-    /// First learning rate of a lap.
+    /// Learning rate at the beginning of a lap.
     #[serde(default = "learning_rate")]
     pub learning_rate: f64,
     /// Sampler of the E-step.
@@ -80,43 +79,43 @@ fn learning_rate() -> f64 {
     2e-3
 }
 
-/// Signals.
+/// Distribution of the signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Data {
-    /// A heart in the plane, seen through one random projection each.
+    /// A heart in the plane, where each observation is one random projection.
     Heart,
-    /// The trefoil in the plane, seen likewise: its loops take many more laps.
+    /// A trefoil in the plane, observed likewise; its loops take many more laps.
     Curve,
-    /// The paper's curve in R^5, seen through two.
+    /// The paper's curve in R^5, where each observation is two random projections.
     Manifold,
 }
 
-/// The first reconstructions.
+/// Prior of the first reconstructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Start {
-    /// Draws under a Gaussian prior fitted to the observations.
+    /// A Gaussian fitted to the observations.
     #[default]
     Gaussian,
-    /// Draws under N(0, std² I) as it is.
+    /// N(0, std² I), which is not fitted.
     Isotropic {
         /// Standard deviation, > 0.
         std: f64,
     },
 }
 
-/// A sampler by name.
+/// Sampler of the E-step.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kind {
-    /// As in configuration files.
+    /// Kind of sampler, as in configuration files.
     pub kind: String,
-    /// Steps, 1 or more.
+    /// Number of steps, 1 or more.
     pub steps: usize,
 }
 
-/// The settings of the run, in the words of the command line's configuration files.
+/// Settings of the run, as in configuration files of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     pub seed: u64,
@@ -140,11 +139,11 @@ pub enum RunData {
 }
 
 impl Settings {
-    /// The settings that `config` and `seed` stand for.
+    /// Settings of the run that follow from `config` and `seed`.
     ///
     /// # Errors
-    /// A setting outside its range.
-    pub fn new(config: &LabConfig, seed: u64) -> Result<Self> {
+    /// Fails if a setting is outside its range.
+    pub fn new(config: &LiveConfig, seed: u64) -> Result<Self> {
         let n = config.observations;
         if !(2..=MAX_OBSERVATIONS).contains(&n) {
             return Err(Error::config("observations", format!("expected 2 to {MAX_OBSERVATIONS}, found {n}")));
@@ -195,18 +194,18 @@ impl Start {
     }
 }
 
-fn m_step(config: &LabConfig) -> MStepConfig {
+fn m_step(config: &LiveConfig) -> MStepConfig {
     MStepConfig {
         steps: config.steps,
         batch: config.batch.min(1 << 16),
         learning_rate: config.learning_rate,
-        // Laps are short here: the average must not reach back to where the lap began.
+        // Laps are short here, so the average must not include weights from the beginning of the lap.
         ema: 0.99,
         ..MStepConfig::default()
     }
 }
 
-fn e_step(config: &LabConfig) -> Result<EStepConfig> {
+fn e_step(config: &LiveConfig) -> Result<EStepConfig> {
     let default = EStepConfig::default();
     let sampler = match &config.sampler {
         Some(Kind { kind, steps }) => options::sampler(&default.sampler, Some(kind), Some(*steps))?,
