@@ -5,7 +5,7 @@ use crate::denoiser::{Denoiser, to_samples, to_samples_async, to_tensor};
 use crate::error::{Error, Result};
 use crate::method::Conditions;
 use crate::network::NetworkSpec;
-use crate::noise::Key;
+use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::sampler::{Chain, Progress};
 use crate::samples::Samples;
@@ -25,6 +25,14 @@ pub struct Row {
     pub key: Key,
     /// Index of its stream: the step is added to it.
     pub index: usize,
+}
+
+impl Row {
+    /// Draw `draw` of observation `observation` for a seed. This is the one convention of noise keys: the command line, its
+    /// figures and the browser draw the same.
+    pub fn of(seed: u64, observation: usize, draw: usize) -> Self {
+        Self { observation, key: Key::new(seed, Purpose::Draw, draw), index: observation }
+    }
 }
 
 /// Draws on their way from σ_max to σ_min, see [`Posterior::begin`].

@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::kernels;
 use crate::method::Context;
 use crate::network::{NetworkConfig, NetworkSpec};
-use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::sampler::SamplerConfig;
 use crate::samples::Samples;
@@ -41,11 +40,6 @@ impl<S: NetworkSpec> Clone for Posterior<S> {
             device: self.device.clone(),
         }
     }
-}
-
-/// Row k of observation i in the draws of `seed`: the one convention of noise keys.
-pub(crate) fn row(seed: u64, observation: usize, draw: usize) -> Row {
-    Row { observation, key: Key::new(seed, Purpose::Draw, draw), index: observation }
 }
 
 impl<S: NetworkSpec> Posterior<S> {
@@ -98,7 +92,7 @@ impl<S: NetworkSpec> Posterior<S> {
     /// As [`Posterior::sample`].
     pub fn sample_seeded(&self, observations: &Observations, draws: usize, seed: u64) -> Result<Samples> {
         self.check(observations)?;
-        let row = |r: usize| row(seed, r / draws, r % draws);
+        let row = |r: usize| Row::of(seed, r / draws, r % draws);
         Samples::filled(observations.n() * draws, self.model.channel.signal_len(), |out| {
             let mut done = 0;
             self.for_each_group(observations, 0..out.n(), &row, &mut |group| {
@@ -125,7 +119,7 @@ impl<S: NetworkSpec> Posterior<S> {
         for k in 0..draws {
             let mut at = 0;
             // Welford's update: sums of squares would cancel where a posterior is narrow.
-            self.for_each_group(observations, 0..n, &|i| row(seed, i, k), &mut |group| {
+            self.for_each_group(observations, 0..n, &|i| Row::of(seed, i, k), &mut |group| {
                 for &x in group.as_slice() {
                     let delta = f64::from(x) - mean[at];
                     mean[at] += delta / (k + 1) as f64;

@@ -1,23 +1,17 @@
 //! Posterior draws of one observation, a sampler step at a time, and corruption of one signal.
 
 use crate::options::{ObserveOptions, SampleOptions};
-use diffem::channel::{Channel, Compose};
-use diffem::em::{Draws, EStep, Row};
-use diffem::network::AnyNetwork;
+use diffem::channel::Channel;
 use diffem::noise::{Key, Purpose};
-use diffem::posterior::Posterior;
-use diffem::sampler::SamplerConfig;
-use diffem::{Error, Observations, Result, Samples};
-use std::rc::Rc;
+use diffem::posterior::{Draws, Row};
+use diffem::{Error, Observations, Posterior, Result, Samples};
 
 /// Most values of all draws together.
 const MAX_VALUES: usize = 1 << 26;
 
 /// Draws under way. Draw k has the noise of draw k of `diffem sample`.
 pub struct Sampling {
-    posterior: Rc<Posterior>,
-    seen: Observations,
-    sampler: SamplerConfig,
+    posterior: Posterior,
     draws: Option<Draws>,
     n: usize,
 }
@@ -45,7 +39,7 @@ pub(crate) fn row(name: &str, values: Vec<f32>, d: usize) -> Result<Samples> {
 }
 
 /// The operator's parameters, which a channel without parameters has none of.
-fn operator(channel: &Compose, a: Vec<f32>) -> Result<Option<Samples>> {
+fn operator(channel: &dyn Channel, a: Vec<f32>) -> Result<Option<Samples>> {
     match channel.operator_len() {
         0 if a.is_empty() => Ok(None),
         k => row("a", a, k.max(1)).map(Some),
@@ -57,27 +51,28 @@ impl Sampling {
     ///
     /// # Errors
     /// Arrays of another length, numbers that are not finite, options outside their ranges.
-    pub fn new(posterior: Rc<Posterior>, y: Vec<f32>, a: Vec<f32>, options: &SampleOptions) -> Result<Self> {
+    pub fn new(posterior: &Posterior, y: Vec<f32>, a: Vec<f32>, options: &SampleOptions) -> Result<Self> {
         options.validate()?;
-        let channel = &posterior.channel;
+        let channel = posterior.model().channel.as_ref();
         let n = options.draws;
         if n * channel.signal_len() > MAX_VALUES {
             let most = MAX_VALUES / channel.signal_len();
             return Err(Error::config("draws", format!("expected at most {most} of this signal, found {n}")));
         }
-        let sampler = options.sampler(&posterior.recipe.sampler)?;
+        let sampler = options.sampler(&posterior.model().sampler)?;
+        let posterior = posterior.clone().with_sampler(sampler)?;
         let seen = Observations::new(channel, row("y", y, channel.observation_len())?, operator(channel, a)?)?;
         let rows = (0..n)
-            .map(|draw| Row { observation: 0, key: Key::new(options.seed, Purpose::Draw, draw), index: options.index })
+            .map(|draw| Row { observation: 0, ..Row::of(options.seed, options.index, draw) })
             .collect();
-        let draws = e_step(&posterior, &seen, &sampler).begin(rows);
-        Ok(Self { posterior, seen, sampler, draws: Some(draws), n })
+        let draws = posterior.begin(&seen, rows);
+        Ok(Self { posterior, draws: Some(draws), n })
     }
 
     /// Takes one sampler step; `None` when all are taken.
     pub fn advance(&mut self) -> Option<StepInfo> {
         let draws = self.draws.take_if(|draws| !draws.is_done())?;
-        let draws = e_step(&self.posterior, &self.seen, &self.sampler).advance(draws);
+        let draws = self.posterior.advance(draws);
         let info = draws.progress().map(|p| StepInfo { step: p.index + 1, steps: p.steps, sigma: p.sigma });
         self.draws = Some(draws);
         info
@@ -92,8 +87,7 @@ impl Sampling {
             return Ok(None);
         };
         let (x, mean) = (progress.x.clone(), progress.denoised.clone());
-        let e_step = e_step(&self.posterior, &self.seen, &self.sampler);
-        Ok(Some((e_step.read(x, self.n).await?, e_step.read(mean, self.n).await?)))
+        Ok(Some((self.posterior.read(x, self.n).await?, self.posterior.read(mean, self.n).await?)))
     }
 
     /// Takes the steps that are left and the last network call: the draws, `[draws, d]`.
@@ -102,21 +96,15 @@ impl Sampling {
     /// A device that fails; draws that are not finite.
     pub async fn finish(mut self) -> Result<Samples> {
         while self.advance().is_some() {}
-        let e_step = e_step(&self.posterior, &self.seen, &self.sampler);
         let Some(draws) = self.draws.take() else {
             return Err(Error::Stopped);
         };
-        let x = e_step.read(e_step.last(draws), self.n).await?;
+        let x = self.posterior.read(self.posterior.last(draws), self.n).await?;
         match x.as_slice().iter().all(|v| v.is_finite()) {
             true => Ok(x),
             false => Err(Error::shape("draws", "finite numbers", "NaN or infinity")),
         }
     }
-}
-
-/// The rows carry keys of their own.
-fn e_step<'a>(posterior: &'a Posterior, seen: &'a Observations, sampler: &'a SamplerConfig) -> EStep<'a, AnyNetwork> {
-    posterior.e_step(seen, sampler, Key::new(0, Purpose::Draw, 0))
 }
 
 /// Corrupts `x [d]` as `diffem corrupt` does the first row of a file; `a` fixes the operator and leaves the noise as it is.
@@ -129,14 +117,14 @@ pub fn observe(
     a: Option<Vec<f32>>,
     options: &ObserveOptions,
 ) -> Result<Observations> {
-    let own = &posterior.channel;
-    let other = options.channel.as_ref().map(|stages| match posterior.recipe.image {
+    let own = posterior.model().channel.as_ref();
+    let other = options.channel.as_ref().map(|stages| match posterior.model().image {
         Some(shape) => stages.build_image(shape),
         None => stages.build(own.signal_len()),
     });
     let other = other.transpose()?;
-    let channel = other.as_ref().unwrap_or(own);
-    let lengths = |c: &Compose| (c.observation_len(), c.operator_len());
+    let channel = other.as_ref().map_or(own, |other| other);
+    let lengths = |c: &dyn Channel| (c.observation_len(), c.operator_len());
     if lengths(channel) != lengths(own) {
         let show = |(m, k): (usize, usize)| format!("observations of length {m} with {k} parameters");
         return Err(Error::shape("channel", show(lengths(own)), show(lengths(channel))));

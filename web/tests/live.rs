@@ -42,28 +42,20 @@ fn reconstructions(training: &LiveTraining) -> Samples {
     let channel = serde_json::from_value::<ChannelConfig>(read("channel")).unwrap().build(2).unwrap();
     let conditioning: ConditioningConfig = serde_json::from_value(read("conditioning")).unwrap();
     let network: NetworkConfig = serde_json::from_value(read("network")).unwrap();
-    let device = Device::flex();
-    let network = network.init(2, None, feature_len(&channel, &conditioning), 7, &device).unwrap();
-    let schedule: Schedule = serde_json::from_value(read("schedule")).unwrap();
-    let (x, _) = gaussian_init(&channel, training.observations(), 1.0, 16, 7).unwrap();
-    let run = Em {
-        network: &network,
-        schedule: &schedule,
-        channel: &channel,
-        image: None,
-        conditioning: &conditioning,
-        observations: training.observations(),
-        em: &serde_json::from_value(read("em")).unwrap(),
-        m_step: &serde_json::from_value(read("m_step")).unwrap(),
-        e_step: &serde_json::from_value(read("e_step")).unwrap(),
-        monitor: &serde_json::from_value(read("monitor")).unwrap(),
-        seed: 7,
-        device: &device,
-        tables: &InMemory,
-    };
-    let mut state = run.begin(x, flatten(&network), None).unwrap();
-    run.run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
-    state.x
+    let mut run = Em::new(channel, training.observations().clone())
+        .network(network)
+        .schedule(serde_json::from_value(read("schedule")).unwrap())
+        .conditioning(conditioning)
+        .init(serde_json::from_value(read("init")).unwrap())
+        .em(serde_json::from_value(read("em")).unwrap())
+        .m_step(serde_json::from_value(read("m_step")).unwrap())
+        .e_step(serde_json::from_value(read("e_step")).unwrap())
+        .monitor(serde_json::from_value(read("monitor")).unwrap())
+        .seed(7)
+        .build(&Device::flex())
+        .unwrap();
+    run.run(|_| ()).unwrap();
+    run.reconstructions().clone()
 }
 
 #[test]
@@ -87,44 +79,35 @@ fn live_laps_are_those_of_the_core() {
     assert_eq!(*training.cloud().unwrap(), reconstructions(&training));
 }
 
-fn posterior() -> Posterior {
-    let recipe = Recipe {
-        name: "test".into(),
-        lap: 1,
-        signal: 3,
-        image: None,
-        channel: ChannelConfig(vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.1 }.into()]),
-        schedule: Schedule::default(),
-        conditioning: ConditioningConfig::default(),
-        network: NetworkConfig::Mlp(MlpConfig { width: 16, depth: 1, embedding: 8 }),
-        sampler: DdpmConfig { steps: 6, spacing: Spacing::Geometric }.into(),
-    };
-    let channel = recipe.channel.build(3).unwrap();
-    let device = Device::flex();
-    let network = recipe.network.init(3, None, feature_len(&channel, &recipe.conditioning), 1, &device).unwrap();
+fn posterior() -> (Posterior, Observations) {
+    let stages = ChannelConfig(vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.1 }.into()]);
+    let channel = stages.build(3).unwrap();
     let x = Samples::new(vec![0.5, -1.0, 1.5, 0.1, 0.2, 0.3], 3);
     let observations = Observations::simulate(&channel, &x, Key::new(0, Purpose::Observe, 0), 0);
-    let examples = Examples { observations, x: Some(x) };
+    let model = Model {
+        channel: Arc::new(channel),
+        image: None,
+        schedule: Schedule::default(),
+        conditioning: ConditioningConfig::default(),
+        method: Method::default(),
+        network: NetworkConfig::Mlp(MlpConfig { width: 16, depth: 1, embedding: 8 }),
+        sampler: DdpmConfig { steps: 6, spacing: Spacing::Geometric }.into(),
+        shard: 64,
+    };
+    let network = model.build_network(1, &Device::flex()).unwrap();
     let standardizer = Standardizer::new(vec![0.1, 0.0, -0.2], vec![1.5, 1.0, 0.5]).unwrap();
-    let weights = to_host(&flatten(&network));
-    let bytes = encode(&recipe, &standardizer, (&Layout::of(&network), &weights), &examples, Precision::F32).unwrap();
-    open(&bytes, &device).unwrap()
+    (Posterior::new(model, network, standardizer, Device::flex()), observations)
 }
 
 #[test]
 fn draws_are_those_of_the_e_step_with_a_key_for_each() {
-    let posterior = Rc::new(posterior());
-    let seen = &posterior.examples.observations;
-    // `diffem sample` makes one draw after the other, each for all observations at once.
-    let expected: Vec<Samples> = (0..3)
-        .map(|draw| {
-            posterior.e_step(seen, &posterior.recipe.sampler, Key::new(9, Purpose::Draw, draw)).all(64).unwrap()
-        })
-        .collect();
+    let (posterior, seen) = posterior();
+    // Draw k has the same noise whether it is made alone, as here, or among others, as by `diffem sample`.
+    let expected = posterior.sample_seeded(&seen, 3, 9).unwrap();
     for i in 0..seen.n() {
         let options = SampleOptions { draws: 3, seed: 9, index: i, ..Default::default() };
         let (y, a) = (seen.y.row(i).to_vec(), seen.operator(i).to_vec());
-        let mut sampling = Sampling::new(posterior.clone(), y, a, &options).unwrap();
+        let mut sampling = Sampling::new(&posterior, y, a, &options).unwrap();
         assert!(ready(sampling.state()).unwrap().is_none());
         let mut steps = 0;
         while let Some(info) = sampling.advance() {
@@ -134,34 +117,35 @@ fn draws_are_those_of_the_e_step_with_a_key_for_each() {
             assert_eq!((x.n(), mean.n(), x.d()), (3, 3, 3));
         }
         let x = ready(sampling.finish()).unwrap();
-        for (draw, expected) in expected.iter().enumerate() {
-            assert_eq!(x.row(draw), expected.row(i), "observation {i}, draw {draw}");
+        for draw in 0..3 {
+            assert_eq!(x.row(draw), expected.row(3 * i + draw), "observation {i}, draw {draw}");
         }
     }
 }
 
 #[test]
 fn observing_is_simulating_and_a_fixed_operator_keeps_the_noise() {
-    let posterior = posterior();
+    let (posterior, _) = posterior();
+    let channel = posterior.model().channel.clone();
     let x = vec![0.3, 0.6, -0.9];
     let options = ObserveOptions { seed: 4, channel: None };
     let seen = observe(&posterior, x.clone(), None, &options).unwrap();
     let signals = Samples::new(x.clone(), 3);
-    assert_eq!(seen, Observations::simulate(&posterior.channel, &signals, Key::new(4, Purpose::Observe, 0), 0));
+    assert_eq!(seen, Observations::simulate(&channel, &signals, Key::new(4, Purpose::Observe, 0), 0));
     let again = observe(&posterior, x.clone(), Some(seen.operator(0).to_vec()), &options).unwrap();
     assert_eq!(again, seen);
     let axis = observe(&posterior, x.clone(), Some(vec![1.0, 0.0, 0.0]), &options).unwrap();
     let mut mean = [0.0];
-    posterior.channel.as_linear().unwrap().apply(seen.operator(0), &x, &mut mean);
+    channel.as_linear().unwrap().apply(seen.operator(0), &x, &mut mean);
     let noise = |y: f32, mean: f32| y - mean;
     assert!((noise(axis.y.row(0)[0], 0.3) - noise(seen.y.row(0)[0], mean[0])).abs() < 1e-6);
 }
 
 #[test]
 fn wrong_arrays_are_named() {
-    let posterior = Rc::new(posterior());
+    let (posterior, _) = posterior();
     let message = |y: Vec<f32>, a: Vec<f32>| {
-        Sampling::new(posterior.clone(), y, a, &SampleOptions::default()).err().unwrap().to_string()
+        Sampling::new(&posterior, y, a, &SampleOptions::default()).err().unwrap().to_string()
     };
     assert_eq!(message(vec![], vec![0.0; 3]), "y: expected 1 numbers, found 0");
     assert_eq!(message(vec![1.0], vec![0.0; 2]), "a: expected 3 numbers, found 2");

@@ -4,7 +4,8 @@ use super::convert::{array, count, error, object, observations, plain, set};
 use crate::options::parse;
 use burn::tensor::Device;
 use diffem::channel::Channel;
-use diffem::{Samples, posterior};
+use diffem::Samples;
+use diffem::posterior::Bundle;
 use serde_json::json;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -29,31 +30,32 @@ pub async fn device() -> Result<Device, JsError> {
 
 /// A trained posterior.
 #[wasm_bindgen]
-pub struct Posterior(Rc<posterior::Posterior>);
+pub struct Posterior(Rc<Bundle>);
 
 #[wasm_bindgen]
 impl Posterior {
     /// Opens the bytes of a checkpoint.
     pub async fn open(bytes: Vec<u8>) -> Result<Posterior, JsError> {
         let device = device().await?;
-        Ok(Self(Rc::new(posterior::open(&bytes, &device).map_err(error)?)))
+        Ok(Self(Rc::new(Bundle::open(&bytes, &device).map_err(error)?)))
     }
 
     /// Description of the checkpoint: `{d, m, k, parameters, image, channel, sampler, sigmaMax, examples,
     /// name, lap}`.
     pub fn info(&self) -> Result<JsValue, JsError> {
-        let (p, recipe) = (&self.0, &self.0.recipe);
+        let (bundle, recipe) = (&self.0, &self.0.recipe);
+        let channel = &bundle.posterior.model().channel;
         let mut info = json!({
             "name": recipe.name,
             "lap": recipe.lap,
-            "d": p.channel.signal_len(),
-            "m": p.channel.observation_len(),
-            "k": p.channel.operator_len(),
-            "parameters": p.parameters,
+            "d": channel.signal_len(),
+            "m": channel.observation_len(),
+            "k": channel.operator_len(),
+            "parameters": bundle.parameters,
             "channel": recipe.channel,
             "sampler": recipe.sampler,
             "sigmaMax": recipe.schedule.sigma_max,
-            "examples": p.examples.observations.n(),
+            "examples": bundle.examples.observations.n(),
         });
         if let (Some(image), Some(fields)) = (recipe.image, info.as_object_mut()) {
             fields.insert("image".into(), json!(image));
@@ -80,14 +82,14 @@ impl Posterior {
     /// `channel`.
     pub fn observe(&self, x: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<JsValue, JsError> {
         let options = parse("options", options).map_err(error)?;
-        observations(&crate::observe(&self.0, x, a, &options).map_err(error)?)
+        observations(&crate::observe(&self.0.posterior, x, a, &options).map_err(error)?)
     }
 
     /// Posterior draws of x given `y` and `a`, before the first step; `options` is JSON with `draws`,
     /// `steps`, `sampler`, `seed` and `index`.
     pub fn sample(&self, y: Vec<f32>, a: Option<Vec<f32>>, options: &str) -> Result<Sampling, JsError> {
         let options = parse("options", options).map_err(error)?;
-        let sampling = crate::Sampling::new(self.0.clone(), y, a.unwrap_or_default(), &options);
+        let sampling = crate::Sampling::new(&self.0.posterior, y, a.unwrap_or_default(), &options);
         Ok(Sampling(sampling.map_err(error)?))
     }
 }

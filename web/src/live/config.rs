@@ -3,7 +3,7 @@
 use crate::options;
 use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::ConditioningConfig;
-use diffem::em::{EStepConfig, EmConfig, InitConfig, MStepConfig, MonitorConfig};
+use diffem::em::{EStepConfig, EmConfig, GaussianInit, InitConfig, MStepConfig, MonitorConfig};
 use diffem::network::{MlpConfig, NetworkConfig};
 use diffem::schedule::Schedule;
 use diffem::synthetic::Outline;
@@ -122,6 +122,7 @@ pub struct Settings {
     pub data: RunData,
     pub channel: ChannelConfig,
     pub em: EmConfig,
+    pub init: InitConfig,
     pub m_step: MStepConfig,
     pub e_step: EStepConfig,
     pub monitor: MonitorConfig,
@@ -160,7 +161,8 @@ impl Settings {
             seed,
             data,
             channel: ChannelConfig(vec![ProjectionConfig { rows }.into(), NoiseConfig { std: config.noise }.into()]),
-            em: EmConfig { laps: config.laps, patience: 0, start: config.start.settings() },
+            em: EmConfig { laps: config.laps, patience: 0 },
+            init: config.start.settings(),
             m_step: m_step(config),
             e_step: e_step(config)?,
             monitor: MonitorConfig { holdout: 0.0, ..MonitorConfig::default() },
@@ -189,7 +191,7 @@ impl Start {
     fn settings(self) -> InitConfig {
         match self {
             Self::Gaussian => InitConfig::default(),
-            Self::Isotropic { std } => InitConfig::Gaussian { iterations: 0, std, rank: 0 },
+            Self::Isotropic { std } => InitConfig::Gaussian(GaussianInit { iterations: 0, std, rank: 0 }),
         }
     }
 }

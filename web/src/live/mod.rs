@@ -9,18 +9,15 @@ use config::{RunData, Settings};
 use crate::options::SampleOptions;
 use crate::sampling::Sampling;
 use burn::tensor::Device;
-use diffem::channel::{Channel, Compose};
-use diffem::conditioning::feature_len;
+use diffem::channel::Channel;
 use diffem::denoiser::to_samples;
-use diffem::em::{self, Draws, Em, Event, InitConfig, Row, State, gaussian_init};
+use diffem::em::{self, Event, State, Trainer};
 use diffem::metric::TruthScorer;
-use diffem::network::{AnyNetwork, Layout, flatten};
-use diffem::posterior::{Examples, Posterior, Recipe};
+use diffem::posterior::Draws;
 use diffem::synthetic::{self, Counts, Curve, Drawn};
-use diffem::{Error, InMemory, Observations, Result, Samples};
+use diffem::{Em, Error, Observations, Result, Samples};
 use serde::Serialize;
 use std::ops::ControlFlow;
-use std::rc::Rc;
 
 /// Points of each truth sample.
 const TRUTH: usize = 2048;
@@ -78,16 +75,13 @@ impl LiveProgress {
 /// A run of a few laps on a curve.
 pub struct LiveTraining {
     settings: Settings,
-    channel: Compose,
-    network: AnyNetwork,
-    observations: Observations,
+    trainer: Trainer,
     u: [Samples; 3],
     /// Made when it is first needed: its floor takes as long as a score.
     scorer: Option<TruthScorer>,
     state: Option<State>,
     /// The E-step under way.
     draws: Option<Draws>,
-    device: Device,
 }
 
 impl LiveTraining {
@@ -105,9 +99,17 @@ impl LiveTraining {
         let counts = Counts { observed: config.observations, truth: TRUTH, test: 0 };
         let law = |count, key, set| curve.draw_points(count, key, set);
         let Drawn { observations, u, .. } = synthetic::draw(&law, counts, &channel, seed);
-        let features = feature_len(&channel, &settings.conditioning);
-        let network = settings.network.init(curve.d(), None, features, seed, &device)?;
-        Ok(Self { settings, channel, network, observations, u, scorer: None, state: None, draws: None, device })
+        let trainer = Em::new(channel, observations)
+            .network(settings.network.clone())
+            .schedule(settings.schedule.clone())
+            .conditioning(settings.conditioning.clone())
+            .em(settings.em.clone())
+            .m_step(settings.m_step.clone())
+            .e_step(settings.e_step.clone())
+            .monitor(settings.monitor.clone())
+            .seed(seed)
+            .trainer(&device)?;
+        Ok(Self { settings, trainer, u, scorer: None, state: None, draws: None })
     }
 
     /// The run's settings, in the words of the command line's configuration files.
@@ -117,12 +119,12 @@ impl LiveTraining {
 
     /// What is seen.
     pub fn observations(&self) -> &Observations {
-        &self.observations
+        self.trainer.observations()
     }
 
     /// Length d of a signal.
     pub fn d(&self) -> usize {
-        self.channel.signal_len()
+        self.trainer.model().channel.signal_len()
     }
 
     /// Clean points nobody trained on, `[k, d]`.
@@ -136,25 +138,6 @@ impl LiveTraining {
     /// Before the first [`LiveTraining::step`] there are none.
     pub fn cloud(&self) -> Result<&Samples> {
         self.state.as_ref().map(|state| &state.x).ok_or_else(not_begun)
-    }
-
-    fn em(&self) -> Em<'_, AnyNetwork> {
-        let s = &self.settings;
-        Em {
-            network: &self.network,
-            schedule: &s.schedule,
-            channel: &self.channel,
-            image: None,
-            conditioning: &s.conditioning,
-            observations: &self.observations,
-            em: &s.em,
-            m_step: &s.m_step,
-            e_step: &s.e_step,
-            monitor: &s.monitor,
-            seed: s.seed,
-            device: &self.device,
-            tables: &InMemory,
-        }
     }
 
     /// Does one piece of work.
@@ -176,7 +159,7 @@ impl LiveTraining {
 
     fn work(&mut self, state: &mut State) -> Result<LiveProgress> {
         match state.phase {
-            _ if self.em().finished(state) => Ok(LiveProgress::new(Phase::Done, state.lap - 1, 1.0)),
+            _ if self.trainer.finished(state) => Ok(LiveProgress::new(Phase::Done, state.lap - 1, 1.0)),
             em::Phase::MStep => self.train(state),
             em::Phase::EStep => self.reconstruct(state),
         }
@@ -184,11 +167,10 @@ impl LiveTraining {
 
     /// The first reconstructions.
     fn start(&mut self) -> Result<LiveProgress> {
-        let InitConfig::Gaussian { iterations, std, .. } = self.settings.em.start else {
-            return Err(Error::config("start", "expected \"gaussian\" or \"isotropic\""));
-        };
-        let (x, _) = gaussian_init(&self.channel, &self.observations, std, iterations, self.settings.seed)?;
-        let state = self.em().begin(x, flatten(&self.network), None)?;
+        let prior = self.trainer.fit_prior(&self.settings.init)?;
+        let prior = prior.ok_or_else(|| Error::config("start", "expected \"gaussian\" or \"isotropic\""))?;
+        let (channel, seed) = (&self.trainer.model().channel, self.settings.seed);
+        let state = self.trainer.begin(prior.reconstruct(channel.as_ref(), self.observations(), seed)?)?;
         let mut progress = LiveProgress::new(Phase::Start, 0, 1.0);
         progress.cloud = Some(state.x.clone());
         self.state = Some(state);
@@ -200,7 +182,7 @@ impl LiveTraining {
     fn train(&self, state: &mut State) -> Result<LiveProgress> {
         let steps = self.settings.m_step.steps as f64;
         let mut progress = None;
-        let outcome = self.em().run(state, &mut |event: Event<'_>, _: &State| {
+        let outcome = self.trainer.run(state, &mut |event: Event<'_>, _: &State| {
             if let Event::MStep { lap, step, loss, .. } = event {
                 let trained = LiveProgress::new(Phase::MStep, lap - 1, step as f64 / steps);
                 progress = Some(LiveProgress { loss: Some(loss), ..trained });
@@ -214,27 +196,25 @@ impl LiveTraining {
     /// A step of the sampler for all observations, or what ends the lap.
     fn reconstruct(&mut self, state: &mut State) -> Result<LiveProgress> {
         let (draws, lap) = (self.draws.take(), state.lap);
-        let (em, standardizer) = (self.em(), state.standardizer.clone());
-        let network = em.posterior(state);
-        let e_step = em.sampling(&network, &standardizer, lap);
+        let posterior = self.trainer.posterior(state);
         let draws = draws.unwrap_or_else(|| {
-            let row = |i| Row { observation: i, key: e_step.key, index: i };
-            e_step.begin((0..self.observations.n()).map(row).collect())
+            let (seen, e_step) = (self.observations(), self.trainer.e_step(&posterior, lap));
+            posterior.begin(seen, (0..seen.n()).map(|i| e_step.row(i)).collect())
         });
         let n = draws.n();
         if draws.is_done() {
-            let x = e_step.restore(&to_samples(e_step.last(draws))?, n);
+            let x = posterior.restore(&to_samples(posterior.last(draws))?, n);
             (state.partial, state.done) = (x, n);
-            until_stopped(em.run(state, &mut |_: Event<'_>, _: &State| ControlFlow::Break(())))?;
+            until_stopped(self.trainer.run(state, &mut |_: Event<'_>, _: &State| ControlFlow::Break(())))?;
             let progress = LiveProgress::new(Phase::EStep, lap, 1.0);
             return Ok(LiveProgress { cloud: Some(state.x.clone()), sigma: Some(0.0), ..progress });
         }
-        let draws = e_step.advance(draws);
+        let draws = posterior.advance(draws);
         let mut progress = LiveProgress::new(Phase::EStep, lap - 1, 0.0);
         if let Some(at) = draws.progress() {
             progress.fraction = (at.index + 1) as f64 / (at.steps + 1) as f64;
             progress.sigma = Some(at.sigma);
-            progress.cloud = Some(e_step.restore(&to_samples(at.x.clone())?, n));
+            progress.cloud = Some(posterior.restore(&to_samples(at.x.clone())?, n));
         }
         self.draws = Some(draws);
         Ok(progress)
@@ -242,7 +222,7 @@ impl LiveTraining {
 
     /// Adds the divergence to the truth.
     fn score(&mut self, progress: &mut LiveProgress) -> Result<()> {
-        let points = self.observations.n().min(SCORED);
+        let points = self.observations().n().min(SCORED);
         let scorer = match self.scorer.take() {
             Some(scorer) => scorer,
             None => TruthScorer::new(&self.u, points, REGULARIZATION)?,
@@ -260,39 +240,13 @@ impl LiveTraining {
     /// No such observation; no network before the first [`LiveTraining::step`]; options outside their ranges.
     pub fn posterior(&self, i: usize, options: &SampleOptions) -> Result<Sampling> {
         let state = self.state.as_ref().ok_or_else(not_begun)?;
-        let n = self.observations.n();
+        let seen = self.observations();
+        let n = seen.n();
         if i >= n {
             return Err(Error::config("observation", format!("expected 0 to {}, found {i}", n - 1)));
         }
-        let posterior = self.snapshot(state)?;
-        let (y, a) = (self.observations.y.row(i).to_vec(), self.observations.operator(i).to_vec());
-        Sampling::new(Rc::new(posterior), y, a, &SampleOptions { index: i, ..options.clone() })
-    }
-
-    /// The posterior as it is now.
-    fn snapshot(&self, state: &State) -> Result<Posterior> {
-        let s = &self.settings;
-        let name = if matches!(s.data, RunData::Curve { .. }) { "curve" } else { "manifold" };
-        let recipe = Recipe {
-            name: name.into(),
-            lap: state.lap,
-            signal: self.d(),
-            image: None,
-            channel: s.channel.clone(),
-            schedule: s.schedule.clone(),
-            conditioning: s.conditioning.clone(),
-            network: s.network.clone(),
-            sampler: s.e_step.sampler.clone(),
-        };
-        Ok(Posterior {
-            channel: s.channel.build(self.d())?,
-            network: self.em().posterior(state),
-            standardizer: state.standardizer.clone(),
-            examples: Examples { observations: self.observations.select(&[]), x: None },
-            device: self.device.clone(),
-            parameters: Layout::of(&self.network).len(),
-            recipe,
-        })
+        let (y, a) = (seen.y.row(i).to_vec(), seen.operator(i).to_vec());
+        Sampling::new(&self.trainer.posterior(state), y, a, &SampleOptions { index: i, ..options.clone() })
     }
 }
 
