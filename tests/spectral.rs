@@ -291,7 +291,7 @@ fn draws_follow_the_exact_posterior() {
 fn draws_do_not_depend_on_the_shard() {
     let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
     let network = MlpConfig { width: 16, depth: 2, embedding: 8 }.init(D, feature_len(&channel, &config), 0, &device);
-    let sampler = DdpmConfig { steps: 5, spacing: Spacing::Edm }.into();
+    let sampler: SamplerConfig = DdpmConfig { steps: 5, spacing: Spacing::Edm }.into();
     let seen = Observations::simulate(&channel, &normal(37, 1), Key::new(2, Purpose::Observe, 0), 0);
     let channel = Arc::new(channel);
     let of = |shard| {

@@ -2,21 +2,18 @@
 
 use burn::tensor::Device;
 use diffem::channel::{Channel, ChannelConfig, NoiseConfig, ProjectionConfig};
-use diffem::checkpoint::Precision;
-use diffem::conditioning::Standardizer;
-use diffem::conditioning::{ConditioningConfig, feature_len};
-use diffem::em::*;
-use diffem::network::{Layout, MlpConfig, NetworkConfig, flatten, to_host};
+use diffem::conditioning::{ConditioningConfig, Standardizer};
+use diffem::method::Method;
+use diffem::network::{MlpConfig, NetworkConfig};
 use diffem::noise::{Key, Purpose};
-use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
+use diffem::posterior::Model;
 use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
-use diffem::{InMemory, Observations, Samples};
+use diffem::{Em, Observations, Posterior, Samples};
 use diffem_web::{LiveConfig, LiveTraining, ObserveOptions, Phase, SampleOptions, Sampling, observe};
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::pin::pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Result of a future that never waits, because on the CPU none does.

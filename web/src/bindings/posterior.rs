@@ -3,8 +3,8 @@
 use super::convert::{array, count, error, object, observations, plain, set};
 use crate::options::parse;
 use burn::tensor::Device;
-use diffem::channel::Channel;
 use diffem::Samples;
+use diffem::channel::Channel;
 use diffem::posterior::Bundle;
 use serde_json::json;
 use std::rc::Rc;

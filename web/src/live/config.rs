@@ -25,7 +25,7 @@ pub struct LiveConfig {
     pub noise: f64,
     /// Prior of the first reconstructions.
     #[serde(default)]
-    pub start: Start,
+    pub init: Init,
     /// Number of laps, 1 or more.
     pub laps: usize,
     /// Gradient steps per lap, 1 or more.
@@ -94,7 +94,7 @@ pub enum Data {
 /// Prior of the first reconstructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Start {
+pub enum Init {
     /// A Gaussian fitted to the observations.
     #[default]
     Gaussian,
@@ -162,7 +162,7 @@ impl Settings {
             data,
             channel: ChannelConfig(vec![ProjectionConfig { rows }.into(), NoiseConfig { std: config.noise }.into()]),
             em: EmConfig { laps: config.laps, patience: 0 },
-            init: config.start.settings(),
+            init: config.init.settings(),
             m_step: m_step(config),
             e_step: e_step(config)?,
             monitor: MonitorConfig { holdout: 0.0, ..MonitorConfig::default() },
@@ -187,7 +187,7 @@ impl Settings {
     }
 }
 
-impl Start {
+impl Init {
     fn settings(self) -> InitConfig {
         match self {
             Self::Gaussian => InitConfig::default(),
