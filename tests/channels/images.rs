@@ -1,6 +1,6 @@
 //! Channels of images: their laws, an independent convolution and scipy for the blur, and what the network is shown.
 
-use super::normal;
+use super::{dot, normal};
 use diffem::channel::{
     BlockMaskConfig, BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, JpegConfig, NoiseConfig,
     PixelMaskConfig, PoissonConfig, ProjectionConfig, QuantizationConfig, SaturationConfig, StageConfig,
