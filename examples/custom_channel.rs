@@ -1,5 +1,5 @@
-//! A channel of one's own: a known gain per observation, y = g x + s n. It is linear with Gaussian noise, so the run gets a
-//! Gaussian start and a measurement update.
+//! A channel of one's own: a known gain per observation, y = g x + s n. It is linear with Gaussian noise, so the run
+//! gets a Gaussian start and a measurement update.
 //!
 //! ```sh
 //! cargo run --release --example custom_channel
@@ -7,8 +7,9 @@
 
 use burn::tensor::Device;
 use diffem::channel::{Channel, LinearChannel};
+use diffem::em::MStepConfig;
 use diffem::network::MlpConfig;
-use diffem::noise::{Key, Purpose, Stream};
+use diffem::noise::Stream;
 use diffem::{Em, Observations, Result, Samples};
 use nalgebra::DMatrix;
 
@@ -38,23 +39,21 @@ impl LinearChannel for Exposure {
     fn is_diagonal(&self) -> bool { true }
 }
 
-fn error(estimate: &[f32], truth: &Samples) -> f32 {
-    let squares = estimate.iter().zip(truth.as_slice()).map(|(e, x)| (e - x).powi(2));
-    (squares.sum::<f32>() / estimate.len() as f32).sqrt()
-}
-
 fn main() -> Result<()> {
     let circle = |n: usize| Samples::new((0..n).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
-    let observe = |x: &Samples, seed| Observations::simulate(&Exposure, x, Key::new(seed, Purpose::Observe, 0), 0);
-    let (test, network) = (circle(200), MlpConfig { width: 64, depth: 3, embedding: 16 });
-    let seen = observe(&test, 1);
+    let (truth, seen) = (circle(200), Observations::observe(&Exposure, &circle(200), 1));
 
-    let mut run = Em::new(Exposure, observe(&circle(1024), 0)).network(network).laps(6).steps(300).build(&Device::flex())?;
+    let mut run = Em::new(Exposure, Observations::observe(&Exposure, &circle(1024), 0))
+        .network(MlpConfig { width: 64, depth: 2, embedding: 16 })
+        .m_step(MStepConfig { steps: 600, batch: 256, ema: 0.99, ..Default::default() })
+        .laps(4)
+        .build(&Device::flex())?;
     run.run(|_| ())?;
     let (mean, std) = run.posterior()?.mean_std(&seen, 32, 0)?;
-    let divided: Vec<f32> = (0..400).map(|j| seen.y.as_slice()[j] / seen.operator(j / 2)[0]).collect();
-    println!("root mean square error of y / g: {:.3}", error(&divided, &test));
-    println!("of the posterior mean: {:.3}", error(mean.as_slice(), &test));
-    println!("mean posterior deviation: {:.3}", std.as_slice().iter().sum::<f32>() / 400.0);
+    let root_mean = |value: &dyn Fn(usize) -> f32| ((0..400).map(|j| value(j).powi(2)).sum::<f32>() / 400.0).sqrt();
+    let (x, y) = (truth.as_slice(), seen.y.as_slice());
+    println!("root mean square error of y / g: {:.3}", root_mean(&|j| y[j] / seen.operator(j / 2)[0] - x[j]));
+    println!("of the posterior mean: {:.3}", root_mean(&|j| mean.as_slice()[j] - x[j]));
+    println!("root mean square deviation of the draws: {:.3}", root_mean(&|j| std.as_slice()[j]));
     Ok(())
 }
