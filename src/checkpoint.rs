@@ -2,16 +2,9 @@
 //! content alone, and Python's `safetensors` reads them.
 
 use crate::conditioning::Standardizer;
-use crate::em::{InitialPrior, LapRecord, Phase, State};
 use crate::error::{Error, Result};
-use crate::gaussian::Gaussian;
-use crate::gaussian::LowRankGaussian;
-use crate::network::{Layout, from_host, to_host};
-use crate::optim::OptimState;
-use crate::samples::Samples;
-use burn::tensor::Device;
+use crate::network::Layout;
 use half::f16;
-use nalgebra::{DMatrix, DVector};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -177,19 +170,6 @@ pub(crate) fn join_weights(layout: &Layout, mut arrays: Arrays) -> Result<Vec<f3
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct StateMeta<M> {
-    lap: usize,
-    phase: Phase,
-    step: usize,
-    done: usize,
-    updates: usize,
-    tail_loss: (f64, usize),
-    history: Vec<LapRecord>,
-    standardizer: StandardizerMeta,
-    run: M,
-}
-
 /// A standardizer as JSON, which keeps all 64 bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StandardizerMeta {
@@ -225,146 +205,4 @@ pub fn encode_standardizer(standardizer: &Standardizer) -> Result<Vec<u8>> {
 /// Reads [`encode_standardizer`]'s bytes for signals of length `d`.
 pub fn decode_standardizer(bytes: &[u8], d: usize) -> Result<Standardizer> {
     decode::<StandardizerMeta>("standardizer", bytes)?.1.standardizer(d)
-}
-
-/// A run's state but for its reconstructions, which are kept elsewhere; `run` identifies what it belongs to.
-pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
-    let vector = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len()], v);
-    let o = &state.optim;
-    let arrays = vec![
-        vector("weights", to_host(&o.weights)),
-        vector("average", to_host(&o.average)),
-        vector("first", to_host(&o.first)),
-        vector("second", to_host(&o.second)),
-        vector("best_scores", state.best_scores.clone()),
-    ];
-    let State { lap, phase, step, done, tail_loss, .. } = *state;
-    let history = state.history.clone();
-    let standardizer = StandardizerMeta::of(&state.standardizer);
-    encode(
-        "state",
-        &arrays,
-        &StateMeta { lap, phase, step, done, updates: o.updates, tail_loss, history, standardizer, run },
-    )
-}
-
-/// Reads [`encode_state`]'s bytes for a network of `parameters` weights and signals of length `d`. [`State::x`] is empty: the
-/// caller puts back the reconstructions of the lap before. So is [`State::partial`]: put back, or made by
-/// [`crate::Store`] when the E-step goes on.
-pub fn decode_state<M: DeserializeOwned>(
-    bytes: &[u8],
-    parameters: usize,
-    d: usize,
-    device: &Device,
-) -> Result<(State, M)> {
-    let (mut arrays, meta) = decode::<StateMeta<M>>("state", bytes)?;
-    let mut vector = |name: &str| -> Result<burn::tensor::Tensor<1>> {
-        let (shape, values) = take(&mut arrays, name)?;
-        if shape != [parameters] {
-            let message =
-                format!("tensor `{name}` has shape {shape:?}, the network of this config has {parameters} weights");
-            return Err(Error::Checkpoint(message));
-        }
-        Ok(from_host(values, device))
-    };
-    let optim = OptimState {
-        weights: vector("weights")?,
-        average: vector("average")?,
-        first: vector("first")?,
-        second: vector("second")?,
-        updates: meta.updates,
-    };
-    let (_, best_scores) = take(&mut arrays, "best_scores")?;
-    let state = State {
-        lap: meta.lap,
-        phase: meta.phase,
-        step: meta.step,
-        optim,
-        standardizer: meta.standardizer.standardizer(d)?,
-        x: Samples::default(),
-        partial: Samples::default(),
-        done: meta.done,
-        tail_loss: meta.tail_loss,
-        best_scores,
-        history: meta.history,
-    };
-    Ok((state, meta.run))
-}
-
-/// Numbers of 48 bits as two arrays, the rounded values and what that leaves.
-fn push_wide(arrays: &mut Arrays, name: &str, shape: Vec<usize>, values: impl Iterator<Item = f64>) {
-    let (high, low) = values.map(|v| (v as f32, (v - v as f32 as f64) as f32)).unzip();
-    arrays.extend([(name.to_string(), shape.clone(), high), (format!("{name}.rest"), shape, low)]);
-}
-
-fn take_wide(arrays: &mut Arrays, name: &str) -> Result<Vec<f64>> {
-    let ((_, high), (_, low)) = (take(arrays, name)?, take(arrays, &format!("{name}.rest"))?);
-    Ok(high.iter().zip(&low).map(|(&high, &low)| high as f64 + low as f64).collect())
-}
-
-/// The Gaussian prior of a start. What is read back is equal to 48 bits.
-pub fn encode_start(prior: &InitialPrior) -> Result<Vec<u8>> {
-    let mut arrays = Arrays::new();
-    match prior {
-        InitialPrior::Full(Gaussian { mean, covariance }) => {
-            push_wide(&mut arrays, "mean", vec![mean.len()], mean.iter().copied());
-            push_wide(&mut arrays, "covariance", vec![mean.len(); 2], covariance.iter().copied());
-        }
-        InitialPrior::LowRank(LowRankGaussian { mean, loadings, variance }) => {
-            let (d, k) = loadings.shape();
-            push_wide(&mut arrays, "mean", vec![d], mean.iter().copied());
-            push_wide(&mut arrays, "variance", vec![d], variance.iter().copied());
-            // Column by column.
-            push_wide(&mut arrays, "loadings", vec![k, d], loadings.iter().copied());
-        }
-    }
-    encode("start", &arrays, &HashMap::<String, String>::new())
-}
-
-/// Reads [`encode_start`]'s bytes for signals of length `d`.
-pub fn decode_start(bytes: &[u8], d: usize) -> Result<InitialPrior> {
-    let (mut arrays, _) = decode::<HashMap<String, serde_json::Value>>("start", bytes)?;
-    let mean = take_wide(&mut arrays, "mean")?;
-    let fits = |name: &str, found: usize, expected: bool| match expected {
-        true => Ok(()),
-        false => Err(Error::Checkpoint(format!("tensor `{name}` has {found} values, which do not fit signals of {d}"))),
-    };
-    fits("mean", mean.len(), mean.len() == d)?;
-    if arrays.iter().any(|(name, _, _)| name == "covariance") {
-        let values = take_wide(&mut arrays, "covariance")?;
-        fits("covariance", values.len(), values.len() == d * d)?;
-        let covariance = DMatrix::from_column_slice(d, d, &values);
-        return Ok(InitialPrior::Full(Gaussian::new(DVector::from_vec(mean), covariance)?));
-    }
-    let (variance, values) = (take_wide(&mut arrays, "variance")?, take_wide(&mut arrays, "loadings")?);
-    fits("variance", variance.len(), variance.len() == d)?;
-    fits("loadings", values.len(), d > 0 && values.len().is_multiple_of(d))?;
-    let loadings = DMatrix::from_column_slice(d, values.len() / d, &values);
-    Ok(InitialPrior::LowRank(LowRankGaussian { mean, loadings, variance }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matrix(rows: usize, columns: usize) -> DMatrix<f64> {
-        DMatrix::from_fn(rows, columns, |i, j| 1.0 / (1.0 + (i + j) as f64) + f64::from(i == j))
-    }
-
-    #[test]
-    fn a_start_is_read_back() {
-        let (mean, wide) = (vec![0.1, -2.0 / 3.0, 1e-9], |a: f64, b: f64| (a - b).abs() <= a.abs() * 1e-14);
-        let full = Gaussian::new(DVector::from_vec(mean.clone()), matrix(3, 3)).unwrap();
-        let bytes = encode_start(&InitialPrior::Full(full.clone())).unwrap();
-        let InitialPrior::Full(found) = decode_start(&bytes, 3).unwrap() else { panic!("a full covariance") };
-        assert!(full.mean.iter().zip(&found.mean).all(|(a, b)| wide(*a, *b)));
-        assert!(full.covariance.iter().zip(&found.covariance).all(|(a, b)| wide(*a, *b)));
-        assert!(decode_start(&bytes, 4).err().unwrap().to_string().contains("do not fit signals of 4"));
-
-        let low = LowRankGaussian { mean, loadings: matrix(3, 2), variance: vec![0.3, 0.2, 0.1] };
-        let bytes = encode_start(&InitialPrior::LowRank(low.clone())).unwrap();
-        let InitialPrior::LowRank(found) = decode_start(&bytes, 3).unwrap() else { panic!("a low rank") };
-        assert!(low.loadings.iter().zip(&found.loadings).all(|(a, b)| wide(*a, *b)));
-        assert!(low.variance.iter().zip(&found.variance).all(|(a, b)| wide(*a, *b)));
-    }
 }

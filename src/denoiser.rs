@@ -65,7 +65,7 @@ impl Denoiser for GaussianDenoiser {
 /// D = c_skip x_t + c_out F(c_in x_t, emb(ln σ), c), with
 /// c_skip = σ_d²/(σ² + σ_d²), c_out = σ σ_d/√(σ² + σ_d²), c_in = 1/√(σ² + σ_d²).
 #[derive(Clone, Copy, Debug)]
-pub struct Preconditioned<'a, N> {
+pub struct Preconditioned<'a, N: ?Sized> {
     /// F.
     pub network: &'a N,
     /// σ_d and the range of σ.
@@ -127,7 +127,7 @@ impl Gain {
     }
 }
 
-impl<N: Network> Preconditioned<'_, N> {
+impl<N: Network + ?Sized> Preconditioned<'_, N> {
     /// D for `x_t [n, d]`, one noise level a row or a single one for all (`sigma` of length n or 1), `features [n, c]`.
     pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64], features: Tensor<2>, gain: Option<&Gain>) -> Tensor<2> {
         self.around(x_t, sigma, gain, |x, embedded| {

@@ -2,7 +2,7 @@
 
 use crate::channel::Channel;
 use crate::error::{Error, Result};
-use crate::noise::Key;
+use crate::noise::{Key, Purpose};
 use crate::parallel;
 use crate::samples::Samples;
 
@@ -16,30 +16,38 @@ pub struct Observations {
 }
 
 impl Observations {
-    /// Pairs `y` and `a` after checking them against the channel.
+    /// Pairs `y [n, m]` and `a [n, k]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit the channel.
     pub fn new(channel: &dyn Channel, y: Samples, a: Option<Samples>) -> Result<Self> {
-        let (m, k) = (channel.observation_len(), channel.operator_len());
-        if y.d() != m {
-            return Err(Error::shape("observations y", format!("[n, {m}]"), format!("[{}, {}]", y.n(), y.d())));
+        let pair = Self { y, a };
+        pair.check(channel)?;
+        Ok(pair)
+    }
+
+    /// Checks the shapes against the channel; the error names what was expected.
+    pub fn check(&self, channel: &dyn Channel) -> Result<()> {
+        let (n, m, k) = (self.y.n(), channel.observation_len(), channel.operator_len());
+        if self.y.d() != m {
+            return Err(Error::shape("observations y", format!("[n, {m}]"), format!("[{n}, {}]", self.y.d())));
         }
-        match (&a, k) {
-            (None, 0) => {}
-            (None, _) => return Err(Error::shape("operators a", format!("[{}, {k}]", y.n()), "nothing")),
-            (Some(a), _) if a.d() == k && a.n() == y.n() => {}
-            (Some(a), _) => {
-                return Err(Error::shape(
-                    "operators a",
-                    format!("[{}, {k}]", y.n()),
-                    format!("[{}, {}]", a.n(), a.d()),
-                ));
-            }
+        match (&self.a, k) {
+            (None, 0) => Ok(()),
+            (Some(a), _) if a.d() == k && a.n() == n => Ok(()),
+            (None, _) => Err(Error::shape("operators a", format!("[{n}, {k}]"), "nothing")),
+            (Some(a), _) => Err(Error::shape("operators a", format!("[{n}, {k}]"), format!("[{}, {}]", a.n(), a.d()))),
         }
-        Ok(Self { y, a })
     }
 
     /// `n` observations that show nothing, those of [`crate::channel::Unobserved`].
     pub fn nothing(n: usize) -> Self {
         Self { y: Samples::zeros(n, 0), a: None }
+    }
+
+    /// Observes every row of `x [n, d]` once with fresh operators and noise, a function of `seed` alone.
+    pub fn observe(channel: &dyn Channel, x: &Samples, seed: u64) -> Self {
+        Self::simulate(channel, x, Key::new(seed, Purpose::Observe, 0), 0)
     }
 
     /// Observes every row of `x` `[n, d]` with fresh operators and noise, keyed by (key, row, `step`).

@@ -23,18 +23,29 @@ pub trait Buffer: Send + Sync {
     fn values_mut(&mut self) -> Option<&mut [f32]>;
 }
 
-/// Makes the large tables of a run: reconstructions, one row an observation.
-pub trait Store: Sync {
-    /// `n` rows of `d` numbers for the reconstructions of lap `lap`, whose first `done` rows hold what an earlier process put
-    /// there, if there was one. Fails where there is no room.
-    fn reconstructions(&self, lap: usize, n: usize, d: usize, done: usize) -> Result<Samples>;
+/// Keeps the reconstructions of a run, `n` rows of `d` numbers per lap.
+pub trait Store: Send + Sync {
+    /// An empty table for the reconstructions of lap `lap`.
+    ///
+    /// # Errors
+    /// No room for it.
+    fn reconstructions(&self, lap: usize, n: usize, d: usize) -> Result<Samples>;
+
+    /// The table of an E-step that an earlier process began, as far as it was filled; `None` where nothing outlives a process,
+    /// and the E-step is to begin anew.
+    ///
+    /// # Errors
+    /// A table that should be there and cannot be read.
+    fn resumed(&self, _lap: usize, _n: usize, _d: usize) -> Result<Option<Samples>> {
+        Ok(None)
+    }
 }
 
-/// Store in memory; they do not outlive the process.
+/// Tables in memory; they do not outlive the process.
 pub struct InMemory;
 
 impl Store for InMemory {
-    fn reconstructions(&self, _: usize, n: usize, d: usize, _: usize) -> Result<Samples> {
+    fn reconstructions(&self, _lap: usize, n: usize, d: usize) -> Result<Samples> {
         Ok(Samples::zeros(n, d))
     }
 }

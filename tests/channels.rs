@@ -3,7 +3,9 @@
 #[path = "channels/images.rs"]
 mod images;
 
-use diffem::channel::{BlackBox, Channel, ChannelConfig, Compose, StageConfig};
+use diffem::channel::{
+    BlackBox, Channel, ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig,
+};
 use diffem::em::corrupted_init;
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
@@ -16,23 +18,24 @@ fn registry() -> Vec<(&'static str, usize, Compose)> {
 }
 
 fn vectors() -> Vec<(&'static str, usize, ChannelConfig)> {
-    let matrix = || StageConfig::Linear {
-        matrix: vec![vec![1.0, -2.0, 0.5, 0.0], vec![0.0, 3.0, 1.0, -1.0], vec![2.0, 0.0, 0.0, 1.0]],
+    let matrix = || {
+        LinearConfig { matrix: vec![vec![1.0, -2.0, 0.5, 0.0], vec![0.0, 3.0, 1.0, -1.0], vec![2.0, 0.0, 0.0, 1.0]] }
+            .into()
     };
     vec![
-        ("projection", 5, ChannelConfig(vec![StageConfig::Projection { rows: 2 }])),
-        ("mask", 16, ChannelConfig(vec![StageConfig::Mask { rate: 0.4 }])),
-        ("noise", 3, ChannelConfig(vec![StageConfig::Noise { std: 0.2 }])),
+        ("projection", 5, ChannelConfig(vec![ProjectionConfig { rows: 2 }.into()])),
+        ("mask", 16, ChannelConfig(vec![MaskConfig { rate: 0.4 }.into()])),
+        ("noise", 3, ChannelConfig(vec![NoiseConfig { std: 0.2 }.into()])),
         ("linear", 4, ChannelConfig(vec![matrix()])),
         (
             "mask, linear, noise",
             4,
-            ChannelConfig(vec![StageConfig::Mask { rate: 0.3 }, matrix(), StageConfig::Noise { std: 0.1 }]),
+            ChannelConfig(vec![MaskConfig { rate: 0.3 }.into(), matrix(), NoiseConfig { std: 0.1 }.into()]),
         ),
         (
             "linear, projection, mask",
             4,
-            ChannelConfig(vec![matrix(), StageConfig::Projection { rows: 6 }, StageConfig::Mask { rate: 0.5 }]),
+            ChannelConfig(vec![matrix(), ProjectionConfig { rows: 6 }.into(), MaskConfig { rate: 0.5 }.into()]),
         ),
     ]
 }
@@ -88,12 +91,12 @@ fn linear_gaussian_form_has_the_mean_and_covariance_of_the_draws() {
 #[test]
 fn projections_lie_on_the_unit_sphere_and_masks_hide_at_their_rate() {
     let x = Samples::new(vec![1.0; 4000 * 5], 5);
-    let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }]).build(5).unwrap();
+    let channel = ChannelConfig(vec![ProjectionConfig { rows: 2 }.into()]).build(5).unwrap();
     let a = Observations::simulate(&channel, &x, Key::new(4, Purpose::Observe, 0), 0).a.unwrap();
     for row in a.rows().flat_map(|a| a.chunks(5)) {
         assert!((dot(row, row) - 1.0).abs() < 1e-5);
     }
-    let mask = ChannelConfig(vec![StageConfig::Mask { rate: 0.75 }]).build(5).unwrap();
+    let mask = ChannelConfig(vec![MaskConfig { rate: 0.75 }.into()]).build(5).unwrap();
     let seen = Observations::simulate(&mask, &x, Key::new(4, Purpose::Observe, 0), 0);
     let hidden = seen.a.as_ref().unwrap().as_slice().iter().filter(|a| **a == 0.0).count() as f64 / 20_000.0;
     assert!((hidden - 0.75).abs() < 0.02, "{hidden}");
@@ -102,7 +105,7 @@ fn projections_lie_on_the_unit_sphere_and_masks_hide_at_their_rate() {
 
 #[test]
 fn conditions_tell_a_masked_coordinate_from_a_dark_one() {
-    let channel = ChannelConfig(vec![StageConfig::Mask { rate: 0.5 }]).build(2).unwrap();
+    let channel = ChannelConfig(vec![MaskConfig { rate: 0.5 }.into()]).build(2).unwrap();
     let mut c = vec![0.0; channel.condition_len()];
     channel.condition(&[0.0, 0.0], &[1.0, 0.0], &mut c);
     assert_eq!(c, [0.0, 0.0, 1.0, 0.0]);
@@ -111,7 +114,7 @@ fn conditions_tell_a_masked_coordinate_from_a_dark_one() {
 #[test]
 fn simulation_does_not_depend_on_how_rows_are_grouped() {
     let channel =
-        ChannelConfig(vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }]).build(5).unwrap();
+        ChannelConfig(vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()]).build(5).unwrap();
     let x = Samples::new(normal(1000 * 5, 1), 5);
     let key = Key::new(9, Purpose::Observe, 0);
     let all = Observations::simulate(&channel, &x, key, 3);
@@ -148,6 +151,7 @@ fn a_black_box_needs_no_linearity_and_says_so() {
     assert!(seen.a.as_ref().unwrap().as_slice().iter().all(|a| (1.0..=4.0).contains(a)));
     assert!(quantize.linear_gaussian(&[1.0]).is_none());
     assert_eq!(corrupted_init(&quantize, &seen).unwrap(), seen.y);
-    let message = diffem::em::gaussian_init(&quantize, &seen, 1.0, 1, 0).unwrap_err().to_string();
+    let fit = diffem::em::InitialPrior::fit(&quantize, &seen, &Default::default(), 0);
+    let message = fit.err().unwrap().to_string();
     assert!(message.contains("not linear"), "{message}");
 }

@@ -1,7 +1,8 @@
 //! EM on Gaussians in closed form: every lap of the exact algorithm is known, and so is the theory's bound.
 //! s* is the true variance, n the noise's, s_k the prior's after lap k, in one dimension.
 
-use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
+use diffem::em::{GaussianInit, InitialPrior};
 use diffem::gaussian::{Gaussian, LinearGaussian};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
@@ -122,7 +123,7 @@ fn directions_in_the_kernel_of_a_single_operator_never_move() {
 }
 
 fn projected(truth: &Gaussian, n: usize) -> (impl diffem::channel::Channel, Observations) {
-    let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }];
+    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
     let channel = ChannelConfig(stages).build(truth.d()).unwrap();
     let (root, key) = (truth.root(), Key::new(3, Purpose::Truth, 0));
     let row = |i| truth.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
@@ -149,12 +150,14 @@ fn random_projections_identify_the_gaussian_behind_them() {
 #[test]
 fn gaussian_start_draws_have_the_next_priors_law() {
     // Posterior draws under the prior N(0, s_k) have variance s_k+1: EM's own identity.
-    let channel = ChannelConfig(vec![StageConfig::Noise { std: 1.0 }]).build(1).unwrap();
+    let channel = ChannelConfig(vec![NoiseConfig { std: 1.0 }.into()]).build(1).unwrap();
     let key = Key::new(5, Purpose::Truth, 0);
     let n = 40_000;
     let x = Samples::new((0..n).map(|i| key.stream(i, 0).normal()).collect(), 1);
     let observations = Observations::simulate(&channel, &x, Key::new(5, Purpose::Observe, 0), 0);
-    let (x0, _) = diffem::em::gaussian_init(&channel, &observations, 10f64.sqrt(), 0, 7).unwrap();
+    let init = GaussianInit { iterations: 0, std: 10f64.sqrt(), rank: 0 };
+    let x0 =
+        InitialPrior::fit(&channel, &observations, &init, 7).unwrap().reconstruct(&channel, &observations, 7).unwrap();
     let variance = x0.as_slice().iter().map(|&v| v as f64 * v as f64).sum::<f64>() / n as f64;
     // Standard error s_1 sqrt(2/n) = .018.
     assert!((variance - 2.56198).abs() < 0.09, "{variance}");

@@ -1,17 +1,19 @@
 //! Bundles: what is read is what was written, 16 bits lose little, and no file can do harm.
 
 use burn::tensor::Device;
-use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::channel::{ChannelConfig, Compose, MaskConfig, NoiseConfig};
 use diffem::checkpoint::Precision;
+use diffem::conditioning::ConditioningConfig;
 use diffem::conditioning::Standardizer;
-use diffem::conditioning::{ConditioningConfig, feature_len};
 use diffem::image::ImageShape;
-use diffem::network::{Layout, NetworkConfig, UnetConfig, flatten, to_host};
+use diffem::method::Method;
+use diffem::network::{Layout, NetworkConfig, UnetConfig, flatten, from_host, to_host, unflatten};
 use diffem::noise::{Key, Purpose};
-use diffem::posterior::{Examples, Posterior, Recipe, encode, open};
+use diffem::posterior::{Bundle, Examples, Export, Model, Posterior, Recipe};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Error, Observations, Samples};
+use std::sync::Arc;
 
 const SHAPE: ImageShape = ImageShape { channels: 1, height: 4, width: 4 };
 
@@ -29,9 +31,10 @@ fn recipe() -> Recipe {
         lap: 3,
         signal: SHAPE.len(),
         image: Some(SHAPE),
-        channel: ChannelConfig(vec![StageConfig::Noise { std: 0.05 }, StageConfig::Mask { rate: 0.5 }]),
+        channel: ChannelConfig(vec![NoiseConfig { std: 0.05 }.into(), MaskConfig { rate: 0.5 }.into()]),
         schedule: Schedule::default(),
         conditioning: ConditioningConfig::default(),
+        method: Method::default(),
         network: NetworkConfig::Unet(unet),
         sampler: SamplerConfig::Ddim { steps: 8, spacing: Spacing::Edm },
     }
@@ -41,36 +44,78 @@ fn standardizer() -> Standardizer {
     Standardizer::new(vec![0.25; SHAPE.len()], vec![1.5; SHAPE.len()]).unwrap()
 }
 
-fn bytes(precision: Precision) -> Vec<u8> {
-    let recipe = recipe();
-    let channel = recipe.channel.build_image(SHAPE).unwrap();
-    let features = feature_len(&channel, &recipe.conditioning);
-    let network = recipe.network.init(recipe.signal, recipe.image, features, 1, &Device::flex()).unwrap();
+fn examples(channel: &Compose) -> Examples {
     let mut x = Samples::zeros(3, SHAPE.len());
     Key::new(1, Purpose::Truth, 0).stream(0, 0).fill_normal(x.as_mut_slice());
-    let observations = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
-    let examples = Examples { observations, x: Some(x) };
-    encode(&recipe, &standardizer(), (&Layout::of(&network), &to_host(&flatten(&network))), &examples, precision)
-        .unwrap()
+    let observations = Observations::simulate(channel, &x, Key::new(1, Purpose::Observe, 0), 0);
+    Examples { observations, x: Some(x) }
 }
 
-fn draws(posterior: &Posterior) -> Samples {
-    let key = Key::new(5, Purpose::Draw, 0);
-    posterior.e_step(&posterior.examples.observations, &posterior.recipe.sampler, key).all(8).unwrap()
+fn posterior() -> (Posterior, Examples) {
+    let Recipe { image, channel, schedule, conditioning, method, network, sampler, .. } = recipe();
+    let channel = Arc::new(channel.build_image(SHAPE).unwrap());
+    let examples = examples(&channel);
+    let model = Model { channel, image, schedule, conditioning, method, network, sampler, shard: 8 };
+    let network = model.build_network(1, &Device::flex()).unwrap();
+    (Posterior::new(model, network, standardizer(), Device::flex()), examples)
+}
+
+fn encode(posterior: &Posterior, examples: &Examples, precision: Precision) -> Result<Vec<u8>, Error> {
+    posterior.encode(&Export { name: "test", lap: 3, channel: &recipe().channel, examples, precision })
+}
+
+fn bytes(precision: Precision) -> Vec<u8> {
+    let (posterior, examples) = posterior();
+    encode(&posterior, &examples, precision).unwrap()
+}
+
+fn open(bytes: &[u8], device: &Device) -> Result<Bundle, Error> {
+    Bundle::open(bytes, device)
+}
+
+fn weights(bundle: &Bundle) -> Vec<f32> {
+    to_host(&flatten(bundle.posterior.network()))
+}
+
+fn draws(bundle: &Bundle) -> Samples {
+    bundle.posterior.sample_seeded(&bundle.examples.observations, 1, 5).unwrap()
 }
 
 #[test]
 fn what_is_read_is_what_was_written() {
     let (device, written) = (Device::flex(), bytes(Precision::F32));
     assert_eq!(written, bytes(Precision::F32));
-    let posterior = open(&written, &device).unwrap();
-    assert_eq!((&posterior.recipe, &posterior.standardizer), (&recipe(), &standardizer()));
-    let (examples, weights) = (&posterior.examples, to_host(&flatten(&posterior.network)));
-    let layout = Layout::of(&posterior.network);
-    assert_eq!((examples.observations.n(), posterior.parameters), (3, layout.len()));
-    let again =
-        encode(&posterior.recipe, &posterior.standardizer, (&layout, &weights), examples, Precision::F32).unwrap();
-    assert_eq!(again, written);
+    let bundle = open(&written, &device).unwrap();
+    assert_eq!((&bundle.recipe, bundle.posterior.standardizer()), (&recipe(), &standardizer()));
+    let layout = Layout::of(bundle.posterior.network());
+    assert_eq!((bundle.examples.observations.n(), bundle.parameters), (3, layout.len()));
+    assert_eq!(encode(&bundle.posterior, &bundle.examples, Precision::F32).unwrap(), written);
+}
+
+/// Draw k of observation i has noise of its own, whoever else is sampled.
+#[test]
+fn a_draw_does_not_depend_on_the_others() {
+    let (posterior, Examples { observations, .. }) = posterior();
+    let three = posterior.sample_seeded(&observations, 3, 5).unwrap();
+    let one = posterior.sample_seeded(&observations, 1, 5).unwrap();
+    assert_eq!((three.n(), one.n()), (9, 3));
+    assert!((0..3).all(|i| three.row(3 * i) == one.row(i) && three.row(3 * i) != three.row(3 * i + 1)));
+    assert!(three.row(0) != posterior.sample(&observations, 1).unwrap().row(0));
+}
+
+#[test]
+fn mean_and_deviation_are_those_of_the_draws() {
+    let (posterior, Examples { observations, .. }) = posterior();
+    let draws = posterior.sample_seeded(&observations, 5, 2).unwrap();
+    let (mean, std) = posterior.mean_std(&observations, 5, 2).unwrap();
+    for (i, j) in [(0, 0), (1, 7), (2, 15)] {
+        let values: Vec<f64> = (0..5).map(|k| f64::from(draws.row(5 * i + k)[j])).collect();
+        let average = values.iter().sum::<f64>() / 5.0;
+        let variance = values.iter().map(|v| (v - average).powi(2)).sum::<f64>() / 4.0;
+        assert!((f64::from(mean.row(i)[j]) - average).abs() < 1e-6);
+        assert!((f64::from(std.row(i)[j]) - variance.sqrt()).abs() < 1e-6);
+    }
+    assert!(posterior.mean_std(&observations, 1, 2).unwrap_err().to_string().contains("draws: expected 2 or more"));
 }
 
 #[test]
@@ -79,7 +124,7 @@ fn sixteen_bits_lose_little() {
     let (whole, half) = (bytes(Precision::F32), bytes(Precision::F16));
     let (whole, half_posterior) = (open(&whole, &device).unwrap(), open(&half, &device).unwrap());
     assert_eq!(half_posterior.examples, whole.examples);
-    let (a, b) = (to_host(&flatten(&whole.network)), to_host(&flatten(&half_posterior.network)));
+    let (a, b) = (weights(&whole), weights(&half_posterior));
     assert!(a != b && a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= a.abs() * 2f32.powi(-11) + 3e-8));
     let (a, b) = (draws(&whole), draws(&half_posterior));
     let worst = a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -89,16 +134,14 @@ fn sixteen_bits_lose_little() {
 
 #[test]
 fn weights_beyond_sixteen_bits_are_refused() {
-    let posterior = open(&bytes(Precision::F32), &Device::flex()).unwrap();
-    let mut weights = to_host(&flatten(&posterior.network));
+    let (posterior, examples) = posterior();
+    let mut weights = to_host(&flatten(posterior.network()));
     weights[0] = 1e5;
-    let layout = Layout::of(&posterior.network);
-    let encode = |precision| {
-        encode(&posterior.recipe, &posterior.standardizer, (&layout, &weights), &posterior.examples, precision)
-    };
-    let message = encode(Precision::F16).unwrap_err().to_string();
+    let network = unflatten(posterior.network().clone(), &from_host(weights, &Device::flex()));
+    let posterior = Posterior::new(posterior.model().clone(), network, standardizer(), Device::flex());
+    let message = encode(&posterior, &examples, Precision::F16).unwrap_err().to_string();
     assert!(message.contains("holds 100000, which 16 bits cannot"), "{message}");
-    assert!(encode(Precision::F32).is_ok());
+    assert!(encode(&posterior, &examples, Precision::F32).is_ok());
 }
 
 /// The bundle with one piece of its metadata replaced, the file's own length kept in order.
@@ -140,6 +183,11 @@ fn what_does_not_fit_is_named() {
     assert!(said(r#""channels":[6,8]"#, r#""channels":[8,8]"#).contains("the network of this config needs"));
     assert!(said(r#""mean":[0.25,"#, r#""mean":["#).starts_with("checkpoint: standardizer of 15 coordinates"));
     assert!(said(r#""root":[1.5,"#, r#""root":[0.0,"#).starts_with("standardizer: expected an invertible matrix"));
+    // Neither a range nor a method that does not suit the channel waits for the first draw to fail.
+    assert!(said(r#""kind":"diffem""#, r#""kind":"em-mmps","iterations":0"#).starts_with("method.iterations"));
+    assert!(said(r#""measurement_update":true"#, r#""measurement_update":true,"range":[1.0,1.0]"#).contains("range"));
+    let bent = said(r#""kind":"mask","rate":0.5"#, r#""kind":"saturation","low":-1.0,"high":1.0"#);
+    assert!(bent != "opened", "an operator without parameters has no examples of them: {bent}");
     assert!(said(r#""kind":"mask""#, r#""kind":"veil""#).contains("unknown variant `veil`"));
     let lost = message(&edited("examples.y", "examples.z"));
     assert_eq!(lost, "checkpoint: tensor `examples.y` is missing");

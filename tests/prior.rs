@@ -2,8 +2,7 @@
 
 use burn::tensor::Device;
 use diffem::channel::Unobserved;
-use diffem::conditioning::{Conditioning, ConditioningConfig};
-use diffem::conditioning::{Standardize, Standardizer};
+use diffem::conditioning::{ConditioningConfig, Standardize};
 use diffem::em::*;
 use diffem::gaussian::Gaussian;
 use diffem::image::ImageShape;
@@ -11,7 +10,7 @@ use diffem::network::{MlpConfig, NetworkConfig, UnetConfig, flatten, to_host};
 use diffem::noise::{Key, Purpose};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
-use diffem::{InMemory, Observations, Samples};
+use diffem::{Em, Observations, Samples};
 use nalgebra::{DMatrix, DVector};
 use std::ops::ControlFlow;
 
@@ -30,47 +29,28 @@ fn draws_of_prior(
     draws: usize,
 ) -> Samples {
     let (device, d) = (Device::flex(), x.d());
-    let (channel, schedule) = (Unobserved::new(d), Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() });
-    let conditioning = ConditioningConfig { standardize: Standardize::None, ..Default::default() };
-    let network = network.init(d, image, 0, 1, &device).unwrap();
-    let m_step = MStepConfig { steps, batch: 256, micro_batch: 64, ema: 0.99, ..Default::default() };
     let sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
-    let monitor = MonitorConfig { holdout: 0.0, ..Default::default() };
-    let run = Em {
-        network: &network,
-        schedule: &schedule,
-        channel: &channel,
-        image,
-        conditioning: &conditioning,
-        observations: &Observations::nothing(x.n()),
-        em: &EmConfig::default(),
-        m_step: &m_step,
-        e_step: &EStepConfig::default(),
-        monitor: &monitor,
-        seed: 5,
-        device: &device,
-        tables: &InMemory,
-    };
-    let before = to_host(&flatten(&network));
-    let mut state = run.begin(x, flatten(&network), None).unwrap();
+    let mut run = Em::new(Unobserved::new(d), Observations::nothing(x.n()))
+        .network(network.clone())
+        .schedule(Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() })
+        .conditioning(ConditioningConfig { standardize: Standardize::None, ..Default::default() })
+        .m_step(MStepConfig { steps, batch: 256, micro_batch: 64, ema: 0.99, ..Default::default() })
+        .e_step(EStepConfig { sampler, shard: 64 })
+        .monitor(MonitorConfig { holdout: 0.0, ..Default::default() })
+        .seed(5);
+    if let Some(shape) = image {
+        run = run.image(shape);
+    }
+    let run = run.trainer(&device).unwrap();
+    // The weights of seed 1.
+    let weights = flatten(&run.model().build_network(1, &device).unwrap());
+    let before = to_host(&weights);
+    let mut state = run.begin_with(x, weights, None).unwrap();
     run.train(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
     assert_eq!((state.step, state.phase), (steps, Phase::EStep));
     assert!(to_host(&state.optim.average) != before);
-    let standardizer = Standardizer::identity(d);
-    let conditioning = Conditioning { channel: &channel, config: &conditioning, standardizer: &standardizer };
-    let (network, key) = (run.posterior(&state), Key::new(5, Purpose::Draw, 0));
-    let observations = &Observations::nothing(draws);
-    EStep {
-        network: &network,
-        schedule: &schedule,
-        conditioning,
-        observations,
-        sampler: &sampler,
-        key,
-        device: &device,
-    }
-    .all(64)
-    .unwrap()
+    let (posterior, observations) = (run.posterior(&state), Observations::nothing(draws));
+    EStep { posterior: &posterior, observations: &observations, key: Key::new(5, Purpose::Draw, 0) }.all().unwrap()
 }
 
 /// Mean and covariance.

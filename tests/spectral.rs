@@ -3,22 +3,28 @@
 
 use burn::tensor::Device;
 use diffem::baseline::{RichardsonLucy, Wiener};
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use diffem::channel::{
+    BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, MaskConfig, NoiseConfig, PixelMaskConfig,
+    QuantizationConfig, StageConfig,
+};
 use diffem::checkpoint;
 use diffem::conditioning::{Conditioning, ConditioningConfig, Features, OperatorStructure, feature_len};
 use diffem::conditioning::{Standardize, Standardizer};
 use diffem::dct::Dct;
 use diffem::denoiser::{Gain, Preconditioned, to_samples, to_tensor};
-use diffem::em::{EStep, InitialPrior};
+use diffem::em::{EStep, GaussianInit, InitialPrior};
 use diffem::gaussian::{Gaussian, LinearGaussian};
 use diffem::image::ImageShape;
+use diffem::method::Method;
 use diffem::network::{Mlp, MlpConfig, flatten, from_host, unflatten};
 use diffem::noise::{Key, Purpose};
+use diffem::posterior::{Model, Posterior};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Observations, Samples};
 use nalgebra::{DMatrix, DVector};
 use serde::Deserialize;
+use std::sync::Arc;
 
 const SHAPE: ImageShape = ImageShape { channels: 2, height: 4, width: 6 };
 const D: usize = 48;
@@ -28,11 +34,11 @@ fn build(stages: &[StageConfig]) -> Compose {
 }
 
 fn blur(sigma: f64) -> StageConfig {
-    StageConfig::Blur { sigma }
+    BlurConfig { sigma }.into()
 }
 
 fn noise(std: f64) -> StageConfig {
-    StageConfig::Noise { std }
+    NoiseConfig { std }.into()
 }
 
 /// Coordinates that an image's own scale and mean give.
@@ -98,13 +104,13 @@ fn the_spectrum_is_that_of_the_matrices() {
 fn other_channels_have_no_spectrum() {
     for stages in [
         vec![noise(0.1)],
-        vec![StageConfig::PixelMask { rate: 0.5, max_rate: None }, blur(1.0)],
-        vec![blur(1.0), StageConfig::Downsample { factor: 2 }],
-        vec![blur(1.0), StageConfig::Mask { rate: 0.2 }],
+        vec![PixelMaskConfig { rate: 0.5, max_rate: None }.into(), blur(1.0)],
+        vec![blur(1.0), DownsampleConfig { factor: 2 }.into()],
+        vec![blur(1.0), MaskConfig { rate: 0.2 }.into()],
     ] {
         assert!(build(&stages).as_linear().unwrap().spectrum().is_none(), "{stages:?}");
     }
-    assert!(build(&[blur(1.0), StageConfig::Quantization { levels: 8 }]).as_linear().is_none());
+    assert!(build(&[blur(1.0), QuantizationConfig { levels: 8 }.into()]).as_linear().is_none());
 }
 
 /// x | x_t, y for x of the standardizer's law, by the dense formula.
@@ -217,7 +223,7 @@ fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
     let x = Samples::new((0..600).flat_map(draw).collect(), shape.len());
     let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
-    let prior = InitialPrior::fit(&channel, &seen, 0, 1.0, 4, 0).unwrap();
+    let prior = InitialPrior::fit(&channel, &seen, &GaussianInit { iterations: 4, ..Default::default() }, 0).unwrap();
     let error = |y: &Samples| -> f64 {
         x.as_slice().iter().zip(y.as_slice()).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
     };
@@ -230,13 +236,26 @@ fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     assert!((power(&draws) / power(&x) - 1.0).abs() < 0.4, "{} {}", power(&draws), power(&x));
 }
 
-fn e_step<'a>(
-    parts: &'a (Compose, ConditioningConfig, Standardizer, Schedule, Mlp, Device, SamplerConfig),
-    seen: &'a Observations,
-) -> EStep<'a, Mlp> {
-    let (channel, config, standardizer, schedule, network, device, sampler) = parts;
-    let conditioning = Conditioning { channel, config, standardizer };
-    EStep { network, schedule, conditioning, observations: seen, sampler, key: Key::new(3, Purpose::Sample, 1), device }
+fn posterior(
+    (channel, network, sampler): (&Arc<Compose>, Mlp, SamplerConfig),
+    schedule: Schedule,
+    shard: usize,
+) -> Posterior<MlpConfig> {
+    let model = Model {
+        channel: channel.clone(),
+        image: None,
+        schedule,
+        conditioning: ConditioningConfig::default(),
+        method: Method::default(),
+        network: MlpConfig::default(),
+        sampler,
+        shard,
+    };
+    Posterior::new(model, network, spectral_standardizer(), Device::flex())
+}
+
+fn draws(posterior: &Posterior<MlpConfig>, observations: &Observations) -> Samples {
+    EStep { posterior, observations, key: Key::new(3, Purpose::Sample, 1) }.all().unwrap()
 }
 
 /// With exact scores the sampler's draws are those of the exact posterior.
@@ -249,10 +268,10 @@ fn draws_follow_the_exact_posterior() {
     let seen = Observations::simulate(&channel, &normal(1, 1), Key::new(2, Purpose::Observe, 0), 0);
     let n = 3000;
     let repeated = Observations::new(&channel, seen.y.select(&vec![0; n]), None).unwrap();
-    let parts = (channel, config, spectral_standardizer(), schedule, network, device, sampler);
-    let draws = e_step(&parts, &repeated).all(500).unwrap();
+    let channel = Arc::new(channel);
+    let draws = draws(&posterior((&channel, network, sampler), schedule, 500), &repeated);
     // x_t tells nothing at an endless noise level.
-    let exact = exact(&parts.0, &parts.2, &[0.0; D], 1e6, seen.y.row(0));
+    let exact = exact(&channel, &spectral_standardizer(), &[0.0; D], 1e6, seen.y.row(0));
     let mean = |j: usize| draws.rows().map(|row| row[j] as f64).sum::<f64>() / n as f64;
     let means: Vec<f64> = (0..D).map(mean).collect();
     for i in 0..D {
@@ -274,10 +293,14 @@ fn draws_do_not_depend_on_the_shard() {
     let network = MlpConfig { width: 16, depth: 2, embedding: 8 }.init(D, feature_len(&channel, &config), 0, &device);
     let sampler = SamplerConfig::Ddpm { steps: 5, spacing: Spacing::Edm };
     let seen = Observations::simulate(&channel, &normal(37, 1), Key::new(2, Purpose::Observe, 0), 0);
-    let parts = (channel, config, spectral_standardizer(), Schedule::default(), network, device, sampler);
-    let whole = e_step(&parts, &seen).all(64).unwrap();
+    let channel = Arc::new(channel);
+    let of = |shard| {
+        let parts = (&channel, network.clone(), sampler.clone());
+        draws(&posterior(parts, Schedule::default(), shard), &seen)
+    };
+    let whole = of(64);
     for size in [1, 10] {
-        assert!(whole == e_step(&parts, &seen).all(size).unwrap(), "shards of {size}");
+        assert!(whole == of(size), "shards of {size}");
     }
 }
 

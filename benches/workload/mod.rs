@@ -3,17 +3,19 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
-use diffem::conditioning::{Conditioning, ConditioningConfig, Features};
-use diffem::conditioning::{Standardize, Standardizer};
-use diffem::em::{EStep, MStep, MStepConfig};
+use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
+use diffem::conditioning::{ConditioningConfig, Features, Standardize, Standardizer};
+use diffem::em::{EStep, EStepConfig, MStep, MStepConfig};
+use diffem::method::Method;
 use diffem::network::{Mlp, MlpConfig, Network, flatten, flatten_gradients, unflatten};
 use diffem::noise::{Key, Purpose};
 use diffem::optim::{OptimState, Update};
+use diffem::posterior::{Model, Posterior};
 use diffem::sampler::SamplerConfig;
 use diffem::schedule::Schedule;
 use diffem::{Observations, Samples};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Rows that a worker takes at a time.
 pub const SHARD: usize = 256;
@@ -22,10 +24,7 @@ pub const SHARD: usize = 256;
 pub struct Workload {
     pub device: Device,
     pub network: Mlp,
-    channel: Compose,
-    config: ConditioningConfig,
-    standardizer: Standardizer,
-    schedule: Schedule,
+    posterior: Posterior<MlpConfig>,
     m_step: MStepConfig,
     x: Samples,
     observations: Observations,
@@ -45,7 +44,7 @@ fn tensor(x: &Samples, device: &Device) -> Tensor<2> {
 impl Workload {
     pub fn new() -> Self {
         let device = Device::flex();
-        let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.01 }];
+        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.01 }.into()];
         let channel = ChannelConfig(stages).build(5).expect("valid stages");
         let config = ConditioningConfig {
             features: Features::Observation,
@@ -53,16 +52,22 @@ impl Workload {
             measurement_update: false,
             ..ConditioningConfig::default()
         };
-        let network = MlpConfig::default().init(5, channel.condition_len(), 1, &device);
         let observe = Key::new(1, Purpose::Observe, 0);
         let observations = Observations::simulate(&channel, &normal(16_384, 5, 3), observe, 0);
+        let model = Model {
+            channel: Arc::new(channel),
+            image: None,
+            schedule: Schedule::default(),
+            conditioning: config,
+            method: Method::default(),
+            network: MlpConfig::default(),
+            sampler: EStepConfig::default().sampler,
+            shard: SHARD,
+        };
+        let network = model.build_network(1, &device).expect("a network");
+        let posterior = Posterior::new(model, network.clone(), Standardizer::identity(5), device.clone());
         let m_step = MStepConfig { steps: 1000, batch: 1024, micro_batch: SHARD, ema: 0.0, ..Default::default() };
-        let (standardizer, schedule, x) = (Standardizer::identity(5), Schedule::default(), normal(16_384, 5, 2));
-        Self { device, network, channel, config, standardizer, schedule, m_step, x, observations }
-    }
-
-    fn conditioning(&self) -> Conditioning<'_> {
-        Conditioning { channel: &self.channel, config: &self.config, standardizer: &self.standardizer }
+        Self { device, network, posterior, m_step, x: normal(16_384, 5, 2), observations }
     }
 
     /// Forward, mean-square loss, backward and Adam on fixed inputs, batch 1024 in shards as the M-step cuts it.
@@ -88,8 +93,7 @@ impl Workload {
 
     /// The M-step's own step: fresh corruption, noise, loss, backward, clipping, Adam, batch 1024.
     pub fn full_step(&self) -> impl FnMut() + '_ {
-        let mut m_step =
-            MStep::new(&self.network, &self.schedule, self.conditioning(), &self.x, &self.m_step, 1, 1, &self.device);
+        let mut m_step = MStep::new(&self.posterior, (&self.x, &self.observations), &self.m_step, 1, 1);
         let (mut state, mut step) = (OptimState::new(flatten(&self.network)), 0);
         move || {
             m_step.step(&mut state, step);
@@ -109,15 +113,8 @@ impl Workload {
 
     /// One draw from the posterior of each of 16 384 observations.
     pub fn e_step<'a>(&'a self, sampler: &'a SamplerConfig) -> impl FnMut() + 'a {
-        let e_step = EStep {
-            network: &self.network,
-            schedule: &self.schedule,
-            conditioning: self.conditioning(),
-            observations: &self.observations,
-            sampler,
-            key: Key::new(1, Purpose::Sample, 0),
-            device: &self.device,
-        };
-        move || drop(e_step.all(SHARD))
+        let posterior = self.posterior.clone().with_sampler(sampler.clone()).expect("a valid sampler");
+        let key = Key::new(1, Purpose::Sample, 0);
+        move || drop(EStep { posterior: &posterior, observations: &self.observations, key }.all())
     }
 }

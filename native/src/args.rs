@@ -354,10 +354,10 @@ pub struct Compare {
     /// A preset (see `diffem presets`) or a TOML file that all contenders start from
     #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
     pub config: String,
-    /// A name and the settings that make this contender, such as "em-mmps conditioning.method=em-mmps"; may be repeated.
-    /// {out} and {seed} stand for the directory and the seed: "warm em.start.kind=reconstructions
-    /// em.start.path={out}/em-mmps-seed{seed}" goes on from another contender
-    #[arg(long = "contender", value_name = "NAME KEY=VALUE ...", default_values = ["diffem", "em-mmps conditioning.method=em-mmps"])]
+    /// A name and the settings that make this contender, such as "em-mmps method.kind=em-mmps"; may be repeated.
+    /// {out} and {seed} stand for the directory and the seed: "warm init.kind=reconstructions
+    /// init.path={out}/em-mmps-seed{seed}" goes on from another contender
+    #[arg(long = "contender", value_name = "NAME KEY=VALUE ...", default_values = ["diffem", "em-mmps method.kind=em-mmps"])]
     pub contenders: Vec<String>,
     /// Seeds
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "SEED,...")]

@@ -73,11 +73,11 @@ fn has_room(out: &Path, needed: u64, free: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diffem::channel::{ChannelConfig, StageConfig};
+    use diffem::channel::{ChannelConfig, MaskConfig};
 
     #[test]
     fn too_many_signals_are_told_with_the_number_that_fits() {
-        let channel = ChannelConfig(vec![StageConfig::Mask { rate: 0.5 }]).build(784).unwrap();
+        let channel = ChannelConfig(vec![MaskConfig { rate: 0.5 }.into()]).build(784).unwrap();
         // 5 d values of 4 bytes each.
         let needed = memory_of(60_000, &channel);
         assert_eq!(needed, 60_000 * 784 * 5 * 4);

@@ -70,7 +70,7 @@ fn time_and_memory_are_within_a_factor_of_two() {
         "network.channels=[64,128]",
         "m_step.micro_batch=32",
         "m_step.steps=10",
-        "em.start.rank=4",
+        "init.rank=4",
     ];
     compare(dir.path(), "fashion-mask75", &unet);
 }

@@ -92,7 +92,7 @@ fn masked_pictures_are_observations() {
     }
     let data = "kind = \"masked-images\"\npath = \"data\"\nchannels = 1\nheight = 4\nwidth = 4\nresize = true\n";
     // Every picture is of one level: no Gaussian has a covariance of full rank for them.
-    let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "em.start.kind=corrupted"];
+    let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "init.kind=corrupted"];
     train(dir.path(), &config(data), "run", &more);
     let run = dir.path().join("run");
     assert!(!run.join("truth.safetensors").exists());
@@ -131,7 +131,7 @@ fn larger() -> TempDir {
     pictures::idx(&dir.path().join("data"), "train-images-idx3-ubyte.gz", 32, 24);
     pictures::idx(&dir.path().join("data"), "t10k-images-idx3-ubyte.gz", 8, 24);
     let data = "kind = \"idx\"\npath = \"data\"\nheight = 24\nwidth = 24\nn = 32\ntest = 8\n";
-    let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "em.start.kind=corrupted"];
+    let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "init.kind=corrupted"];
     train(dir.path(), &config(data), "run", &more);
     dir
 }

@@ -15,11 +15,11 @@ fn json(path: &Path) -> Value {
 fn contenders_are_trained_on_the_same_observations_and_compared() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("c.toml"), TINY).expect("a file");
-    let warm = "warm em.start.kind=reconstructions em.start.path={out}/em-mmps-seed{seed}";
+    let warm = "warm init.kind=reconstructions init.path={out}/em-mmps-seed{seed}";
     let args = [
         ["compare", "c.toml", "--seeds", "0,1"].as_slice(),
         &["--out", "cmp", "--progress", "quiet"],
-        &["--contender", "diffem", "--contender", "em-mmps conditioning.method=em-mmps", "--contender", warm],
+        &["--contender", "diffem", "--contender", "em-mmps method.kind=em-mmps", "--contender", warm],
     ]
     .concat();
     let table = succeed(dir.path(), &args);
@@ -62,11 +62,11 @@ fn images_are_compared_by_their_missing_pixels() {
     let data = "[data]\nkind = \"idx\"\npath = \"data\"\nheight = 4\nwidth = 4\nn = 120\ntest = 8\n";
     let channel = "[[channel]]\nkind = \"mask\"\nrate = 0.4\n[[channel]]\nkind = \"noise\"\nstd = 0.1\n[em]";
     std::fs::write(dir.path().join("c.toml"), [head, data, channel, rest].concat()).expect("a file");
-    let clean = "clean em.start.kind=reconstructions em.start.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1";
+    let clean = "clean init.kind=reconstructions init.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1";
     let args = [
         ["compare", "c.toml", "--out", "cmp", "--draws", "3", "--progress", "quiet"].as_slice(),
         &["--set", "report.points=0", "--set", "conditioning.standardize=coordinates"],
-        &["--contender", "diffem", "--contender", "ambient conditioning.method=ambient", "--contender", clean],
+        &["--contender", "diffem", "--contender", "ambient method.kind=ambient", "--contender", clean],
     ]
     .concat();
     let table = succeed(dir.path(), &args);
@@ -93,7 +93,7 @@ fn contenders_with_a_mistake_cost_no_training() {
         (["a", "a"], "the name is taken"),
         (["a", "b em.lapse=1"], "lapse"),
         (["a", "b c"], "KEY=VALUE"),
-        (["a", "b conditioning.method=ambient"], "conditioning.method"),
+        (["a", "b method.kind=ambient"], "conditioning.method"),
     ] {
         let args = ["compare", "c.toml", "--out", "cmp", "--contender", contenders[0], "--contender", contenders[1]];
         let output = run(dir.path(), &args);
@@ -129,7 +129,7 @@ fn calibration_is_reported_for_clean_signals_and_for_reconstructions() {
 #[ignore = "slow: trains the gaussian preset for a lap"]
 fn the_gaussian_preset_is_calibrated_and_a_hasty_sampler_is_caught() {
     let dir = tempfile::tempdir().expect("a directory");
-    let settled = ["--set", "em.laps=1", "--set", "em.start.iterations=32"];
+    let settled = ["--set", "em.laps=1", "--set", "init.iterations=32"];
     succeed(dir.path(), &[["train", "gaussian", "--out", "run", "--progress", "quiet"].as_slice(), &settled].concat());
     let calibrated = |more: &[&str]| {
         let table = succeed(dir.path(), &[["calibrate", "run"].as_slice(), more].concat());

@@ -155,10 +155,10 @@ fn images(tiny: &str) -> String {
 #[test]
 fn a_run_starts_from_another_run_s_prior() {
     let dir = finished();
-    let start = ["--set", "em.start.kind=prior", "--set", "em.start.path=run"];
+    let start = ["--set", "init.kind=prior", "--set", "init.path=run"];
     let refused = run(dir.path(), &[&["train", "run.toml", "--out", "warm"], &start[..]].concat());
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(error.contains("em.start.path") && error.contains("train one with `diffem prior run`"), "{error}");
+    assert!(error.contains("init.path") && error.contains("train one with `diffem prior run`"), "{error}");
     assert!(!dir.path().join("warm").exists());
     succeed(dir.path(), &["prior", "run", "--steps", "600", "--lap", "2"]);
     train(dir.path(), TINY, "warm", &start);
@@ -170,7 +170,7 @@ fn a_run_starts_from_another_run_s_prior() {
         assert!((found - expected).abs() < 0.2, "E x{i} x{j}: {found}, reconstructions {expected}");
     }
     // The network of EM-MMPS is one; the draws are those of its own last E-step but for their noise.
-    train(dir.path(), TINY, "mmps", &["--set", "conditioning.method=em-mmps"]);
-    train(dir.path(), TINY, "warmer", &[&start[..3], &["em.start.path=mmps"]].concat());
+    train(dir.path(), TINY, "mmps", &["--set", "method.kind=em-mmps"]);
+    train(dir.path(), TINY, "warmer", &[&start[..3], &["init.path=mmps"]].concat());
     assert!(dir.path().join("warmer/lap-002/DONE").is_file());
 }

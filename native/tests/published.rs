@@ -34,7 +34,7 @@ fn runs(preset: &str, path: &str, start: &[&str], make: impl Fn(&std::path::Path
 #[ignore = "a network of 58 M parameters"]
 fn cifar10_presets_train_and_reconstruct() {
     for preset in ["cifar10-mask75", "cifar10-mask90"] {
-        runs(preset, "cifar", &["em.start.rank=1"], |dir| pictures::cifar10(dir, 2));
+        runs(preset, "cifar", &["init.rank=1"], |dir| pictures::cifar10(dir, 2));
     }
     runs("cifar10-blur", "cifar", &[], |dir| pictures::cifar10(dir, 2));
 }
@@ -43,6 +43,6 @@ fn cifar10_presets_train_and_reconstruct() {
 #[ignore = "a network of 78 M parameters"]
 fn celeba_presets_train_and_reconstruct() {
     for preset in ["celeba-mask50", "celeba-mask75"] {
-        runs(preset, "celeba", &["em.start.rank=1"], |dir| pictures::faces(dir, 6));
+        runs(preset, "celeba", &["init.rank=1"], |dir| pictures::faces(dir, 6));
     }
 }

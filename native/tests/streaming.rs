@@ -20,7 +20,7 @@ fn config() -> String {
     let (_, rest) = rest.split_once("[em]").expect("em");
     let data = "[data]\nkind = \"idx\"\npath = \"data\"\nheight = 32\nwidth = 32\ntest = 0\n";
     let channel = "\n[[channel]]\nkind = \"noise\"\nstd = 0.1\n\n[[channel]]\nkind = \"mask\"\nrate = 0.4\n";
-    [head, data, channel, "\n[em.start]\nkind = \"gaussian\"\nrank = 2\niterations = 1\n\n[em]", rest].concat()
+    [head, data, channel, "\n[init]\nkind = \"gaussian\"\nrank = 2\niterations = 1\n\n[em]", rest].concat()
 }
 
 /// `diffem args` in `dir` with at most `limit` kB of memory of its own; the pages of mapped files are not counted.

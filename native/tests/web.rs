@@ -4,9 +4,8 @@ mod common;
 
 use burn::tensor::Device;
 use common::{TINY, diffem, run, succeed, train};
-use diffem::noise::{Key, Purpose};
-use diffem::posterior::{Posterior, open};
-use diffem::{Observations, Samples};
+use diffem::posterior::Bundle;
+use diffem::{Observations, Posterior, Samples};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -34,13 +33,13 @@ fn array(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
     (found.1, found.2)
 }
 
+fn open(bytes: &[u8]) -> Bundle {
+    Bundle::open(bytes, &Device::flex()).expect("a bundle")
+}
+
 /// Draws of the posterior as `diffem sample` takes them: `[n, draws, d]`.
 fn draws(posterior: &Posterior, seen: &Observations, count: usize, seed: u64) -> Vec<f32> {
-    let draw = |draw| {
-        posterior.e_step(seen, &posterior.recipe.sampler, Key::new(seed, Purpose::Draw, draw)).all(64).expect("draws")
-    };
-    let all: Vec<Samples> = (0..count).map(draw).collect();
-    (0..seen.n()).flat_map(|i| all.iter().flat_map(move |x| x.row(i).to_vec())).collect()
+    posterior.sample_seeded(seen, count, seed).expect("draws").into_vec()
 }
 
 fn worst(a: &[f32], b: &[f32]) -> f32 {
@@ -60,15 +59,16 @@ fn an_exported_posterior_draws_what_the_run_draws() {
     assert_eq!(shape, [512, 2, 2]);
 
     let bytes = |name: &str| std::fs::read(at.join(name)).expect("a file");
-    let whole = open(&bytes("whole.safetensors"), &Device::flex()).expect("a bundle");
-    let half = open(&bytes("run/checkpoint.safetensors"), &Device::flex()).expect("a bundle");
+    let whole = open(&bytes("whole.safetensors"));
+    let half = open(&bytes("run/checkpoint.safetensors"));
     let rows = |name: &str| {
         let (shape, values) = array(&at.join("run/observations.safetensors"), name);
         Samples::new(values, shape[1..].iter().product())
     };
-    let seen = Observations::new(&whole.channel, rows("y"), Some(rows("a"))).expect("observations");
-    assert_eq!(draws(&whole, &seen, 2, 4), expected);
-    let difference = worst(&draws(&half, &seen, 2, 4), &expected);
+    let seen =
+        Observations::new(whole.posterior.model().channel.as_ref(), rows("y"), Some(rows("a"))).expect("observations");
+    assert_eq!(draws(&whole.posterior, &seen, 2, 4), expected);
+    let difference = worst(&draws(&half.posterior, &seen, 2, 4), &expected);
     assert!(difference > 0.0 && difference < 0.02, "{difference}");
 
     // Observations that nothing was trained on, with their truth.
@@ -88,7 +88,7 @@ fn the_golden_files_of_the_browser_s_tests_are_of_this_version() {
         succeed(dir.path(), &["train", &config, "--out", name, "--progress", "quiet"]);
         succeed(dir.path(), &["export", name, "--web", "--f32", "--examples", "3", "--out", "bundle.safetensors"]);
         let read = |path: &Path| std::fs::read(path).expect("a file");
-        let posterior = |path: &Path| open(&read(path), &Device::flex()).expect("a bundle");
+        let posterior = |path: &Path| open(&read(path));
         let (fresh, kept) =
             (posterior(&dir.path().join("bundle.safetensors")), posterior(&golden.join(format!("{name}.safetensors"))));
         assert_eq!(fresh.recipe, kept.recipe, "run web/test/golden/make.sh");
@@ -155,7 +155,7 @@ fn the_page_and_the_checkpoint_are_served() {
     }
     let (head, body) = request(&served.1, "GET /checkpoint.safetensors");
     assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
-    assert_eq!(open(&body, &Device::flex()).expect("a bundle").recipe.name, "tiny");
+    assert_eq!(open(&body).recipe.name, "tiny");
     for line in
         ["GET /../secret", "GET /%2e%2e/secret", "GET /assets/..%2f..%2fsecret", "GET /nothing.js", "GET /assets"]
     {
@@ -188,6 +188,8 @@ fn without_a_run_the_page_shows_its_own_model() {
 #[test]
 fn a_state_is_no_bundle() {
     let state = TRAINED.path().join("run/lap-001/ema.safetensors");
-    let error = open(&std::fs::read(state).expect("a file"), &Device::flex()).err().expect("an error");
+    let error = Bundle::<diffem::network::NetworkConfig>::open(&std::fs::read(state).expect("a file"), &Device::flex())
+        .err()
+        .expect("an error");
     assert_eq!(error.to_string(), "checkpoint: expected a file of bundle, found weights");
 }

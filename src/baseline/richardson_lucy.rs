@@ -94,7 +94,7 @@ impl Row<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{Channel, ChannelConfig, StageConfig};
+    use crate::channel::{BlurConfig, Channel, ChannelConfig, NoiseConfig};
     use crate::image::ImageShape;
     use crate::noise::{Key, Purpose};
     use crate::observations::Observations;
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn it_stops_at_the_noise_and_sharpens_until_then() {
         let (shape, std) = (ImageShape { channels: 1, height: 16, width: 16 }, 0.01);
-        let blur = ChannelConfig(vec![StageConfig::Blur { sigma: 1.0 }, StageConfig::Noise { std }]);
+        let blur = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into(), NoiseConfig { std }.into()]);
         let blur = blur.build_image(shape).unwrap();
         // A bright square on a dim ground.
         let bright = |p: usize| (5..11).contains(&(p / 16)) && (4..9).contains(&(p % 16));

@@ -130,7 +130,7 @@ fn lowest(cost: impl Fn(f64) -> f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{Channel, ChannelConfig, StageConfig};
+    use crate::channel::{BlurConfig, Channel, ChannelConfig, NoiseConfig};
     use crate::noise::{Key, Purpose};
     use crate::observations::Observations;
 
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn the_balance_of_the_prior_is_found_and_is_the_best() {
         let (tau, std) = (0.4, 0.05);
-        let channel = ChannelConfig(vec![StageConfig::Blur { sigma: 1.2 }, StageConfig::Noise { std }]);
+        let channel = ChannelConfig(vec![BlurConfig { sigma: 1.2 }.into(), NoiseConfig { std }.into()]);
         let channel = channel.build_image(SHAPE).unwrap();
         let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
         let roughness = roughness(SHAPE);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn nothing_is_fitted_without_noise() {
-        let channel = ChannelConfig(vec![StageConfig::Blur { sigma: 1.0 }]).build_image(SHAPE).unwrap();
+        let channel = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into()]).build_image(SHAPE).unwrap();
         let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
         assert!(Wiener::fitted(spectrum, &Samples::zeros(3, SHAPE.len())).is_none());
     }

@@ -5,14 +5,30 @@
 //! symmetric extension, "reflect" in scipy). A constant image stays constant, and B_n is symmetric: it is diagonal in the
 //! DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999, "The discrete cosine transform").
 
-use super::{Channel, LinearChannel, Spectrum};
+use super::{Channel, LinearChannel, Signal, Spectrum, Stage};
 use crate::dct::{Dct, MAX_SIDE};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
 
 /// Widest blur, in pixels; far wider than any image, where a blur is its mean.
 const MAX_SIGMA: f64 = 1e5;
+
+/// Gaussian blur, mirrored at the edges (images).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BlurConfig {
+    /// Standard deviation in pixels, in (0, 1e5].
+    pub sigma: f64,
+}
+
+impl Stage for BlurConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(Blur::new(signal.image("blur")?, self.sigma)?))
+    }
+}
 
 /// Gaussian blur of every color channel.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,9 +1,36 @@
 //! Lower resolution: each value of y is the mean of a block of f x f pixels, of every color channel.
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Mean over blocks of pixels (images).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DownsampleConfig {
+    /// Side of a block, >= 1; divides the image's height and width.
+    pub factor: usize,
+}
+
+impl Stage for DownsampleConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(Downsample::new(signal.image("downsample")?, self.factor)?))
+    }
+
+    fn output(&self, signal: Signal, length: usize) -> Signal {
+        match signal {
+            Signal::Image(shape) => Signal::Image(ImageShape {
+                height: shape.height / self.factor,
+                width: shape.width / self.factor,
+                ..shape
+            }),
+            Signal::Vector(_) => Signal::Vector(length),
+        }
+    }
+}
 
 /// Mean over blocks: m = C · (h / f) · (w / f).
 #[derive(Clone, Debug, PartialEq)]

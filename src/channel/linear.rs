@@ -1,9 +1,35 @@
 //! One fixed linear map for all observations: y = A x.
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use crate::samples::Samples;
+use serde::{Deserialize, Serialize};
+
+/// One fixed linear map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LinearConfig {
+    /// A row by row; every row as long as the signal.
+    pub matrix: Vec<Vec<f32>>,
+}
+
+impl Stage for LinearConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        let d = signal.len();
+        if let Some((i, row)) = self.matrix.iter().enumerate().find(|(_, row)| row.len() != d) {
+            let message = format!("row {i} has {} numbers, expected {d} (the signal's length)", row.len());
+            return Err(Error::config("matrix", message));
+        }
+        Ok(Box::new(FixedLinear::new(Samples::new(self.matrix.concat(), d))?))
+    }
+
+    /// Rows of a matrix are not an image.
+    fn output(&self, _signal: Signal, length: usize) -> Signal {
+        Signal::Vector(length)
+    }
+}
 
 /// y = A x with A in R^(m x d) given once. With a rank-deficient A the directions in ker A never move under EM: many
 /// operators, not one, are what makes corrupted data identify the signal's law.

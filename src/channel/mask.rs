@@ -1,8 +1,28 @@
 //! Missing coordinates: y = a ∘ x with a in {0, 1}^d.
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Missing coordinates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MaskConfig {
+    /// Probability that a coordinate is missing, in [0, 1).
+    pub rate: f64,
+}
+
+impl Stage for MaskConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(Mask::new(signal.len(), self.rate)?))
+    }
+
+    fn is_mask(&self) -> bool {
+        true
+    }
+}
 
 /// Each coordinate is missing (a = 0, y = 0) with probability `rate`, independently; a fresh mask for every observation.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,40 +5,34 @@
 //! Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a Gaussian prior.
 
 mod black_box;
+mod block_mask;
 mod blur;
 mod compose;
 mod config;
 mod downsample;
-#[cfg(feature = "jpeg")]
 mod jpeg;
 mod linear;
+mod linear_gaussian;
 mod mask;
 mod noise;
 mod pixel_mask;
-mod pointwise;
 mod poisson;
 mod projection;
+mod quantization;
+mod saturation;
+mod shared;
 mod spectrum;
+mod stage;
 mod unobserved;
 
 pub use black_box::BlackBox;
-pub use blur::Blur;
 pub use compose::Compose;
-pub use config::{ChannelConfig, StageConfig};
-pub use downsample::Downsample;
-#[cfg(feature = "jpeg")]
-pub use jpeg::Jpeg;
-pub use linear::FixedLinear;
-pub use mask::Mask;
-pub use noise::AdditiveNoise;
-pub use pixel_mask::{BlockMask, PixelMask};
-pub use pointwise::{Quantization, Saturation};
-pub use poisson::Poisson;
-pub use projection::Projection;
+pub use config::*;
+pub use linear_gaussian::LinearGaussian;
 pub use spectrum::Spectrum;
+pub use stage::{Signal, Stage};
 pub use unobserved::Unobserved;
 
-use crate::gaussian::LinearGaussian;
 use crate::noise::Stream;
 use nalgebra::DMatrix;
 

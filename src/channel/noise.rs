@@ -1,9 +1,25 @@
 //! Additive Gaussian noise: y = x + s n, n ~ N(0, I).
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+/// Additive Gaussian noise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NoiseConfig {
+    /// Standard deviation, >= 0, in units of the scaled signal.
+    pub std: f64,
+}
+
+impl Stage for NoiseConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(AdditiveNoise::new(signal.len(), self.std)?))
+    }
+}
 
 /// Adds independent noise of standard deviation `std` to every coordinate.
 #[derive(Clone, Debug, PartialEq)]

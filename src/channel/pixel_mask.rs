@@ -1,9 +1,32 @@
 //! Missing pixels: y = a ∘ x with one mask a in {0, 1}^(h·w) shared by the color channels; a missing pixel has y = 0.
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Missing pixels, the same in every color channel (images).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PixelMaskConfig {
+    /// Probability that a pixel is missing, in [0, 1).
+    pub rate: f64,
+    /// If given, each image's own rate is drawn uniformly from [rate, max_rate]; below 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<f64>,
+}
+
+impl Stage for PixelMaskConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(PixelMask::new(signal.image("pixel-mask")?, self.rate, self.max_rate)?))
+    }
+
+    fn is_mask(&self) -> bool {
+        true
+    }
+}
 
 /// Each pixel is missing with the image's rate, independently; a fresh mask for every observation. The rate is the same for
 /// all images or drawn for each (Daras et al. 2023, arXiv 2305.19256, use one rate; Rozet et al. 2024 likewise).
@@ -37,44 +60,14 @@ impl PixelMask {
     }
 }
 
-/// One missing block at a place drawn uniformly among those inside the image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BlockMask {
-    shape: ImageShape,
-    height: usize,
-    width: usize,
-}
-
-impl BlockMask {
-    /// A missing block of `height` x `width` pixels, at least 1 x 1 and at most the image.
-    pub fn new(shape: ImageShape, height: usize, width: usize) -> Result<Self> {
-        shape.validate("image")?;
-        for (field, size, most) in [("height", height, shape.height), ("width", width, shape.width)] {
-            if !(1..=most).contains(&size) {
-                return Err(Error::config(field, format!("expected 1 to {most} (the image's {field}), found {size}")));
-            }
-        }
-        Ok(Self { shape, height, width })
-    }
-
-    fn draw(&self, stream: &mut Stream, a: &mut [f32]) {
-        let top = stream.below(self.shape.height - self.height + 1);
-        let left = stream.below(self.shape.width - self.width + 1);
-        a.fill(1.0);
-        for row in a.chunks_exact_mut(self.shape.width).skip(top).take(self.height) {
-            row[left..left + self.width].fill(0.0);
-        }
-    }
-}
-
 /// The mask on every color channel.
-fn hide(a: &[f32], x: &[f32], y: &mut [f32]) {
+pub(super) fn hide(a: &[f32], x: &[f32], y: &mut [f32]) {
     for (y, x) in y.chunks_exact_mut(a.len()).zip(x.chunks_exact(a.len())) {
         y.iter_mut().zip(a).zip(x).for_each(|((y, a), x)| *y = a * x);
     }
 }
 
-/// Both masks differ only in how they are drawn.
+/// A mask shared by the color channels, for a type with a `shape` and a method `draw`: masks differ only in how they are drawn.
 macro_rules! mask_channel {
     ($name:ident) => {
         impl Channel for $name {
@@ -135,4 +128,4 @@ macro_rules! mask_channel {
 }
 
 mask_channel!(PixelMask);
-mask_channel!(BlockMask);
+pub(super) use mask_channel;

@@ -1,13 +1,29 @@
 //! Photon counts: y = 4 N / peak - 2, N ~ Poisson(peak · p), p = max((x + 2) / 4, 0) the intensity. Not linear: the noise
 //! depends on the signal, Var(y | x) = 16 p / peak.
 
-use super::Channel;
+use super::{Channel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
 /// Most expected photons of a full pixel.
 const MAX_PEAK: f64 = 1e9;
+
+/// Photon counts, y = 4 Poisson(peak p) / peak - 2 with p = (x + 2) / 4.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PoissonConfig {
+    /// Expected count at x = 2, in (0, 1e9].
+    pub peak: f64,
+}
+
+impl Stage for PoissonConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(Poisson::new(signal.len(), self.peak)?))
+    }
+}
 
 /// Independent photon counts at every value.
 #[derive(Clone, Debug, PartialEq)]

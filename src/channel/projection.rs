@@ -1,8 +1,33 @@
 //! Random projections: y = A x, the rows of A uniform on the unit sphere (DiffEM's manifold experiment).
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Random projections, rows uniform on the unit sphere: y = A x.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ProjectionConfig {
+    /// Number of rows of A, 1 or more.
+    pub rows: usize,
+}
+
+impl Stage for ProjectionConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(Projection::new(signal.len(), self.rows)?))
+    }
+
+    /// Rows of a matrix are not an image.
+    fn output(&self, _signal: Signal, length: usize) -> Signal {
+        Signal::Vector(length)
+    }
+
+    fn multiplier(&self) -> Option<(&'static str, usize)> {
+        Some(("rows", self.rows))
+    }
+}
 
 /// y = A x with A in R^(m x d), a fresh one for every observation; a = A row by row.
 #[derive(Clone, Debug, PartialEq)]

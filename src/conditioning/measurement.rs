@@ -3,6 +3,11 @@
 use crate::dct::Dct;
 use crate::scratch::with_scratch;
 
+/// Longest signal for which dense linear channels get a measurement update, geometry features and standardized directions:
+/// each needs d x d numbers an observation. Longer ones are shown y and a as they are; channels that are diagonal, in their
+/// coordinates or in the cosine basis, have no limit.
+pub const MAX_DENSE: usize = 256;
+
 /// Layout of the matrix K A of a measurement update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorStructure {

@@ -4,7 +4,7 @@
 //! reconstructions that is their Gaussian fit, so the network has only the remainder to learn: on a Gaussian signal seen
 //! through a linear channel F = 0 is already the exact posterior.
 
-use crate::conditioning::MAX_DENSE;
+use super::measurement::MAX_DENSE;
 use crate::error::{Error, Result};
 use crate::samples::Samples;
 use crate::scratch::with_scratch;

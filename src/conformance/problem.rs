@@ -1,20 +1,26 @@
 //! Three small problems: a projection (dense gain, directions standardized), a mask (diagonal gain, coordinates standardized),
 //! and masked images with a U-Net. What enters them is drawn once and kept in the golden file.
 
-use crate::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use crate::channel::{
+    Channel, ChannelConfig, Compose, MaskConfig, NoiseConfig, PixelMaskConfig, ProjectionConfig, StageConfig,
+};
 use crate::conditioning::{Conditioning, ConditioningConfig, feature_len};
 use crate::conditioning::{Standardize, Standardizer};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
+use crate::method::Method;
 use crate::network::{
     AnyNetwork, Layout, MlpConfig, NetworkConfig, UnetConfig, flatten, from_host, to_host, unflatten,
 };
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
+use crate::posterior::{Model, Posterior};
+use crate::sampler::SamplerConfig;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The networks and the noise keys of every problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +88,7 @@ pub struct Problem {
     /// The arrays.
     pub inputs: Inputs,
     image: Option<ImageShape>,
-    channel: Compose,
+    channel: Arc<Compose>,
     config: ConditioningConfig,
     standardizer: Standardizer,
     observations: Observations,
@@ -118,11 +124,11 @@ pub(super) struct Kind {
 fn kinds() -> [Kind; 3] {
     let shape = ImageShape { channels: 2, height: 4, width: 6 };
     let kind =
-        |name, d, n, image, stage| Kind { name, d, n, stages: vec![stage, StageConfig::Noise { std: 0.05 }], image };
+        |name, d, n, image, stage| Kind { name, d, n, stages: vec![stage, NoiseConfig { std: 0.05 }.into()], image };
     [
-        kind("projection", 5, 45, None, StageConfig::Projection { rows: 2 }),
-        kind("mask", 16, 45, None, StageConfig::Mask { rate: 0.5 }),
-        kind("images", shape.len(), 13, Some(shape), StageConfig::PixelMask { rate: 0.5, max_rate: None }),
+        kind("projection", 5, 45, None, ProjectionConfig { rows: 2 }.into()),
+        kind("mask", 16, 45, None, MaskConfig { rate: 0.5 }.into()),
+        kind("images", shape.len(), 13, Some(shape), PixelMaskConfig { rate: 0.5, max_rate: None }.into()),
     ]
 }
 
@@ -152,11 +158,11 @@ pub(super) fn problems(
     mut inputs: impl FnMut(&Kind, &Compose) -> Result<Inputs>,
 ) -> Result<Vec<Problem>> {
     let build = |kind: Kind| {
-        let channel = kind.channel()?;
+        let channel = Arc::new(kind.channel()?);
         let inputs = inputs(&kind, &channel)?;
-        let observations = Observations::new(&channel, inputs.y.clone(), Some(inputs.a.clone()))?;
+        let observations = Observations::new(channel.as_ref(), inputs.y.clone(), Some(inputs.a.clone()))?;
         let (settings, config) = (settings.clone(), kind.conditioning());
-        let standardizer = config.standardizer(&channel, &inputs.x);
+        let standardizer = config.standardizer(channel.as_ref(), &inputs.x);
         let (name, image) = (kind.name, kind.image);
         Ok(Problem { name, schedule: schedule(), settings, inputs, image, channel, config, standardizer, observations })
     };
@@ -202,12 +208,27 @@ pub(super) fn drawn(settings: &Settings, device: &Device) -> Result<Vec<Problem>
 impl Problem {
     /// How the observations enter the denoiser.
     pub(super) fn conditioning(&self) -> Conditioning<'_> {
-        Conditioning { channel: &self.channel, config: &self.config, standardizer: &self.standardizer }
+        Conditioning { channel: self.channel.as_ref(), config: &self.config, standardizer: &self.standardizer }
     }
 
     /// y and a.
     pub(super) fn observations(&self) -> &Observations {
         &self.observations
+    }
+
+    /// The posterior of `network` with `sampler`.
+    pub(super) fn posterior(&self, network: AnyNetwork, sampler: SamplerConfig, device: &Device) -> Posterior {
+        let model = Model {
+            channel: self.channel.clone(),
+            image: self.image,
+            schedule: self.schedule.clone(),
+            conditioning: self.config.clone(),
+            method: Method::default(),
+            network: self.settings.network_of(self.image),
+            sampler,
+            shard: self.observations.n(),
+        };
+        Posterior::new(model, network, self.standardizer.clone(), device.clone())
     }
 
     /// The network with the problem's weights.

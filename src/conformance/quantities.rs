@@ -2,11 +2,12 @@
 
 use super::problem::{Batch, Problem, Settings, names};
 use crate::denoiser::{Gain, Preconditioned, to_tensor};
-use crate::em::{EStep, MStep, MStepConfig, Row};
+use crate::em::{EStepConfig, MStep, MStepConfig};
 use crate::error::Result;
 use crate::network::{AnyNetwork, flatten, flatten_gradients, from_host, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::optim::{OptimState, Update};
+use crate::posterior::Row;
 use crate::sampler::{SamplerConfig, Spacing};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -98,8 +99,9 @@ impl Problem {
     fn train(&self, network: &AnyNetwork, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
         let config =
             MStepConfig { steps: 5, batch: 40, micro_batch: 16, clip_norm: 0.0, ema: 0.5, ..Default::default() };
-        let (conditioning, x, &Settings { seed, lap, .. }) = (self.conditioning(), &self.inputs.x, &self.settings);
-        let mut m_step = MStep::new(network, &self.schedule, conditioning, x, &config, seed, lap, device);
+        let (x, &Settings { seed, lap, .. }) = (&self.inputs.x, &self.settings);
+        let posterior = self.posterior(network.clone(), EStepConfig::default().sampler, device);
+        let mut m_step = MStep::new(&posterior, (x, self.observations()), &config, seed, lap);
         let mut state = OptimState::new(flatten(network));
         let mut losses = vec![m_step.step(&mut state, 0)];
         let gradient = state.first.clone() / 0.1;
@@ -110,15 +112,13 @@ impl Problem {
     /// A posterior draw of every observation, in the standardizer's coordinates.
     fn sample(&self, network: &AnyNetwork, sampler: &SamplerConfig, device: &Device) -> Tensor<2> {
         let key = Key::new(self.settings.seed, Purpose::Sample, self.settings.lap);
-        let (conditioning, observations) = (self.conditioning(), self.observations());
-        let schedule = &self.schedule;
-        let e_step = EStep { network, schedule, conditioning, observations, sampler, key, device };
+        let (observations, posterior) = (self.observations(), self.posterior(network.clone(), sampler.clone(), device));
         let rows = (0..observations.n()).map(|i| Row { observation: i, key, index: i }).collect();
-        let mut draws = e_step.begin(rows);
+        let mut draws = posterior.begin(observations, rows);
         while !draws.is_done() {
-            draws = e_step.advance(draws);
+            draws = posterior.advance(draws);
         }
-        e_step.last(draws).narrow(0, 0, observations.n())
+        posterior.last(draws).narrow(0, 0, observations.n())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Settings of a run, with ranges checked in one place.
 
 use crate::error::{Error, Result};
+use crate::method::Recorruption;
 use crate::optim::{Decay, check_rate};
 use crate::sampler::{SamplerConfig, Spacing};
 use serde::{Deserialize, Serialize};
 
-/// Laps, start and stopping.
+/// Laps and stopping.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -14,80 +15,12 @@ pub struct EmConfig {
     pub laps: usize,
     /// Stop after this many laps without a better held-out score; 0 never stops early.
     pub patience: usize,
-    /// The first reconstructions.
-    pub start: InitConfig,
 }
 
 impl Default for EmConfig {
     fn default() -> Self {
-        Self { laps: 12, patience: 0, start: InitConfig::default() }
+        Self { laps: 12, patience: 0 }
     }
-}
-
-/// Where X⁰ comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum InitConfig {
-    /// Posterior draws under a Gaussian prior fitted by exact EM; linear channels with Gaussian noise.
-    Gaussian {
-        /// EM iterations; 0 takes the initial prior as it is.
-        #[serde(default = "sixteen")]
-        iterations: usize,
-        /// Standard deviation of the initial prior N(0, std² I), > 0. A blur with noise has another one, smooth images with a
-        /// power that is fitted to the observations.
-        #[serde(default = "unit")]
-        std: f64,
-        /// Rank of the covariance besides a diagonal, for masks and noise; 0 takes a full one for signals of up to 512 values
-        /// (1024 where all observations share their operator, as under a blur) and rank 64 beyond.
-        #[serde(default)]
-        rank: usize,
-    },
-    /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
-    Corrupted {},
-    /// What another run or program made of the same observations, such as one by another method; the weights are new. With the
-    /// truth itself and one lap, the bound that no method without clean signals can pass.
-    Reconstructions {
-        /// A run directory (its best lap), a lap directory inside one, or a .safetensors or .npz file with `x [n, d]`.
-        path: String,
-    },
-    /// Draws of another run's prior, led to the observations by moment matching (channels that `em-mmps` takes); the weights
-    /// are new.
-    Prior {
-        /// A run directory with a prior (`diffem prior`), or a run of `em-mmps` or one of its lap directories.
-        path: String,
-    },
-    /// The posterior of another run's checkpoint, whose weights are trained further.
-    Checkpoint {
-        /// A run directory or a lap directory inside one.
-        path: String,
-    },
-}
-
-fn sixteen() -> usize {
-    16
-}
-
-fn unit() -> f64 {
-    1.0
-}
-
-impl Default for InitConfig {
-    fn default() -> Self {
-        Self::Gaussian { iterations: 16, std: 1.0, rank: 0 }
-    }
-}
-
-/// When the M-step draws new corruption.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Recorruption {
-    /// For every mini-batch: as many different observations as steps.
-    #[default]
-    EveryBatch,
-    /// Once a lap, as the published code does.
-    EveryLap,
 }
 
 /// Training of the posterior on the reconstructions.
@@ -183,13 +116,7 @@ fn at_least_one(field: &str, value: usize) -> Result<()> {
 impl EmConfig {
     /// Checks the ranges.
     pub fn validate(&self) -> Result<()> {
-        at_least_one("em.laps", self.laps)?;
-        match &self.start {
-            InitConfig::Gaussian { std, .. } if !(*std > 0.0 && std.is_finite()) => {
-                Err(Error::config("em.start.std", format!("expected a number > 0, found {std}")))
-            }
-            _ => Ok(()),
-        }
+        at_least_one("em.laps", self.laps)
     }
 }
 

@@ -10,18 +10,84 @@ use crate::observations::Observations;
 use crate::parallel;
 use crate::samples::Samples;
 use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
 
-/// Posterior draws under a Gaussian prior fitted to the observations by `iterations` of exact EM from N(0, std² I):
-/// `[n, d]` and the prior. Too wide a start is safe, too narrow a one barely moves.
-pub fn gaussian_init(
-    channel: &dyn Channel,
-    observations: &Observations,
-    std: f64,
-    iterations: usize,
-    seed: u64,
-) -> Result<(Samples, Gaussian)> {
-    let prior = Gaussian::fit(channel, observations, std, iterations)?;
-    Ok((prior.reconstruct(channel, observations, seed)?, prior))
+/// Where the first reconstructions X⁰ come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InitConfig {
+    /// Posterior draws under a Gaussian prior fitted by exact EM; linear channels with Gaussian noise.
+    Gaussian(GaussianInit),
+    /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
+    Corrupted {},
+}
+
+/// A Gaussian prior fitted by exact EM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct GaussianInit {
+    /// EM iterations; 0 takes the initial prior as it is.
+    pub iterations: usize,
+    /// Standard deviation of the initial prior N(0, std² I), > 0: too wide is safe, too narrow barely moves. A blur with noise
+    /// has another one, smooth images with a power that is fitted to the observations.
+    pub std: f64,
+    /// Rank of the covariance besides a diagonal, for masks and noise; 0 takes a full one for signals of up to 512 values
+    /// (1024 where all observations share their operator, as under a blur) and rank 64 beyond.
+    pub rank: usize,
+}
+
+impl Default for GaussianInit {
+    fn default() -> Self {
+        Self { iterations: 16, std: 1.0, rank: 0 }
+    }
+}
+
+impl Default for InitConfig {
+    fn default() -> Self {
+        Self::Gaussian(GaussianInit::default())
+    }
+}
+
+impl InitConfig {
+    /// Checks the ranges, and that such a start suits `channel`; the error names the field.
+    pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
+        match self {
+            Self::Gaussian(gaussian) => gaussian.validate(channel),
+            Self::Corrupted {} => Ok(()),
+        }
+    }
+}
+
+impl GaussianInit {
+    /// Checks the ranges: a full covariance is for short signals, a low rank for channels of masks and noise.
+    pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
+        let (d, most) = (channel.signal_len(), most_covariance(channel));
+        if !(self.std > 0.0 && self.std.is_finite()) {
+            return Err(Error::config("init.std", format!("expected a number > 0, found {}", self.std)));
+        }
+        let Some(linear) = channel.as_linear() else {
+            let message = "\"gaussian\" needs a linear channel; set init.kind=\"corrupted\"";
+            return Err(Error::config("init", message));
+        };
+        let refuse = |field: &str, message: String| Err(Error::config(field, message));
+        match self.rank {
+            0 if d > most && !linear.is_diagonal() => refuse(
+                "init",
+                format!(
+                    "a Gaussian start takes signals of at most {most} values here, found {d}; set init.kind=\"corrupted\""
+                ),
+            ),
+            rank if rank > d => refuse("init.rank", format!("expected 0 to {d} (the signal's length), found {rank}")),
+            rank if rank > 0 && !linear.is_diagonal() => refuse(
+                "init.rank",
+                "a low rank needs a channel of masks and noise; set init.rank=0 or init.kind=\"corrupted\"".into(),
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Observations that a low-rank prior is fitted to, at most (the published number).
@@ -60,17 +126,11 @@ fn smooth(channel: &dyn Channel, observations: &Observations) -> Option<Gaussian
 }
 
 impl InitialPrior {
-    /// Fits the prior by `iterations` of EM from standard deviation `std`, for blurs from a smooth prior; `rank` 0 takes a full covariance up to
+    /// Fits the prior that `config` describes by EM, for blurs from a smooth prior; rank 0 takes a full covariance up to
     /// [`most_covariance`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations,
     /// with at most a loading for every four of them.
-    pub fn fit(
-        channel: &dyn Channel,
-        observations: &Observations,
-        rank: usize,
-        std: f64,
-        iterations: usize,
-        seed: u64,
-    ) -> Result<Self> {
+    pub fn fit(channel: &dyn Channel, observations: &Observations, config: &GaussianInit, seed: u64) -> Result<Self> {
+        let GaussianInit { iterations, std, rank } = *config;
         let rank = if rank == 0 && channel.signal_len() > most_covariance(channel) { RANK } else { rank };
         if rank == 0 {
             let first = smooth(channel, observations).unwrap_or_else(|| Gaussian::isotropic(channel.signal_len(), std));

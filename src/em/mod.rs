@@ -1,19 +1,29 @@
 //! Expectation-maximization: reconstruct every observation with the current posterior (E-step), train the posterior on
 //! the reconstructions re-corrupted afresh (M-step), repeat (DiffEM, arXiv 2510.12691, algorithm 1).
 //!
+//! A lap is one iteration of EM: an M-step, then an E-step. [`Em`] checks the settings and builds a [`Run`]; a [`Trainer`] is a
+//! run whose [`State`] the caller keeps.
+//!
 //! No file, clock or terminal is touched here. An [`Observer`] is told what happened and may stop the run; [`State`] is
 //! consistent at every event, so saving it there and continuing later gives the same bytes as never stopping.
 
+mod builder;
 mod config;
 mod e_step;
 mod init;
 mod m_step;
 mod monitor;
-mod run;
+mod saved;
+mod state;
+mod trainer;
 
-pub use config::{EStepConfig, EmConfig, InitConfig, MStepConfig, MonitorConfig, Recorruption};
-pub use e_step::{Draws, EStep, Row};
-pub use init::{InitialPrior, corrupted_init, corrupted_init_into, gaussian_init, most_covariance};
+pub use crate::method::Recorruption;
+pub use builder::{Em, Run};
+pub use config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
+pub use e_step::EStep;
+pub use init::{GaussianInit, InitConfig, InitialPrior, corrupted_init, corrupted_init_into, most_covariance};
 pub use m_step::MStep;
 pub use monitor::MonitorRecord;
-pub use run::{Em, Event, LapRecord, Observer, Phase, State};
+pub use saved::{decode_start, decode_state, encode_start, encode_state};
+pub use state::{Event, LapRecord, Observer, Phase, State};
+pub use trainer::Trainer;

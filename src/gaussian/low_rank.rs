@@ -351,7 +351,7 @@ fn observed_means(linear: &dyn LinearChannel, observations: &Observations) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{ChannelConfig, StageConfig};
+    use crate::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig};
     use crate::gaussian::Gaussian;
 
     /// Signals of rank 2 plus noise in 12 coordinates, seen through masks.
@@ -363,7 +363,7 @@ mod tests {
         let root = law.root();
         let draw = |i| law.draw(&root, &mut Key::new(1, Purpose::Truth, 0).stream(i, 0));
         let x = Samples::new((0..n).flat_map(|i| draw(i).iter().map(|&v| v as f32).collect::<Vec<_>>()).collect(), d);
-        let stages = vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }];
+        let stages = vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()];
         let channel = ChannelConfig(stages).build(d).unwrap();
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
         (channel, x, seen, law)
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn other_channels_and_ranks_are_refused() {
-        let channel = ChannelConfig(vec![StageConfig::Projection { rows: 2 }]).build(3).unwrap();
+        let channel = ChannelConfig(vec![ProjectionConfig { rows: 2 }.into()]).build(3).unwrap();
         let x = Samples::zeros(4, 3);
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
         assert!(LowRankGaussian::fit(&channel, &seen, 1, 1.0, 1, 0).is_err());

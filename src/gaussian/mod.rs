@@ -6,6 +6,7 @@
 mod low_rank;
 mod shared;
 
+pub use crate::channel::LinearGaussian;
 pub use low_rank::LowRankGaussian;
 
 use crate::channel::Channel;
@@ -27,27 +28,6 @@ pub struct Gaussian {
     pub mean: DVector<f64>,
     /// Σ, d x d, symmetric positive semi-definite.
     pub covariance: DMatrix<f64>,
-}
-
-/// y = A x + n with n ~ N(0, Σ_y): a linear channel with its operator fixed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LinearGaussian {
-    /// A, m x d.
-    pub matrix: DMatrix<f64>,
-    /// Σ_y, m x m.
-    pub covariance: DMatrix<f64>,
-}
-
-impl LinearGaussian {
-    /// Drops the rows that carry nothing (zero in A and without noise), such as masked coordinates; returns the kept
-    /// rows' indices too. What remains has an invertible A Σ Aᵀ + Σ_y for invertible Σ and independent rows.
-    fn informative(&self) -> (Self, Vec<usize>) {
-        let kept: Vec<usize> = (0..self.matrix.nrows())
-            .filter(|&i| self.matrix.row(i).amax() > 0.0 || self.covariance[(i, i)] > 0.0)
-            .collect();
-        let covariance = self.covariance.select_rows(&kept).select_columns(&kept);
-        (Self { matrix: self.matrix.select_rows(&kept), covariance }, kept)
-    }
 }
 
 fn invert(matrix: DMatrix<f64>, what: &str) -> Result<Cholesky<f64, nalgebra::Dyn>> {

@@ -97,7 +97,7 @@ pub(super) fn posteriors(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{ChannelConfig, Compose, StageConfig};
+    use crate::channel::{BlurConfig, ChannelConfig, Compose, NoiseConfig};
     use crate::image::ImageShape;
     use crate::noise::Purpose;
     use crate::observations::Observations;
@@ -106,7 +106,7 @@ mod tests {
 
     /// Signals of three directions plus noise, blurred.
     fn setup(n: usize) -> (Compose, Observations) {
-        let channel = ChannelConfig(vec![StageConfig::Blur { sigma: 1.0 }, StageConfig::Noise { std: 0.1 }]);
+        let channel = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into(), NoiseConfig { std: 0.1 }.into()]);
         let channel = channel.build_image(SHAPE).unwrap();
         let mut x = Samples::zeros(n, SHAPE.len());
         for i in 0..n {

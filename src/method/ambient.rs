@@ -11,46 +11,118 @@
 //! nothing is known, whatever σ, D = Ã (c_skip x_t + c_out F) + (1 - Ã) σ_d F; and an observation is reconstructed behind its own
 //! mask, nothing of it hidden, with the measurement update of [`crate::conditioning`].
 
+use super::{Conditions, Context, LearningMethod, TrainingBatch, TrainingSource};
 use crate::channel::Channel;
-use crate::denoiser::Scalings;
+use crate::conditioning::{ConditioningConfig, Measurement, gain};
+use crate::denoiser::{Denoiser, Scalings, to_tensor};
 use crate::error::{Error, Result};
 use crate::network::{Network, embedding};
-use crate::noise::Stream;
+use crate::noise::{Purpose, Stream};
+use crate::observations::Observations;
+use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Settings of Ambient Diffusion.
+/// Ambient Diffusion with its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct AmbientConfig {
+pub struct Ambient {
     /// Probability that a seen value is hidden from the network, in (0, 1).
     pub further: f64,
 }
 
-impl Default for AmbientConfig {
+impl Default for Ambient {
     fn default() -> Self {
         Self { further: 0.1 }
     }
 }
 
-impl AmbientConfig {
-    /// Checks the ranges.
-    pub fn validate(&self, field: &str) -> Result<()> {
-        let message = format!("expected a number in (0, 1), found {}", self.further);
-        let right = self.further > 0.0 && self.further < 1.0;
-        right.then_some(()).ok_or_else(|| Error::config(format!("{field}.further"), message))
-    }
-
+impl Ambient {
     /// Hides more of what the mask `a` shows.
-    pub(crate) fn hide(&self, a: &mut [f32], stream: &mut Stream) {
+    fn hide(&self, a: &mut [f32], stream: &mut Stream) {
         a.iter_mut().for_each(|a| *a *= f32::from(stream.uniform() >= self.further));
     }
 }
 
+impl LearningMethod for Ambient {
+    fn validate(&self, channel: &dyn Channel) -> Result<()> {
+        if !(self.further > 0.0 && self.further < 1.0) {
+            let message = format!("expected a number in (0, 1), found {}", self.further);
+            return Err(Error::config("method.further", message));
+        }
+        let masks = channel.as_linear().is_some_and(|linear| linear.is_diagonal()) && channel.operator_len() > 0;
+        let message = "\"ambient\" needs a channel of masks, with or without noise";
+        masks.then_some(()).ok_or_else(|| Error::config("method.kind", message))
+    }
+
+    fn feature_len(&self, channel: &dyn Channel, _config: &ConditioningConfig) -> usize {
+        channel.signal_len()
+    }
+
+    /// Hides more of the observations `rows` and noises what is left; reconstructions are not trained on.
+    fn training_batch(&self, source: &TrainingSource<'_>, rows: &[usize], step: usize, first: usize) -> TrainingBatch {
+        let (conditioning, n, d) = (source.conditioning, rows.len(), source.x.d());
+        let (corrupt, places) = (source.key(Purpose::Corrupt), source.places(rows));
+        let x = conditioning.standardizer.standardize(&source.observations.y.select(&places));
+        let [mut x_t, mut features, mut weight] = std::array::from_fn(|_| Samples::zeros(n, d));
+        let (mut all, mut sigma) = (vec![0.0; d], Vec::with_capacity(n));
+        for (row, &i) in places.iter().enumerate() {
+            let mut a = source.observations.operator(i).to_vec();
+            write_seen(conditioning.channel, &a, &mut all);
+            self.hide(&mut a, &mut corrupt.stream(first + row, step));
+            write_seen(conditioning.channel, &a, features.row_mut(row));
+            let s = source.noise(x.row(row), step, first + row, x_t.row_mut(row));
+            let [shown, hidden] = [source.schedule.loss_weight(s), source.schedule.sigma_data.powi(-2)];
+            for ((weight, all), kept) in weight.row_mut(row).iter_mut().zip(&all).zip(features.row(row)) {
+                *weight = all * if *kept == 1.0 { shown } else { hidden } as f32;
+            }
+            sigma.push(s);
+        }
+        TrainingBatch { x, x_t, features, sigma, measurements: Vec::new(), weight: Some(weight) }
+    }
+
+    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
+        let [x_t, seen] = [&batch.x_t, &batch.features].map(|s| to_tensor(s, context.device));
+        let masked = Masked { network: context.network, schedule: context.schedule, seen };
+        masked.forward_training(x_t, &batch.sigma, stream)
+    }
+
+    fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions> {
+        let conditioning = context.conditioning;
+        let mut masks = Samples::zeros(rows.len(), conditioning.channel.signal_len());
+        for (row, &i) in rows.iter().enumerate() {
+            write_seen(conditioning.channel, observations.operator(i), masks.row_mut(row));
+        }
+        let measure = |&i: &usize| conditioning.measurement(observations.y.row(i), observations.operator(i));
+        let measurements = rows.iter().filter_map(measure).collect();
+        Box::new(OwnMasks { masks: to_tensor(&masks, context.device), measurements })
+    }
+}
+
+/// The observations' own masks `[n, d]`, and what updates the estimates behind them.
+struct OwnMasks {
+    masks: Tensor<2>,
+    measurements: Vec<Measurement>,
+}
+
+impl Conditions for OwnMasks {
+    fn denoiser<'d>(&'d self, context: Context<'d>) -> Box<dyn Denoiser + 'd> {
+        let Context { network, schedule, conditioning, device } = context;
+        let masked = Masked { network, schedule, seen: self.masks.clone() };
+        Box::new(move |x_t: Tensor<2>, sigma: f64| {
+            let d0 = masked.forward(x_t.clone(), &[sigma]);
+            match gain(&self.measurements, |_| sigma, schedule, conditioning, device) {
+                Some(gain) => gain.apply(d0, x_t),
+                None => d0,
+            }
+        })
+    }
+}
+
 /// Writes which values of a signal the mask `a` shows, 0 or 1 each, into `seen [d]`.
-pub(crate) fn write_seen(channel: &dyn Channel, a: &[f32], seen: &mut [f32]) {
+fn write_seen(channel: &dyn Channel, a: &[f32], seen: &mut [f32]) {
     let (mut matrix, mut noise) = (vec![0.0; seen.len()], vec![0.0; seen.len()]);
     if let Some(linear) = channel.as_linear() {
         linear.write_diagonal(a, &mut matrix, &mut noise);
@@ -59,21 +131,21 @@ pub(crate) fn write_seen(channel: &dyn Channel, a: &[f32], seen: &mut [f32]) {
 }
 
 /// The network around a further mask, E[x | Ã x_t, Ã].
-pub(crate) struct Masked<'a, N> {
-    pub network: &'a N,
-    pub schedule: &'a Schedule,
+struct Masked<'a> {
+    network: &'a dyn Network,
+    schedule: &'a Schedule,
     /// Ã, `[n, d]` of 0 and 1.
-    pub seen: Tensor<2>,
+    seen: Tensor<2>,
 }
 
-impl<N: Network> Masked<'_, N> {
+impl Masked<'_> {
     /// D for `x_t [n, d]`; `sigma` as in [`crate::denoiser::Preconditioned::forward`].
-    pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64]) -> Tensor<2> {
+    fn forward(&self, x_t: Tensor<2>, sigma: &[f64]) -> Tensor<2> {
         self.around(x_t, sigma, |x, embedded| self.network.forward(x, embedded, self.seen.clone()))
     }
 
     /// The same in training.
-    pub fn forward_training(&self, x_t: Tensor<2>, sigma: &[f64], stream: Stream) -> Tensor<2> {
+    fn forward_training(&self, x_t: Tensor<2>, sigma: &[f64], stream: Stream) -> Tensor<2> {
         self.around(x_t, sigma, |x, embedded| self.network.forward_training(x, embedded, self.seen.clone(), stream))
     }
 

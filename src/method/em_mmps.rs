@@ -10,18 +10,24 @@
 //! v by a fixed number of conjugate-gradient iterations from 0; products with Jᵀ by reverse-mode differentiation. Exact for
 //! Gaussian x, where J is the same for every x_t.
 
-use crate::conditioning::Whitened;
-use crate::denoiser::Denoiser;
+use super::{Conditions, Context, LearningMethod, TrainingBatch, TrainingSource};
+use crate::channel::Channel;
+use crate::conditioning::{
+    ConditioningConfig, MAX_DENSE, Measurement, OperatorStructure, Standardizer, Whitened, operator_structure,
+};
+use crate::denoiser::{Denoiser, Preconditioned, to_tensor};
 use crate::error::{Error, Result};
+use crate::noise::Stream;
+use crate::observations::Observations;
 use crate::samples::Samples;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Settings of moment matching.
+/// EM-MMPS with the settings of its moment matching.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct MmpsConfig {
+pub struct EmMmps {
     /// Conjugate-gradient iterations, 1 to 1000; each costs a forward and a backward pass of the network. As many as
     /// an observation has values solve the system but for rounding.
     pub iterations: usize,
@@ -30,31 +36,87 @@ pub struct MmpsConfig {
     pub bound: f64,
 }
 
-impl Default for MmpsConfig {
+impl Default for EmMmps {
     fn default() -> Self {
         Self { iterations: 3, bound: 0.0 }
     }
 }
 
-impl MmpsConfig {
-    /// Checks the ranges.
-    pub fn validate(&self, field: &str) -> Result<()> {
+impl LearningMethod for EmMmps {
+    fn validate(&self, channel: &dyn Channel) -> Result<()> {
         let message = format!("expected 1 to 1000, found {}", self.iterations);
         let right = (1..=1000).contains(&self.iterations);
-        right.then_some(()).ok_or_else(|| Error::config(format!("{field}.iterations"), message))?;
+        right.then_some(()).ok_or_else(|| Error::config("method.iterations", message))?;
         let message = format!("expected a number >= 0, found {}", self.bound);
         let right = self.bound >= 0.0 && self.bound.is_finite();
-        right.then_some(()).ok_or_else(|| Error::config(format!("{field}.bound"), message))
+        right.then_some(()).ok_or_else(|| Error::config("method.bound", message))?;
+        match operator_structure(channel, &Standardizer::identity(channel.signal_len())) {
+            OperatorStructure::None => Err(Error::config(
+                "method.kind",
+                format!(
+                    "\"em-mmps\" needs masks, blurs, or another linear channel of at most {MAX_DENSE} values, with Gaussian noise"
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
-    /// Those of `rows` whose reconstruction in `x` is within the bound; all of them where none is.
-    pub(crate) fn within(&self, x: &Samples, rows: Vec<usize>) -> Vec<usize> {
+    fn feature_len(&self, _channel: &dyn Channel, _config: &ConditioningConfig) -> usize {
+        0
+    }
+
+    /// The rows within the bound; all of them where none is.
+    fn training_rows(&self, x: &Samples, rows: Vec<usize>) -> Vec<usize> {
         if self.bound == 0.0 {
             return rows;
         }
         let good = |i: &usize| x.row(*i).iter().all(|v| f64::from(v.abs()) <= self.bound);
         let kept: Vec<usize> = rows.iter().copied().filter(good).collect();
         if kept.is_empty() { rows } else { kept }
+    }
+
+    fn training_batch(&self, source: &TrainingSource<'_>, rows: &[usize], step: usize, first: usize) -> TrainingBatch {
+        source.corrupted(rows, (step, first), 0, |_, _, _| None)
+    }
+
+    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
+        let [x_t, features] = [&batch.x_t, &batch.features].map(|s| to_tensor(s, context.device));
+        let denoiser = Preconditioned { network: context.network, schedule: context.schedule };
+        denoiser.forward_training(x_t, &batch.sigma, features, None, stream)
+    }
+
+    fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions> {
+        let Context { network, conditioning, device, .. } = context;
+        let measure = |&i: &usize| conditioning.measurement(observations.y.row(i), observations.operator(i));
+        let measurements: Vec<Measurement> = rows.iter().filter_map(measure).collect();
+        let nothing = network.prepare(to_tensor(&Samples::zeros(rows.len(), 0), device));
+        let observations = Whitened::new(&measurements, conditioning, device);
+        Box::new(Guided { nothing, observations, iterations: self.iterations })
+    }
+
+    fn jacobians_per_call(&self) -> usize {
+        self.iterations
+    }
+
+    fn learns_prior(&self) -> bool {
+        true
+    }
+}
+
+/// Observations that the prior, a network without features, is guided to.
+struct Guided {
+    /// No features, prepared by the network.
+    nothing: Tensor<2>,
+    observations: Whitened,
+    iterations: usize,
+}
+
+impl Conditions for Guided {
+    fn denoiser<'d>(&'d self, context: Context<'d>) -> Box<dyn Denoiser + 'd> {
+        let preconditioned = Preconditioned { network: context.network, schedule: context.schedule };
+        let prior =
+            move |x_t: Tensor<2>, sigma: f64| preconditioned.forward_prepared(x_t, sigma, self.nothing.clone(), None);
+        Box::new(Mmps { prior, observations: self.observations.clone(), iterations: self.iterations })
     }
 }
 
@@ -127,9 +189,11 @@ impl<D: Denoiser> Denoiser for Mmps<D> {
 mod tests {
     use super::*;
     use crate::Observations;
-    use crate::channel::{ChannelConfig, Compose, StageConfig};
+    use crate::channel::{
+        ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig,
+    };
+    use crate::conditioning::Conditioning;
     use crate::conditioning::Standardizer;
-    use crate::conditioning::{Conditioning, ConditioningConfig, Measurement};
     use crate::denoiser::{GaussianDenoiser, to_samples, to_tensor};
     use crate::gaussian::Gaussian;
     use crate::noise::{Key, Purpose};
@@ -183,8 +247,8 @@ mod tests {
 
     #[test]
     fn moment_matching_is_exact_for_gaussians() {
-        let projection = || vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }];
-        let mask = || vec![StageConfig::Mask { rate: 0.4 }, StageConfig::Noise { std: 0.2 }];
+        let projection = || vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
+        let mask = || vec![MaskConfig { rate: 0.4 }.into(), NoiseConfig { std: 0.2 }.into()];
         for sigma in [0.05, 0.5, 5.0] {
             // Rounding in f32 costs the five directions of a mask a few more iterations than five.
             let (few, all) = (worst(projection(), 5, sigma, 2), worst(mask(), 5, sigma, 12));
@@ -232,7 +296,7 @@ mod tests {
         let (device, d) = (Device::flex(), golden.d);
         let values = |v: &[i32]| v.iter().map(|&v| v as f32 / golden.grid).collect::<Vec<_>>();
         let matrix = values(&golden.a).chunks_exact(d).map(<[f32]>::to_vec).collect();
-        let stages = vec![StageConfig::Linear { matrix }, StageConfig::Noise { std: golden.std }];
+        let stages = vec![LinearConfig { matrix }.into(), NoiseConfig { std: golden.std }.into()];
         let channel = ChannelConfig(stages).build(d).unwrap();
         let (standardizer, config) = (Standardizer::identity(d), ConditioningConfig::default());
         let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
@@ -254,8 +318,8 @@ mod tests {
     fn the_adjoint_is_the_transpose() {
         let device = Device::flex();
         for stages in [
-            vec![StageConfig::Projection { rows: 3 }, StageConfig::Noise { std: 0.1 }],
-            vec![StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 }],
+            vec![ProjectionConfig { rows: 3 }.into(), NoiseConfig { std: 0.1 }.into()],
+            vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()],
         ] {
             let (_, seen, whitened) = whitened(stages, &signals(4, 6), &device);
             let (x, v) = (to_tensor(&signals(4, 6), &device), whitened.y() * 0.5 + 1.0);

@@ -97,10 +97,12 @@ impl Whitener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::{ChannelConfig, Compose, StageConfig};
+    use crate::channel::{
+        ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig,
+    };
     use crate::noise::{Key, Purpose};
 
-    const NOISE: StageConfig = StageConfig::Noise { std: 0.3 };
+    const NOISE: StageConfig = StageConfig::Noise(NoiseConfig { std: 0.3 });
 
     fn simulated(stages: Vec<StageConfig>) -> (Compose, Samples, Observations) {
         let channel = ChannelConfig(stages).build(6).unwrap();
@@ -113,10 +115,10 @@ mod tests {
     #[test]
     fn the_truth_has_one_and_another_signal_more() {
         let channels = [
-            vec![NOISE, StageConfig::Mask { rate: 0.5 }],
-            vec![StageConfig::Mask { rate: 0.5 }, NOISE],
-            vec![StageConfig::Projection { rows: 2 }, NOISE],
-            vec![NOISE, StageConfig::Linear { matrix: vec![vec![1.0, 2.0, 0.0, 0.0, 0.0, 0.5]; 1] }],
+            vec![NOISE, MaskConfig { rate: 0.5 }.into()],
+            vec![MaskConfig { rate: 0.5 }.into(), NOISE],
+            vec![ProjectionConfig { rows: 2 }.into(), NOISE],
+            vec![NOISE, LinearConfig { matrix: vec![vec![1.0, 2.0, 0.0, 0.0, 0.0, 0.5]; 1] }.into()],
         ];
         for stages in channels {
             let (channel, x, seen) = simulated(stages.clone());
@@ -130,14 +132,14 @@ mod tests {
 
     #[test]
     fn masked_coordinates_do_not_count() {
-        let (channel, x, seen) = simulated(vec![NOISE, StageConfig::Mask { rate: 0.5 }]);
+        let (channel, x, seen) = simulated(vec![NOISE, MaskConfig { rate: 0.5 }.into()]);
         let visible = seen.a.as_ref().unwrap().as_slice().iter().filter(|a| **a != 0.0).count();
         assert_eq!(MeasurementFit::of(&channel, &seen, &x).unwrap().unwrap().measurements, visible);
     }
 
     #[test]
     fn without_noise_there_is_none() {
-        let (channel, x, seen) = simulated(vec![StageConfig::Mask { rate: 0.5 }]);
+        let (channel, x, seen) = simulated(vec![MaskConfig { rate: 0.5 }.into()]);
         assert_eq!(MeasurementFit::of(&channel, &seen, &x).unwrap(), None);
         let (channel, x, seen) = simulated(vec![NOISE]);
         assert!(MeasurementFit::of(&channel, &seen, &x.slice(0..3)).is_err());

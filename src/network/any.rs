@@ -60,7 +60,7 @@ impl NetworkConfig {
     }
 }
 
-fn need(image: Option<ImageShape>) -> Result<ImageShape> {
+pub(super) fn need(image: Option<ImageShape>) -> Result<ImageShape> {
     image.ok_or_else(|| {
         Error::config("network.kind", "\"unet\" needs images: give the data a shape, or use kind = \"mlp\"")
     })

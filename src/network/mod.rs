@@ -5,20 +5,22 @@ mod cost;
 mod flat;
 mod layers;
 mod mlp;
+mod spec;
 mod unet;
 
 pub use any::{AnyNetwork, NetworkConfig};
 pub use cost::Cost;
 pub use flat::{Layout, flatten, flatten_gradients, from_host, to_host, unflatten};
 pub use mlp::{Mlp, MlpConfig};
+pub use spec::{NetworkShape, NetworkSpec};
 pub use unet::{Unet, UnetConfig};
 
 use crate::noise::{Stream, sin_cos_turn};
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// A network body; preconditioning is put around it by [`crate::denoiser::Preconditioned`].
-pub trait Network: Module + Sync {
+/// A network body; the preconditioning of [`crate::denoiser`] is put around it. A type of the user's own also derives burn's
+/// `Module`, and is built by a [`NetworkSpec`].
+pub trait Network: Sync {
     /// `x [n, d]` scaled input, `embedding [n, e]` of ln σ, `condition [n, c]` -> `[n, d]`.
     fn forward(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
 

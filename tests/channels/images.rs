@@ -1,7 +1,10 @@
 //! Channels of images: their laws, an independent convolution and scipy for the blur, and what the network is shown.
 
-use super::{dot, normal};
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
+use super::normal;
+use diffem::channel::{
+    BlockMaskConfig, BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, JpegConfig, NoiseConfig,
+    PixelMaskConfig, PoissonConfig, ProjectionConfig, QuantizationConfig, SaturationConfig, StageConfig,
+};
 use diffem::conditioning::Standardizer;
 use diffem::conditioning::{Conditioning, ConditioningConfig, MAX_DENSE, feature_len};
 use diffem::em::corrupted_init;
@@ -17,24 +20,23 @@ fn build(shape: ImageShape, stages: Vec<StageConfig>) -> Compose {
 }
 
 fn pixel_mask(rate: f64) -> StageConfig {
-    StageConfig::PixelMask { rate, max_rate: None }
+    PixelMaskConfig { rate, max_rate: None }.into()
 }
 
 /// Linear channels, color images.
 pub fn registry() -> Vec<(&'static str, usize, Compose)> {
-    use StageConfig::*;
-    let noise = || Noise { std: 0.1 };
-    let lower = || Downsample { factor: 2 };
+    let noise = || NoiseConfig { std: 0.1 }.into();
+    let lower = || DownsampleConfig { factor: 2 }.into();
     let stages = [
         ("pixel-mask", vec![pixel_mask(0.4)]),
-        ("pixel-mask, own rates", vec![PixelMask { rate: 0.1, max_rate: Some(0.9) }]),
-        ("block-mask", vec![BlockMask { height: 3, width: 2 }]),
-        ("blur", vec![Blur { sigma: 0.7 }]),
-        ("blur wider than the image", vec![Blur { sigma: 5.0 }]),
+        ("pixel-mask, own rates", vec![PixelMaskConfig { rate: 0.1, max_rate: Some(0.9) }.into()]),
+        ("block-mask", vec![BlockMaskConfig { height: 3, width: 2 }.into()]),
+        ("blur", vec![BlurConfig { sigma: 0.7 }.into()]),
+        ("blur wider than the image", vec![BlurConfig { sigma: 5.0 }.into()]),
         ("downsample", vec![lower()]),
         ("pixel-mask, noise", vec![pixel_mask(0.4), noise()]),
-        ("blur, downsample, noise", vec![Blur { sigma: 1.0 }, lower(), noise()]),
-        ("downsample, blur, pixel-mask", vec![lower(), Blur { sigma: 0.8 }, pixel_mask(0.5)]),
+        ("blur, downsample, noise", vec![BlurConfig { sigma: 1.0 }.into(), lower(), noise()]),
+        ("downsample, blur, pixel-mask", vec![lower(), BlurConfig { sigma: 0.8 }.into(), pixel_mask(0.5)]),
     ];
     stages.into_iter().map(|(name, stages)| (name, SMALL.len(), build(SMALL, stages))).collect()
 }
@@ -64,7 +66,7 @@ fn picture(shape: ImageShape) -> Vec<f32> {
 
 #[test]
 fn masks_are_shared_by_the_colors_and_hide_at_their_rates() {
-    let channel = build(LARGE, vec![StageConfig::PixelMask { rate: 0.2, max_rate: Some(0.8) }]);
+    let channel = build(LARGE, vec![PixelMaskConfig { rate: 0.2, max_rate: Some(0.8) }.into()]);
     let x = Samples::new(vec![1.0; 100 * LARGE.len()], LARGE.len());
     let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
     let rate = |i: usize| seen.operator(i).iter().filter(|a| **a == 0.0).count() as f64 / LARGE.pixels() as f64;
@@ -82,7 +84,7 @@ fn masks_are_shared_by_the_colors_and_hide_at_their_rates() {
 
 #[test]
 fn a_block_is_missing_at_every_place_that_fits() {
-    let channel = build(SMALL, vec![StageConfig::BlockMask { height: 2, width: 3 }]);
+    let channel = build(SMALL, vec![BlockMaskConfig { height: 2, width: 3 }.into()]);
     let mut places = std::collections::BTreeMap::new();
     for i in 0..1000 {
         let mut a = vec![0.0; SMALL.pixels()];
@@ -120,7 +122,7 @@ fn direct(shape: ImageShape, sigma: f64, x: &[f32]) -> Vec<f32> {
 #[test]
 fn blur_is_the_plain_convolution_and_keeps_constants() {
     for sigma in [0.1, 0.6, 1.5, 7.0] {
-        let blur = build(SMALL, vec![StageConfig::Blur { sigma }]);
+        let blur = build(SMALL, vec![BlurConfig { sigma }.into()]);
         let x = normal(SMALL.len(), 4);
         let y = observe(&blur, &x, 0);
         assert!(worst(&y, &direct(SMALL, sigma, &x)) < 1e-5, "sigma {sigma}");
@@ -152,7 +154,7 @@ fn blur_agrees_with_scipy() {
     let golden: Golden = serde_json::from_str(include_str!("../golden/blur.json")).unwrap();
     assert_eq!(golden.cases.len(), 3);
     for GoldenCase { height, width, sigma, x, y } in golden.cases {
-        let blur = build(ImageShape { channels: 1, height, width }, vec![StageConfig::Blur { sigma }]);
+        let blur = build(ImageShape { channels: 1, height, width }, vec![BlurConfig { sigma }.into()]);
         let x: Vec<f32> = x.iter().map(|&v| v as f32 / golden.grid).collect();
         assert!(worst(&observe(&blur, &x, 0), &y) < 2e-6, "sigma {sigma}");
     }
@@ -161,7 +163,7 @@ fn blur_agrees_with_scipy() {
 #[test]
 fn downsampling_is_the_mean_of_blocks_and_lifting_repeats_it() {
     let shape = ImageShape { channels: 1, height: 2, width: 4 };
-    let channel = build(shape, vec![StageConfig::Downsample { factor: 2 }]);
+    let channel = build(shape, vec![DownsampleConfig { factor: 2 }.into()]);
     let y = observe(&channel, &[1.0, 2.0, 0.0, 0.5, 3.0, 4.0, -1.0, 0.5], 0);
     assert_eq!(y, [2.5, 0.0]);
     let mut c = vec![9.0; channel.condition_len()];
@@ -171,9 +173,9 @@ fn downsampling_is_the_mean_of_blocks_and_lifting_repeats_it() {
 
 #[test]
 fn the_network_sees_whole_planes() {
-    use StageConfig::*;
     let shape = ImageShape { channels: 1, height: 2, width: 4 };
-    let stages = vec![pixel_mask(0.5), Downsample { factor: 2 }, Noise { std: 0.1 }, pixel_mask(0.5)];
+    let stages =
+        vec![pixel_mask(0.5), DownsampleConfig { factor: 2 }.into(), NoiseConfig { std: 0.1 }.into(), pixel_mask(0.5)];
     let channel = build(shape, stages);
     assert_eq!((channel.observation_len(), channel.operator_len(), channel.condition_len()), (2, 10, 24));
     let (y, first) = ([0.5, 0.0], [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0]);
@@ -184,25 +186,24 @@ fn the_network_sees_whole_planes() {
     assert_eq!(c[16..], [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
     let pixels = LARGE.pixels();
     let planes = |stages| build(LARGE, stages).condition_len() / pixels;
-    assert_eq!(planes(vec![pixel_mask(0.5), Noise { std: 0.1 }]), 4);
-    assert_eq!(planes(vec![Downsample { factor: 4 }, Noise { std: 0.1 }]), 3);
+    assert_eq!(planes(vec![pixel_mask(0.5), NoiseConfig { std: 0.1 }.into()]), 4);
+    assert_eq!(planes(vec![DownsampleConfig { factor: 4 }.into(), NoiseConfig { std: 0.1 }.into()]), 3);
 }
 
 /// 64 x 64 color images: a d x d matrix would take 1.2 GB, 64 of them the machine.
 #[test]
 fn large_images_start_from_what_was_seen_without_matrices() {
-    use StageConfig::*;
     let mut x = Samples::new(picture(LARGE).repeat(64), LARGE.len());
     (0..64).for_each(|i| x.row_mut(i).iter_mut().for_each(|v| *v *= 1.0 - i as f32 / 200.0));
     let settings = ConditioningConfig::default();
     let standardizer = Standardizer::of(&x, diffem::conditioning::Standardize::Directions, false);
     assert!(standardizer.is_diagonal());
-    let noise = || Noise { std: 0.1 };
+    let noise = || NoiseConfig { std: 0.1 }.into();
     for (stages, diagonal, whole) in [
         (vec![pixel_mask(0.5), noise()], true, true),
-        (vec![Blur { sigma: 2.0 }, noise()], false, true),
-        (vec![Downsample { factor: 4 }, noise()], false, false),
-        (vec![Quantization { levels: 4 }, Downsample { factor: 2 }], false, false),
+        (vec![BlurConfig { sigma: 2.0 }.into(), noise()], false, true),
+        (vec![DownsampleConfig { factor: 4 }.into(), noise()], false, false),
+        (vec![QuantizationConfig { levels: 4 }.into(), DownsampleConfig { factor: 2 }.into()], false, false),
     ] {
         let channel = build(LARGE, stages);
         let seen = Observations::simulate(&channel, &x, Key::new(3, Purpose::Observe, 0), 0);
@@ -232,7 +233,7 @@ fn counts_have_the_mean_and_variance_of_a_poisson_law() {
     let n = 40_000;
     let shape = ImageShape { channels: 1, height: 200, width: 200 };
     for (peak, value) in [(0.5, 0.0), (8.0, 2.0), (12.0, 2.0), (40.0, -1.0), (1e4, 1.0), (1e8, 2.0)] {
-        let channel = build(shape, vec![StageConfig::Poisson { peak }]);
+        let channel = build(shape, vec![PoissonConfig { peak }.into()]);
         let y = observe(&channel, &vec![value; n], 5);
         let mean = peak * (value as f64 + 2.0) / 4.0;
         let counts: Vec<f64> = y.iter().map(|&y| (y as f64 + 2.0) / 4.0 * peak).collect();
@@ -244,17 +245,17 @@ fn counts_have_the_mean_and_variance_of_a_poisson_law() {
         assert!((variance - mean).abs() < 4.5 * v, "variance {mean}: {variance}");
     }
     // Values below -2 are dark.
-    let channel = build(shape, vec![StageConfig::Poisson { peak: 10.0 }]);
+    let channel = build(shape, vec![PoissonConfig { peak: 10.0 }.into()]);
     assert!(observe(&channel, &vec![-2.5; n], 0).iter().all(|y| *y == -2.0));
 }
 
 #[test]
 fn sensors_saturate_and_quantize() {
     let x: Vec<f32> = (0..SMALL.len()).map(|i| -2.5 + 5.0 * i as f32 / (SMALL.len() - 1) as f32).collect();
-    let y = observe(&build(SMALL, vec![StageConfig::Saturation { low: -0.5, high: 1.0 }]), &x, 0);
+    let y = observe(&build(SMALL, vec![SaturationConfig { low: -0.5, high: 1.0 }.into()]), &x, 0);
     assert!(x.iter().zip(&y).all(|(x, y)| *y == x.clamp(-0.5, 1.0)));
     for levels in [2u32, 5, 16] {
-        let mut y = observe(&build(SMALL, vec![StageConfig::Quantization { levels }]), &x, 0);
+        let mut y = observe(&build(SMALL, vec![QuantizationConfig { levels }.into()]), &x, 0);
         assert!(x.iter().zip(&y).all(|(x, y)| (x.clamp(-2.0, 2.0) - y).abs() <= 2.0 / (levels - 1) as f32 + 1e-6));
         y.dedup();
         assert_eq!(y.len(), levels as usize);
@@ -264,8 +265,11 @@ fn sensors_saturate_and_quantize() {
 
 #[test]
 fn the_same_key_gives_the_same_draw() {
-    use StageConfig::*;
-    for stages in [vec![pixel_mask(0.5)], vec![BlockMask { height: 2, width: 2 }], vec![Poisson { peak: 30.0 }]] {
+    for stages in [
+        vec![pixel_mask(0.5)],
+        vec![BlockMaskConfig { height: 2, width: 2 }.into()],
+        vec![PoissonConfig { peak: 30.0 }.into()],
+    ] {
         let channel = build(LARGE, stages);
         let x = picture(LARGE);
         assert_eq!(observe(&channel, &x, 1), observe(&channel, &x, 1));
@@ -280,7 +284,7 @@ fn jpeg_loses_little_at_95_and_much_at_5() {
         // Some noise on a smooth picture; colors and rows must find their places again.
         let x: Vec<f32> = picture(shape).iter().zip(normal(shape.len(), 9)).map(|(x, z)| x + 0.05 * z).collect();
         let error = |quality: u8| {
-            let channel = build(shape, vec![StageConfig::Jpeg { quality }]);
+            let channel = build(shape, vec![JpegConfig { quality }.into()]);
             let y = observe(&channel, &x, 0);
             assert_eq!(y, observe(&channel, &x, 1), "deterministic");
             let difference: Vec<f32> = x.iter().zip(&y).map(|(x, y)| x - y).collect();
@@ -295,36 +299,41 @@ fn jpeg_loses_little_at_95_and_much_at_5() {
 #[cfg(not(feature = "jpeg"))]
 #[test]
 fn without_its_feature_jpeg_says_so() {
-    let message = ChannelConfig(vec![StageConfig::Jpeg { quality: 50 }]).build_image(SMALL).err().unwrap().to_string();
+    let message = ChannelConfig(vec![JpegConfig { quality: 50 }.into()]).build_image(SMALL).err().unwrap().to_string();
     assert_eq!(message, "channel[0].kind: \"jpeg\" needs the cargo feature `jpeg`, which this build lacks");
 }
 
 #[test]
 fn bad_parameters_are_named() {
-    use StageConfig::*;
     let message = |stages| ChannelConfig(stages).build_image(SMALL).err().map(|e| e.to_string()).unwrap_or_default();
     for (stage, expected) in [
         (pixel_mask(1.0), "rate: expected a number in [0, 1), found 1"),
-        (PixelMask { rate: 0.5, max_rate: Some(0.4) }, "max_rate: expected a number in [0.5, 1), found 0.4"),
-        (BlockMask { height: 7, width: 1 }, "height: expected 1 to 6 (the image's height), found 7"),
-        (BlockMask { height: 1, width: 0 }, "width: expected 1 to 4 (the image's width), found 0"),
-        (Blur { sigma: 0.0 }, "sigma: expected a number in (0, 100000] pixels, found 0"),
-        (Downsample { factor: 4 }, "factor: expected a number >= 1 that divides the image's sides 6 x 4, found 4"),
-        (Poisson { peak: -1.0 }, "peak: expected a number in (0, 1000000000], found -1"),
-        (Saturation { low: 1.0, high: 1.0 }, "high: expected a finite number above low = 1, found 1"),
-        (Quantization { levels: 1 }, "levels: expected 2 to 65536, found 1"),
+        (
+            PixelMaskConfig { rate: 0.5, max_rate: Some(0.4) }.into(),
+            "max_rate: expected a number in [0.5, 1), found 0.4",
+        ),
+        (BlockMaskConfig { height: 7, width: 1 }.into(), "height: expected 1 to 6 (the image's height), found 7"),
+        (BlockMaskConfig { height: 1, width: 0 }.into(), "width: expected 1 to 4 (the image's width), found 0"),
+        (BlurConfig { sigma: 0.0 }.into(), "sigma: expected a number in (0, 100000] pixels, found 0"),
+        (
+            DownsampleConfig { factor: 4 }.into(),
+            "factor: expected a number >= 1 that divides the image's sides 6 x 4, found 4",
+        ),
+        (PoissonConfig { peak: -1.0 }.into(), "peak: expected a number in (0, 1000000000], found -1"),
+        (SaturationConfig { low: 1.0, high: 1.0 }.into(), "high: expected a finite number above low = 1, found 1"),
+        (QuantizationConfig { levels: 1 }.into(), "levels: expected 2 to 65536, found 1"),
         #[cfg(feature = "jpeg")]
-        (Jpeg { quality: 0 }, "quality: expected 1 to 100, found 0"),
+        (JpegConfig { quality: 0 }.into(), "quality: expected 1 to 100, found 0"),
     ] {
         assert_eq!(message(vec![stage]), format!("channel[0].{expected}"));
     }
     // The shape is followed through the stages, and lost where a matrix mixes the pixels.
     assert_eq!(
-        message(vec![Downsample { factor: 2 }, BlockMask { height: 4, width: 1 }]),
+        message(vec![DownsampleConfig { factor: 2 }.into(), BlockMaskConfig { height: 4, width: 1 }.into()]),
         "channel[1].height: expected 1 to 3 (the image's height), found 4"
     );
     assert_eq!(
-        message(vec![Projection { rows: 8 }, Blur { sigma: 1.0 }]),
+        message(vec![ProjectionConfig { rows: 8 }.into(), BlurConfig { sigma: 1.0 }.into()]),
         "channel[1].kind: \"blur\" needs images: here the signal is a vector of length 8"
     );
     let vector = ChannelConfig(vec![pixel_mask(0.5)]).build(9).err().unwrap().to_string();

@@ -3,10 +3,9 @@
 mod rivals;
 mod setup;
 
-use diffem::channel::StageConfig;
+use diffem::channel::{LinearConfig, NoiseConfig, ProjectionConfig};
 use diffem::checkpoint;
-use diffem::conditioning::Conditioning;
-use diffem::conditioning::{Standardize, Standardizer};
+use diffem::conditioning::Standardize;
 use diffem::em::*;
 use diffem::gaussian::Gaussian;
 use diffem::network::{Layout, MlpConfig, flatten, to_host};
@@ -19,7 +18,7 @@ use std::ops::ControlFlow;
 
 fn bits(state: &State) -> Vec<u8> {
     let tables = [&state.x, &state.partial].into_iter().flat_map(|x| x.as_slice()).flat_map(|v| v.to_le_bytes());
-    checkpoint::encode_state(state, &()).unwrap().into_iter().chain(tables).collect()
+    encode_state(state, &()).unwrap().into_iter().chain(tables).collect()
 }
 
 fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
@@ -36,15 +35,11 @@ fn results_do_not_depend_on_threads() {
 
 #[test]
 fn e_step_does_not_depend_on_the_shard_size() {
-    let setup = Setup::tiny();
-    let draw = |shard| {
-        let key = Key::new(7, Purpose::Sample, 3);
-        let standardizer = Standardizer::identity(3);
-        let Setup { network, schedule, channel, conditioning: config, observations, e_step, device, .. } = &setup;
-        let conditioning = Conditioning { channel, config, standardizer: &standardizer };
-        EStep { network, schedule, conditioning, observations, sampler: &e_step.sampler, key, device }
-            .all(shard)
-            .unwrap()
+    let mut setup = Setup::tiny();
+    let mut draw = |shard| {
+        setup.e_step.shard = shard;
+        let (posterior, key) = (setup.untrained(), Key::new(7, Purpose::Sample, 3));
+        EStep { posterior: &posterior, observations: &setup.observations, key }.all().unwrap()
     };
     let whole = draw(203);
     for shard in [1, 7, 8, 32, 64, 101, 202, 500] {
@@ -78,9 +73,9 @@ fn a_run_stopped_at_any_event_goes_on_to_the_same_bytes() {
             if seen == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(outcome, Err(Error::Stopped));
-        let parameters = Layout::of(&setup.network).len();
-        let bytes = checkpoint::encode_state(&state, &()).unwrap();
-        let (mut back, ()) = checkpoint::decode_state(&bytes, parameters, 3, &setup.device).unwrap();
+        let parameters = Layout::of(setup.run().network()).len();
+        let bytes = encode_state(&state, &()).unwrap();
+        let (mut back, ()) = decode_state(&bytes, parameters, 3, &setup.device).unwrap();
         (back.x, back.partial) = (state.x, state.partial);
         state = back;
         setup.run().run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
@@ -118,7 +113,7 @@ fn monitor_prefers_reconstructions_of_the_right_law() {
     let score = |std: f32, seed| {
         let mut x = gaussian_samples(&Gaussian::isotropic(3, 1.0), 203, seed);
         x.as_mut_slice().iter_mut().for_each(|v| *v *= std);
-        em.begin(x, flatten(&setup.network), None).unwrap().history[0].monitor.unwrap()
+        em.begin(x).unwrap().history[0].monitor.unwrap()
     };
     let right = score(1.0, 50);
     assert!(right.energy_score < score(2.0, 50).energy_score && right.energy_score < score(0.3, 50).energy_score);
@@ -128,8 +123,8 @@ fn monitor_prefers_reconstructions_of_the_right_law() {
 #[test]
 fn weights_survive_the_file_and_foreign_files_are_refused() {
     let setup = Setup::tiny();
-    let layout = Layout::of(&setup.network);
-    let weights = to_host(&flatten(&setup.network));
+    let layout = Layout::of(setup.run().network());
+    let weights = to_host(&flatten(setup.run().network()));
     let bytes = checkpoint::encode_weights(&layout, &weights, &"meta").unwrap_err();
     assert!(bytes.to_string().contains("checkpoint"), "a header must be a map");
     let meta = std::collections::BTreeMap::from([("lap", 3)]);
@@ -144,7 +139,7 @@ fn weights_survive_the_file_and_foreign_files_are_refused() {
     assert!(message(&other, &bytes).contains("has shape"), "{}", message(&other, &bytes));
     assert!(message(&layout, &bytes[..bytes.len() / 2]).contains("not a whole safetensors file"));
     assert!(message(&layout, b"").contains("not a whole safetensors file"));
-    let state = checkpoint::encode_state(&setup.begin(), &()).unwrap();
+    let state = encode_state(&setup.begin(), &()).unwrap();
     assert!(message(&layout, &state).contains("expected a file of weights, found state"));
 }
 
@@ -156,9 +151,9 @@ fn variance(x: &Samples) -> f64 {
 #[test]
 fn learned_laps_follow_the_exact_recursion() {
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
-    let mut setup = Setup::new(&Gaussian::isotropic(1, 1.0), vec![StageConfig::Noise { std: 1.0 }], 8192, network);
-    setup.em =
-        EmConfig { laps: 2, start: InitConfig::Gaussian { iterations: 0, std: 10f64.sqrt(), rank: 0 }, patience: 0 };
+    let mut setup = Setup::new(&Gaussian::isotropic(1, 1.0), vec![NoiseConfig { std: 1.0 }.into()], 8192, network);
+    setup.em = EmConfig { laps: 2, patience: 0 };
+    setup.init = GaussianInit { iterations: 0, std: 10f64.sqrt(), rank: 0 };
     setup.m_step = MStepConfig { steps: 800, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let mut seen = vec![variance(&setup.begin().x)];
@@ -179,11 +174,12 @@ fn learned_laps_follow_the_exact_recursion() {
 /// The directions that one fixed operator does not see stay where the start put them, learned posterior or not.
 #[test]
 fn learned_laps_do_not_invent_unseen_directions() {
-    let stages = vec![StageConfig::Linear { matrix: vec![vec![1.0, 0.0]] }, StageConfig::Noise { std: 0.2 }];
+    let stages = vec![LinearConfig { matrix: vec![vec![1.0, 0.0]] }.into(), NoiseConfig { std: 0.2 }.into()];
     let law =
         Gaussian::new(DVector::zeros(2), DMatrix::from_diagonal(&DVector::from_column_slice(&[0.5, 0.05]))).unwrap();
     let mut setup = Setup::new(&law, stages, 4096, MlpConfig { width: 64, depth: 2, embedding: 16 });
-    setup.em = EmConfig { laps: 1, start: InitConfig::Gaussian { iterations: 0, std: 1.5, rank: 0 }, patience: 0 };
+    setup.em = EmConfig { laps: 1, patience: 0 };
+    setup.init = GaussianInit { iterations: 0, std: 1.5, rank: 0 };
     setup.m_step = MStepConfig { steps: 600, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let state = setup.all_laps();
@@ -199,9 +195,10 @@ fn learned_laps_do_not_invent_unseen_directions() {
 fn learned_laps_approach_a_correlated_gaussian() {
     let entry = |i: usize, j: usize| if i == j { 1.0 } else { 0.5 };
     let law = Gaussian::new(DVector::zeros(5), DMatrix::from_fn(5, 5, entry)).unwrap();
-    let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.3 }];
+    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.3 }.into()];
     let mut setup = Setup::new(&law, stages, 8192, MlpConfig { width: 128, depth: 3, embedding: 32 });
-    setup.em = EmConfig { laps: 5, start: InitConfig::Gaussian { iterations: 0, std: 2.0, rank: 0 }, patience: 0 };
+    setup.em = EmConfig { laps: 5, patience: 0 };
+    setup.init = GaussianInit { iterations: 0, std: 2.0, rank: 0 };
     setup.m_step = MStepConfig { steps: 1200, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 15, spacing: Spacing::Geometric, churn: 0.0 };
     let moments = |x: &Samples| {
@@ -219,7 +216,7 @@ fn learned_laps_approach_a_correlated_gaussian() {
         ControlFlow::Continue(())
     };
     setup.run().run(&mut setup.begin(), &mut observer).unwrap();
-    let exact = Gaussian::fit(&setup.channel, &setup.observations, 2.0, 6).unwrap();
+    let exact = Gaussian::fit(setup.channel.as_ref(), &setup.observations, 2.0, 6).unwrap();
     let exact = law.kl(&exact).unwrap();
     eprintln!("KL to the truth by lap: {kl:?}; exact EM after as many iterations: {exact}");
     assert!(kl.windows(2).all(|w| w[1] < w[0] + 0.02), "{kl:?}");
@@ -241,12 +238,12 @@ fn draws_stay_within_the_range_of_the_signals() {
     assert!(beyond(&setup.begin()) > 0 && beyond(&setup.all_laps()) > 0);
     setup.conditioning.range = Some(range);
     assert_eq!((beyond(&setup.begin()), beyond(&setup.all_laps())), (0, 0));
-    setup.conditioning.validate(&setup.channel).unwrap();
+    setup.conditioning.validate(setup.channel.as_ref()).unwrap();
     for (standardize, range) in
         [(Standardize::Directions, range), (Standardize::Scale, [1.0, 1.0]), (Standardize::Scale, [0.0, f64::NAN])]
     {
         (setup.conditioning.standardize, setup.conditioning.range) = (standardize, Some(range));
-        let error = setup.conditioning.validate(&setup.channel).unwrap_err().to_string();
+        let error = setup.conditioning.validate(setup.channel.as_ref()).unwrap_err().to_string();
         assert!(error.contains("conditioning.range"), "{error}");
     }
 }

@@ -1,10 +1,10 @@
 //! The rivals on Gaussians: a learned prior, led to the observations by moment matching, gives the exact posterior.
 
 use super::setup::Setup;
-use diffem::channel::StageConfig;
-use diffem::conditioning::{ConditioningConfig, Method, feature_len};
-use diffem::em::{EmConfig, InitConfig, MStepConfig};
+use diffem::channel::{MaskConfig, NoiseConfig, SaturationConfig};
+use diffem::em::{EmConfig, GaussianInit, MStepConfig};
 use diffem::gaussian::Gaussian;
+use diffem::method::{Ambient, EmMmps, Method};
 use diffem::network::MlpConfig;
 use diffem::sampler::{SamplerConfig, Spacing};
 use nalgebra::{DMatrix, DVector};
@@ -13,17 +13,16 @@ const CORRELATION: f64 = 0.8;
 const NOISE: f64 = 0.1;
 
 /// One lap by `method` on a correlated pair of which each value is missing with probability .3.
-fn lap(method: Method) -> (Setup, diffem::Samples) {
+fn lap(method: impl Into<Method>) -> (Setup, diffem::Samples) {
     let law = DMatrix::from_row_slice(2, 2, &[1.0, CORRELATION, CORRELATION, 1.0]);
     let law = Gaussian::new(DVector::zeros(2), law).unwrap();
-    let stages = vec![StageConfig::Mask { rate: 0.3 }, StageConfig::Noise { std: NOISE }];
+    let stages = vec![MaskConfig { rate: 0.3 }.into(), NoiseConfig { std: NOISE }.into()];
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
-    let mut setup = Setup::new(&law, stages, 8192, network.clone());
-    setup.conditioning = ConditioningConfig { method, ..Default::default() };
-    setup.conditioning.ambient.further = 0.3;
-    setup.network = network.init(2, feature_len(&setup.channel, &setup.conditioning), 1, &setup.device);
+    let mut setup = Setup::new(&law, stages, 8192, network);
+    setup.method = method.into();
     setup.schedule.sigma_max = 20.0;
-    setup.em = EmConfig { laps: 1, start: InitConfig::Gaussian { iterations: 16, std: 1.5, rank: 0 }, patience: 0 };
+    setup.em = EmConfig { laps: 1, patience: 0 };
+    setup.init = GaussianInit { std: 1.5, ..Default::default() };
     setup.m_step = MStepConfig { steps: 1500, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = SamplerConfig::Heun { steps: 20, spacing: Spacing::Geometric, churn: 0.0 };
     let x = setup.all_laps().x;
@@ -52,7 +51,7 @@ fn exact() -> (f64, f64) {
 /// About 1700 draws: standard errors .015 of the slope, 3.5 % of the variance; the learned prior adds a few percent.
 #[test]
 fn em_mmps_draws_the_exact_posterior_of_gaussians() {
-    let (setup, x) = lap(Method::EmMmps);
+    let (setup, x) = lap(EmMmps::default());
     let ((slope, variance), exact) = (regression(&setup, &x), exact());
     assert!((slope - exact.0).abs() < 0.08, "slope {slope}, exact {}", exact.0);
     assert!((variance / exact.1 - 1.0).abs() < 0.2, "variance {variance}, exact {}", exact.1);
@@ -61,7 +60,7 @@ fn em_mmps_draws_the_exact_posterior_of_gaussians() {
 /// Learned from masked pairs alone. It reconstructs the mean of what is missing, without the posterior's spread.
 #[test]
 fn ambient_diffusion_learns_the_mean_of_what_is_missing() {
-    let (setup, x) = lap(Method::Ambient);
+    let (setup, x) = lap(Ambient { further: 0.3 });
     let ((slope, variance), exact) = (regression(&setup, &x), exact());
     assert!((slope - exact.0).abs() < 0.08, "slope {slope}, exact {}", exact.0);
     assert!(variance < 0.1 * exact.1, "variance {variance}, of a draw {}", exact.1);
@@ -70,11 +69,10 @@ fn ambient_diffusion_learns_the_mean_of_what_is_missing() {
 #[test]
 fn methods_refuse_channels_that_they_do_not_suit() {
     let setup = Setup::tiny();
-    let ambient = ConditioningConfig { method: Method::Ambient, ..Default::default() };
-    let message = ambient.validate(&setup.channel).unwrap_err().to_string();
-    assert!(message.contains("conditioning.method") && message.contains("masks"), "{message}");
-    let mmps = ConditioningConfig { method: Method::EmMmps, ..Default::default() };
-    mmps.validate(&setup.channel).unwrap();
-    let bent = diffem::channel::ChannelConfig(vec![StageConfig::Saturation { low: -1.0, high: 1.0 }]).build(3).unwrap();
+    let message = Method::from(Ambient::default()).validate(setup.channel.as_ref()).unwrap_err().to_string();
+    assert!(message.contains("method.kind") && message.contains("masks"), "{message}");
+    let mmps = Method::from(EmMmps::default());
+    mmps.validate(setup.channel.as_ref()).unwrap();
+    let bent = diffem::channel::ChannelConfig(vec![SaturationConfig { low: -1.0, high: 1.0 }.into()]).build(3).unwrap();
     assert!(mmps.validate(&bent).unwrap_err().to_string().contains("em-mmps"));
 }

@@ -1,25 +1,29 @@
-//! A small run with everything it borrows.
+//! A small run with all its settings.
 
 use burn::tensor::Device;
-use diffem::channel::{ChannelConfig, Compose, StageConfig};
-use diffem::conditioning::{ConditioningConfig, feature_len};
+use diffem::channel::{Channel, ChannelConfig, Compose, NoiseConfig, ProjectionConfig, StageConfig};
+use diffem::conditioning::{ConditioningConfig, Standardizer};
 use diffem::em::*;
 use diffem::gaussian::Gaussian;
-use diffem::network::{Mlp, MlpConfig, flatten};
+use diffem::method::Method;
+use diffem::network::{Mlp, MlpConfig, NetworkShape, NetworkSpec, flatten};
 use diffem::noise::{Key, Purpose};
 use diffem::sampler::{SamplerConfig, Spacing};
 use diffem::schedule::Schedule;
-use diffem::{InMemory, Observations, Samples};
+use diffem::{Em, Observations, Posterior, Samples};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-/// A problem small enough for a test, with everything a run borrows.
+/// A problem small enough for a test.
 pub struct Setup {
-    pub channel: Compose,
+    pub channel: Arc<Compose>,
     pub conditioning: ConditioningConfig,
-    pub observations: Observations,
-    pub network: Mlp,
+    pub method: Method,
+    pub observations: Arc<Observations>,
+    pub network: MlpConfig,
     pub schedule: Schedule,
     pub em: EmConfig,
+    pub init: GaussianInit,
     pub m_step: MStepConfig,
     pub e_step: EStepConfig,
     pub monitor: MonitorConfig,
@@ -37,25 +41,19 @@ impl Setup {
         let (device, channel) = (Device::flex(), ChannelConfig(stages).build(law.d()).unwrap());
         let x = gaussian_samples(law, n, 1);
         let observations = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
-        let conditioning = ConditioningConfig::default();
-        let features = feature_len(&channel, &conditioning);
-        let network = network.init(law.d(), features, 1, &device);
-        let (schedule, em) = (
-            Schedule { sigma_max: 40.0, sigma_min: 0.01, ..Default::default() },
-            EmConfig { laps: 2, ..Default::default() },
-        );
         let m_step = MStepConfig { steps: 60, batch: 64, micro_batch: 16, ..Default::default() };
         let sampler = SamplerConfig::Ddpm { steps: 12, spacing: Spacing::Geometric };
-        let e_step = EStepConfig { sampler, shard: 32 };
         Self {
-            channel,
-            conditioning,
-            observations,
+            channel: Arc::new(channel),
+            conditioning: ConditioningConfig::default(),
+            method: Method::default(),
+            observations: Arc::new(observations),
             network,
-            schedule,
-            em,
+            schedule: Schedule { sigma_max: 40.0, sigma_min: 0.01, ..Default::default() },
+            em: EmConfig { laps: 2, ..Default::default() },
+            init: GaussianInit::default(),
             m_step,
-            e_step,
+            e_step: EStepConfig { sampler, shard: 32 },
             monitor: MonitorConfig::default(),
             device,
         }
@@ -63,37 +61,54 @@ impl Setup {
 
     /// 3-D, two random projections of every signal.
     pub fn tiny() -> Self {
-        let stages = vec![StageConfig::Projection { rows: 2 }, StageConfig::Noise { std: 0.1 }];
+        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
         Self::new(&Gaussian::isotropic(3, 1.0), stages, 203, MlpConfig { width: 16, depth: 2, embedding: 8 })
     }
 
-    pub fn run(&self) -> Em<'_, Mlp> {
-        Em {
-            network: &self.network,
-            schedule: &self.schedule,
-            channel: &self.channel,
-            image: None,
-            conditioning: &self.conditioning,
-            observations: &self.observations,
-            em: &self.em,
-            m_step: &self.m_step,
-            e_step: &self.e_step,
-            monitor: &self.monitor,
-            seed: 7,
-            device: &self.device,
-            tables: &InMemory,
-        }
+    /// The run with these settings and seed 7; its weights are those of seed 1.
+    pub fn run(&self) -> Trainer<Seeded> {
+        Em::shared(self.channel.clone(), self.observations.clone())
+            .network(Seeded(self.network.clone()))
+            .schedule(self.schedule.clone())
+            .conditioning(self.conditioning.clone())
+            .method(self.method.clone())
+            .em(self.em.clone())
+            .m_step(self.m_step.clone())
+            .e_step(self.e_step.clone())
+            .monitor(self.monitor.clone())
+            .seed(7)
+            .trainer(&self.device)
+            .unwrap()
     }
 
     pub fn begin(&self) -> State {
-        let InitConfig::Gaussian { std, iterations, .. } = self.em.start else { unreachable!("tests start Gaussian") };
-        let (x, _) = gaussian_init(&self.channel, &self.observations, std, iterations, 7).unwrap();
-        self.run().begin(x, flatten(&self.network), None).unwrap()
+        let prior = InitialPrior::fit(self.channel.as_ref(), &self.observations, &self.init, 7).unwrap();
+        let x = prior.reconstruct(self.channel.as_ref(), &self.observations, 7).unwrap();
+        self.run().begin(x).unwrap()
     }
 
     pub fn all_laps(&self) -> State {
         let mut state = self.begin();
         self.run().run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
         state
+    }
+
+    /// The posterior before any training, in the coordinates of the signal.
+    pub fn untrained(&self) -> Posterior<Seeded> {
+        let run = self.run();
+        let standardizer = Standardizer::identity(self.channel.signal_len());
+        run.posterior_in(&flatten(run.network()), standardizer)
+    }
+}
+
+/// A network of the user's own kind: an MLP whose first weights do not depend on the seed of the run.
+#[derive(Clone)]
+pub struct Seeded(pub MlpConfig);
+
+impl NetworkSpec for Seeded {
+    type Network = Mlp;
+
+    fn build(&self, shape: &NetworkShape, _seed: u64, device: &Device) -> diffem::Result<Mlp> {
+        self.0.build(shape, 1, device)
     }
 }

@@ -1,7 +1,7 @@
 //! The pieces of work that the browser takes add up to the core's run, bit for bit.
 
 use burn::tensor::Device;
-use diffem::channel::{Channel, ChannelConfig, StageConfig};
+use diffem::channel::{Channel, ChannelConfig, NoiseConfig, ProjectionConfig};
 use diffem::checkpoint::Precision;
 use diffem::conditioning::Standardizer;
 use diffem::conditioning::{ConditioningConfig, feature_len};
@@ -92,7 +92,7 @@ fn posterior() -> Posterior {
         lap: 1,
         signal: 3,
         image: None,
-        channel: ChannelConfig(vec![StageConfig::Projection { rows: 1 }, StageConfig::Noise { std: 0.1 }]),
+        channel: ChannelConfig(vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.1 }.into()]),
         schedule: Schedule::default(),
         conditioning: ConditioningConfig::default(),
         network: NetworkConfig::Mlp(MlpConfig { width: 16, depth: 1, embedding: 8 }),

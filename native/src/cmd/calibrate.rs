@@ -59,10 +59,10 @@ pub fn run(args: &Calibrate) -> Result<()> {
         }
     }
     let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
-    let (lap, network) = session.posterior(args.lap)?;
+    let (lap, posterior) = session.posterior(args.lap)?;
     let mut found: Vec<(String, Calibration)> = Vec::new();
     for (name, x, seen) in sets(&session, lap, args)? {
-        let draws = session.draws(&network, &seen, args.draws, args.seed)?;
+        let draws = posterior.sample_seeded(&seen, args.draws, args.seed)?;
         found.push((name.to_string(), Calibration::of(&x, &draws, args.seed)?));
     }
     let scores: Vec<Scores> = found.iter().map(|(name, c)| Scores::of(name, lap, c)).collect();

@@ -162,8 +162,8 @@ fn posteriors(
     chosen: &[usize],
     draws: usize,
 ) -> Result<Vec<Samples>> {
-    let (_, network) = session.posterior(Some(lap))?;
-    let x = session.draws(&network, &seen.select(chosen), draws, session.config.seed)?;
+    let (_, posterior) = session.posterior(Some(lap))?;
+    let x = posterior.sample_seeded(&seen.select(chosen), draws, session.config.seed)?;
     Ok((0..chosen.len()).map(|k| x.slice(k * draws..(k + 1) * draws)).collect())
 }
 

@@ -7,7 +7,7 @@ use crate::run::prior::{Origin, Prior, train};
 use crate::run::session::{Session, chosen_lap};
 use crate::run::train::{EXIT_STOPPED, Ended};
 use anyhow::{Result, bail};
-use diffem::conditioning::Method;
+use diffem::method::Method;
 use std::process::ExitCode;
 
 /// Runs the command.
@@ -52,6 +52,6 @@ fn configure(args: &Args, session: &Session, lap: usize) -> Result<Config> {
     }
     let mut config = session.run.config(&settings)?;
     // Nothing is shown and nothing guides, whatever the run's method.
-    config.conditioning.method = Method::Diffem;
+    config.method = Method::default();
     Ok(config)
 }

@@ -11,7 +11,6 @@ use crate::run::prior::Prior;
 use crate::run::session::Session;
 use anyhow::{Context, Result, bail};
 use diffem::Observations;
-use diffem::noise::{Key, Purpose};
 use std::collections::BTreeMap;
 
 /// Runs the command.
@@ -31,27 +30,21 @@ pub fn run(args: &Sample) -> Result<()> {
     let observations = match &args.observations {
         None => session.dataset.observations.clone(),
         Some(path) => {
-            let loaded = load_observations(path, &expected(&session.channel))?;
-            Observations::new(&session.channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?
+            let loaded = load_observations(path, &expected(session.channel.as_ref()))?;
+            Observations::new(session.channel.as_ref(), loaded.y, loaded.a)
+                .with_context(|| path.display().to_string())?
         }
     };
-    let (lap, network) = session.posterior(args.lap)?;
+    let (lap, posterior) = session.posterior(args.lap)?;
     let (n, d) = (observations.n(), session.config.signal_len());
-    let Some(count) = product(&[n, args.draws, d]).filter(|&count| count <= MAX_VALUES) else {
+    if product(&[n, args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
         bail!(
             "--draws {}: {n} observations with as many draws of {d} values each are more than {MAX_VALUES} values; \
              expected fewer draws",
             args.draws
         );
-    };
-    let mut values = vec![0.0f32; count];
-    for draw in 0..args.draws {
-        let key = Key::new(args.seed, Purpose::Draw, draw);
-        let x = session.e_step(&network, &observations, key).all(session.config.e_step.shard)?;
-        for (i, row) in x.rows().enumerate() {
-            values[(i * args.draws + draw) * d..][..d].copy_from_slice(row);
-        }
     }
+    let values = posterior.sample_seeded(&observations, args.draws, args.seed)?.into_vec();
     let x = Tensor { shape: vec![n, args.draws, d], values };
     write_tensors(&args.out, &[("x", &x)], &BTreeMap::new())?;
     super::print(&format!("{}: {} draws of {n} posteriors of lap {lap}\n", args.out.display(), args.draws))

@@ -1,7 +1,7 @@
 //! `diffem train` and `diffem resume`.
 
 use crate::args::{Resume, Train};
-use crate::config::{Config, DataConfig, load};
+use crate::config::{Config, DataConfig, InitConfig, load};
 use crate::report::progress::ProgressMode;
 use crate::report::units::bytes;
 use crate::resources::peak_memory;
@@ -9,7 +9,6 @@ use crate::run::prior::Prior;
 use crate::run::session::{Session, lap_dir, reconstructions_of};
 use crate::run::train::{EXIT_STOPPED, Ended};
 use anyhow::{Context, Result};
-use diffem::em::InitConfig;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,13 +23,13 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     let out =
         args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
     // Before anything is made for a run that cannot start.
-    match &config.em.start {
-        InitConfig::Checkpoint { path } => lap_dir(Path::new(path), None).map(drop),
-        InitConfig::Reconstructions { path } => reconstructions_of(Path::new(path)).map(drop),
-        InitConfig::Prior { path } => Prior::check(Path::new(path)),
+    match &config.init {
+        InitConfig::Checkpoint(place) => lap_dir(Path::new(&place.path), None).map(drop),
+        InitConfig::Reconstructions(place) => reconstructions_of(Path::new(&place.path)).map(drop),
+        InitConfig::Prior(guided) => Prior::check(Path::new(&guided.path)),
         _ => Ok(()),
     }
-    .context("em.start.path")?;
+    .context("init.path")?;
     let session = Session::create(&out, config, &args.compute.device)?;
     finish(&session, args.progress).inspect_err(|_| session.run.discard_unstarted())
 }

@@ -2,21 +2,30 @@
 
 pub mod compatible;
 mod data;
+mod init;
 mod presets;
+mod renamed;
 
 pub use data::DataConfig;
+pub use init::InitConfig;
+#[cfg(test)]
+pub use init::{Nothing, Place};
 pub use presets::PRESETS;
 
 use anyhow::{Context, Result, anyhow, bail};
-use diffem::channel::{Channel, ChannelConfig, Compose, StageConfig};
-use diffem::conditioning::{ConditioningConfig, feature_len};
-use diffem::em::{EStepConfig, EmConfig, InitConfig, MStepConfig, MonitorConfig, most_covariance};
+use diffem::channel::{Channel, ChannelConfig, Compose};
+use diffem::conditioning::ConditioningConfig;
+use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
 use diffem::image::ImageShape;
+use diffem::method::Method;
 use diffem::network::NetworkConfig;
+use diffem::posterior::Model;
 use diffem::schedule::Schedule;
+use diffem::{Em, Observations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything that decides a run's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +42,9 @@ pub struct Config {
     /// How an observation enters the denoiser.
     #[serde(default)]
     pub conditioning: ConditioningConfig,
+    /// How the posterior is learned.
+    #[serde(default)]
+    pub method: Method,
     /// The denoiser's network.
     #[serde(default)]
     pub network: NetworkConfig,
@@ -48,9 +60,12 @@ pub struct Config {
     /// Comparison with the truth, where there is one.
     #[serde(default)]
     pub report: ReportConfig,
-    /// Laps, start and stopping.
+    /// Laps and stopping.
     #[serde(default)]
     pub em: EmConfig,
+    /// The first reconstructions.
+    #[serde(default)]
+    pub init: InitConfig,
     /// The observations.
     pub data: DataConfig,
     /// How signals become observations: the stages in the order in which they act.
@@ -105,6 +120,9 @@ pub fn load(source: &str, settings: &[String]) -> Result<Config> {
 /// Parses TOML `text` from `origin` with `key=value` settings on top.
 pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     let mut origin = origin.to_string();
+    if let Ok(table) = toml::from_str(text) {
+        renamed::refuse(&table).with_context(|| origin.clone())?;
+    }
     let mut config: Config = toml::from_str(text).map_err(|e| anyhow!("{origin}: {}", plain(&e.to_string())))?;
     if !settings.is_empty() {
         // On top of every default, so that a setting can change one field of a default.
@@ -146,6 +164,7 @@ pub fn plain(message: &str) -> String {
 fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
     let (key, value) =
         setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
+    renamed::refuse_setting(key.trim())?;
     let parsed: Result<toml::Table, _> = toml::from_str(&format!("v = {value}"));
     let value = parsed.ok().and_then(|mut t| t.remove("v")).unwrap_or_else(|| toml::Value::String(value.to_string()));
     let mut parts: Vec<&str> = key.trim().split('.').collect();
@@ -218,42 +237,35 @@ impl Config {
         if !(r.save_every >= 0.0 && r.save_every.is_finite()) {
             bail!("report.save_every: expected seconds >= 0, found {}", r.save_every);
         }
-        let channel = self.build_channel()?;
         if self.m_step.flip && self.image_shape().is_none() {
             bail!("m_step.flip: only images can be flipped; set it to false, or give the data a shape");
         }
-        self.conditioning.validate(&channel)?;
-        self.network.validate(self.image_shape(), feature_len(&channel, &self.conditioning))?;
-        if matches!(self.em.start, InitConfig::Gaussian { .. }) {
-            channel.as_linear().ok_or_else(|| {
-                anyhow!("em.start: \"gaussian\" needs a linear channel; set em.start.kind=\"corrupted\"")
-            })?;
-            self.check_rank(&channel)?;
-        }
-        Ok(())
+        let channel = Arc::new(self.build_channel()?);
+        self.model(channel.clone()).validate()?;
+        self.init.validate(channel.as_ref())
     }
 
-    /// A full covariance is for short signals, a low rank for diagonal channels.
-    fn check_rank(&self, channel: &Compose) -> Result<()> {
-        let (d, InitConfig::Gaussian { rank, .. }) = (self.signal_len(), &self.em.start) else {
-            return Ok(());
-        };
-        let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
-        match *rank {
-            0 if d > most_covariance(channel) && !diagonal => {
-                let most = most_covariance(channel);
-                bail!(
-                    "em.start: a Gaussian start takes signals of at most {most} values here, found {d}; set em.start.kind=\"corrupted\""
-                )
-            }
-            rank if rank > d => bail!("em.start.rank: expected 0 to {d} (the signal's length), found {rank}"),
-            rank if rank > 0 && !diagonal => {
-                bail!(
-                    "em.start.rank: a low rank needs a channel of masks and noise; set em.start.rank=0 or em.start.kind=\"corrupted\""
-                )
-            }
-            _ => Ok(()),
+    /// Channel, network and settings of the posterior.
+    pub fn model(&self, channel: Arc<dyn Channel>) -> Model {
+        Model {
+            channel,
+            image: self.image_shape(),
+            schedule: self.schedule.clone(),
+            conditioning: self.conditioning.clone(),
+            method: self.method.clone(),
+            network: self.network.clone(),
+            sampler: self.e_step.sampler.clone(),
+            shard: self.e_step.shard,
         }
+    }
+
+    /// A run of this configuration on `observations` through `channel`.
+    pub fn em(&self, channel: Arc<Compose>, observations: Observations) -> Em {
+        Em::of(self.model(channel), observations)
+            .em(self.em.clone())
+            .m_step(self.m_step.clone())
+            .monitor(self.monitor.clone())
+            .seed(self.seed)
     }
 
     /// Bounds far above any use, below which no product of sizes overflows.
@@ -262,8 +274,8 @@ impl Config {
         at_most("m_step.micro_batch", self.m_step.micro_batch as u64, MAX_ROWS)?;
         at_most("e_step.shard", self.e_step.shard as u64, MAX_ROWS)?;
         for (i, stage) in self.channel.0.iter().enumerate() {
-            if let StageConfig::Projection { rows } = stage {
-                at_most(&format!("channel[{i}].rows"), *rows as u64, MAX_PROJECTIONS)?;
+            if let Some((name, factor)) = stage.as_stage().multiplier() {
+                at_most(&format!("channel[{i}].{name}"), factor as u64, MAX_PROJECTIONS)?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Configurations survive being written and read; whatever is read instead is an error, never a panic.
 
 use super::*;
+use diffem::channel::{LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::Features;
 use diffem::em::Recorruption;
 use diffem::network::MlpConfig;
@@ -80,12 +81,19 @@ fn sampler() -> impl Strategy<Value = SamplerConfig> {
 }
 
 fn em() -> impl Strategy<Value = EmConfig> {
-    let start = prop_oneof![
-        (whole(0), positive()).prop_map(|(iterations, std)| InitConfig::Gaussian { iterations, std, rank: 0 }),
-        Just(InitConfig::Corrupted {}),
-        any::<String>().prop_map(|path| InitConfig::Checkpoint { path }),
-    ];
-    (whole(1), whole(0), start).prop_map(|(laps, patience, start)| EmConfig { laps, patience, start })
+    (whole(1), whole(0)).prop_map(|(laps, patience)| EmConfig { laps, patience })
+}
+
+fn init() -> impl Strategy<Value = InitConfig> {
+    prop_oneof![
+        (whole(0), positive()).prop_map(|(iterations, std)| InitConfig::Gaussian(GaussianInit {
+            iterations,
+            std,
+            rank: 0
+        })),
+        Just(InitConfig::Corrupted(Nothing {})),
+        any::<String>().prop_map(|path| InitConfig::Checkpoint(Place { path })),
+    ]
 }
 
 fn side() -> impl Strategy<Value = usize> {
@@ -117,15 +125,15 @@ fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
         (2usize..=1796).prop_map(|n| DataConfig::Digits { n }),
     ];
     let stages = prop_oneof![
-        (1usize..=9).prop_map(|rows| vec![StageConfig::Projection { rows }]),
-        (0.0..1.0).prop_map(|rate| vec![StageConfig::Mask { rate }]),
+        (1usize..=9).prop_map(|rows| vec![ProjectionConfig { rows }.into()]),
+        (0.0..1.0).prop_map(|rate| vec![MaskConfig { rate }.into()]),
         Just(vec![]),
     ];
     (data, stages, prop::option::of(-9.0f32..9.0), 0.0..1e9).prop_map(|(data, mut stages, entry, std)| {
         let d = data.signal_len();
         // A dense map first, where there is one: its rows are as long as the signal.
-        stages.splice(0..0, entry.map(|v| StageConfig::Linear { matrix: vec![vec![v; d]; 2] }));
-        stages.push(StageConfig::Noise { std });
+        stages.splice(0..0, entry.map(|v| LinearConfig { matrix: vec![vec![v; d]; 2] }.into()));
+        stages.push(NoiseConfig { std }.into());
         (data, ChannelConfig(stages))
     })
 }
@@ -133,7 +141,7 @@ fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
 prop_compose! {
     fn config()(
         (name, seed) in (r"[^/\\\pC]{1,12}", 0..=i64::MAX as u64),
-        (schedule, network, m_step, em) in (schedule(), network(), m_step(), em()),
+        (schedule, network, m_step, em, init) in (schedule(), network(), m_step(), em(), init()),
         (sampler, shard) in (sampler(), rows()),
         (features, measurement_update) in (select(vec![Features::Observation, Features::Geometry]), any::<bool>()),
         (holdout, monitor_points, monitor_reg) in (0.0..=0.5, whole(2), positive()),
@@ -145,12 +153,14 @@ prop_compose! {
             seed,
             schedule,
             conditioning: ConditioningConfig { features, measurement_update, ..Default::default() },
+            method: Method::default(),
             network,
             m_step,
             e_step: EStepConfig { sampler, shard },
             monitor: MonitorConfig { holdout, points: monitor_points, regularization: monitor_reg },
             report: ReportConfig { points, regularization, save_every, draws: 2 },
             em,
+            init,
             data,
             channel,
         }
@@ -162,7 +172,7 @@ fn line() -> impl Strategy<Value = String> {
     let key = select(vec!["name", "seed", "em.laps", "data.kind", "std", "channel", "m_step", "kind", "x y", ""]);
     let value =
         select(vec!["1", "-1", "1e999", "nan", "\"gaussian\"", "[[]]", "{ kind = 1 }", "99999999999999999999", "]"]);
-    let header = select(vec!["[data]", "[[channel]]", "[em.start]", "[name]", "[["]);
+    let header = select(vec!["[data]", "[[channel]]", "[init]", "[name]", "[["]);
     prop_oneof![
         (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
         header.prop_map(|header| format!("{header}\n")),

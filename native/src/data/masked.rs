@@ -150,7 +150,7 @@ pub fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diffem::channel::{ChannelConfig, StageConfig};
+    use diffem::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
     use image::{RgbImage, Rgba};
     use tempfile::{TempDir, tempdir};
 
@@ -216,7 +216,8 @@ mod tests {
             let channel = ChannelConfig(stages.to_vec()).build(shape.len()).unwrap();
             check_channel(&channel, shape).map_err(|e| e.to_string())
         };
-        let (mask, noise) = (StageConfig::Mask { rate: 0.5 }, StageConfig::Noise { std: 0.1 });
+        let mask = StageConfig::from(MaskConfig { rate: 0.5 });
+        let noise = StageConfig::from(NoiseConfig { std: 0.1 });
         assert_eq!(check(std::slice::from_ref(&mask), gray), Ok(()));
         assert_eq!(check(&[noise.clone(), mask.clone()], gray), Ok(()));
         let late = check(&[mask.clone(), noise.clone()], gray).unwrap_err();
@@ -226,7 +227,7 @@ mod tests {
             "channel: it has observations of length 6 with operators of length 6, and pictures of 3 x 1 x 2 have 6 and 2; \
              masked-images expects a mask of pixels, after the noise where there is noise"
         );
-        let projection = check(&[StageConfig::Projection { rows: 2 }], gray).unwrap_err();
+        let projection = check(&[ProjectionConfig { rows: 2 }.into()], gray).unwrap_err();
         assert!(
             projection.starts_with("channel: it has observations of length 2 with operators of length 4"),
             "{projection}"

@@ -9,9 +9,9 @@ use crate::report::units::{bytes, count, duration, operations};
 use anyhow::Result;
 use burn::tensor::Device;
 use diffem::channel::{Channel, Compose};
-use diffem::conditioning::feature_len;
 use diffem::network::Cost;
 use serde::Serialize;
+use std::sync::Arc;
 use timing::{Bench, Speed};
 
 /// Bytes of a number.
@@ -74,12 +74,10 @@ pub struct Memory {
 impl Estimate {
     /// Estimates a run of `config` on `device`, timing some steps; `observations` is their number or why it is not known.
     pub fn make(config: &Config, device: &Device, name: String, observations: Result<usize>) -> Result<Self> {
-        let channel = config.build_channel()?;
-        let (d, image) = (config.signal_len(), config.image_shape());
-        let features = feature_len(&channel, &config.conditioning);
-        let cost = config.network.cost(d, image, features)?;
-        let network = config.network.init(d, image, features, config.seed, device)?;
-        let speed = Bench { config, channel: &channel, network: &network, device }.speed()?;
+        let channel = Arc::new(config.build_channel()?);
+        let shape = config.model(channel.clone()).shape();
+        let (d, cost) = (shape.signal, config.network.cost(shape.signal, shape.image, shape.features)?);
+        let speed = Bench { config, channel: channel.clone(), device }.speed()?;
         let (n, unknown) = match observations {
             Ok(n) => (Some(n), None),
             Err(error) => (None, Some(format!("{error:#}"))),
@@ -196,7 +194,7 @@ mod tests {
     fn published_presets_have_the_published_numbers_of_parameters() {
         for (preset, parameters) in [("cifar10-mask75", 57_557_379), ("celeba-mask75", 77_627_651)] {
             let config = crate::config::load(preset, &[]).unwrap();
-            let features = feature_len(&config.build_channel().unwrap(), &config.conditioning);
+            let features = config.model(Arc::new(config.build_channel().unwrap())).shape().features;
             let cost = config.network.cost(config.signal_len(), config.image_shape(), features).unwrap();
             assert_eq!(cost.parameters, parameters, "{preset}");
         }

@@ -1,7 +1,6 @@
 //! What a lap costs in network passes, so that methods can be compared at equal budgets.
 
 use crate::run::session::Session;
-use diffem::conditioning::Method;
 
 /// Signals that go through the network in one lap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +17,7 @@ impl Passes {
         let c = &session.config;
         let trained = (c.m_step.steps * c.m_step.batch) as u64;
         let sampled = (c.e_step.sampler.calls() * session.dataset.observations.n()) as u64;
-        let jacobians = match c.conditioning.method {
-            Method::Diffem | Method::Ambient => 0,
-            Method::EmMmps => c.conditioning.mmps.iterations as u64 * sampled,
-        };
+        let jacobians = c.method.jacobians_per_call() as u64 * sampled;
         Self { forward: trained + sampled.max(jacobians), backward: trained + jacobians }
     }
 }

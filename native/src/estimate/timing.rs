@@ -4,15 +4,15 @@
 use crate::config::Config;
 use anyhow::Result;
 use burn::tensor::Device;
-use diffem::channel::Channel;
-use diffem::conditioning::Conditioning;
-use diffem::conditioning::Standardizer;
-use diffem::em::{EStep, MStep, MStepConfig};
-use diffem::network::{AnyNetwork, flatten};
+use diffem::channel::{Channel, Compose};
+use diffem::em::{MStep, MStepConfig};
+use diffem::network::flatten;
 use diffem::noise::{Key, Purpose};
 use diffem::optim::OptimState;
-use diffem::{Observations, Samples};
+use diffem::posterior::Model;
+use diffem::{Observations, Posterior, Samples};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Seconds after which nothing larger is timed.
@@ -36,8 +36,7 @@ pub struct Speed {
 /// The run's parts that the timing needs.
 pub struct Bench<'a> {
     pub config: &'a Config,
-    pub channel: &'a dyn Channel,
-    pub network: &'a AnyNetwork,
+    pub channel: Arc<Compose>,
     pub device: &'a Device,
 }
 
@@ -45,42 +44,39 @@ impl Bench<'_> {
     /// Times both halves of a lap.
     pub fn speed(&self) -> Result<Speed> {
         let workers = rayon::current_num_threads();
-        let x = noise(SIGNALS, self.channel.signal_len());
-        let diagonal = self.channel.as_linear().is_none_or(|linear| linear.is_diagonal());
-        let standardizer = Standardizer::of(&x, self.config.conditioning.standardize, diagonal);
-        let conditioning =
-            Conditioning { channel: self.channel, config: &self.config.conditioning, standardizer: &standardizer };
-        let m = &self.config.m_step;
-        let mut state = OptimState::new(flatten(self.network));
+        let (channel, m) = (self.channel.as_ref(), &self.config.m_step);
+        let x = noise(SIGNALS, channel.signal_len());
+        let seen = Observations::observe(channel, &x, 0);
+        let posterior = self.posterior(&x)?;
+        let mut state = OptimState::new(flatten(posterior.network()));
         let mut step = |batch: usize, piece: usize| -> Result<f64> {
             let config = MStepConfig { batch, micro_batch: piece, ..m.clone() };
-            let (schedule, device) = (&self.config.schedule, self.device);
-            let shape = self.config.image_shape().filter(|_| m.flip);
-            let mut m_step =
-                MStep::new(self.network, schedule, conditioning, &x, &config, 0, 1, device).flipping(shape);
+            let mut m_step = MStep::new(&posterior, (&x, &seen), &config, 0, 1);
             repeated(|i| Ok(_ = m_step.step(&mut state, i).into_scalar::<f32>()))
         };
         let step = step_seconds(m.batch, m.micro_batch, workers, &mut step)?;
         let (shard, calls) = (self.config.e_step.shard, self.config.e_step.sampler.calls());
-        let mut draw = |size: usize, calls: usize| self.draw(conditioning, size, workers, calls);
+        let mut draw = |size: usize, calls: usize| self.draw(&posterior, size, workers, calls);
         Ok(Speed { step, observation: shard_seconds(shard, calls, &mut draw)? / (shard * workers) as f64 })
     }
 
+    /// The run's posterior before any training, in the coordinates that the run itself would take from `x`.
+    fn posterior(&self, x: &Samples) -> Result<Posterior> {
+        let model = self.config.model(self.channel.clone());
+        let network = model.build_network(self.config.seed, self.device)?;
+        let standardizer = model.conditioning.standardizer(self.channel.as_ref(), x);
+        Ok(Posterior::new(model, network, standardizer, self.device.clone()))
+    }
+
     /// Seconds of a shard for each worker, with a sampler of at most `calls` network calls.
-    fn draw(&self, conditioning: Conditioning<'_>, size: usize, workers: usize, calls: usize) -> Result<f64> {
+    fn draw(&self, posterior: &Posterior, size: usize, workers: usize, calls: usize) -> Result<f64> {
         let x = noise(size * workers, self.channel.signal_len());
-        let observations = Observations::simulate(self.channel, &x, Key::new(0, Purpose::Observe, 0), 0);
+        let observations = Observations::observe(self.channel.as_ref(), &x, 0);
         let sampler = self.config.e_step.sampler.with_calls(calls);
-        let e_step = EStep {
-            network: self.network,
-            schedule: &self.config.schedule,
-            conditioning,
-            observations: &observations,
-            sampler: &sampler,
-            key: Key::new(0, Purpose::Sample, 0),
-            device: self.device,
-        };
-        let seconds = repeated(|_| Ok(_ = e_step.all(size)?))?;
+        let model = Model { sampler: sampler.clone(), shard: size, ..posterior.model().clone() };
+        let (network, standardizer) = (posterior.network().clone(), posterior.standardizer().clone());
+        let posterior = Posterior::new(model, network, standardizer, self.device.clone());
+        let seconds = repeated(|_| Ok(_ = posterior.sample(&observations, 1)?))?;
         Ok(seconds * calls as f64 / sampler.calls() as f64)
     }
 }
@@ -160,6 +156,21 @@ mod tests {
             Ok(row * piece.min(batch) as f64 * pieces.div_ceil(2) as f64)
         };
         step_seconds(256, 16, 2, &mut time).unwrap()
+    }
+
+    /// A blur is diagonal in the cosine basis: what is timed must be that update, not a dense one or none.
+    #[test]
+    fn a_blur_is_timed_with_its_own_update() {
+        let settings = [
+            r#"data={kind="file",path="x",shape={channels=1,height=8,width=8}}"#,
+            r#"channel=[{kind="blur",sigma=1.0},{kind="noise",std=0.1}]"#,
+        ];
+        let config = crate::config::load("digits", &settings.map(String::from)).unwrap();
+        let (channel, device) = (Arc::new(config.build_channel().unwrap()), Device::flex());
+        let bench = Bench { config: &config, channel, device: &device };
+        let posterior = bench.posterior(&noise(64, 64)).unwrap();
+        let conditioning = posterior.model().conditioned(posterior.standardizer());
+        assert!(conditioning.basis().is_some() && conditioning.power().is_some());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::run::dataset::observe_test;
 use crate::run::session::Session;
 use anyhow::{Context, Result, anyhow, ensure};
 use diffem::channel::{Channel, ChannelConfig, Compose};
-use diffem::conditioning::{ConditioningConfig, feature_len};
 use std::collections::BTreeMap;
 
 /// The stages of `--channel`, in TOML.
@@ -24,9 +23,13 @@ struct Fed {
 }
 
 impl Fed {
-    fn by(channel: &Compose, conditioning: &ConditioningConfig) -> Self {
+    fn by(channel: &Compose, config: &Config) -> Self {
         let operator = if channel.operator_len() == 0 { Vec::new() } else { channel.operator_shape() };
-        Self { observation: channel.observation_len(), operator, features: feature_len(channel, conditioning) }
+        Self {
+            observation: channel.observation_len(),
+            operator,
+            features: config.method.feature_len(channel, &config.conditioning),
+        }
     }
 
     fn words(&self) -> String {
@@ -42,7 +45,7 @@ impl Fed {
 pub fn see_through(session: &mut Session, text: &str) -> Result<()> {
     let config = Config { channel: stages(text)?, ..session.config.clone() };
     let channel = config.build_channel().context("--channel")?;
-    let [new, old] = [&channel, &session.channel].map(|channel| Fed::by(channel, &config.conditioning));
+    let [new, old] = [&channel, session.channel.as_ref()].map(|channel| Fed::by(channel, &config));
     ensure!(
         new == old,
         "--channel: it gives {}; the run was trained with {}: expected the same, or train another run for that channel",
@@ -52,6 +55,5 @@ pub fn see_through(session: &mut Session, text: &str) -> Result<()> {
     if let Some((x, seen)) = &mut session.dataset.truth.test {
         *seen = observe_test(&config, &channel, x);
     }
-    (session.config, session.channel) = (config, channel);
-    Ok(())
+    session.see_through(config, channel)
 }

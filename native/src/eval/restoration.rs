@@ -5,7 +5,7 @@ use crate::eval::features::scores::bytes;
 use crate::eval::features::st_lpips::{MIN_SIDE, StLpips};
 use crate::run::session::Session;
 use anyhow::{Context, Result, ensure};
-use diffem::channel::{Channel, Compose, StageConfig};
+use diffem::channel::{Channel, Compose};
 use diffem::image::ImageShape;
 use diffem::metric::{MeasurementFit, MetricError, psnr, ssim};
 use diffem::noise::{Key, Purpose};
@@ -131,7 +131,7 @@ impl<'a> Judge<'a> {
         let mut sum = vec![0.0f64; self.x.as_slice().len()];
         let draw = |draw: usize| {
             let key = Key::new(session.config.seed, Purpose::Draw, draw);
-            session.e_step(&posterior, self.seen, key).all(session.config.e_step.shard)
+            session.e_step(&posterior, self.seen, key).all()
         };
         let mut add = |x: &Samples| sum.iter_mut().zip(x.as_slice()).for_each(|(s, v)| *s += f64::from(*v));
         let first = draw(0)?;
@@ -203,11 +203,8 @@ fn finite(score: Result<f64, MetricError>) -> Result<Option<f64>> {
 
 /// Which values of x are missing from the observations; `None` where the channel masks nothing.
 fn missing(session: &Session, x: &Samples, seen: &Observations) -> Option<Vec<bool>> {
-    let is_mask = |stage: &StageConfig| {
-        matches!(stage, StageConfig::Mask { .. } | StageConfig::PixelMask { .. } | StageConfig::BlockMask { .. })
-    };
-    let (masks, d, k) =
-        (session.config.channel.0.iter().filter(|s| is_mask(s)).count(), x.d(), session.channel.operator_len());
+    let masks = session.config.channel.0.iter().filter(|stage| stage.as_stage().is_mask()).count();
+    let (d, k) = (x.d(), session.channel.operator_len());
     if masks != 1 || k == 0 || d % k != 0 {
         return None;
     }

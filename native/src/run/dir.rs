@@ -180,7 +180,7 @@ impl RunDir {
                     &dir.join("frame.safetensors"),
                     &checkpoint::encode_standardizer(&state.standardizer)?,
                 )?;
-                files::write_atomic(&dir.join("state.safetensors"), &checkpoint::encode_state(state, config)?)?;
+                files::write_atomic(&dir.join("state.safetensors"), &diffem::em::encode_state(state, config)?)?;
             }
             files::write_atomic(&dir.join("DONE"), b"")
         })
@@ -188,7 +188,7 @@ impl RunDir {
 
     /// Keeps the prior of a Gaussian start.
     pub fn write_start(&self, prior: &InitialPrior) -> Result<()> {
-        files::write_atomic(&self.file("start.safetensors"), &checkpoint::encode_start(prior)?)
+        files::write_atomic(&self.file("start.safetensors"), &diffem::em::encode_start(prior)?)
     }
 
     /// The prior of a Gaussian start of signals of length `d`, if it was kept.
@@ -197,7 +197,7 @@ impl RunDir {
         if !path.exists() {
             return Ok(None);
         }
-        let prior = checkpoint::decode_start(&files::read(&path)?, d);
+        let prior = diffem::em::decode_start(&files::read(&path)?, d);
         prior.map(Some).with_context(|| format!("{}: delete it, and it is made anew", path.display()))
     }
 
@@ -216,7 +216,7 @@ impl RunDir {
         if state.done > 0 {
             files::sync(&self.e_step(state.lap))?;
         }
-        files::write_atomic(&self.file("state.safetensors"), &checkpoint::encode_state(state, config)?)
+        files::write_atomic(&self.file("state.safetensors"), &diffem::em::encode_state(state, config)?)
     }
 
     /// Finished laps, ascending.
@@ -297,7 +297,7 @@ fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::te
         // The configuration first: its message says which setting differs, not only which shape.
         let (_, Of { run }) = checkpoint::decode::<Of>("state", &bytes).context(DAMAGED)?;
         same_run(&run, config)?;
-        Ok(checkpoint::decode_state::<Config>(&bytes, parameters, config.signal_len(), device)?.0)
+        Ok(diffem::em::decode_state::<Config>(&bytes, parameters, config.signal_len(), device)?.0)
     };
     decode().with_context(|| path.display().to_string())
 }
@@ -317,13 +317,15 @@ pub fn read_weights<M: DeserializeOwned>(dir: &Path, layout: &Layout) -> Result<
 }
 
 impl Store for RunDir {
-    fn reconstructions(&self, lap: usize, n: usize, d: usize, done: usize) -> diffem::Result<Samples> {
-        let table = mapped::table(&self.e_step(lap), "x", n, d, done > 0);
+    fn reconstructions(&self, lap: usize, n: usize, d: usize) -> diffem::Result<Samples> {
+        let table = mapped::table(&self.e_step(lap), "x", n, d, false);
+        table.map_err(|error| diffem::Error::Storage(format!("{error:#}")))
+    }
+
+    fn resumed(&self, lap: usize, n: usize, d: usize) -> diffem::Result<Option<Samples>> {
         let advice = "delete the run's state.safetensors to go on from the lap before it";
-        table.map_err(|error| match done {
-            0 => diffem::Error::Storage(format!("{error:#}")),
-            _ => diffem::Error::Storage(format!("{error:#}; {advice}")),
-        })
+        let table = mapped::table(&self.e_step(lap), "x", n, d, true);
+        table.map(Some).map_err(|error| diffem::Error::Storage(format!("{error:#}; {advice}")))
     }
 }
 

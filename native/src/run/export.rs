@@ -1,11 +1,9 @@
 //! A run's posterior as the one file that the browser loads.
 
 use crate::run::session::Session;
-use anyhow::{Result, bail};
-use diffem::channel::StageConfig;
+use anyhow::Result;
 use diffem::checkpoint::Precision;
-use diffem::network::{flatten, to_host};
-use diffem::posterior::{self, Examples, Recipe};
+use diffem::posterior::{Examples, Export};
 
 /// What was written.
 pub struct Bundle {
@@ -23,25 +21,12 @@ impl Bundle {
     /// The posterior of lap `lap`, or of the best one, with at most `examples` observations.
     pub fn of(session: &Session, lap: Option<usize>, examples: usize, precision: Precision) -> Result<Self> {
         let config = &session.config;
-        if let Some(i) = config.channel.0.iter().position(|stage| matches!(stage, StageConfig::Jpeg { .. })) {
-            bail!("channel[{i}]: \"jpeg\" does not run in the browser; export a run with another channel");
-        }
-        let (lap, (network, standardizer)) = session.posterior(lap)?;
-        let recipe = Recipe {
-            name: config.name.clone(),
-            lap,
-            signal: config.signal_len(),
-            image: config.image_shape(),
-            channel: config.channel.clone(),
-            schedule: config.schedule.clone(),
-            conditioning: config.conditioning.clone(),
-            network: config.network.clone(),
-            sampler: config.e_step.sampler.clone(),
-        };
+        config.channel.check_browser()?;
+        let (lap, posterior) = session.posterior(lap)?;
         let examples = chosen(session, examples);
-        let (layout, weights) = (&session.layout, to_host(&flatten(&network)));
-        let bytes = posterior::encode(&recipe, &standardizer, (layout, &weights), &examples, precision)?;
-        Ok(Self { bytes, lap, weights: weights.len(), examples: examples.observations.n() })
+        let export = Export { name: &config.name, lap, channel: &config.channel, examples: &examples, precision };
+        let (bytes, weights) = (posterior.encode(&export)?, session.layout.len());
+        Ok(Self { bytes, lap, weights, examples: examples.observations.n() })
     }
 }
 

@@ -12,16 +12,19 @@ use crate::run::session::{Session, lap_dir};
 use crate::run::train::{Ended, catch_signals, stopping};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
-use diffem::channel::{Channel, Unobserved};
+use diffem::channel::{Compose, Unobserved};
+use diffem::checkpoint;
 use diffem::conditioning::Standardizer;
-use diffem::conditioning::{Conditioning, ConditioningConfig, Method};
-use diffem::em::{EStep, Em, EmConfig, Event, MonitorConfig, Phase, State};
-use diffem::network::{AnyNetwork, Layout, flatten, from_host, to_host, unflatten};
+use diffem::em::{EStep, Event, MonitorConfig, Phase, State};
+use diffem::method::EmMmps;
+use diffem::network::{Layout, flatten, from_host, to_host, unflatten};
 use diffem::noise::{Key, Purpose};
-use diffem::{Error, InMemory, Observations, Samples, checkpoint};
+use diffem::posterior::Model;
+use diffem::{Em, Error, Observations, Posterior, Samples};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a prior was trained on, and how.
@@ -37,9 +40,7 @@ pub struct Origin {
 pub struct Prior {
     /// What it was trained on.
     pub origin: Origin,
-    network: AnyNetwork,
-    standardizer: Standardizer,
-    device: Device,
+    posterior: Posterior,
 }
 
 /// Directory of a run's prior.
@@ -61,8 +62,9 @@ fn weights(dir: &Path) -> PathBuf {
     dir.join("ema.safetensors")
 }
 
-fn network(config: &Config, device: &Device) -> Result<AnyNetwork> {
-    Ok(config.network.init(config.signal_len(), config.image_shape(), 0, config.seed, device)?)
+/// An unconditional denoiser with the settings of `config`.
+fn model(config: &Config) -> Model {
+    config.model(Arc::new(Unobserved::new(config.signal_len())))
 }
 
 impl Prior {
@@ -96,7 +98,7 @@ impl Prior {
             .with_context(|| lap.display().to_string())?;
         let run = path.display();
         ensure!(
-            origin.config.conditioning.method == Method::EmMmps,
+            origin.config.method.learns_prior(),
             "{run} has no prior: train one with `diffem prior {run}`, or name a run of em-mmps"
         );
         Ok(lap)
@@ -108,58 +110,42 @@ impl Prior {
         let read = || -> Result<Self> {
             let (_, mut origin) = checkpoint::decode::<Origin>("weights", &bytes)?;
             origin.config = crate::config::parse(&origin.config.to_toml()?, "the prior's configuration", settings)?;
-            let empty = network(&origin.config, device)?;
+            let model = model(&origin.config);
+            let empty = model.build_network(origin.config.seed, device)?;
             let (values, _) = checkpoint::decode_weights::<Origin>(&Layout::of(&empty), &bytes)?;
             let network = unflatten(empty, &from_host(values, device));
             let standardizer = files::read(&dir.join("frame.safetensors"))?;
             let standardizer = checkpoint::decode_standardizer(&standardizer, origin.config.signal_len())?;
-            Ok(Self { origin, network, standardizer, device: device.clone() })
+            Ok(Self { origin, posterior: Posterior::new(model, network, standardizer, device.clone()) })
         };
         read().with_context(|| format!("{}: cannot use this prior; train it anew with `diffem prior`", path.display()))
     }
 
-    /// One draw for each of `observations` into `out [n, d]`: the prior led to them by moment matching, with the sampler of `config`.
+    /// One draw for each of `observations` into `out [n, d]`: the prior guided to them by moment matching, with the sampler of
+    /// `config` and so many iterations.
     pub fn guided_into(
         &self,
-        channel: &dyn Channel,
+        channel: Arc<Compose>,
         observations: &Observations,
-        config: &Config,
+        (config, iterations): (&Config, usize),
         out: &mut Samples,
     ) -> Result<()> {
         let (own, d) = (&self.origin.config, config.signal_len());
         ensure!(own.signal_len() == d, "the prior is one of signals of length {}, these have {d}", own.signal_len());
-        let conditioning = ConditioningConfig { method: Method::EmMmps, ..config.conditioning.clone() };
-        conditioning.validate(channel).context("em.start.kind = \"prior\"")?;
-        let e_step = EStep {
-            network: &self.network,
-            schedule: &own.schedule,
-            conditioning: Conditioning { channel, config: &conditioning, standardizer: &self.standardizer },
-            observations,
-            sampler: &config.e_step.sampler,
-            key: Key::new(config.seed, Purpose::Sample, 0),
-            device: &self.device,
-        };
-        Ok(e_step.all_into(config.e_step.shard, out)?)
+        let method = EmMmps { iterations, ..EmMmps::default() }.into();
+        let model =
+            Model { method, schedule: own.schedule.clone(), network: own.network.clone(), ..config.model(channel) };
+        model.validate().context("init.kind = \"prior\"")?;
+        let prior = &self.posterior;
+        let posterior =
+            Posterior::new(model, prior.network().clone(), prior.standardizer().clone(), prior.device().clone());
+        let key = Key::new(config.seed, Purpose::Sample, 0);
+        Ok(EStep { posterior: &posterior, observations, key }.all_into(out)?)
     }
 
     /// `n` draws, `[n, d]`.
     pub fn draws(&self, n: usize, seed: u64) -> Result<Samples> {
-        let config = &self.origin.config;
-        let channel = Unobserved::new(config.signal_len());
-        let e_step = EStep {
-            network: &self.network,
-            schedule: &config.schedule,
-            conditioning: Conditioning {
-                channel: &channel,
-                config: &config.conditioning,
-                standardizer: &self.standardizer,
-            },
-            observations: &Observations::nothing(n),
-            sampler: &config.e_step.sampler,
-            key: Key::new(seed, Purpose::Draw, 0),
-            device: &self.device,
-        };
-        Ok(e_step.all(config.e_step.shard)?)
+        Ok(self.posterior.sample_seeded(&Observations::nothing(n), 1, seed)?)
     }
 }
 
@@ -169,32 +155,18 @@ pub fn train(session: &Session, origin: &Origin, mode: ProgressMode) -> Result<E
     catch_signals()?;
     let (run, config) = (&session.run, &origin.config);
     let _lock = run.lock()?;
-    let network = network(config, &session.device)?;
-    let layout = Layout::of(&network);
-    let saved = resume(run, origin, layout.len(), &session.device)?;
     let x = run.reconstructions(origin.lap)?;
-    let (channel, observations) = (Unobserved::new(config.signal_len()), Observations::nothing(x.n()));
-    let em = Em {
-        network: &network,
-        schedule: &config.schedule,
-        channel: &channel,
-        image: config.image_shape(),
-        conditioning: &config.conditioning,
-        observations: &observations,
-        em: &EmConfig::default(),
-        m_step: &config.m_step,
-        e_step: &config.e_step,
-        // There is nothing that could be compared.
-        monitor: &MonitorConfig { holdout: 0.0, ..MonitorConfig::default() },
-        seed: config.seed,
-        device: &session.device,
-        tables: &InMemory,
-    };
+    // There is nothing that could be compared.
+    let monitor = MonitorConfig { holdout: 0.0, ..MonitorConfig::default() };
+    let em = Em::of(model(config), Observations::nothing(x.n())).m_step(config.m_step.clone()).monitor(monitor);
+    let em = em.seed(config.seed).trainer(&session.device)?;
+    let layout = Layout::of(em.network());
+    let saved = resume(run, origin, layout.len(), &session.device)?;
     let mut state = match saved {
         Some(state) => State { x, ..state },
         None => {
             let standardizer = Standardizer::of(&x, config.conditioning.standardize, false);
-            em.begin(x, flatten(&network), Some(standardizer))?
+            em.begin_with(x, flatten(em.network()), Some(standardizer))?
         }
     };
     let mut reporter = Reporter::new(run, origin, mode, &state);
@@ -225,7 +197,7 @@ fn resume(run: &RunDir, origin: &Origin, parameters: usize, device: &Device) -> 
         if let Some(other) = other {
             bail!("it holds an unfinished training of another prior ({other}); finish that one, or delete this file");
         }
-        Ok(checkpoint::decode_state::<Origin>(&bytes, parameters, origin.config.signal_len(), device)?.0)
+        Ok(diffem::em::decode_state::<Origin>(&bytes, parameters, origin.config.signal_len(), device)?.0)
     };
     read().map(Some).with_context(|| path.display().to_string())
 }
@@ -272,7 +244,7 @@ impl<'a> Reporter<'a> {
         self.done = step;
         let due = self.saved.elapsed().as_secs_f64() >= self.origin.config.report.save_every;
         if due || stopping() {
-            files::write_atomic(&saved_state(self.run), &checkpoint::encode_state(state, self.origin)?)?;
+            files::write_atomic(&saved_state(self.run), &diffem::em::encode_state(state, self.origin)?)?;
             self.saved = Instant::now();
         }
         if !stopping() {

@@ -1,6 +1,6 @@
 //! A run opened for work: configuration, channel, network, observations and device together.
 
-use crate::config::Config;
+use crate::config::{Config, InitConfig};
 use crate::data::mapped::scratch;
 use crate::run::dataset::Dataset;
 use crate::run::dir::{RunDir, read_weights};
@@ -9,15 +9,14 @@ use crate::run::prior::Prior;
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use diffem::channel::Compose;
-use diffem::conditioning::Standardizer;
-use diffem::conditioning::{Conditioning, feature_len};
-use diffem::em::{EStep, Em, InitConfig, InitialPrior, LapRecord, corrupted_init_into};
+use diffem::checkpoint;
+use diffem::em::{EStep, InitialPrior, LapRecord, State, Trainer, corrupted_init_into};
 use diffem::image::ImageShape;
-use diffem::network::{AnyNetwork, Layout, flatten, from_host, unflatten};
+use diffem::network::{Layout, NetworkConfig, flatten, from_host};
 use diffem::noise::{Key, Purpose};
-use diffem::{Observations, Samples};
-use diffem::{checkpoint, em::State};
+use diffem::{Observations, Posterior, Samples};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Everything a command needs of a run.
 pub struct Session {
@@ -26,11 +25,11 @@ pub struct Session {
     /// Its configuration.
     pub config: Config,
     /// The channel.
-    pub channel: Compose,
-    /// The architecture with its initial weights, outside autodiff.
-    pub network: AnyNetwork,
-    /// Its parameters.
+    pub channel: Arc<Compose>,
+    /// The network's parameters.
     pub layout: Layout,
+    /// The laps, without a state.
+    trainer: Trainer<NetworkConfig>,
     /// Observations and truth.
     pub dataset: Dataset,
     /// Where to compute.
@@ -43,11 +42,11 @@ impl Session {
     /// Makes a run directory for `config` and opens it.
     pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
         let (device_name, device) = crate::device::open(device)?;
-        let channel = config.build_channel()?;
+        let channel = Arc::new(config.build_channel()?);
         let run = RunDir::create(out)?;
         let made = run.clone();
         let dataset = || -> Result<Dataset> {
-            let dataset = crate::run::dataset::make(&config, &channel, run.path())?;
+            let dataset = crate::run::dataset::make(&config, channel.as_ref(), run.path())?;
             crate::resources::check_disk(out, dataset.values_on_disk(config.signal_len()))?;
             run.write_dataset(&config, &dataset)?;
             drop(dataset);
@@ -64,68 +63,66 @@ impl Session {
         let run = RunDir::open(path)?;
         let config = run.config(settings)?;
         let (device_name, device) = crate::device::open(device)?;
-        let channel = config.build_channel()?;
+        let channel = Arc::new(config.build_channel()?);
         let dataset = run.dataset()?;
-        let checked = dataset.observations.clone();
         let file = run.file("observations.safetensors");
-        Observations::new(&channel, checked.y, checked.a).with_context(|| file.display().to_string())?;
+        dataset.observations.check(channel.as_ref()).with_context(|| file.display().to_string())?;
         Self::assemble(run, config, channel, dataset, device, device_name)
     }
 
     fn assemble(
         run: RunDir,
         config: Config,
-        channel: Compose,
+        channel: Arc<Compose>,
         dataset: Dataset,
         device: Device,
         device_name: String,
     ) -> Result<Self> {
-        let features = feature_len(&channel, &config.conditioning);
-        let (d, image) = (config.signal_len(), config.image_shape());
-        let network = config.network.init(d, image, features, config.seed, &device)?;
-        let layout = Layout::of(&network);
-        Ok(Self { run, config, channel, network, layout, dataset, device, device_name })
+        let em = config.em(channel.clone(), dataset.observations.clone()).store(run.clone());
+        let trainer = em.trainer(&device)?;
+        let layout = Layout::of(trainer.network());
+        Ok(Self { run, config, channel, layout, trainer, dataset, device, device_name })
     }
 
     /// The laps of this run.
-    pub fn em(&self) -> Em<'_, AnyNetwork> {
-        let c = &self.config;
-        Em {
-            network: &self.network,
-            schedule: &c.schedule,
-            channel: &self.channel,
-            image: c.image_shape(),
-            conditioning: &c.conditioning,
-            observations: &self.dataset.observations,
-            em: &c.em,
-            m_step: &c.m_step,
-            e_step: &c.e_step,
-            monitor: &c.monitor,
-            seed: c.seed,
-            device: &self.device,
-            tables: &self.run,
-        }
+    pub fn em(&self) -> &Trainer<NetworkConfig> {
+        &self.trainer
+    }
+
+    /// Takes the run's observations for those of another channel of the same shapes.
+    pub fn see_through(&mut self, config: Config, channel: Compose) -> Result<()> {
+        let channel = Arc::new(channel);
+        let em = config.em(channel.clone(), self.dataset.observations.clone()).store(self.run.clone());
+        (self.trainer, self.channel, self.config) = (em.trainer(&self.device)?, channel, config);
+        Ok(())
     }
 
     /// The state before lap 1; keeps the prior of a Gaussian start in the run.
     pub fn start(&self) -> Result<State> {
-        if let InitConfig::Reconstructions { path } = &self.config.em.start {
-            return Ok(self.em().begin(self.others(Path::new(path))?, flatten(&self.network), None)?);
-        }
-        let (channel, observations, config) = (&self.channel, &self.dataset.observations, &self.config);
-        let mut x = scratch(self.run.path(), observations.n(), config.signal_len())?;
-        match (self.fit_start()?, &config.em.start) {
-            (Some(prior), _) => {
-                self.run.write_start(&prior)?;
-                prior.reconstruct_into(channel, observations, config.seed, &mut x)?;
+        let (channel, config) = (self.channel.as_ref(), &self.config);
+        let observations = &self.dataset.observations;
+        let table = || scratch(self.run.path(), observations.n(), config.signal_len());
+        match &config.init {
+            InitConfig::Reconstructions(place) => Ok(self.trainer.begin(self.others(Path::new(&place.path))?)?),
+            InitConfig::Checkpoint(place) => self.warm_start(Path::new(&place.path), table()?),
+            InitConfig::Prior(guided) => {
+                let mut x = table()?;
+                let prior = Prior::of(Path::new(&guided.path), &self.device)?;
+                prior.guided_into(self.channel.clone(), observations, (config, guided.iterations), &mut x)?;
+                Ok(self.trainer.begin(x)?)
             }
-            (None, InitConfig::Checkpoint { path }) => return self.warm_start(Path::new(path), x),
-            (None, InitConfig::Prior { path }) => {
-                Prior::of(Path::new(path), &self.device)?.guided_into(channel, observations, config, &mut x)?;
+            InitConfig::Gaussian(_) | InitConfig::Corrupted(_) => {
+                let mut x = table()?;
+                match self.fit_start()? {
+                    Some(prior) => {
+                        self.run.write_start(&prior)?;
+                        prior.reconstruct_into(channel, observations, config.seed, &mut x)?;
+                    }
+                    None => corrupted_init_into(channel, observations, &mut x)?,
+                }
+                Ok(self.trainer.begin(x)?)
             }
-            (None, _) => corrupted_init_into(channel, observations, &mut x)?,
         }
-        Ok(self.em().begin(x, flatten(&self.network), None)?)
     }
 
     /// The Gaussian prior that this run started from; `None` for other starts.
@@ -139,11 +136,8 @@ impl Session {
 
     /// Fits the prior of a Gaussian start to the observations.
     fn fit_start(&self) -> Result<Option<InitialPrior>> {
-        let InitConfig::Gaussian { std, iterations, rank } = self.config.em.start else {
-            return Ok(None);
-        };
-        let (channel, observations, seed) = (&self.channel, &self.dataset.observations, self.config.seed);
-        Ok(Some(InitialPrior::fit(channel, observations, rank, std, iterations, seed)?))
+        let Some(init) = self.config.init.of_core() else { return Ok(None) };
+        Ok(self.trainer.fit_prior(&init)?)
     }
 
     /// Reconstructions made elsewhere, which must be of as many signals of the same length.
@@ -162,59 +156,37 @@ impl Session {
     }
 
     fn warm_start(&self, path: &Path, mut x: Samples) -> Result<State> {
-        let dir = lap_dir(path, None)?;
-        let posterior = self.load(&dir)?;
+        let posterior = self.load(&lap_dir(path, None)?)?;
         let key = Key::new(self.config.seed, Purpose::Sample, 0);
-        self.e_step(&posterior, &self.dataset.observations, key).all_into(self.config.e_step.shard, &mut x)?;
-        Ok(self.em().begin(x, flatten(&posterior.0), Some(posterior.1))?)
+        self.e_step(&posterior, &self.dataset.observations, key).all_into(&mut x)?;
+        Ok(self.trainer.begin_with(x, flatten(posterior.network()), Some(posterior.standardizer().clone()))?)
     }
 
-    /// The posterior network of a lap directory and the coordinates it works in.
-    fn load(&self, dir: &Path) -> Result<(AnyNetwork, Standardizer)> {
+    /// The posterior of a lap directory.
+    fn load(&self, dir: &Path) -> Result<Posterior> {
         let (weights, _): (Vec<f32>, serde_json::Value) = read_weights(dir, &self.layout)?;
         let path = dir.join("frame.safetensors");
         let standardizer = checkpoint::decode_standardizer(&crate::files::read(&path)?, self.config.signal_len());
-        let network = unflatten(self.network.clone(), &from_host(weights, &self.device));
-        Ok((network, standardizer.with_context(|| path.display().to_string())?))
+        let standardizer = standardizer.with_context(|| path.display().to_string())?;
+        Ok(self.trainer.posterior_in(&from_host(weights, &self.device), standardizer))
     }
 
     /// The posterior of lap `lap`, or of the best lap; says which.
-    pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, (AnyNetwork, Standardizer))> {
+    pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, Posterior)> {
         let dir = lap_dir(self.run.path(), lap)?;
         let lap =
             dir.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix("lap-")).and_then(|n| n.parse().ok());
         Ok((lap.unwrap_or(0), self.load(&dir)?))
     }
 
-    /// Posterior sampling of `observations` with this run's sampler.
+    /// One draw for each of `observations`, with the noise of `key`.
     pub fn e_step<'a>(
         &'a self,
-        (network, standardizer): &'a (AnyNetwork, Standardizer),
+        posterior: &'a Posterior,
         observations: &'a Observations,
         key: Key,
-    ) -> EStep<'a, AnyNetwork> {
-        EStep {
-            network,
-            schedule: &self.config.schedule,
-            conditioning: Conditioning { channel: &self.channel, config: &self.config.conditioning, standardizer },
-            observations,
-            sampler: &self.config.e_step.sampler,
-            key,
-            device: &self.device,
-        }
-    }
-
-    /// `draws` posterior draws of each of `seen`, those of one side by side: `[n draws, d]`.
-    pub fn draws(
-        &self,
-        network: &(AnyNetwork, Standardizer),
-        seen: &Observations,
-        draws: usize,
-        seed: u64,
-    ) -> Result<Samples> {
-        let rows: Vec<usize> = (0..seen.n()).flat_map(|i| std::iter::repeat_n(i, draws)).collect();
-        let key = Key::new(seed, Purpose::Draw, 0);
-        Ok(self.e_step(network, &seen.select(&rows), key).all(self.config.e_step.shard)?)
+    ) -> EStep<'a, NetworkConfig> {
+        EStep { posterior, observations, key }
     }
 
     /// Shape of the images that the signals are, if they are images.

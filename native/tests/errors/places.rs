@@ -44,12 +44,12 @@ error: mine is not empty: it holds no run; empty it, or choose another --out
 
 #[test]
 fn a_start_that_is_not_there() {
-    let start = ["--set", "em.start.kind=checkpoint", "--set", "em.start.path=nowhere"];
+    let start = ["--set", "init.kind=checkpoint", "--set", "init.path=nowhere"];
     fails(
         &empty(),
         &[&["train", "gaussian", "--out", "new"], &start[..]].concat(),
         str![[r#"
-error: em.start.path: nowhere is not a run directory: it has no config.toml; make one with `diffem train`
+error: init.path: nowhere is not a run directory: it has no config.toml; make one with `diffem train`
 
 "#]],
     );

@@ -1,7 +1,7 @@
 //! Settings of a [`super::Lab`], and the settings of a run that they stand for.
 
 use crate::options;
-use diffem::channel::{ChannelConfig, StageConfig};
+use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::ConditioningConfig;
 use diffem::em::{EStepConfig, EmConfig, InitConfig, MStepConfig, MonitorConfig};
 use diffem::network::{MlpConfig, NetworkConfig};
@@ -160,7 +160,7 @@ impl Settings {
         let settings = Self {
             seed,
             data,
-            channel: ChannelConfig(vec![StageConfig::Projection { rows }, StageConfig::Noise { std: config.noise }]),
+            channel: ChannelConfig(vec![ProjectionConfig { rows }.into(), NoiseConfig { std: config.noise }.into()]),
             em: EmConfig { laps: config.laps, patience: 0, start: config.start.settings() },
             m_step: m_step(config),
             e_step: e_step(config)?,

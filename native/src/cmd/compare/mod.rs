@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_contender_is_a_name_and_settings() {
-        let found = Contender::parse("em-mmps conditioning.method=em-mmps em.laps=3").unwrap();
+        let found = Contender::parse("em-mmps method.kind=em-mmps em.laps=3").unwrap();
         assert_eq!((found.name.as_str(), found.settings.len()), ("em-mmps", 2));
         for bad in ["", "a/b", "..", "name em.laps"] {
             assert!(Contender::parse(bad).unwrap_err().to_string().contains("--contender"), "{bad}");

@@ -1,6 +1,6 @@
-//! JPEG compression: the image is rounded to 8 bits, encoded (baseline, no chroma subsampling) and decoded. Not linear.
+//! The image is rounded to 8 bits, encoded (baseline, no chroma subsampling) and decoded.
 
-use super::Channel;
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;

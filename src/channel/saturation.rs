@@ -1,8 +1,26 @@
-//! Sensors that lose values one by one: saturation and quantization. Not linear.
+//! A sensor that saturates: values beyond its range are lost. Not linear.
 
-use super::Channel;
+use super::{Channel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Values clamped to [low, high].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SaturationConfig {
+    /// Least value.
+    pub low: f64,
+    /// Greatest value, above `low`.
+    pub high: f64,
+}
+
+impl Stage for SaturationConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(Saturation::new(signal.len(), self.low, self.high)?))
+    }
+}
 
 /// y = min(max(x, low), high): what exceeds the sensor's range is lost.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,39 +54,5 @@ impl Channel for Saturation {
 
     fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
         y.iter_mut().zip(x).for_each(|(y, x)| *y = x.max(self.low).min(self.high));
-    }
-}
-
-/// y is the nearest of L levels -2 + 4 l / (L - 1), l = 0 .. L - 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quantization {
-    d: usize,
-    levels: u32,
-}
-
-impl Quantization {
-    /// Quantizes signals of length `d` to `levels` levels, 2 to 65536, uniform on [-2, 2].
-    pub fn new(d: usize, levels: u32) -> Result<Self> {
-        if !(2..=65536).contains(&levels) {
-            return Err(Error::config("levels", format!("expected 2 to 65536, found {levels}")));
-        }
-        Ok(Self { d, levels })
-    }
-}
-
-impl Channel for Quantization {
-    fn signal_len(&self) -> usize {
-        self.d
-    }
-
-    fn observation_len(&self) -> usize {
-        self.d
-    }
-
-    fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
-        let last = (self.levels - 1) as f32;
-        y.iter_mut()
-            .zip(x)
-            .for_each(|(y, x)| *y = ((x + 2.0) / 4.0 * last).round().clamp(0.0, last) / last * 4.0 - 2.0);
     }
 }

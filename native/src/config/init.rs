@@ -1,0 +1,82 @@
+//! Where the first reconstructions come from: those of the core, and files that only the command line knows.
+
+use anyhow::{Result, bail};
+use diffem::channel::Channel;
+use diffem::em::{self, GaussianInit};
+use diffem::method::EmMmps;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The first reconstructions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum InitConfig {
+    /// Posterior draws under a Gaussian prior fitted by exact EM; linear channels with Gaussian noise.
+    Gaussian(GaussianInit),
+    /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
+    Corrupted(Nothing),
+    /// What another run or program made of the same observations, such as one by another method; the weights are new. With the
+    /// truth itself and one lap, the bound that no method without clean signals can pass.
+    Reconstructions(Place),
+    /// Draws of another run's prior, guided to the observations by moment matching (channels that `em-mmps` takes); the
+    /// weights are new.
+    Prior(GuidedPrior),
+    /// The posterior of another run's checkpoint, whose weights are trained further.
+    Checkpoint(Place),
+}
+
+/// A start without settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Where a start is read from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// A run directory (its best lap) or a lap directory inside one; for reconstructions also a .safetensors or .npz file
+    /// with `x [n, d]`.
+    pub path: String,
+}
+
+/// A prior that is guided to the observations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GuidedPrior {
+    /// A run directory with a prior (`diffem prior`), or a run of `em-mmps` or one of its lap directories.
+    pub path: String,
+    /// Conjugate-gradient iterations of the moment matching, 1 to 1000.
+    #[serde(default = "iterations")]
+    pub iterations: usize,
+}
+
+fn iterations() -> usize {
+    EmMmps::default().iterations
+}
+
+impl Default for InitConfig {
+    fn default() -> Self {
+        Self::Gaussian(GaussianInit::default())
+    }
+}
+
+impl InitConfig {
+    /// The start that the core makes by itself; `None` for one that is read from files.
+    pub fn of_core(&self) -> Option<em::InitConfig> {
+        match self {
+            Self::Gaussian(gaussian) => Some(em::InitConfig::Gaussian(gaussian.clone())),
+            Self::Corrupted(_) => Some(em::InitConfig::Corrupted {}),
+            Self::Reconstructions(_) | Self::Prior(_) | Self::Checkpoint(_) => None,
+        }
+    }
+
+    /// Checks the ranges, and that such a start suits `channel`.
+    pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
+        if let Self::Prior(prior) = self
+            && !(1..=1000).contains(&prior.iterations)
+        {
+            bail!("init.iterations: expected 1 to 1000, found {}", prior.iterations);
+        }
+        self.of_core().map_or(Ok(()), |init| Ok(init.validate(channel)?))
+    }
+}

@@ -1,0 +1,24 @@
+//! The linear-Gaussian model of one observation.
+
+use nalgebra::DMatrix;
+
+/// y = A x + n with n ~ N(0, Σ_y): a linear channel with its operator fixed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearGaussian {
+    /// A, m x d.
+    pub matrix: DMatrix<f64>,
+    /// Σ_y, m x m.
+    pub covariance: DMatrix<f64>,
+}
+
+impl LinearGaussian {
+    /// Drops the rows that carry nothing (zero in A and without noise), such as masked coordinates; returns the kept
+    /// rows' indices too. What remains has an invertible A Σ Aᵀ + Σ_y for invertible Σ and independent rows.
+    pub(crate) fn informative(&self) -> (Self, Vec<usize>) {
+        let kept: Vec<usize> = (0..self.matrix.nrows())
+            .filter(|&i| self.matrix.row(i).amax() > 0.0 || self.covariance[(i, i)] > 0.0)
+            .collect();
+        let covariance = self.covariance.select_rows(&kept).select_columns(&kept);
+        (Self { matrix: self.matrix.select_rows(&kept), covariance }, kept)
+    }
+}

@@ -1,0 +1,55 @@
+//! A channel that several own.
+
+use super::{Channel, LinearChannel};
+use crate::noise::Stream;
+use std::sync::Arc;
+
+impl<C: Channel + ?Sized> Channel for Arc<C> {
+    fn signal_len(&self) -> usize {
+        (**self).signal_len()
+    }
+
+    fn observation_len(&self) -> usize {
+        (**self).observation_len()
+    }
+
+    fn operator_len(&self) -> usize {
+        (**self).operator_len()
+    }
+
+    fn operator_shape(&self) -> Vec<usize> {
+        (**self).operator_shape()
+    }
+
+    fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
+        (**self).draw_operator(stream, a);
+    }
+
+    fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        (**self).observe(x, a, stream, y);
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        (**self).as_linear()
+    }
+
+    fn lifts(&self) -> bool {
+        (**self).lifts()
+    }
+
+    fn lift(&self, y: &[f32], out: &mut [f32]) {
+        (**self).lift(y, out);
+    }
+
+    fn operator_lifts(&self) -> bool {
+        (**self).operator_lifts()
+    }
+
+    fn condition_len(&self) -> usize {
+        (**self).condition_len()
+    }
+
+    fn condition(&self, y: &[f32], a: &[f32], c: &mut [f32]) {
+        (**self).condition(y, a, c);
+    }
+}

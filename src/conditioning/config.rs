@@ -1,0 +1,96 @@
+//! Settings of how observations enter the denoiser.
+
+use super::standardizer::{Standardize, Standardizer};
+use crate::channel::{Channel, LinearChannel};
+use crate::dct::Dct;
+use crate::error::{Error, Result};
+use crate::samples::Samples;
+use serde::{Deserialize, Serialize};
+
+/// Least power of a coefficient, relative to the greatest: keeps a basis for what no reconstruction shows.
+const MIN_POWER: f64 = 1e-9;
+
+/// What the network is shown of an observation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Features {
+    /// The observation y and its operator's parameters a, as they are.
+    Observation,
+    /// For dense linear channels what (y, A) say of x whatever the order, sign and scale of A's rows: the least-norm solution
+    /// A⁺ y and the projector A⁺ A. For channels that are diagonal in the cosine basis (blur) the image
+    /// P Aᵀ (A P Aᵀ + Σ_y)⁻¹ y, P the covariance of the first reconstructions' spectrum. For all others y and a.
+    #[default]
+    Geometry,
+}
+
+/// How an observation enters the denoiser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ConditioningConfig {
+    /// What the network is shown.
+    pub features: Features,
+    /// Coordinates in which the diffusion runs, from the moments of the first reconstructions.
+    pub standardize: Standardize,
+    /// Updates the network's estimate by the observation (linear channels with Gaussian noise).
+    pub measurement_update: bool,
+    /// Least and greatest value that a signal can have, such as [-2, 2] for images: the first reconstructions and the
+    /// estimates of the sampler are clipped to it (a mean of such signals lies within it). Not in coordinates of standardized
+    /// directions. Off by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+}
+
+impl Default for ConditioningConfig {
+    fn default() -> Self {
+        Self { features: Features::Geometry, standardize: Standardize::Auto, measurement_update: true, range: None }
+    }
+}
+
+impl ConditioningConfig {
+    /// Checks the ranges for `channel`.
+    pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
+        let Some([low, high]) = self.range else {
+            return Ok(());
+        };
+        let refuse = |message: String| Err(Error::config("conditioning.range", message));
+        if !(low < high && low.is_finite() && high.is_finite()) {
+            return refuse(format!("expected [least, greatest], two finite numbers, found [{low}, {high}]"));
+        }
+        if self.standardize.is_full(channel.signal_len(), is_diagonal(channel)) {
+            return refuse("needs conditioning.standardize = \"coordinates\", \"scale\" or \"none\"".into());
+        }
+        Ok(())
+    }
+
+    /// The coordinates for `channel`, from the moments of the first reconstructions `x [n, d]`.
+    pub fn standardizer(&self, channel: &dyn Channel, x: &Samples) -> Standardizer {
+        let spectrum = channel.as_linear().and_then(LinearChannel::spectrum);
+        let standardize = match self.standardize {
+            Standardize::Auto if spectrum.is_some() => Standardize::Scale,
+            other => other,
+        };
+        let mut standardizer = Standardizer::of(x, standardize, is_diagonal(channel));
+        let spectrum = spectrum.filter(|_| standardizer.uniform().is_some());
+        standardizer.power = spectrum.map(|s| power(s.basis(), &standardizer, x));
+        standardizer
+    }
+}
+
+/// True where the channel acts on each coordinate alone, and for channels without a linear form.
+fn is_diagonal(channel: &dyn Channel) -> bool {
+    channel.as_linear().is_none_or(|linear| linear.is_diagonal())
+}
+
+/// Mean square of every coefficient of the rows of `x` in the standardizer's coordinates.
+fn power(basis: &Dct, standardizer: &Standardizer, x: &Samples) -> Vec<f64> {
+    let mut sums = vec![0.0; x.d()];
+    for row in 0..x.n() {
+        let row: Vec<f64> =
+            standardizer.standardize(&x.slice(row..row + 1)).as_slice().iter().map(|&v| v as f64).collect();
+        sums.iter_mut().zip(basis.forward(&row)).for_each(|(sum, c)| *sum += c * c);
+    }
+    let least = sums.iter().fold(0.0f64, |most, v| most.max(*v)) * MIN_POWER;
+    sums.into_iter().map(|v| (v.max(least) / x.n() as f64).max(f64::MIN_POSITIVE)).collect()
+}

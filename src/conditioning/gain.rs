@@ -1,0 +1,37 @@
+//! The measurement update of a batch, from the measurements of its rows.
+
+use super::{Conditioning, Measurement, OperatorStructure};
+use crate::denoiser::{Gain, to_tensor};
+use crate::samples::Samples;
+use crate::schedule::Schedule;
+use burn::tensor::Device;
+
+/// The gain of `measurements` at noise level `sigma(i)` of row i; `None` without measurements.
+pub(crate) fn gain(
+    measurements: &[Measurement],
+    sigma: impl Fn(usize) -> f64,
+    schedule: &Schedule,
+    conditioning: Conditioning<'_>,
+    device: &Device,
+) -> Option<Gain> {
+    let (n, d) = (measurements.len(), conditioning.channel.signal_len());
+    let width = if measurements.first()?.structure() == OperatorStructure::Dense { d * d } else { d };
+    let power = conditioning.power();
+    let (mut ka, mut ky) = (Samples::zeros(n, width), Samples::zeros(n, d));
+    let mut skip = power.map(|_| Samples::zeros(n, d));
+    for (i, measurement) in measurements.iter().enumerate() {
+        let (ka, ky, s) = (ka.row_mut(i), ky.row_mut(i), sigma(i));
+        let (Some(power), Some(skip)) = (power, &mut skip) else {
+            measurement.update(schedule.posterior_variance(s), ka, ky);
+            continue;
+        };
+        // Of a signal with this spectrum: its variance given x_t, and x_t's weight beyond c_skip.
+        let variance: Vec<f64> = power.iter().map(|p| p * s * s / (p + s * s)).collect();
+        measurement.update_each(&variance, ka, ky);
+        let plain = schedule.sigma_data.powi(2) / (schedule.sigma_data.powi(2) + s * s);
+        skip.row_mut(i).iter_mut().zip(power).for_each(|(out, p)| *out = (p / (p + s * s) - plain) as f32);
+    }
+    let basis = conditioning.basis().map(|basis| basis.on(device));
+    let skip = skip.map(|skip| to_tensor(&skip, device));
+    Some(Gain { ka: to_tensor(&ka, device), ky: to_tensor(&ky, device), basis, skip })
+}

@@ -1,0 +1,291 @@
+//! The front door: a run from a channel and its observations.
+
+use super::config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
+use super::init::{InitConfig, InitialPrior, corrupted_init};
+use super::state::{Event, LapRecord, Observer, State};
+use super::trainer::Trainer;
+use crate::channel::Channel;
+use crate::conditioning::ConditioningConfig;
+use crate::error::{Error, Result};
+use crate::image::ImageShape;
+use crate::method::Method;
+use crate::network::{NetworkConfig, NetworkSpec};
+use crate::observations::Observations;
+use crate::posterior::{Model, Posterior};
+use crate::samples::{InMemory, Samples, Store};
+use crate::schedule::Schedule;
+use burn::tensor::Device;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Settings of a run; [`Em::build`] checks them and makes the start. Every setting has a default.
+///
+/// ```
+/// # use diffem::{Em, Observations, Samples, channel::{AdditiveNoise, Compose}, noise::{Key, Purpose}, network::MlpConfig};
+/// # use burn::tensor::Device;
+/// # let channel = AdditiveNoise::new(2, 0.5)?;
+/// # let x = Samples::new((0..128).map(|i| (i % 7) as f32).collect(), 2);
+/// # let observations = Observations::simulate(&channel, &x, Key::new(0, Purpose::Observe, 0), 0);
+/// # let network = MlpConfig { width: 16, depth: 2, embedding: 8 };
+/// let mut run = Em::new(channel, observations).network(network).laps(1).steps(10).build(&Device::flex())?;
+/// run.run(|event| println!("{event}"))?;
+/// assert_eq!(run.reconstructions().n(), 64);
+/// # Ok::<(), diffem::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a run is made by `build`"]
+pub struct Em<S = NetworkConfig> {
+    model: Model<S>,
+    observations: Arc<Observations>,
+    em: EmConfig,
+    m_step: MStepConfig,
+    monitor: MonitorConfig,
+    init: InitConfig,
+    /// Reconstructions to begin with, in the place of `init`.
+    x: Option<Samples>,
+    store: Arc<dyn Store>,
+    seed: u64,
+}
+
+impl Em {
+    /// A run on `observations` of `channel`, with default settings.
+    pub fn new(channel: impl Channel + 'static, observations: impl Into<Arc<Observations>>) -> Self {
+        Self::shared(Arc::new(channel), observations)
+    }
+
+    /// [`Em::new`] with a channel that others hold too.
+    pub fn shared(channel: Arc<dyn Channel>, observations: impl Into<Arc<Observations>>) -> Self {
+        let EStepConfig { sampler, shard } = EStepConfig::default();
+        let model = Model {
+            channel,
+            image: None,
+            schedule: Schedule::default(),
+            conditioning: ConditioningConfig::default(),
+            method: Method::default(),
+            network: NetworkConfig::default(),
+            sampler,
+            shard,
+        };
+        Self::of(model, observations)
+    }
+}
+
+impl<S: NetworkSpec> Em<S> {
+    /// A run that trains the posterior of `model`, with default settings otherwise.
+    pub fn of(model: Model<S>, observations: impl Into<Arc<Observations>>) -> Self {
+        Self {
+            model,
+            observations: observations.into(),
+            em: EmConfig::default(),
+            m_step: MStepConfig::default(),
+            monitor: MonitorConfig::default(),
+            init: InitConfig::default(),
+            x: None,
+            store: Arc::new(InMemory),
+            seed: 0,
+        }
+    }
+
+    /// The network: [`crate::network::MlpConfig`], [`crate::network::UnetConfig`] or a [`NetworkSpec`] of the user's own.
+    pub fn network<T: NetworkSpec>(self, network: T) -> Em<T> {
+        let Self { model, observations, em, m_step, monitor, init, x, store, seed } = self;
+        let Model { channel, image, schedule, conditioning, method, sampler, shard, .. } = model;
+        let model = Model { channel, image, schedule, conditioning, method, network, sampler, shard };
+        Em { model, observations, em, m_step, monitor, init, x, store, seed }
+    }
+
+    /// Shape of the signals, where they are images.
+    pub fn image(mut self, shape: ImageShape) -> Self {
+        self.model.image = Some(shape);
+        self
+    }
+
+    /// Noise levels.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.model.schedule = schedule;
+        self
+    }
+
+    /// How observations enter the denoiser.
+    pub fn conditioning(mut self, conditioning: ConditioningConfig) -> Self {
+        self.model.conditioning = conditioning;
+        self
+    }
+
+    /// The learning method, [`crate::method::Diffem`] unless another is named.
+    pub fn method(mut self, method: impl Into<Method>) -> Self {
+        self.model.method = method.into();
+        self
+    }
+
+    /// Sampling in the E-step; the posterior has the same sampler.
+    pub fn e_step(mut self, e_step: EStepConfig) -> Self {
+        (self.model.sampler, self.model.shard) = (e_step.sampler, e_step.shard);
+        self
+    }
+
+    /// Training.
+    pub fn m_step(mut self, m_step: MStepConfig) -> Self {
+        self.m_step = m_step;
+        self
+    }
+
+    /// Laps and patience.
+    pub fn em(mut self, em: EmConfig) -> Self {
+        self.em = em;
+        self
+    }
+
+    /// Held-out comparison.
+    pub fn monitor(mut self, monitor: MonitorConfig) -> Self {
+        self.monitor = monitor;
+        self
+    }
+
+    /// Number of laps, 1 or more.
+    pub fn laps(mut self, laps: usize) -> Self {
+        self.em.laps = laps;
+        self
+    }
+
+    /// Optimizer steps per lap, 1 or more.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.m_step.steps = steps;
+        self
+    }
+
+    /// Seed of everything random.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Where the first reconstructions come from.
+    pub fn init(mut self, init: InitConfig) -> Self {
+        (self.init, self.x) = (init, None);
+        self
+    }
+
+    /// The first reconstructions themselves, `[n, d]`, made elsewhere.
+    pub fn reconstructions(mut self, x: Samples) -> Self {
+        self.x = Some(x);
+        self
+    }
+
+    /// Where reconstructions are kept, memory by default.
+    pub fn store(mut self, store: impl Store + Send + 'static) -> Self {
+        self.store = Arc::new(store);
+        self
+    }
+
+    /// Checks every setting and makes the first reconstructions.
+    ///
+    /// # Errors
+    /// A setting outside its range, observations that do not fit the channel, a start that the channel does not allow;
+    /// the error names the field.
+    pub fn build(mut self, device: &Device) -> Result<Run<S>> {
+        let (init, x) = (self.init.clone(), self.x.take());
+        if x.is_none() {
+            init.validate(self.model.channel.as_ref())?;
+        }
+        let trainer = self.trainer(device)?;
+        let prior = if x.is_none() { trainer.fit_prior(&init)? } else { None };
+        let (channel, observations) = (trainer.model.channel.as_ref(), trainer.observations.as_ref());
+        let x = match (x, &prior) {
+            (Some(x), _) => x,
+            (None, Some(prior)) => prior.reconstruct(channel, observations, trainer.seed)?,
+            (None, None) => corrupted_init(channel, observations)?,
+        };
+        let state = trainer.begin(x)?;
+        Ok(Run { trainer, state, prior })
+    }
+
+    /// Checks the settings and leaves the state to the caller, who may read it from a file; `init` does not matter.
+    ///
+    /// # Errors
+    /// A setting outside its range, observations that do not fit the channel; the error names the field.
+    pub fn trainer(self, device: &Device) -> Result<Trainer<S>> {
+        let Self { model, observations, em, m_step, monitor, store, seed, .. } = self;
+        model.validate()?;
+        em.validate()?;
+        m_step.validate()?;
+        monitor.validate()?;
+        if m_step.flip && model.image.is_none() {
+            let message = "only images can be flipped; set it to false, or give the signals a shape";
+            return Err(Error::config("m_step.flip", message));
+        }
+        observations.check(model.channel.as_ref())?;
+        let network = model.build_network(seed, device)?;
+        let device = device.clone();
+        Ok(Trainer { model, network, observations, em, m_step, monitor, seed, device, store })
+    }
+}
+
+/// A run with its state, in memory.
+pub struct Run<S: NetworkSpec = NetworkConfig> {
+    trainer: Trainer<S>,
+    state: State,
+    prior: Option<InitialPrior>,
+}
+
+impl<S: NetworkSpec> Run<S> {
+    /// Runs the laps that are left; `on_event` is told what happens.
+    ///
+    /// # Errors
+    /// A loss or a reconstruction that is not finite; a device that fails.
+    pub fn run(&mut self, mut on_event: impl FnMut(&Event<'_>)) -> Result<()> {
+        self.observe(&mut |event: Event<'_>, _: &State| {
+            on_event(&event);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Runs the laps that are left under an observer that may stop the run; a later call goes on from there.
+    ///
+    /// # Errors
+    /// As [`Run::run`], and [`Error::Stopped`] where the observer stopped it.
+    pub fn observe(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        self.trainer.run(&mut self.state, observer)
+    }
+
+    /// The posterior of the weights as they are now.
+    ///
+    /// # Errors
+    /// Before any training.
+    pub fn posterior(&self) -> Result<Posterior<S>> {
+        if self.state.optim.updates == 0 && self.state.lap == 1 {
+            return Err(Error::config("posterior", "nothing is trained yet; call `run` first"));
+        }
+        Ok(self.trainer.posterior(&self.state))
+    }
+
+    /// Reconstructions after the last finished lap, or those of the start, `[n, d]`.
+    pub fn reconstructions(&self) -> &Samples {
+        &self.state.x
+    }
+
+    /// Finished laps, the first of which is the start.
+    pub fn history(&self) -> &[LapRecord] {
+        &self.state.history
+    }
+
+    /// The Gaussian prior of the start, where there is one.
+    pub fn initial_prior(&self) -> Option<&InitialPrior> {
+        self.prior.as_ref()
+    }
+
+    /// Where the run stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The run without its state.
+    pub fn trainer(&self) -> &Trainer<S> {
+        &self.trainer
+    }
+
+    /// Both, for callers that take the steps themselves.
+    pub fn parts(&mut self) -> (&Trainer<S>, &mut State) {
+        (&self.trainer, &mut self.state)
+    }
+}

@@ -1,0 +1,164 @@
+//! Where a run stands, and what it tells of.
+
+use super::monitor::MonitorRecord;
+use crate::conditioning::Standardizer;
+use crate::optim::OptimState;
+use crate::samples::Samples;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// What a lap is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Training.
+    MStep,
+    /// Reconstructing.
+    EStep,
+}
+
+/// Figures of a finished lap; lap 0 is the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LapRecord {
+    /// Lap, from 0.
+    pub lap: usize,
+    /// Mean training loss over the last tenth of the M-step; none for lap 0.
+    pub loss: Option<f64>,
+    /// Held-out comparison, if it is on.
+    pub monitor: Option<MonitorRecord>,
+}
+
+/// Standard errors by which a lap may be worse than the best mean and still be chosen.
+const TOLERANCE: f64 = 2.0;
+
+impl LapRecord {
+    /// The last lap whose held-out energy score is not significantly worse than the best one before it (laps only improve
+    /// in theory); the last lap where nothing is held out. `None` without a lap after the start.
+    pub fn best(history: &[Self]) -> Option<usize> {
+        let excess = |r: &Self| r.monitor.map_or(0.0, |m| m.excess);
+        let laps = || history.iter().filter(|r| r.lap > 0);
+        let good = laps().rfind(|r| excess(r) <= TOLERANCE);
+        // Where every lap is significantly worse than one before it, the one that is so by least.
+        good.or_else(|| laps().min_by(|a, b| excess(a).total_cmp(&excess(b)))).map(|r| r.lap)
+    }
+}
+
+/// Where a run stands; all that is needed to go on from there.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Lap under way, from 1.
+    pub lap: usize,
+    /// Its phase.
+    pub phase: Phase,
+    /// M-step steps taken in this lap.
+    pub step: usize,
+    /// Weights and optimizer.
+    pub optim: OptimState,
+    /// Coordinates in which the diffusion runs.
+    pub standardizer: Standardizer,
+    /// Reconstructions of all observations after the last lap, `[n, d]`.
+    pub x: Samples,
+    /// This lap's new reconstructions, `[n, d]`, of which the first `done` are made; empty before the first.
+    pub partial: Samples,
+    /// Observations reconstructed in this lap.
+    pub done: usize,
+    /// Losses of this lap's last steps, for its record: sum and count.
+    pub tail_loss: (f64, usize),
+    /// Scores of the held-out observations in the lap with the best mean.
+    pub best_scores: Vec<f32>,
+    /// Finished laps.
+    pub history: Vec<LapRecord>,
+}
+
+impl State {
+    /// The lap that the held-out observations choose, see [`LapRecord::best`]; `None` before lap 1.
+    pub fn best_lap(&self) -> Option<usize> {
+        LapRecord::best(&self.history)
+    }
+}
+
+/// What happened. The state passed along is consistent and may be saved.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// Some optimizer steps were taken.
+    MStep {
+        /// Lap, from 1.
+        lap: usize,
+        /// Steps taken in this lap.
+        step: usize,
+        /// Mean loss since the last event.
+        loss: f64,
+        /// Learning rate of the last step.
+        learning_rate: f64,
+    },
+    /// Some observations were reconstructed.
+    EStep {
+        /// Lap, from 1.
+        lap: usize,
+        /// Observations reconstructed in this lap.
+        done: usize,
+    },
+    /// A lap is finished: the state holds its weights and reconstructions and already points at the next lap.
+    Lap(&'a LapRecord),
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MStep { lap, step, loss, .. } => write!(f, "lap {lap}: M-step, step {step}, loss {loss:.4}"),
+            Self::EStep { lap, done } => write!(f, "lap {lap}: E-step, {done} observations reconstructed"),
+            Self::Lap(record) => write!(f, "{record}"),
+        }
+    }
+}
+
+impl fmt::Display for LapRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lap {}: done", self.lap)?;
+        self.loss.map_or(Ok(()), |loss| write!(f, ", loss {loss:.4}"))?;
+        self.monitor.map_or(Ok(()), |m| write!(f, ", held-out energy score {:.5}", m.energy_score))
+    }
+}
+
+/// Is told what happens; may stop the run by breaking.
+pub trait Observer {
+    /// Called after every event. [`ControlFlow::Break`] ends the run with [`Error::Stopped`], leaving the state whole.
+    fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(Event<'_>, &State) -> ControlFlow<()>> Observer for F {
+    fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()> {
+        self(event, state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(lap: usize, excess: f64) -> LapRecord {
+        let monitor = MonitorRecord {
+            energy_score: 1.0,
+            excess,
+            energy: 0.0,
+            energy_floor: 0.0,
+            sinkhorn: 0.0,
+            sinkhorn_floor: 0.0,
+            points: 2,
+        };
+        LapRecord { lap, loss: None, monitor: Some(monitor) }
+    }
+
+    #[test]
+    fn the_last_lap_within_the_tolerance_is_best() {
+        assert_eq!(LapRecord::best(&[record(0, 0.0), record(1, -3.0), record(2, 1.9), record(3, 2.1)]), Some(2));
+    }
+
+    #[test]
+    fn where_all_laps_are_worse_the_one_of_least_excess_is_best() {
+        let worse = [record(0, 0.0), record(1, 9.0), record(2, 5.0), record(3, 2.5)];
+        assert_eq!(LapRecord::best(&worse), Some(3));
+        assert_eq!(LapRecord::best(&worse[..1]), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! Training: M-step and E-step, lap by lap.
+
+use super::config::{EmConfig, MStepConfig, MonitorConfig};
+use super::e_step::EStep;
+use super::init::{InitConfig, InitialPrior};
+use super::m_step::MStep;
+use super::monitor::{Monitor, MonitorRecord};
+use super::state::{Event, LapRecord, Observer, Phase, State};
+use crate::conditioning::Standardizer;
+use crate::error::{Error, Result};
+use crate::network::{NetworkConfig, NetworkSpec, flatten, unflatten};
+use crate::noise::{Key, Purpose};
+use crate::observations::Observations;
+use crate::optim::OptimState;
+use crate::posterior::{Model, Posterior};
+use crate::samples::{Samples, Store};
+use burn::tensor::{Device, Tensor};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Steps of the M-step between two events; the loss is read from the device only then.
+const LOG_EVERY: usize = 25;
+
+/// A run without its state: it begins, continues and finishes states that the caller keeps. [`super::Em`] makes one.
+pub struct Trainer<S: NetworkSpec = NetworkConfig> {
+    pub(super) model: Model<S>,
+    /// The architecture with its initial weights, outside autodiff.
+    pub(super) network: S::Network,
+    pub(super) observations: Arc<Observations>,
+    pub(super) em: EmConfig,
+    pub(super) m_step: MStepConfig,
+    pub(super) monitor: MonitorConfig,
+    pub(super) seed: u64,
+    pub(super) device: Device,
+    pub(super) store: Arc<dyn Store>,
+}
+
+impl<S: NetworkSpec> Trainer<S> {
+    /// Channel, network and settings of the posterior.
+    pub fn model(&self) -> &Model<S> {
+        &self.model
+    }
+
+    /// The network with its initial weights.
+    pub fn network(&self) -> &S::Network {
+        &self.network
+    }
+
+    /// What is seen.
+    pub fn observations(&self) -> &Observations {
+        &self.observations
+    }
+
+    /// Where it trains.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The Gaussian prior that `init` fits to the observations; `None` where it fits none.
+    ///
+    /// # Errors
+    /// A channel that such a prior cannot be fitted through.
+    pub fn fit_prior(&self, init: &InitConfig) -> Result<Option<InitialPrior>> {
+        let InitConfig::Gaussian(gaussian) = init else { return Ok(None) };
+        InitialPrior::fit(self.model.channel.as_ref(), &self.observations, gaussian, self.seed).map(Some)
+    }
+
+    /// State before lap 1 with the initial weights, from the first reconstructions `x [n, d]`.
+    ///
+    /// # Errors
+    /// Reconstructions of another shape than the observations'.
+    pub fn begin(&self, x: Samples) -> Result<State> {
+        self.begin_with(x, flatten(&self.network), None)
+    }
+
+    /// [`Trainer::begin`] from the first reconstructions `x [n, d]` and weights `[P]`; `standardizer` are the coordinates that
+    /// trained weights work in, by default those of the moments of `x`.
+    pub fn begin_with(&self, x: Samples, weights: Tensor<1>, standardizer: Option<Standardizer>) -> Result<State> {
+        let expected = (self.observations.n(), self.model.channel.signal_len());
+        if (x.n(), x.d()) != expected {
+            return Err(Error::shape("start", format!("{expected:?}"), format!("({}, {})", x.n(), x.d())));
+        }
+        let x = match self.model.conditioning.range {
+            Some(range) => x.clipped(range),
+            None => x,
+        };
+        let mut best_scores = Vec::new();
+        let monitor = self.comparison()?.score(&x, 0, &mut best_scores)?;
+        let moments = || self.model.conditioning.standardizer(self.model.channel.as_ref(), &x);
+        Ok(State {
+            lap: 1,
+            phase: Phase::MStep,
+            step: 0,
+            optim: OptimState::new(weights),
+            standardizer: standardizer.unwrap_or_else(moments),
+            x,
+            partial: Samples::default(),
+            done: 0,
+            tail_loss: (0.0, 0),
+            best_scores,
+            history: vec![LapRecord { lap: 0, loss: None, monitor }],
+        })
+    }
+
+    /// Runs the laps that are left.
+    pub fn run(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+        if self.finished(state) {
+            return Ok(());
+        }
+        let monitor = self.comparison()?;
+        while !self.finished(state) {
+            match state.phase {
+                Phase::MStep => self.train(state, observer)?,
+                Phase::EStep => self.reconstruct(state, &monitor, observer)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// True when all laps are done or patience has run out.
+    pub fn finished(&self, state: &State) -> bool {
+        let out_of_patience = self.em.patience > 0
+            && state.phase == Phase::MStep
+            && state.step == 0
+            && state.best_lap().is_some_and(|best| state.lap - 1 - best >= self.em.patience);
+        state.lap > self.em.laps || out_of_patience
+    }
+
+    /// Indices of the training and of the held-out observations, each ascending; a function of the seed and n alone.
+    pub fn split(&self) -> (Vec<usize>, Vec<usize>) {
+        let n = self.observations.n();
+        let held_out = (n as f64 * self.monitor.holdout) as usize;
+        let mut order = Key::new(self.seed, Purpose::Split, 0).stream(0, 0).permutation(n);
+        let mut train = order.split_off(held_out);
+        order.sort_unstable();
+        train.sort_unstable();
+        (train, order)
+    }
+
+    /// The posterior of the weights that sample: the average where one is kept.
+    pub fn posterior(&self, state: &State) -> Posterior<S> {
+        self.posterior_in(&state.optim.average, state.standardizer.clone())
+    }
+
+    /// The posterior with the flat `weights [P]` in the coordinates of `standardizer`.
+    pub fn posterior_in(&self, weights: &Tensor<1>, standardizer: Standardizer) -> Posterior<S> {
+        let network = unflatten(self.network.clone(), weights);
+        Posterior::new(self.model.clone(), network, standardizer, self.device.clone())
+    }
+
+    /// The E-step of `lap` with the posterior of [`Trainer::posterior`]. A caller that drives it ends the lap by putting all
+    /// draws into [`State::partial`], their number into [`State::done`], and going on with [`Trainer::run`].
+    pub fn e_step<'p>(&'p self, posterior: &'p Posterior<S>, lap: usize) -> EStep<'p, S> {
+        let key = Key::new(self.seed, Purpose::Sample, lap);
+        EStep { posterior, observations: &self.observations, key }
+    }
+
+    /// Takes the steps that are left of the M-step under way, and nothing after it. Alone, with [`crate::channel::Unobserved`], it
+    /// trains the prior: an unconditional denoiser of the reconstructions in `state`.
+    pub fn train(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+        let (lap, steps) = (state.lap, self.m_step.steps);
+        if state.step >= steps {
+            // A state from elsewhere: there is nothing to train.
+            state.phase = Phase::EStep;
+            return Ok(());
+        }
+        if state.step == 0 && state.lap > 1 && self.m_step.restart_optimizer {
+            state.optim = state.optim.clone().restart();
+        }
+        let (x, posterior) = (state.x.clone(), self.posterior(state));
+        let mut m_step = MStep::new(&posterior, (&x, &self.observations), &self.m_step, self.seed, lap);
+        m_step = m_step.on_rows(self.split().0);
+        let mut losses = Vec::new();
+        while state.step < steps {
+            losses.push(m_step.step(&mut state.optim, state.step));
+            state.step += 1;
+            if state.step.is_multiple_of(LOG_EVERY) || state.step == steps {
+                let loss = self.read_losses(&mut losses, state)?;
+                let learning_rate = m_step.learning_rate(state.optim.updates - 1);
+                let event = Event::MStep { lap, step: state.step, loss, learning_rate };
+                if state.step == steps {
+                    state.phase = Phase::EStep;
+                }
+                stop_on(observer.on_event(event, state))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Mean of the losses since the last event; keeps the last tenth of the lap for its record.
+    fn read_losses(&self, losses: &mut Vec<Tensor<1>>, state: &mut State) -> Result<f64> {
+        let (steps, count) = (self.m_step.steps, losses.len());
+        let first = state.step - count;
+        let mut sum = 0.0;
+        for (i, loss) in losses.drain(..).enumerate() {
+            let loss: f32 = loss.into_scalar();
+            if !loss.is_finite() {
+                return Err(Error::Diverged { lap: state.lap, step: first + i, loss });
+            }
+            sum += loss as f64;
+            if (first + i + 1) * 10 > steps * 9 {
+                state.tail_loss = (state.tail_loss.0 + loss as f64, state.tail_loss.1 + 1);
+            }
+        }
+        Ok(sum / count as f64)
+    }
+
+    fn reconstruct(&self, state: &mut State, monitor: &Comparison<'_>, observer: &mut dyn Observer) -> Result<()> {
+        let (lap, n, d) = (state.lap, self.observations.n(), self.model.channel.signal_len());
+        if state.partial.n() != n {
+            state.partial = self.table(state, n, d)?;
+        }
+        let posterior = self.posterior(state);
+        self.e_step(&posterior, lap).run(state.done, &mut |rows| {
+            state.partial.put(state.done, rows);
+            state.done += rows.n();
+            observer.on_event(Event::EStep { lap, done: state.done }, state)
+        })?;
+        let x = std::mem::take(&mut state.partial);
+        state.done = 0;
+        if let Some(i) = x.rows().position(|row| row.iter().any(|v| !v.is_finite())) {
+            return Err(Error::shape(
+                format!("reconstruction of observation {i}"),
+                "finite numbers",
+                "NaN or infinity",
+            ));
+        }
+        let (sum, count) = std::mem::take(&mut state.tail_loss);
+        let record = LapRecord {
+            lap,
+            loss: Some(sum / count.max(1) as f64),
+            monitor: monitor.score(&x, lap, &mut state.best_scores)?,
+        };
+        state.history.push(record.clone());
+        (state.x, state.lap, state.phase, state.step) = (x, lap + 1, Phase::MStep, 0);
+        stop_on(observer.on_event(Event::Lap(&record), state))
+    }
+
+    /// The table of this lap's reconstructions. Those that an earlier process made are gone where the store keeps nothing; the
+    /// E-step then begins anew, with the same noise and so the same result.
+    fn table(&self, state: &mut State, n: usize, d: usize) -> Result<Samples> {
+        if state.done > 0 {
+            if let Some(partial) = self.store.resumed(state.lap, n, d)? {
+                return Ok(partial);
+            }
+            state.done = 0;
+        }
+        self.store.reconstructions(state.lap, n, d)
+    }
+
+    fn comparison(&self) -> Result<Comparison<'_>> {
+        let (train, others) = self.split();
+        if others.is_empty() {
+            return Ok(Comparison { monitor: None, train });
+        }
+        let (seen, held_out) = (self.observations.select(&train), self.observations.select(&others));
+        Ok(Comparison {
+            monitor: Monitor::new(self.model.channel.as_ref(), held_out, &seen, &self.monitor, self.seed)?,
+            train,
+        })
+    }
+}
+
+/// The held-out comparison, where it is on, and the rows that it scores.
+struct Comparison<'a> {
+    monitor: Option<Monitor<'a>>,
+    train: Vec<usize>,
+}
+
+impl Comparison<'_> {
+    fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<Option<MonitorRecord>> {
+        let score = |monitor: &Monitor<'_>| monitor.score(&x.select(&self.train), lap, best);
+        self.monitor.as_ref().map(score).transpose()
+    }
+}
+
+fn stop_on(flow: ControlFlow<()>) -> Result<()> {
+    if flow.is_break() { Err(Error::Stopped) } else { Ok(()) }
+}

@@ -1,0 +1,122 @@
+//! What an M-step draws for a micro-batch: reconstructions, fresh corruption and noise.
+//!
+//! Every number is a function of (seed, lap, step, row), so neither the micro-batches nor the workers change a bit.
+
+use crate::conditioning::{Conditioning, Measurement};
+use crate::image::ImageShape;
+use crate::noise::{Key, Purpose};
+use crate::observations::Observations;
+use crate::samples::Samples;
+use crate::schedule::Schedule;
+use serde::{Deserialize, Serialize};
+
+/// When the M-step draws new corruption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Recorruption {
+    /// For every mini-batch: as many different observations as steps.
+    #[default]
+    EveryBatch,
+    /// Once per lap, as the published code does.
+    EveryLap,
+}
+
+/// What a lap trains on.
+pub(crate) struct TrainingSource<'a> {
+    /// Noise levels.
+    pub schedule: &'a Schedule,
+    /// The channel that corrupts, and how its observations enter the denoiser.
+    pub conditioning: Conditioning<'a>,
+    /// Reconstructions `[n, d]`.
+    pub x: &'a Samples,
+    /// What they are reconstructions of.
+    pub observations: &'a Observations,
+    /// The rows of `x` that are trained on; mini-batches name them by their place here.
+    pub rows: Vec<usize>,
+    /// When new corruption is drawn.
+    pub recorruption: Recorruption,
+    /// Shape of the images that are mirrored at random; `None` mirrors nothing.
+    pub flip: Option<ImageShape>,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Lap, from 1.
+    pub lap: usize,
+}
+
+/// The host side of a micro-batch of n rows.
+pub(crate) struct TrainingBatch {
+    /// Targets `[n, d]`, standardized.
+    pub x: Samples,
+    /// Noised targets `[n, d]`.
+    pub x_t: Samples,
+    /// What the network sees of the observations, `[n, c]`.
+    pub features: Samples,
+    /// Noise level of each row.
+    pub sigma: Vec<f64>,
+    /// Measurements that update the estimate; empty where there is no update.
+    pub measurements: Vec<Measurement>,
+    /// Weight of each value's squared error `[n, d]`; `None` weights every value of a row by λ(σ).
+    pub weight: Option<Samples>,
+}
+
+impl TrainingSource<'_> {
+    /// The noise key of this lap for `purpose`.
+    pub fn key(&self, purpose: Purpose) -> Key {
+        Key::new(self.seed, purpose, self.lap)
+    }
+
+    /// The rows of `x` at the places `rows`.
+    pub fn places(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|row| self.rows[*row]).collect()
+    }
+
+    /// Writes x + σ z of the row at place `place` of mini-batch `step` into `x_t` and returns σ.
+    pub fn noise(&self, x: &[f32], step: usize, place: usize, x_t: &mut [f32]) -> f64 {
+        let mut stream = self.key(Purpose::Loss).stream(place, step);
+        let sigma = self.schedule.sigma(self.schedule.draw_time(&mut stream));
+        x_t.iter_mut().zip(x).for_each(|(t, x)| *t = x + sigma as f32 * stream.normal());
+        sigma
+    }
+
+    /// Corrupts and noises the reconstructions `rows`. `condition` writes what the network sees of (y, a) into a row of
+    /// `feature_len` features, and returns the measurement that updates the estimate, if there is one.
+    pub fn corrupted(
+        &self,
+        rows: &[usize],
+        (step, first): (usize, usize),
+        feature_len: usize,
+        condition: impl Fn(&[f32], &[f32], &mut [f32]) -> Option<Measurement>,
+    ) -> TrainingBatch {
+        let (channel, n, d) = (self.conditioning.channel, rows.len(), self.x.d());
+        let corrupt = self.key(Purpose::Corrupt);
+        let (signals, x) = self.signals(rows, step, first);
+        let (mut x_t, mut features) = (Samples::zeros(n, d), Samples::zeros(n, feature_len));
+        let (mut y, mut a) = (vec![0.0; channel.observation_len()], vec![0.0; channel.operator_len()]);
+        let (mut sigma, mut measurements) = (Vec::with_capacity(n), Vec::new());
+        for (row, &i) in rows.iter().enumerate() {
+            let mut stream = match self.recorruption {
+                Recorruption::EveryBatch => corrupt.stream(first + row, step),
+                Recorruption::EveryLap => corrupt.stream(i, 0),
+            };
+            channel.draw_operator(&mut stream, &mut a);
+            channel.observe(signals.row(row), &a, &mut stream, &mut y);
+            measurements.extend(condition(&y, &a, features.row_mut(row)));
+            sigma.push(self.noise(x.row(row), step, first + row, x_t.row_mut(row)));
+        }
+        TrainingBatch { x, x_t, features, sigma, measurements, weight: None }
+    }
+
+    /// The reconstructions `rows`, some of them mirrored, as they are and standardized.
+    fn signals(&self, rows: &[usize], step: usize, first: usize) -> (Samples, Samples) {
+        let mut signals = self.x.select(&self.places(rows));
+        if let Some(shape) = self.flip {
+            let key = self.key(Purpose::Flip);
+            for row in (0..rows.len()).filter(|row| key.stream(first + row, step).uniform() < 0.5) {
+                signals.row_mut(row).chunks_exact_mut(shape.width).for_each(<[f32]>::reverse);
+            }
+        }
+        let standardized = self.conditioning.standardizer.standardize(&signals);
+        (signals, standardized)
+    }
+}

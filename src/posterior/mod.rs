@@ -1,0 +1,181 @@
+//! A trained posterior q(x | y): the one way to sample, for the library, the command line, figures, calibration and the
+//! browser.
+//!
+//! Draw k of observation i has the noise of (seed, k, i) everywhere, so that the same seed gives the same draws wherever they
+//! are made, on their own or among others.
+
+mod draws;
+mod file;
+mod model;
+
+pub use draws::{Draws, Row};
+pub use file::{Bundle, Examples, Export, Recipe};
+pub use model::Model;
+
+use crate::conditioning::Standardizer;
+use crate::error::{Error, Result};
+use crate::kernels;
+use crate::method::Context;
+use crate::network::{NetworkConfig, NetworkSpec};
+use crate::noise::{Key, Purpose};
+use crate::observations::Observations;
+use crate::sampler::SamplerConfig;
+use crate::samples::Samples;
+use burn::tensor::Device;
+use std::ops::ControlFlow;
+
+/// A posterior ready to sample. A clone shares channel and weights.
+pub struct Posterior<S: NetworkSpec = NetworkConfig> {
+    model: Model<S>,
+    network: S::Network,
+    standardizer: Standardizer,
+    device: Device,
+}
+
+impl<S: NetworkSpec> Clone for Posterior<S> {
+    fn clone(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            network: self.network.clone(),
+            standardizer: self.standardizer.clone(),
+            device: self.device.clone(),
+        }
+    }
+}
+
+/// Row k of observation i in the draws of `seed`: the one convention of noise keys.
+pub(crate) fn row(seed: u64, observation: usize, draw: usize) -> Row {
+    Row { observation, key: Key::new(seed, Purpose::Draw, draw), index: observation }
+}
+
+impl<S: NetworkSpec> Posterior<S> {
+    /// The posterior of `model` with `network`, outside autodiff, in the coordinates of `standardizer`.
+    pub fn new(model: Model<S>, network: S::Network, standardizer: Standardizer, device: Device) -> Self {
+        Self { model, network, standardizer, device }
+    }
+
+    /// What it is made of.
+    pub fn model(&self) -> &Model<S> {
+        &self.model
+    }
+
+    /// The network with its weights.
+    pub fn network(&self) -> &S::Network {
+        &self.network
+    }
+
+    /// The coordinates in which it diffuses.
+    pub fn standardizer(&self) -> &Standardizer {
+        &self.standardizer
+    }
+
+    /// Where the network lives.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The same posterior with another sampler.
+    ///
+    /// # Errors
+    /// A setting of the sampler outside its range.
+    pub fn with_sampler(mut self, sampler: SamplerConfig) -> Result<Self> {
+        sampler.validate("sampler")?;
+        self.model.sampler = sampler;
+        Ok(self)
+    }
+
+    /// `draws` draws of x for each of the n `observations` with seed 0: `[n · draws, d]`, those of one observation side by side.
+    ///
+    /// # Errors
+    /// Observations that do not fit the channel; a device that fails.
+    pub fn sample(&self, observations: &Observations, draws: usize) -> Result<Samples> {
+        self.sample_seeded(observations, draws, 0)
+    }
+
+    /// [`Posterior::sample`] with another seed.
+    ///
+    /// # Errors
+    /// As [`Posterior::sample`].
+    pub fn sample_seeded(&self, observations: &Observations, draws: usize, seed: u64) -> Result<Samples> {
+        self.check(observations)?;
+        let row = |r: usize| row(seed, r / draws, r % draws);
+        Samples::filled(observations.n() * draws, self.model.channel.signal_len(), |out| {
+            let mut done = 0;
+            self.for_each_group(observations, 0..out.n(), &row, &mut |group| {
+                out.put(done, group);
+                done += group.n();
+                ControlFlow::Continue(())
+            })
+        })
+    }
+
+    /// Mean and standard deviation of `draws` draws, 2 or more, for each observation and value: `[n, d]` each.
+    ///
+    /// The mean has a standard error of the standard deviation over √draws.
+    ///
+    /// # Errors
+    /// Fewer than two draws; otherwise as [`Posterior::sample`].
+    pub fn mean_std(&self, observations: &Observations, draws: usize, seed: u64) -> Result<(Samples, Samples)> {
+        if draws < 2 {
+            return Err(Error::config("draws", format!("expected 2 or more, found {draws}")));
+        }
+        self.check(observations)?;
+        let (n, d) = (observations.n(), self.model.channel.signal_len());
+        let (mut mean, mut squares) = (vec![0.0f64; n * d], vec![0.0f64; n * d]);
+        for k in 0..draws {
+            let mut at = 0;
+            // Welford's update: sums of squares would cancel where a posterior is narrow.
+            self.for_each_group(observations, 0..n, &|i| row(seed, i, k), &mut |group| {
+                for &x in group.as_slice() {
+                    let delta = f64::from(x) - mean[at];
+                    mean[at] += delta / (k + 1) as f64;
+                    squares[at] += delta * (f64::from(x) - mean[at]);
+                    at += 1;
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        let std = squares.iter().map(|s| (s / (draws - 1) as f64).sqrt() as f32).collect();
+        Ok((Samples::new(mean.iter().map(|&m| m as f32).collect(), d), Samples::new(std, d)))
+    }
+
+    fn check(&self, observations: &Observations) -> Result<()> {
+        observations.check(self.model.channel.as_ref())
+    }
+
+    /// The rows `row(r)` for r in `range`, in order, some shards at a time; `on_group` may stop them.
+    pub(crate) fn for_each_group(
+        &self,
+        observations: &Observations,
+        range: std::ops::Range<usize>,
+        row: &(dyn Fn(usize) -> Row + Sync),
+        on_group: &mut dyn FnMut(&Samples) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let (size, n) = (self.model.shard, range.end);
+        let group = size * crate::parallel::workers() * 4;
+        for start in range.step_by(group) {
+            let end = n.min(start + group);
+            let draw = |shard: usize| {
+                let rows = start + shard * size..end.min(start + (shard + 1) * size);
+                self.draw(observations, rows.map(row).collect(), &mut |_| ControlFlow::Continue(()))
+            };
+            let shards = (end - start).div_ceil(size);
+            let parts: Vec<Samples> =
+                kernels::map_shards(&self.device, shards, draw).into_iter().collect::<Result<_>>()?;
+            let rows = parts.into_iter().flat_map(Samples::into_vec).collect();
+            if on_group(&Samples::new(rows, self.model.channel.signal_len())).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context {
+            network: &self.network,
+            schedule: &self.model.schedule,
+            conditioning: self.model.conditioned(&self.standardizer),
+            device: &self.device,
+        }
+    }
+}
