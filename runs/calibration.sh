@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Calibration of the posteriors of three presets, and of a sampler with too few steps, which must be caught: coverage, ranks,
-# spread against skill, for clean signals and for the runs' own reconstructions.
-#   runs/calibration.sh [OUT]      needs `cargo build --release --workspace`; about half an hour on two cores
+# Tests the calibration of the posteriors of three presets, and of a sampler with too few steps, which the test must
+# catch: coverage, ranks and spread against skill, for clean signals and for the runs' own reconstructions.
+#   runs/calibration.sh [OUT]      takes about half an hour on two cores
+# Needs `cargo build --release --workspace`.
 set -euo pipefail
 out=${1:-runs/out/calibration}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
 mkdir -p "$out"
-train() { # name, then preset and settings
+train() { # arguments: name, then preset and settings
   "$bin" train "${@:2}" --threads "$threads" --progress quiet --out "$out/$1"
 }
-calibrate() { # name, then settings
+calibrate() { # arguments: name, then settings
   echo "== $1 ${*:2}"
   "$bin" calibrate "$out/$1" --threads "$threads" "${@:2}"
 }
-train gaussian gaussian --set em.laps=1 --set em.start.iterations=32
+train gaussian gaussian --set em.laps=1 --set init.iterations=32
 calibrate gaussian
 calibrate gaussian --set 'e_step.sampler={kind="ddpm",steps=12}'
 train manifold manifold

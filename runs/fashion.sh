@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fashion-MNIST with three quarters of the pixels missing: diffem, Ambient Diffusion, EM-MMPS, diffem started from EM-MMPS's
-# reconstructions, and the bound, the same network trained on the truth for as many steps; by default at the preset's size.
-# EM-MMPS takes three laps where diffem takes four, for 1.6 times the forward passes. Per lap the PSNR of the reconstructions'
-# missing pixels; at the end the posteriors of 512 unseen images.
-#   runs/fashion.sh [OUT]           two hours on two cores
-#   N=2048 LAPS=4 STEPS=600 runs/fashion.sh [OUT]     half an hour
+# Compares five contenders on Fashion-MNIST with three quarters of the pixels missing: diffem, Ambient Diffusion, EM-MMPS,
+# diffem started from the reconstructions of EM-MMPS, and the bound (the same network trained on the truth for as many
+# steps). EM-MMPS takes three laps where diffem takes four, for 1.6 times the forward passes. The script reports the
+# PSNR of the reconstructions' missing pixels per lap, and at the end the posteriors of 512 unseen images.
+#   runs/fashion.sh [OUT]                             takes two hours on two cores, at the preset's size
+#   N=2048 LAPS=4 STEPS=600 runs/fashion.sh [OUT]     takes half an hour
 # Needs `cargo build --release --workspace` and Fashion-MNIST (apt-get install dataset-fashion-mnist).
 set -euo pipefail
 out=${1:-runs/out/fashion}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
@@ -12,7 +12,7 @@ n=${N:-4096}; laps=${LAPS:-8}; steps=${STEPS:-800}
 "$bin" compare fashion-mask75 --seeds "${SEEDS:-0}" --threads "$threads" --progress quiet --out "$out" --draws 2 \
   --set "data.n=$n" --set "em.laps=$laps" --set "m_step.steps=$steps" --set 'conditioning.range=[-2,2]' \
   --contender diffem \
-  --contender "ambient conditioning.method=ambient" \
-  --contender "clean em.start.kind=reconstructions em.start.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=$((laps * steps))" \
-  --contender "em-mmps conditioning.method=em-mmps em.laps=$((laps * 3 / 4))" \
-  --contender "warm em.start.kind=reconstructions em.start.path={out}/em-mmps-seed{seed}"
+  --contender "ambient method.kind=ambient" \
+  --contender "clean init.kind=reconstructions init.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=$((laps * steps))" \
+  --contender "em-mmps method.kind=em-mmps em.laps=$((laps * 3 / 4))" \
+  --contender "warm init.kind=reconstructions init.path={out}/em-mmps-seed{seed}"

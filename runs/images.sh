@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The image experiments of LOG.md, trained and scored lap by lap: PSNR, SSIM and fit of unseen images, feature distances with
-# their floors. About half an hour each on two cores.
-#   runs/images.sh NAME [OUT]   NAME: fashion-mask75, fashion-blur, or emoji-mask75 with DATA=DIR, a folder of Noto emoji as PNG
-# Needs `cargo build --release --workspace`, Fashion-MNIST (apt-get install dataset-fashion-mnist) and, for the feature distances,
-# the file that `diffem fetch-weights efficientnet-lite0` names, in DIFFEM_WEIGHTS.
+# Trains an image experiment of runs/README.md and scores it lap by lap: PSNR, SSIM and fit of unseen images, and feature
+# distances with their floors. Each experiment takes about half an hour on two cores.
+#   runs/images.sh NAME [OUT]
+# NAME is fashion-mask75, fashion-blur, or emoji-mask75; the latter needs DATA=DIR, a folder of Noto emoji as PNG files.
+# Needs `cargo build --release --workspace` and Fashion-MNIST (apt-get install dataset-fashion-mnist). The feature
+# distances also need the file that `diffem fetch-weights efficientnet-lite0` names, in the folder DIFFEM_WEIGHTS.
 set -euo pipefail
 name=$1; out=${2:-runs/out/$name}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
 settings=() draws=8 points=300

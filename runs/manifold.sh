@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# The manifold preset against the published recipe at equal M-step steps, batch and network calls, three seeds; then table and
-# figures against laps and against seconds.
-#   runs/manifold.sh [OUT]      needs `cargo build --release --workspace`; results in OUT/compare.json and OUT/figures
+# Compares the manifold preset with the published recipe at equal M-step steps, batch and network calls, for three seeds,
+# and writes a table and figures against laps and against seconds.
+#   runs/manifold.sh [OUT]      writes OUT/compare.json and OUT/figures
+# Needs `cargo build --release --workspace`.
 set -euo pipefail
 out=${1:-runs/out/manifold}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
-# Published: conditioning on (y, A) as they are, corruption frozen for a lap, linear 1e-3 -> 1e-6, no average, ddpm.
+# The published recipe conditions on (y, A) as they are, freezes the corruption for a lap, decays the learning rate
+# linearly from 1e-3 to 1e-6, keeps no average of the weights and samples with ddpm.
 published='conditioning.features=observation conditioning.standardize=none conditioning.measurement_update=false
   m_step.recorruption=every-lap m_step.decay=linear m_step.final_learning_rate=1e-6 m_step.ema=0
   e_step.sampler={kind="ddpm",steps=30}'

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Quality against network calls of every sampler, on the trained manifold model of one run.
-#   runs/samplers.sh RUN [OUT]   prints sampler, network calls, Sinkhorn divergence (OBSERVATIONS points)
+# Scores every sampler at several numbers of network calls, on the trained manifold model of one run.
+#   runs/samplers.sh RUN [OUT]   prints sampler, network calls and Sinkhorn divergence
+# The variable OBSERVATIONS sets the number of points. Needs `cargo build --release --workspace` and, for python3, numpy
+# and safetensors.
 set -euo pipefail
 run=$1; out=${2:-runs/out/samplers}; bin=${DIFFEM:-target/release/diffem}; n=${OBSERVATIONS:-4096}
 mkdir -p "$out"
@@ -10,7 +12,7 @@ from safetensors.numpy import load_file
 t = load_file(f"{sys.argv[1]}/observations.safetensors")
 np.savez(sys.argv[2], **{k: v[: int(sys.argv[3])] for k, v in t.items()})
 P
-score() { # name calls sampler
+score() { # arguments: name, calls, sampler
   "$bin" sample "$run" --observations "$out/observations.npz" --seed "${SEED:-0}" --out "$out/draws.safetensors" --set "e_step.sampler=$3" >/dev/null
   echo "$1 $2 $("$bin" evaluate "$run" --samples "$out/draws.safetensors" --points "$n" | tail -1 | awk '{print $2}')"
 }
