@@ -1,5 +1,6 @@
 //! The command line; help, man page and completions all come from these definitions.
 
+use crate::device;
 use crate::report::progress::ProgressMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -70,8 +71,8 @@ pub enum Command {
 /// Where and how to compute.
 #[derive(Args, Debug)]
 pub struct Compute {
-    /// flex, ndarray, wgpu, cuda, cuda:n or auto
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    /// Where to compute; its help lists the backends
+    #[arg(long, default_value = "auto", value_name = "DEVICE", help = device::choices())]
     pub device: String,
     /// Worker threads; the result does not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
@@ -211,8 +212,8 @@ pub struct Evaluate {
     #[arg(long, value_name = "STAGES", conflicts_with_all = ["samples", "truth", "features"])]
     pub channel: Option<String>,
     /// Also compare images with these networks
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "NETWORK,...")]
-    pub features: Vec<FeatureNetwork>,
+    #[arg(long, value_delimiter = ',', value_name = "NETWORK,...")]
+    pub features: Vec<String>,
     /// Directory of their weights [default: diffem/weights in the user's data directory; see `diffem fetch-weights`]
     #[arg(long, value_name = "DIR", requires = "features")]
     pub weights: Option<PathBuf>,
@@ -238,23 +239,6 @@ impl FromStr for LapChoice {
             _ => text.parse().map(Self::Lap).map_err(|_| "expected the number of a lap, or all"),
         }
     }
-}
-
-/// Networks that `evaluate` compares images with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FeatureNetwork {
-    /// EfficientNet-Lite0 (ImageNet): FD-, KID- and IS-EffLite0
-    #[value(name = "efficientnet-lite0")]
-    EfficientNetLite0,
-    /// Inception-v3 in pytorch-fid's port: FID, KID and IS
-    #[value(name = "inception-v3")]
-    InceptionV3,
-    /// DINOv2 ViT-L/14 as dgm-eval takes it: FD-DINOv2; about a second an image on two cores
-    #[value(name = "dinov2-vitl14")]
-    DinoV2,
-    /// ST-LPIPS (AlexNet): perceptual distance of estimates to the truth of the test observations
-    #[value(name = "st-lpips")]
-    StLpips,
 }
 
 /// `diffem export-images`

@@ -3,6 +3,7 @@
 pub mod compatible;
 mod data;
 mod presets;
+pub mod stages;
 
 pub use data::DataConfig;
 pub use presets::PRESETS;
@@ -84,13 +85,13 @@ const MAX_PROJECTIONS: u64 = 1 << 16;
 
 /// Reads a preset by name or a file by path, then applies `key=value` settings, then checks all ranges.
 pub fn load(source: &str, settings: &[String]) -> Result<Config> {
-    let preset = PRESETS.iter().find(|(name, _, _)| *name == source);
+    let preset = PRESETS.iter().find(|preset| preset.name == source);
     let (text, origin) = match preset {
-        Some((name, text, _)) => (text.to_string(), format!("preset {name}")),
+        Some(preset) => (preset.toml.to_string(), format!("preset {source}")),
         None => {
             let path = Path::new(source);
             if !path.exists() {
-                let names: Vec<&str> = PRESETS.iter().map(|(name, _, _)| *name).collect();
+                let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
                 bail!("`{source}` is neither a preset ({}) nor a file", names.join(", "));
             }
             (

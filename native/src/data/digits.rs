@@ -7,7 +7,11 @@
 use std::io::Read;
 
 use diffem::Samples;
+use diffem::image::ImageShape;
 use flate2::read::GzDecoder;
+
+/// Shape of a digit.
+pub const SHAPE: ImageShape = ImageShape { channels: 1, height: 8, width: 8 };
 
 /// A line an image: 64 pixels in 0..=16, row by row, then the digit. Kept as it came: packed into 5 bits a pixel it
 /// would be larger (72 kB against 57 kB), and so its checksum is the one of its source.

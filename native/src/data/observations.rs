@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use diffem::Samples;
 
-use super::tensor::TensorFile;
+use super::tensor_file::TensorFile;
 
 /// What the channel makes of one signal; `None` where the channel leaves it to the data.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +120,8 @@ fn advice(name: &str, shape: &[usize], rank: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tensor::{Tensor, write_tensors};
+    use crate::data::tensor::Tensor;
+    use crate::data::tensor_file::write_tensors;
     use std::collections::BTreeMap;
     use tempfile::tempdir;
 

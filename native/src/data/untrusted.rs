@@ -8,7 +8,8 @@ use anyhow::Result;
 use proptest::prelude::*;
 use tempfile::{NamedTempFile, tempdir};
 
-use super::tensor::{Tensor, TensorFile, write_tensors};
+use super::tensor::Tensor;
+use super::tensor_file::{TensorFile, write_tensors};
 
 const FORMATS: [&str; 3] = ["safetensors", "npz", "npy"];
 

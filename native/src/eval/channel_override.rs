@@ -1,19 +1,12 @@
 //! Observations that came through another channel than the run was trained with: another rate, other noise.
 
-use crate::config::{Config, plain};
+use crate::config::Config;
+use crate::config::stages::stages;
 use crate::run::dataset::observe_test;
 use crate::run::session::Session;
-use anyhow::{Context, Result, anyhow, ensure};
-use diffem::channel::{Channel, ChannelConfig, Compose};
+use anyhow::{Context, Result, ensure};
+use diffem::channel::{Channel, Compose};
 use diffem::conditioning::{ConditioningConfig, feature_len};
-use std::collections::BTreeMap;
-
-/// The stages of `--channel`, in TOML.
-pub fn stages(text: &str) -> Result<ChannelConfig> {
-    let mut table: BTreeMap<String, ChannelConfig> =
-        toml::from_str(&format!("channel = {text}")).map_err(|e| anyhow!("--channel: {}", plain(&e.to_string())))?;
-    table.remove("channel").ok_or_else(|| anyhow!("--channel is empty"))
-}
 
 /// What the network is fed for an observation.
 #[derive(PartialEq)]

@@ -1,7 +1,7 @@
 //! Figures that show several laps or models beside each other.
 
 use crate::cmd::plot::known;
-use crate::eval::features::NAMES;
+use crate::eval::features;
 use crate::eval::features::network::Names;
 use crate::eval::features::scores::FeatureScores;
 use crate::eval::report::Report;
@@ -155,9 +155,9 @@ fn quality(
 
 /// Fréchet distances of the laps' reconstructions, a chart for each network.
 fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'static>> {
-    let networks = NAMES.iter().filter(|names| rows.iter().any(|row| row.names == **names));
-    let chart = |names: &Names| {
-        let own = || rows.iter().filter(|row| row.names == *names);
+    let networks = features::names().filter(|names| rows.iter().any(|row| row.names == *names));
+    let chart = |names: Names| {
+        let own = || rows.iter().filter(|row| row.names == names);
         let points = own().filter_map(|row| Some((row.lap? as f64, row.frechet))).collect();
         let floor = own().find(|row| row.sample.ends_with("(floor)"));
         let floor =

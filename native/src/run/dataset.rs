@@ -3,17 +3,14 @@
 
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
-use crate::data::image_set::{ImageSet, Sources};
+use crate::data::image_set::{ImageSet, ObservedSet, Opened, Sources};
 use crate::data::mapped::scratch;
-use crate::data::masked::{MaskedPictures, check_channel};
 use crate::data::observations::{Expect, load_observations};
-use crate::data::sources;
-use crate::data::tensor::TensorFile;
+use crate::data::tensor_file::TensorFile;
 use crate::resources::check_memory;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
 use diffem::gaussian::Gaussian;
-use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
 use diffem::synthetic::{self, Counts, Curve, Law, Set};
 use diffem::{Observations, Samples};
@@ -85,15 +82,14 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Datase
             check_memory("data.n", *n, channel)?;
             Ok(on_curve(*n, &Curve::outline(*shape), config, channel))
         }
-        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
-            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
-            of_images(&sources, *n, *test, config, channel, dir)
-        }
-        DataConfig::MaskedImages { path, channels, height, width, resize, n } => {
-            let shape = ImageShape { channels: *channels, height: *height, width: *width };
-            check_channel(channel, shape)?;
-            let set = MaskedPictures::open(Path::new(path), shape, *resize)?;
-            of_masked(&set, *n, config, channel, dir)
+        data => {
+            let images = data.images().context("data: expected images")?;
+            images.check_channel(channel)?;
+            let (n, test) = (images.n(), images.test().unwrap_or(0));
+            match images.open(test > 0)? {
+                Opened::Clean(sources) => of_images(&sources, n, test, config, channel, dir),
+                Opened::Observed(set) => of_observed(&*set, n, config, channel, dir),
+            }
         }
     }
 }
@@ -106,17 +102,16 @@ pub fn count(config: &Config) -> Result<usize> {
         | DataConfig::Gaussian { n, .. }
         | DataConfig::Manifold { n, .. }
         | DataConfig::Curve { n, .. } => Ok(*n),
-        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
-            if *n > 0 {
-                return Ok(*n);
+        data => {
+            let images = data.images().context("data: expected images")?;
+            let (n, test) = (images.n(), images.test().unwrap_or(0));
+            if n > 0 {
+                return Ok(n);
             }
-            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
-            counted(0, if sources.test.is_some() { 0 } else { *test }, &*sources.train)
-        }
-        DataConfig::MaskedImages { n, .. } if *n > 0 => Ok(*n),
-        DataConfig::MaskedImages { path, channels, height, width, resize, .. } => {
-            let shape = ImageShape { channels: *channels, height: *height, width: *width };
-            Ok(MaskedPictures::open(Path::new(path), shape, *resize)?.len())
+            match images.open(test > 0)? {
+                Opened::Clean(sources) => counted(0, if sources.test.is_some() { 0 } else { test }, &*sources.train),
+                Opened::Observed(set) => Ok(set.len()),
+            }
         }
     }
 }
@@ -226,7 +221,7 @@ fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
 }
 
 /// The pictures are the observations; they stay in the order of their names.
-fn of_masked(set: &MaskedPictures, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
+fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     let all = set.len();
     if all < 2 || n > all {
         bail!("data.n: expected 2 or more pictures and at most the {all} in the folder, found {n}");

@@ -8,8 +8,8 @@ use crate::config::compatible::difference_of;
 use crate::files;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::run::dir::RunDir;
-use crate::run::session::{Session, lap_dir};
-use crate::run::train::{Ended, catch_signals, stopping};
+use crate::run::laps::lap_dir;
+use crate::signals::{Ended, catch_signals, stopping};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use diffem::channel::{Channel, Unobserved};
@@ -163,15 +163,15 @@ impl Prior {
     }
 }
 
-/// Trains the prior of the run in `session` that `origin` describes, from the last saved point of the same training if there is
+/// Trains the prior of `run` that `origin` describes on `device`, from the last saved point of the same training if there is
 /// one. The prior that the run had is replaced at the end.
-pub fn train(session: &Session, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
+pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
-    let (run, config) = (&session.run, &origin.config);
+    let config = &origin.config;
     let _lock = run.lock()?;
-    let network = network(config, &session.device)?;
+    let network = network(config, device)?;
     let layout = Layout::of(&network);
-    let saved = resume(run, origin, layout.len(), &session.device)?;
+    let saved = resume(run, origin, layout.len(), device)?;
     let x = run.reconstructions(origin.lap)?;
     let (channel, observations) = (Unobserved::new(config.signal_len()), Observations::nothing(x.n()));
     let em = Em {
@@ -187,7 +187,7 @@ pub fn train(session: &Session, origin: &Origin, mode: ProgressMode) -> Result<E
         // There is nothing that could be compared.
         monitor: &MonitorConfig { holdout: 0.0, ..MonitorConfig::default() },
         seed: config.seed,
-        device: &session.device,
+        device,
         tables: &InMemory,
     };
     let mut state = match saved {

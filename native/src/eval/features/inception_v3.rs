@@ -7,9 +7,9 @@
 //! * Features are the 2048 means before the classes; logits are those of the 1008 classes without bias, as torch-restoration's.
 
 use super::layers::{Conv, Kernel, Padding, average_around, max_pool, mean_of_planes};
-use super::network::{Names, Network, Outputs};
+use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
 use super::source::{Source, from_file};
-use super::weights::INCEPTION_V3;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::Result;
 use burn::tensor::module::interpolate;
@@ -25,10 +25,25 @@ const EPSILON: f64 = 1e-3;
 
 /// What its scores are called.
 pub const NAMES: Names = Names {
-    network: INCEPTION_V3.network,
+    network: "inception-v3",
     frechet: ["FID", "fid"],
     kernel: ["KID", "kid"],
     inception: Some(["IS", "is"]),
+};
+
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: NAMES.network,
+    about: "Inception-v3 in pytorch-fid's port: FID, KID and IS",
+    weights: WeightFile {
+        file: "pt_inception-2015-12-05-6726825d.pth",
+        package: "pytorch-fid 0.3.0 (Python package) downloads it",
+        command: "pip install pytorch-fid==0.3.0; python -c 'from pytorch_fid.inception import *; InceptionV3()'",
+        inside: "~/.cache/torch/hub/checkpoints/",
+        license: "Apache-2.0",
+        sha256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    },
+    scores: Scores::Features(NAMES, |dir, device| Ok(Box::new(InceptionV3::load(dir, device)?))),
 };
 
 /// The network with its weights.
@@ -66,7 +81,7 @@ type Step<'a> = (&'a str, usize, [usize; 2]);
 impl InceptionV3 {
     /// Reads the weights from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&INCEPTION_V3.require(dir)?, device, Self::assemble)
+        from_file(&NETWORK.weights.require(dir)?, device, Self::assemble)
     }
 
     fn assemble(source: &Source<'_>) -> Result<Self> {

@@ -8,9 +8,9 @@
 //! 0 for equal pictures. Pictures enter as 8 bits in [-1, 1], red, green and blue, at their own size.
 
 use super::layers::{Activation, Conv, Kernel, Padding, max_pool, mean_of_planes};
-use super::network::host;
+use super::network::{FeatureNetwork, Scores, host};
 use super::source::{Source, from_file};
-use super::weights::ST_LPIPS;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::{Result, bail};
 use burn::tensor::activation::relu;
@@ -40,6 +40,21 @@ const CONVS: [(&str, [usize; 3]); 5] = [
     ("net.slice5.13", [256, 256, 3]),
 ];
 
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: "st-lpips",
+    about: "ST-LPIPS (AlexNet): perceptual distance of estimates to the truth of the test observations",
+    weights: WeightFile {
+        file: "alex_shift_tolerant.pth",
+        package: "stlpips-pytorch 0.0.2 (Python package)",
+        command: "pip download --no-deps stlpips-pytorch==0.0.2",
+        inside: "stlpips_pytorch/weights/vST0.0/ (a wheel is a zip archive)",
+        license: "BSD-2-Clause",
+        sha256: "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+    },
+    scores: Scores::Distance,
+};
+
 /// The network with its weights.
 pub struct StLpips {
     convs: Vec<Conv>,
@@ -51,7 +66,7 @@ pub struct StLpips {
 impl StLpips {
     /// Reads the weights from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&ST_LPIPS.require(dir)?, device, Self::assemble)
+        from_file(&NETWORK.weights.require(dir)?, device, Self::assemble)
     }
 
     fn assemble(source: &Source<'_>) -> Result<Self> {

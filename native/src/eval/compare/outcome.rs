@@ -1,6 +1,6 @@
 //! What the runs of a contender say: a score for each lap, and how close the last posteriors come to unseen signals.
 
-use super::Contender;
+use super::contender::Contender;
 use crate::estimate::passes::Passes;
 use crate::eval::restoration::{Estimate, Judge, Restoration};
 use crate::run::metrics::{self, Line};
