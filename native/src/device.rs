@@ -62,11 +62,9 @@ pub static BACKENDS: [Backend; 4] = [
         needs: "install a driver for Vulkan, Metal, DirectX or OpenGL (Mesa has ones in software)",
         numbered: false,
         preference: 1,
-        driver: driver!(
-            "wgpu",
-            || Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().len(),
-            |_| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
-        ),
+        driver: driver!("wgpu", || Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().len(), |_| {
+            Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
+        }),
     },
     Backend {
         name: "cuda",
@@ -74,11 +72,9 @@ pub static BACKENDS: [Backend; 4] = [
         needs: "install NVIDIA's driver",
         numbered: true,
         preference: 0,
-        driver: driver!(
-            "cuda",
-            || Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len(),
-            |index| Device::cuda(index)
-        ),
+        driver: driver!("cuda", || Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len(), |index| {
+            Device::cuda(index)
+        }),
     },
 ];
 
@@ -144,5 +140,9 @@ pub fn open(name: &str) -> Result<(String, Device)> {
 
 /// The preferred backend that finds a device; the first of the table, which says what it lacks, where none does.
 fn automatic() -> &'static Backend {
-    BACKENDS.iter().filter(|backend| backend.count() > 0).min_by_key(|backend| backend.preference).unwrap_or(&BACKENDS[0])
+    BACKENDS
+        .iter()
+        .filter(|backend| backend.count() > 0)
+        .min_by_key(|backend| backend.preference)
+        .unwrap_or(&BACKENDS[0])
 }

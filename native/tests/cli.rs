@@ -22,9 +22,8 @@ fn print(args: &[&str]) -> String {
 fn presets() -> Vec<String> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/presets");
     let files = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
-    let mut names: Vec<String> = files
-        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        files.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -106,7 +105,8 @@ fn assert_fields(schema: &Value, node: &Value, value: &Value, at: &str) {
 fn the_schema_describes_every_preset() {
     let schema: Value = serde_json::from_str(&print(&["config", "schema"])).expect("JSON");
     for preset in presets() {
-        let shown: Value = serde_json::from_str(&print(&["config", "show", &preset, "--format", "json"])).expect("JSON");
+        let shown: Value =
+            serde_json::from_str(&print(&["config", "show", &preset, "--format", "json"])).expect("JSON");
         assert_eq!(shown["name"], preset);
         assert_fields(&schema, &schema, &shown, &preset);
         let toml: toml::Table = print(&["config", "show", &preset]).parse().expect("TOML");

@@ -10,7 +10,8 @@ use std::path::Path;
 /// Runs the command; a file that is not the expected one is an error.
 pub fn run(args: &FetchWeights) -> Result<()> {
     let dir = directory(args.dir.as_deref())?;
-    let states = NETWORKS.iter().map(|network| Ok((*network, network.weights.state(&dir)?))).collect::<Result<Vec<_>>>()?;
+    let states =
+        NETWORKS.iter().map(|network| Ok((*network, network.weights.state(&dir)?))).collect::<Result<Vec<_>>>()?;
     let text: String = states.iter().map(|(network, state)| entry(network, state)).collect();
     super::print(&format!("{text}directory  {}\n", dir.display()))?;
     match states.iter().find_map(|(network, state)| mismatch(&network.weights, state, &dir)) {

@@ -3,8 +3,8 @@
 use crate::args::Prior as Args;
 use crate::config::Config;
 use crate::report::progress::ProgressMode;
-use crate::run::prior::{Origin, Prior, train};
 use crate::run::laps::chosen_lap;
+use crate::run::prior::{Origin, Prior, train};
 use crate::run::session::Session;
 use crate::signals::{EXIT_STOPPED, Ended};
 use anyhow::{Result, bail};

@@ -29,7 +29,10 @@ pub const PRESETS: &[Preset] = &[
     preset!("cifar10-mask90", "CIFAR-10, nine tenths of the pixels missing, at the paper's sizes; a large GPU"),
     preset!("cifar10-blur", "CIFAR-10, blurred, at the paper's sizes; a large GPU"),
     preset!("celeba-mask50", "CelebA at 64x64, half of the pixels missing, at the paper's sizes; a large GPU"),
-    preset!("celeba-mask75", "CelebA at 64x64, three quarters of the pixels missing, at the paper's sizes; a large GPU"),
+    preset!(
+        "celeba-mask75",
+        "CelebA at 64x64, three quarters of the pixels missing, at the paper's sizes; a large GPU"
+    ),
     preset!("gaussian", "1-D Gaussian with noise, where every lap has a closed form; a minute on 2 cores"),
     preset!("gaussian-5d", "correlated 5-D Gaussian seen through 2-D projections; minutes on 2 cores"),
 ];

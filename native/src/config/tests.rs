@@ -226,7 +226,7 @@ proptest! {
 
 #[test]
 fn every_preset_is_valid() {
-    for Preset { name, .. } in PRESETS {
+    for name in PRESETS.iter().map(|preset| preset.name) {
         let config = load(name, &[]).unwrap();
         assert_eq!(config.name, name);
     }

@@ -1,25 +1,22 @@
 //! Figures that show several laps or models beside each other.
 
-use crate::cmd::plot::known;
 use crate::eval::features;
 use crate::eval::features::network::Names;
 use crate::eval::features::scores::FeatureScores;
 use crate::eval::report::Report;
 use crate::eval::restoration::{Estimate, Restoration};
-use crate::figures::chart::canvas::{BLUE, GRAY, VERMILLION};
-use crate::figures::chart::tiles::{Shape, Tile};
+use crate::figures::chart::tiles::{RANGE, Shape, Tile, known};
 use crate::figures::corner::{Series, corner};
 use crate::figures::curves::{Best, Curve, Floor, metric};
 use crate::figures::grid::{Column, image_grid};
 use crate::figures::save::save;
+use crate::figures::style::{DRAW, POSTERIOR, PRIOR, RECONSTRUCTIONS, RoleColor, TRUTH};
 use crate::run::prior::Prior;
 use crate::run::session::Session;
 use anyhow::Result;
 use diffem::Samples;
 use std::path::Path;
 
-/// Pixel values at the ends of the gray or color scale.
-const RANGE: (f32, f32) = (-2.0, 2.0);
 /// Rows of the prior's grid, and columns of each of its halves.
 const SIDE: usize = 6;
 /// Most points of a cloud.
@@ -42,11 +39,11 @@ pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
         None => {
             let draws = prior.draws(x.n().min(POINTS), 0)?;
             let mut series = vec![
-                Series { label: learned, color: GRAY, samples: &x },
-                Series { label: "draws of the prior".into(), color: BLUE, samples: &draws },
+                Series { label: learned, color: RECONSTRUCTIONS, samples: &x },
+                Series { label: "draws of the prior".into(), color: PRIOR, samples: &draws },
             ];
             let truth = session.dataset.truth.x.iter();
-            series.extend(truth.map(|x| Series { label: "truth".into(), color: VERMILLION, samples: x }));
+            series.extend(truth.map(|x| Series { label: "truth".into(), color: TRUTH, samples: x }));
             corner(&series, &[])?
         }
     };
@@ -109,6 +106,7 @@ struct Chart<'a> {
 /// One curve of a chart.
 struct Trace<'a> {
     label: &'a str,
+    color: RoleColor,
     /// (lap, value), ascending.
     points: Vec<(f64, f64)>,
     floor: Option<Floor>,
@@ -147,8 +145,8 @@ fn quality(
     let floor = report.test.iter().filter(|row| row.estimate == floor).find_map(value);
     let floor = floor.map(|value| Floor { value, label: label.into() });
     let traces = vec![
-        Trace { label: "posterior mean", points: points(Estimate::Mean), floor },
-        Trace { label: "one draw", points: points(Estimate::Draw), floor: None },
+        Trace { label: "posterior mean", color: POSTERIOR, points: points(Estimate::Mean), floor },
+        Trace { label: "one draw", color: DRAW, points: points(Estimate::Draw), floor: None },
     ];
     Chart { file: file.to_string(), axis: axis.to_string(), best: Best::Highest, traces }
 }
@@ -166,7 +164,7 @@ fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'stati
             file: names.frechet[1].replace('_', "-") + suffix,
             axis: format!("{} {to}", names.frechet[0]),
             best: Best::Lowest,
-            traces: vec![Trace { label: "reconstructions", points: ascending(points), floor }],
+            traces: vec![Trace { label: "reconstructions", color: RECONSTRUCTIONS, points: ascending(points), floor }],
         }
     };
     networks.map(chart).collect()
@@ -183,11 +181,11 @@ impl Chart<'_> {
         if self.traces.iter().all(|trace| trace.points.len() < 2) {
             return Ok(false);
         }
-        let colored = self.traces.iter().zip([BLUE, VERMILLION]);
-        let curves: Vec<Curve> = colored
-            .map(|(trace, color)| Curve {
+        let traces = self.traces.iter();
+        let curves: Vec<Curve> = traces
+            .map(|trace| Curve {
                 label: trace.label.to_string(),
-                color,
+                color: trace.color,
                 points: &trace.points,
                 band: &[],
                 floor: trace.floor.clone(),

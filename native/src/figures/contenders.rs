@@ -44,4 +44,3 @@ fn figure(comparison: &Comparison, x: &dyn Fn(&Row) -> f64, x_name: &str, file: 
         .collect();
     save(&metric_over(&curves, x_name, score.name())?, &dir, file)
 }
-

@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::chart::canvas::{Align, Area, INK, NORMAL, SMALL, sheet, text, wrapped};
+use super::chart::canvas::{Area, sheet};
+use super::chart::text::{Align, text, wrapped};
 use super::chart::tiles::{Colors, Key, Scale, Shape, Tile, embed};
+use super::style::{NORMAL, SMALL, TEXT};
 
 /// A column of images. Neighbors of the same heading share it.
 #[derive(Clone, Debug)]
@@ -156,7 +158,7 @@ impl<'a> Grid<'a> {
             let start = self.top - GAP - (lines.len() as f64 - 0.5) * HEADING_LINE;
             for (i, words) in lines.iter().enumerate() {
                 let at = (middle, start + i as f64 * HEADING_LINE);
-                text(area, words, at, NORMAL, INK, Align::Center)?;
+                text(area, words, at, NORMAL, TEXT, Align::Center)?;
             }
         }
         Ok(())

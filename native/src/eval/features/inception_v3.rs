@@ -24,12 +24,8 @@ const SIDE: usize = 299;
 const EPSILON: f64 = 1e-3;
 
 /// What its scores are called.
-pub const NAMES: Names = Names {
-    network: "inception-v3",
-    frechet: ["FID", "fid"],
-    kernel: ["KID", "kid"],
-    inception: Some(["IS", "is"]),
-};
+pub const NAMES: Names =
+    Names { network: "inception-v3", frechet: ["FID", "fid"], kernel: ["KID", "kid"], inception: Some(["IS", "is"]) };
 
 /// Registered in [`features`](super).
 pub static NETWORK: FeatureNetwork = FeatureNetwork {

@@ -4,7 +4,8 @@ use std::ops::{Range, RangeInclusive};
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use super::canvas::{NORMAL, SMALL, text_width};
+use super::text::text_width;
+use crate::figures::style::{NORMAL, SMALL};
 
 /// An axis: limits, ticks with their labels, and a name. plotters draws with it directly.
 #[derive(Clone, Debug)]
@@ -212,6 +213,14 @@ fn scientific(size: f64) -> String {
 fn superscript(c: char) -> char {
     let digits = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     c.to_digit(10).map_or('⁻', |digit| digits[digit as usize])
+}
+
+/// `x₁` for coordinate 0 and so on.
+pub fn coordinate_name(j: usize) -> String {
+    let digits = ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'];
+    let index = (j + 1).to_string();
+    let index = index.chars().filter_map(|c| c.to_digit(10)).map(|digit| digits[digit as usize]);
+    std::iter::once('x').chain(index).collect()
 }
 
 #[cfg(test)]
