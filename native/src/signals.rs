@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Exit code of work that was stopped by Ctrl-C or SIGTERM.
-pub const EXIT_STOPPED: i32 = 130;
+pub const EXIT_STOPPED: u8 = 130;
 
 /// How work that a signal may stop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub fn catch_signals() -> Result<()> {
     }
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
-            std::process::exit(EXIT_STOPPED);
+            std::process::exit(EXIT_STOPPED.into());
         }
     })?;
     Ok(())

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Runs the command.
 pub fn run(args: &Compare) -> Result<ExitCode> {
     super::use_threads(&args.compute)?;
-    let Some(comparison) = compare(args, MAX_CONTENDERS)? else { return Ok(ExitCode::from(EXIT_STOPPED as u8)) };
+    let Some(comparison) = compare(args, MAX_CONTENDERS)? else { return Ok(ExitCode::from(EXIT_STOPPED)) };
     let tables = write(&comparison.outcomes, comparison.score, &comparison.out)?;
     contenders(&comparison)?;
     super::print(&tables)?;

@@ -18,7 +18,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let lap = lap(args, &session)?;
     let origin = Origin { lap, config: configure(args, &session, lap)? };
     if train(&session.run, &session.device, &origin, args.progress)? == Ended::Stopped {
-        return Ok(ExitCode::from(EXIT_STOPPED as u8));
+        return Ok(ExitCode::from(EXIT_STOPPED));
     }
     let prior = Prior::load(&session.run, &[], &session.device)?;
     crate::figures::comparisons::prior(&session, &prior)?;

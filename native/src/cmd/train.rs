@@ -11,7 +11,6 @@ use crate::run::session::Session;
 use crate::run::train::run as train;
 use crate::signals::{EXIT_STOPPED, Ended};
 use anyhow::Result;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Runs `diffem train`.
@@ -22,8 +21,7 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         super::dry_run::run(&config, &args.compute.device, args.progress)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let out =
-        args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/{}-seed{}", config.name, config.seed)));
+    let out = args.out.clone().unwrap_or_else(|| config.default_out());
     init::check(&config.em.start)?;
     let session = Session::create(&out, config, &args.compute.device)?;
     finish(&session, args.progress).inspect_err(|_| session.run.discard_unstarted())
@@ -42,7 +40,7 @@ pub fn resume(args: &Resume) -> Result<ExitCode> {
 /// Runs what is left of `session` and draws its figures.
 fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
     if train(session, progress)? == Ended::Stopped {
-        return Ok(ExitCode::from(EXIT_STOPPED as u8));
+        return Ok(ExitCode::from(EXIT_STOPPED));
     }
     figures::run::finished(session)?;
     if !matches!(progress, ProgressMode::Json | ProgressMode::Quiet) {
@@ -55,11 +53,8 @@ fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
 
 /// The configuration with the command line's settings on top.
 fn configure(args: &Train) -> Result<Config> {
-    let mut settings = args.settings.set.clone();
-    settings.extend(args.seed.map(|seed| format!("seed={seed}")));
+    let settings: Vec<_> = args.settings.set.iter().cloned().chain(args.seed.map(|s| format!("seed={s}"))).collect();
     let config = load(&args.config, &settings)?;
-    Ok(match &args.observations {
-        Some(path) => Config { data: config.data.in_file(path), ..config },
-        None => config,
-    })
+    let data = args.observations.as_ref().map_or(config.data.clone(), |path| config.data.in_file(path));
+    Ok(Config { data, ..config })
 }

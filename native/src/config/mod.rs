@@ -17,7 +17,7 @@ use diffem::network::NetworkConfig;
 use diffem::schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything that decides a run's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -176,6 +176,11 @@ fn at_most(field: &str, value: u64, most: u64) -> Result<()> {
 }
 
 impl Config {
+    /// Directory of the run where none is given.
+    pub fn default_out(&self) -> PathBuf {
+        PathBuf::from(format!("runs/out/{}-seed{}", self.name, self.seed))
+    }
+
     /// Length d of a signal.
     pub fn signal_len(&self) -> usize {
         self.data.signal_len()
