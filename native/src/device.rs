@@ -37,7 +37,8 @@ macro_rules! driver {
 }
 
 /// The backends, one row each; lists, checks and help follow from this table.
-// `ndarray` is deprecated by burn in favor of flex; it is kept as a second opinion that shares no kernel with it.
+// `ndarray` is deprecated by burn in favor of flex; it is kept as a second opinion that shares no kernel with
+// it.
 #[allow(deprecated)]
 pub static BACKENDS: [Backend; 4] = [
     Backend {
@@ -104,8 +105,8 @@ pub fn choices() -> String {
     format!("{} or auto", names.collect::<Vec<_>>().join(", "))
 }
 
-/// Opens the device called `name`, one of [`choices`]; `auto` is the first backend, GPUs before CPUs, that this build contains
-/// and that finds a device. Gives its full name as well.
+/// Opens the device called `name`, one of [`choices`]; `auto` is the first backend, GPUs before CPUs, that
+/// this build contains and that finds a device. Gives its full name as well.
 pub fn open(name: &str) -> Result<(String, Device)> {
     let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
     let backend = match kind {
@@ -138,7 +139,8 @@ pub fn open(name: &str) -> Result<(String, Device)> {
     Ok((label, (driver.open)(index)))
 }
 
-/// The preferred backend that finds a device; the first of the table, which says what it lacks, where none does.
+/// The preferred backend that finds a device; the first of the table, which says what it lacks, where none
+/// does.
 fn automatic() -> &'static Backend {
     BACKENDS
         .iter()

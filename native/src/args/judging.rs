@@ -10,13 +10,16 @@ use std::str::FromStr;
 pub struct Evaluate {
     /// Run directory
     pub run: PathBuf,
-    /// Clean signals x [n, d] to compare with, three equal parts of which are used [default: the run's own truth]
+    /// Clean signals x [n, d] to compare with, three equal parts of which are used [default: the run's own
+    /// truth]
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
-    /// A file of samples x [n, d] or [n, draws, d] to score instead of the run's laps, as `sample` writes them
+    /// A file of samples x [n, d] or [n, draws, d] to score instead of the run's laps, as `sample` writes
+    /// them
     #[arg(long, value_name = "FILE", conflicts_with = "laps")]
     pub samples: Option<PathBuf>,
-    /// Laps to score, or all; two or more draw curves into the run's figures [default: the start, the best and the last]
+    /// Laps to score, or all; two or more draw curves into the run's figures [default: the start, the best
+    /// and the last]
     #[arg(long, value_delimiter = ',', value_name = "LAP,...|all")]
     pub laps: Vec<LapChoice>,
     /// Most points a side of the Sinkhorn divergence
@@ -32,7 +35,8 @@ pub struct Evaluate {
     /// Also compare images with these networks
     #[arg(long, value_delimiter = ',', value_name = "NETWORK,...")]
     pub features: Vec<String>,
-    /// Directory of their weights [default: diffem/weights in the user's data directory; see `diffem fetch-weights`]
+    /// Directory of their weights [default: diffem/weights in the user's data directory; see `diffem
+    /// fetch-weights`]
     #[arg(long, value_name = "DIR", requires = "features")]
     pub weights: Option<PathBuf>,
     #[command(flatten)]
@@ -71,8 +75,9 @@ pub struct FetchWeights {
 
 /// `diffem calibrate`
 ///
-/// Ranks of the truth among the posterior draws, coverage of central intervals and of balls (TARP), proper scores, spread
-/// beside skill: for the clean test signals of the run, if it has any, and for its own reconstructions corrupted afresh.
+/// Ranks of the truth among the posterior draws, coverage of central intervals and of balls (TARP), proper
+/// scores, spread beside skill: for the clean test signals of the run, if it has any, and for its own
+/// reconstructions corrupted afresh.
 #[derive(Args, Debug)]
 pub struct Calibrate {
     /// Run directory
@@ -97,9 +102,9 @@ pub struct Calibrate {
 
 /// `diffem check-backends`
 ///
-/// Network, loss, gradients, training steps, posterior draws and the optimizer, on every backend of this build, against what
-/// flex made of the same weights, inputs and noise. A backend that is not there is named and left out; one that disagrees
-/// fails the command.
+/// Network, loss, gradients, training steps, posterior draws and the optimizer, on every backend of this
+/// build, against what flex made of the same weights, inputs and noise. A backend that is not there is named
+/// and left out; one that disagrees fails the command.
 #[derive(Args, Debug)]
 pub struct CheckBackends {
     /// Golden file [default: the one in this build]

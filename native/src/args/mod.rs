@@ -16,8 +16,9 @@ use clap::{Parser, Subcommand};
 
 /// Train diffusion models from corrupted observations only (DiffEM).
 ///
-/// A conditional diffusion model is trained as the posterior p(x | y) by expectation-maximization: reconstruct every
-/// observation, train on the reconstructions corrupted afresh, repeat. No clean signal is ever needed.
+/// A conditional diffusion model is trained as the posterior p(x | y) by expectation-maximization:
+/// reconstruct every observation, train on the reconstructions corrupted afresh, repeat. No clean signal is
+/// ever needed.
 #[derive(Parser, Debug)]
 #[command(name = "diffem", version, max_term_width = 100)]
 pub struct Cli {

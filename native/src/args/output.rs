@@ -108,7 +108,8 @@ pub struct Plot {
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("stages").required(true).args(["config", "channel"]))]
 pub struct Corrupt {
-    /// Clean signals (.safetensors, .npz or .npy) with x [n, d], or images as the [data] of --config describes them
+    /// Clean signals (.safetensors, .npz or .npy) with x [n, d], or images as the [data] of --config
+    /// describes them
     pub clean: PathBuf,
     /// A preset or TOML file whose channel is used
     #[arg(long, value_name = "PRESET|FILE")]

@@ -19,10 +19,12 @@ pub struct Train {
     /// Run directory [default: runs/out/NAME-seedS]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters, a [n, ...]
+    /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters, a
+    /// [n, ...]
     #[arg(long, value_name = "FILE")]
     pub observations: Option<PathBuf>,
-    /// Say what the run will take in operations, memory, disk and time (some steps are timed), and write nothing
+    /// Say what the run will take in operations, memory, disk and time (some steps are timed), and write
+    /// nothing
     #[arg(long)]
     pub dry_run: bool,
     /// How progress is shown
@@ -48,8 +50,8 @@ pub struct Resume {
 
 /// `diffem prior`
 ///
-/// The weights are kept in DIR/prior; `diffem sample DIR --prior` draws from it. A training that was stopped or killed goes
-/// on when the same command is given again.
+/// The weights are kept in DIR/prior; `diffem sample DIR --prior` draws from it. A training that was stopped
+/// or killed goes on when the same command is given again.
 #[derive(Args, Debug)]
 pub struct Prior {
     /// Run directory
@@ -74,23 +76,23 @@ pub struct Prior {
 
 /// `diffem compare`
 ///
-/// Each contender is trained for each seed in its own run directory, or gone on with where that exists; then a table, figures
-/// against laps and against seconds, and compare.json.
+/// Each contender is trained for each seed in its own run directory, or gone on with where that exists; then
+/// a table, figures against laps and against seconds, and compare.json.
 #[derive(Args, Debug)]
 pub struct Compare {
     /// A preset (see `diffem presets`) or a TOML file that all contenders start from
     #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
     pub config: String,
-    /// A name and the settings that make this contender, such as "em-mmps conditioning.method=em-mmps"; may be repeated.
-    /// {out} and {seed} stand for the directory and the seed: "warm em.start.kind=reconstructions
-    /// em.start.path={out}/em-mmps-seed{seed}" goes on from another contender
+    /// A name and the settings that make this contender, such as "em-mmps conditioning.method=em-mmps"; may
+    /// be repeated. {out} and {seed} stand for the directory and the seed: "warm
+    /// em.start.kind=reconstructions em.start.path={out}/em-mmps-seed{seed}" goes on from another contender
     #[arg(long = "contender", value_name = "NAME KEY=VALUE ...", default_values = ["diffem", "em-mmps conditioning.method=em-mmps"])]
     pub contenders: Vec<String>,
     /// Seeds
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "SEED,...")]
     pub seeds: Vec<u64>,
-    /// A second table: how close the last lap's posteriors come to signals not trained on, by means of so many draws and by
-    /// one; 0 for none
+    /// A second table: how close the last lap's posteriors come to signals not trained on, by means of so
+    /// many draws and by one; 0 for none
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub draws: usize,
     /// Directory of the runs [default: runs/out/compare-NAME]

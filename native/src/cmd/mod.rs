@@ -1,4 +1,4 @@
-//! The commands, a verb a file.
+//! The commands: one verb per file.
 
 pub mod about;
 pub mod calibrate;
@@ -27,7 +27,8 @@ use std::io::{ErrorKind, Write};
 /// Most worker threads.
 const MAX_THREADS: usize = 1024;
 
-/// The command line with the names that rooms above it register: help, man page and completions come from this.
+/// The command line with the names that rooms above it register: help, man page and completions come from
+/// this.
 pub fn command() -> Command {
     let networks = NETWORKS.iter().map(|network| PossibleValue::new(network.name).help(network.about));
     let networks: PossibleValuesParser = networks.collect::<Vec<_>>().into();

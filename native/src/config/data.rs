@@ -20,8 +20,8 @@ const MAX_SIDE: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DataConfig {
-    /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has parameters,
-    /// and, for evaluation only, `x [n, d]`.
+    /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has
+    /// parameters, and, for evaluation only, `x [n, d]`.
     File {
         /// The file, relative to where the command runs.
         path: String,
@@ -70,7 +70,8 @@ pub enum DataConfig {
     Cifar10(Cifar10Config),
     /// A folder of clean PNG and JPEG pictures, cut at the center and resized, in [-2, 2].
     Images(ImagesConfig),
-    /// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No truth.
+    /// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No
+    /// truth.
     MaskedImages(MaskedImagesConfig),
 }
 

@@ -1,6 +1,8 @@
-//! CIFAR-10 in Parquet files, or in binary batches: records of one label and 32x32 red, green and blue pixels, 3073 bytes each.
+//! CIFAR-10 in Parquet files, or in binary batches: records of one label and 32x32 red, green and blue
+//! pixels, 3073 bytes each.
 //!
-//! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009); cifar-10-binary.tar.gz.
+//! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009);
+//! cifar-10-binary.tar.gz.
 
 use super::image_set::{ImageData, ImageSet, Opened, Rows, Sources, default_test};
 use super::listing::below;

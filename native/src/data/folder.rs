@@ -27,7 +27,8 @@ pub struct ImagesConfig {
     pub height: usize,
     /// Columns of an image.
     pub width: usize,
-    /// Side of the square that is cut from the center first, in pixels of the picture; without it as much as fits.
+    /// Side of the square that is cut from the center first, in pixels of the picture; without it as much as
+    /// fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
     /// Gray level under transparent pixels, 0 to 255.
@@ -85,7 +86,8 @@ struct Folder {
 }
 
 impl Folder {
-    /// The pictures below `dir`. With `skip_broken` all are decoded once to leave out, and to name, those that cannot be.
+    /// The pictures below `dir`. With `skip_broken` all are decoded once to leave out, and to name, those
+    /// that cannot be.
     fn open(dir: &Path, fit: Fit, skip_broken: bool) -> Result<Self> {
         let mut files = list(dir, &["png", "jpg", "jpeg"])?;
         if skip_broken {

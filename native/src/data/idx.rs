@@ -1,7 +1,7 @@
 //! IDX files of MNIST and Fashion-MNIST, raw or in gzip.
 //!
-//! Big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height, width as 32-bit numbers, then
-//! the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
+//! Big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height, width as 32-bit
+//! numbers, then the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
 
 use super::image_set::{ImageData, ImageSet, Opened, Rows, Sources, check_size, default_test};
 use crate::files;
@@ -78,7 +78,8 @@ struct Idx {
     shape: ImageShape,
 }
 
-/// The training images at `path`, a file or a directory with the names of MNIST; a directory also has test images.
+/// The training images at `path`, a file or a directory with the names of MNIST; a directory also has test
+/// images.
 fn open(path: &Path, shape: ImageShape, with_test: bool) -> Result<Sources> {
     let set = |path: PathBuf| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Idx::open(path, shape)?)) };
     if !path.is_dir() {

@@ -1,4 +1,5 @@
-//! Sets of images: 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel, row by row.
+//! Sets of images: 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel, row
+//! by row.
 
 use anyhow::{Result, anyhow};
 use diffem::channel::Channel;

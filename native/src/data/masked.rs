@@ -1,5 +1,5 @@
-//! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing (a = 0, y = 0)
-//! in every color.
+//! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing (a =
+//! 0, y = 0) in every color.
 
 use super::image_set::{ImageData, ObservedSet, Opened, default_channels, not_whole, scaled};
 use super::listing::list;
@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Least α of a pixel that is seen.
-const SEEN: u8 = 128;
+const MIN_ALPHA: u8 = 128;
 
-/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No truth.
+/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No
+/// truth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskedImagesConfig {
@@ -135,7 +136,7 @@ fn gray(picture: DynamicImage) -> RgbaImage {
 
 fn write(picture: &RgbaImage, y: &mut [f32], a: &mut [f32]) {
     for (i, pixel) in picture.pixels().enumerate() {
-        if pixel.0[3] >= SEEN {
+        if pixel.0[3] >= MIN_ALPHA {
             a[i] = 1.0;
             y.chunks_exact_mut(a.len()).zip(pixel.0).for_each(|(plane, p)| plane[i] = scaled(p));
         }

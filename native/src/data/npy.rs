@@ -1,7 +1,7 @@
 //! numpy's `.npy`: one array.
 //!
-//! An array is `\x93NUMPY`, a version, the length of a header, the header (a Python dict literal with exactly the keys
-//! `descr`, `fortran_order` and `shape`), then the data (numpy.lib.format, versions 1.0 to 3.0).
+//! An array is `\x93NUMPY`, a version, the length of a header, the header (a Python dict literal with exactly
+//! the keys `descr`, `fortran_order` and `shape`), then the data (numpy.lib.format, versions 1.0 to 3.0).
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -74,8 +74,9 @@ fn header_length(data: &mut impl Read, version: u8) -> Result<usize> {
 
 /// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }`.
 ///
-/// Only arrays of plain numbers are wanted, so this is no Python parser: it finds the three keys. A general parser of
-/// literals recurses as deep as the file nests brackets, which a hostile file could use to exhaust the stack.
+/// Only arrays of plain numbers are wanted, so this is no Python parser: it finds the three keys. A general
+/// parser of literals recurses as deep as the file nests brackets, which a hostile file could use to exhaust
+/// the stack.
 fn parse_header(text: &str) -> Result<Header> {
     let descr = value_of(text, "descr")?;
     let quoted = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(code, _)| code);

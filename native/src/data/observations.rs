@@ -18,21 +18,22 @@ pub struct Expect {
     pub d: Option<usize>,
 }
 
-/// What a file of observations holds, one observation a row.
+/// What a file of observations holds, one observation per row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// Observations `[n, m]`.
     pub y: Samples,
     /// Operator parameters `[n, k]`, each row flattened, if the channel needs them.
     pub a: Option<Samples>,
-    /// The signals behind the observations `[n, d]`, if the file has them: for scores only, never for training.
+    /// The signals behind the observations `[n, d]`, if the file has them: for scores only, never for
+    /// training.
     pub truth: Option<Samples>,
 }
 
 /// Loads `y [n, m]`, `a [n, ...]` where the channel needs it, and `x [n, d]` where the file has it.
 ///
-/// `a` may come with its rows flattened. The array of a `.npy` file is `y`. All shapes are checked before any data is
-/// read.
+/// `a` may come with its rows flattened. The array of a `.npy` file is `y`. All shapes are checked before any
+/// data is read.
 ///
 /// # Errors
 /// A file that cannot be read (see [`TensorFile`]), or a tensor whose shape is not the expected one.

@@ -43,7 +43,8 @@ impl SafetensorsFile {
         let header_length = header_length(&mut file, length)?;
         let mut json = Vec::new();
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut json)?;
-        // Not `SafeTensors::deserialize`: it needs the whole file in memory, and its sum of lengths can overflow.
+        // Not `SafeTensors::deserialize`: it needs the whole file in memory, and its sum of lengths can
+        // overflow.
         let header: Table = serde_json::from_slice(&json).context("not a safetensors header")?;
         let start = LENGTH + header_length;
         let data = length - start;
@@ -104,8 +105,8 @@ fn encode(tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The length and the header of a file that holds tables of these names and shapes; their values follow in the order of the
-/// names.
+/// The length and the header of a file that holds tables of these names and shapes; their values follow in
+/// the order of the names.
 pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &Metadata) -> Result<Vec<u8>> {
     let mut end = 0;
     let entry = |(name, shape): &(&str, Vec<usize>)| {
@@ -117,7 +118,8 @@ pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &Metadata) -> Result<Vec<
     let infos = sorted(shapes).into_iter().map(entry).collect();
     let mut json = serde_json::to_vec(&Table::new(None, infos)?)?;
     if !metadata.is_empty() {
-        // Sorted: the library keeps it in a hash map, whose order, and so the bytes of the file, would change.
+        // Sorted: the library keeps it in a hash map, whose order, and so the bytes of the file, would
+        // change.
         let tensors = json.strip_prefix(b"{").context("no header")?;
         let comma = if tensors == b"}" { "" } else { "," };
         let front = format!("{{\"__metadata__\":{}{comma}", serde_json::to_string(metadata)?);

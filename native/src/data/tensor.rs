@@ -25,7 +25,8 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// The rows of a tensor of shape `[n, ...]`, each flattened: `[n, k]`. The tensor must not be empty or a scalar.
+    /// The rows of a tensor of shape `[n, ...]`, each flattened: `[n, k]`. The tensor must not be empty or a
+    /// scalar.
     pub fn into_samples(self) -> Samples {
         Samples::new(self.values, self.shape[1..].iter().product())
     }
@@ -63,7 +64,8 @@ pub trait Source {
     /// The names of the tensors, sorted.
     fn names(&self) -> Vec<String>;
 
-    /// The header of the tensor `name` and its bytes, none read yet. The name must be one of [`Source::names`].
+    /// The header of the tensor `name` and its bytes, none read yet. The name must be one of
+    /// [`Source::names`].
     fn open(&mut self, name: &str) -> Result<(Header, Box<dyn Read + '_>)>;
 
     /// Where the file holds the tensor `name` as `f32` in row-major order, if it does.

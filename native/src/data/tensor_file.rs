@@ -1,8 +1,8 @@
 //! Files of named tensors: opened, read and written by their extension.
 //!
-//! Files come from outside and are not trusted. Shapes are read before data, a header may not promise more than
-//! [`MAX_VALUES`](super::tensor::MAX_VALUES), and memory grows with the bytes that are really there: a file of a few bytes
-//! that claims terabytes is an error, not an allocation.
+//! Files come from outside and are not trusted. Shapes are read before data, a header may not promise more
+//! than [`MAX_VALUES`](super::tensor::MAX_VALUES), and memory grows with the bytes that are really there: a
+//! file of a few bytes that claims terabytes is an error, not an allocation.
 
 use std::fmt;
 use std::io::Read;
@@ -33,8 +33,8 @@ impl fmt::Debug for TensorFile {
 }
 
 impl TensorFile {
-    /// Opens the file at `path`, whose extension says the format. The array of a `.npy` file has no name of its own:
-    /// it gets `npy_name`.
+    /// Opens the file at `path`, whose extension says the format. The array of a `.npy` file has no name of
+    /// its own: it gets `npy_name`.
     ///
     /// # Errors
     /// The file cannot be read, has another extension, or its table of contents is broken.
@@ -70,13 +70,14 @@ impl TensorFile {
     /// The tensor `name`, converted to finite `f32` in row-major order.
     ///
     /// # Errors
-    /// As [`TensorFile::shape`]; and the data is damaged, too short or too long, empty, or holds NaN or infinity.
+    /// As [`TensorFile::shape`]; and the data is damaged, too short or too long, empty, or holds NaN or
+    /// infinity.
     pub fn require(&mut self, name: &str) -> Result<Tensor> {
         self.opened(name, |header, data| read_tensor(&header, data))
     }
 
-    /// The rows of the tensor `name` of shape `[n, ...]`, each flattened: read, or where they are many left in the file and
-    /// mapped.
+    /// The rows of the tensor `name` of shape `[n, ...]`, each flattened: read, or where they are many left
+    /// in the file and mapped.
     ///
     /// # Errors
     /// As [`TensorFile::require`].
@@ -114,12 +115,15 @@ pub fn check_target(path: &Path) -> Result<()> {
     files::ensure_writable(path)
 }
 
-/// Writes `tensors` and `metadata` to `path`, as `.safetensors` or `.npz` by its extension, whole or not at all.
+/// Writes `tensors` and `metadata` to `path`, as `.safetensors` or `.npz` by its extension, whole or not at
+/// all.
 ///
-/// The bytes depend on the arguments only: no clock, no hash order. An `.npz` keeps the metadata as `metadata.json`.
+/// The bytes depend on the arguments only: no clock, no hash order. An `.npz` keeps the metadata as
+/// `metadata.json`.
 ///
 /// # Errors
-/// Another extension, a tensor whose shape and values disagree, a name given twice, or a path that cannot be written.
+/// Another extension, a tensor whose shape and values disagree, a name given twice, or a path that cannot be
+/// written.
 pub fn write_tensors(path: &Path, tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<()> {
     let bytes = encode(path, tensors, metadata).with_context(|| path.display().to_string())?;
     files::write_atomic(path, &bytes)

@@ -1,4 +1,5 @@
-//! Files from outside: whatever the bytes, reading them gives tensors or an error, never a panic or a huge allocation.
+//! Files from outside: whatever the bytes, reading them gives tensors or an error, never a panic or a huge
+//! allocation.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -87,8 +87,9 @@ pub fn write(session: &Session, tested: &[Tested]) -> Result<()> {
     files::write_atomic(&session.run.file("calibration.json"), text.as_bytes())
 }
 
-/// Signals and their observations: the clean test set where there is one, and always the lap's reconstructions, corrupted
-/// afresh. The second needs no clean data; it asks whether the posterior fits the prior that it was trained on.
+/// Signals and their observations: the clean test set where there is one, and always the lap's
+/// reconstructions, corrupted afresh. The second needs no clean data; it asks whether the posterior fits the
+/// prior that it was trained on.
 fn sets(session: &Session, lap: usize, args: &Calibrate) -> Result<Vec<(Signals, Samples, Observations)>> {
     let mut sets = Vec::new();
     if let Some((x, seen)) = &session.dataset.truth.test {

@@ -30,8 +30,8 @@ impl Fed {
     }
 }
 
-/// Takes the observations that `session` reconstructs for those of the channel `text`, and observes its test signals through
-/// it. Refused where the network would be fed arrays of other shapes.
+/// Takes the observations that `session` reconstructs for those of the channel `text`, and observes its test
+/// signals through it. Refused where the network would be fed arrays of other shapes.
 pub fn see_through(session: &mut Session, text: &str) -> Result<()> {
     let config = Config { channel: stages(text)?, ..session.config.clone() };
     let channel = config.build_channel().context("--channel")?;

@@ -43,7 +43,8 @@ impl Scored {
     }
 }
 
-/// Scores the run of `session` as `args` ask, through the channel of `args` where they name one: `session` has it then.
+/// Scores the run of `session` as `args` ask, through the channel of `args` where they name one: `session`
+/// has it then.
 ///
 /// # Errors
 /// Weights that are missing, before any work; nothing to compare with; laps that are not finished.
@@ -87,7 +88,7 @@ fn with_st_lpips(args: &Evaluate) -> bool {
     args.features.iter().any(|name| name == st_lpips::NETWORK.name)
 }
 
-/// Three disjoint samples of the signal's law.
+/// Three disjoint samples of the signal's distribution.
 fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
     let Some(path) = &args.truth else {
         return Ok(session.dataset.truth.u.clone());
@@ -202,7 +203,8 @@ fn networks(args: &Evaluate, session: &Session) -> Result<Vec<Box<dyn Network>>>
     chosen.into_iter().map(|load| load(&dir, &session.device)).collect()
 }
 
-/// Scores of images in the networks' features: against the truth, and of corrupted images against the observations.
+/// Scores of images in the networks' features: against the truth, and of corrupted images against the
+/// observations.
 fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -> Result<[Vec<FeatureScores>; 2]> {
     let Some(shape) = session.image_shape() else { return Ok(Default::default()) };
     let scored = scored(args, session)?;
@@ -232,8 +234,8 @@ fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -
     Ok([images, against(&session.dataset.observations.y, "observations (floor)", &again)?])
 }
 
-/// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact posterior, the
-/// trained posteriors.
+/// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact
+/// posterior, the trained posteriors.
 fn restoration(args: &Evaluate, session: &Session, start: Option<InitialPrior>) -> Result<Vec<Restoration>> {
     let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
     if with_st_lpips(args) {

@@ -24,8 +24,8 @@ fn color_of(set: &Tested) -> RoleColor {
     }
 }
 
-/// Draws the calibrations of sets of signals and returns the SVG. Bands are simultaneous 95 % bootstrap bands: a curve whose band
-/// leaves the gray line somewhere is not calibrated.
+/// Draws the calibrations of sets of signals and returns the SVG. Bands are simultaneous 95 % bootstrap
+/// bands: a curve whose band leaves the gray line somewhere is not calibrated.
 pub fn calibration(sets: &[Tested]) -> Result<String> {
     let mut entries: Vec<Entry> =
         sets.iter().map(|set| Entry::new(Swatch::Line, color_of(set), set.signals.name())).collect();

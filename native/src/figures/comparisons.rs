@@ -24,7 +24,8 @@ const POINTS: usize = 4096;
 /// Laps beside each other, at most.
 const LAPS: usize = 9;
 
-/// Draws of the prior beside the reconstructions that it was trained on: images in a grid, vectors in a corner plot.
+/// Draws of the prior beside the reconstructions that it was trained on: images in a grid, vectors in a
+/// corner plot.
 pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
     let dir = session.run.file("figures");
     crate::files::ensure_writable_dir(&dir)?;
@@ -62,7 +63,8 @@ fn halves(sets: &[(&str, &Samples)], shape: Shape) -> Result<String> {
     image_grid(&columns, &rows, shape)
 }
 
-/// Reconstructions of the same observations lap by lap, beside the observation and, where it is known, the truth.
+/// Reconstructions of the same observations lap by lap, beside the observation and, where it is known, the
+/// truth.
 pub fn laps(session: &Session, shape: Shape, finished: &[usize]) -> Result<()> {
     let shown = spread(finished, LAPS);
     let laps: Vec<Samples> = shown.iter().map(|lap| session.run.reconstructions(*lap)).collect::<Result<_>>()?;

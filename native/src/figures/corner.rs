@@ -25,15 +25,15 @@ pub struct Series<'a> {
 const MAX_COORDINATES: usize = 8;
 /// Points of a series shown in a panel at most.
 const MAX_POINTS: usize = 3000;
-/// Points in all panels together at most: with about 10 bytes a point, an SVG under 2 MB.
+/// Points in all panels together at most: with about 10 bytes per point, an SVG under 2 MB.
 const MAX_DOTS: usize = 150_000;
 const BINS: usize = 60;
 const GAP: f64 = 10.0;
 const TOP: f64 = 16.0;
 
-/// Draws the first eight coordinates of `series` against each other and returns the SVG. Series are drawn in order, so
-/// the widest cloud is best given first. Densities count all points; scatter panels show at most 3000 a series, taken
-/// at even strides. Limits hold the middle 99.8 % of every series.
+/// Draws the first eight coordinates of `series` against each other and returns the SVG. Series are drawn in
+/// order, so the widest cloud is best given first. Densities count all points; scatter panels show at most
+/// 3000 per series, taken at even strides. Limits hold the middle 99.8 % of every series.
 ///
 /// `names` labels the coordinates; where it is too short, `x₁, x₂, ..` follow.
 ///

@@ -45,8 +45,9 @@ pub enum Best {
     Highest,
 }
 
-/// Draws `curves` over the laps and returns the SVG; the vertical axis is logarithmic when every value is positive and
-/// the largest more than four times the smallest. A `floor` is a dashed line, the best point a ring.
+/// Draws `curves` over the laps and returns the SVG; the vertical axis is logarithmic when every value is
+/// positive and the largest more than four times the smallest. A `floor` is a dashed line, the best point a
+/// ring.
 ///
 /// # Errors
 /// When no curve has a finite value, or a band has not one pair for each point.

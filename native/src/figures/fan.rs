@@ -36,9 +36,10 @@ const BINS: usize = 40;
 /// Coordinates whose names fit below a panel; beyond, their numbers are shown.
 const MAX_NAMES: usize = 8;
 
-/// Draws one panel a posterior and returns the SVG. For d ≥ 2 the coordinates stand side by side: bands of the middle
-/// 90 % and 50 % of the draws, their median and the truth. For d = 1: a histogram of the draws, the exact density and
-/// the truth. `names` labels the coordinates; where it is too short, `x₁, x₂, ..` follow.
+/// Draws one panel per posterior and returns the SVG. For d ≥ 2 the coordinates stand side by side: bands of
+/// the middle 90 % and 50 % of the draws, their median and the truth. For d = 1: a histogram of the draws,
+/// the exact density and the truth. `names` labels the coordinates; where it is too short, `x₁, x₂, ..`
+/// follow.
 ///
 /// # Errors
 /// When there is no posterior, one has no draws, or they differ in their number of coordinates.
@@ -145,8 +146,8 @@ fn draw_histogram(area: &Area<'_>, rect: Rect, posterior: &Posterior<'_>) -> Res
     Ok(())
 }
 
-/// Small multiples under a common legend: `paint(area, rect, i)` fills panel `i`. `left` is room for the labels of the
-/// first column.
+/// Small multiples under a common legend: `paint(area, rect, i)` fills panel `i`. `left` is room for the
+/// labels of the first column.
 fn multiples(
     posteriors: &[Posterior<'_>],
     entries: &[Entry],

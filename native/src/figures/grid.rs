@@ -1,4 +1,5 @@
-//! Image grid: one observation a row; what was seen, draws, posterior mean and spread, and the truth side by side.
+//! Image grid: one observation per row; what was seen, draws, posterior mean and spread, and the truth side
+//! by side.
 
 use anyhow::{Context, Result, ensure};
 
@@ -34,8 +35,8 @@ const EDGE: f64 = 14.0;
 const GAP: f64 = 6.0;
 const GROUP_GAP: f64 = 20.0;
 const HEADING_LINE: f64 = 1.25 * NORMAL;
-/// Draws the grid and returns the SVG: a heading over each run of columns, one row of tiles a row, the color scales
-/// below. Values are enlarged without smoothing.
+/// Draws the grid and returns the SVG: a heading over each run of columns, one line of tiles per row, the
+/// color scales below. Values are enlarged without smoothing.
 ///
 /// # Errors
 /// When there is no column or row, or a row, tile or mask has the wrong length.

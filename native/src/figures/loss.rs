@@ -17,8 +17,8 @@ const MAX_MEANS: usize = 1000;
 /// Steps behind a mean at least, where the curve is long enough.
 const MIN_STEPS: usize = 8;
 
-/// Draws the loss of each optimizer step and returns the SVG: the mean of up to 1000 stretches as a line, the middle
-/// 90 % of each stretch as a band. `laps` are the steps at which a lap began; each is a faint line.
+/// Draws the loss of each optimizer step and returns the SVG: the mean of up to 1000 stretches as a line, the
+/// middle 90 % of each stretch as a band. `laps` are the steps at which a lap began; each is a faint line.
 ///
 /// # Errors
 /// When no loss is finite.

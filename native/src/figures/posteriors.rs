@@ -20,7 +20,8 @@ pub fn shown(session: &Session) -> (Option<&Samples>, &Observations) {
     }
 }
 
-/// Draws the posteriors of lap `lap` of those observations in `chosen` that the run has, `draws` draws each, into `dir`.
+/// Draws the posteriors of lap `lap` of those observations in `chosen` that the run has, `draws` draws each,
+/// into `dir`.
 pub fn posteriors(session: &Session, lap: usize, chosen: &[usize], draws: usize, dir: &Path) -> Result<()> {
     let (truth, seen) = shown(session);
     let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();

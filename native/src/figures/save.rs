@@ -11,8 +11,8 @@ use crate::files::write_atomic;
 /// Pixels of the PNG for one of the SVG.
 const ZOOM: f32 = 2.0;
 
-/// Writes `svg` as `name.svg` and, drawn at twice its size, as `name.png` into `dir`. Each file appears whole or not
-/// at all.
+/// Writes `svg` as `name.svg` and, drawn at twice its size, as `name.png` into `dir`. Each file appears whole
+/// or not at all.
 ///
 /// # Errors
 /// When `svg` cannot be drawn or a file cannot be written; the message names the file.
@@ -22,8 +22,8 @@ pub fn save(svg: &str, dir: &Path, name: &str) -> Result<()> {
     write_atomic(&dir.join(format!("{name}.png")), &png)
 }
 
-/// Draws `svg` at twice its size; returns the bytes of a PNG. Uses the embedded fonts only, so that the picture is the
-/// same on every machine.
+/// Draws `svg` at twice its size; returns the bytes of a PNG. Uses the embedded fonts only, so that the
+/// picture is the same on every machine.
 ///
 /// # Errors
 /// When `svg` is not valid SVG or is larger than memory allows.

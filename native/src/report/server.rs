@@ -14,7 +14,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves the page in the directory `site`, as [`site_at`] gives it, on `port` of 127.0.0.1; 0 takes a free one.
+    /// Serves the page in the directory `site`, as [`site_at`] gives it, on `port` of 127.0.0.1; 0 takes a
+    /// free one.
     pub fn listen(site: PathBuf, port: u16) -> Result<Self> {
         let server = tiny_http::Server::http((Ipv4Addr::LOCALHOST, port))
             .map_err(|e| anyhow!("--port {port}: cannot listen on 127.0.0.1 ({e}); choose another"))?;
@@ -26,7 +27,8 @@ impl Server {
         format!("http://{}/", self.server.server_addr())
     }
 
-    /// Answers until the process is stopped. The page's own checkpoint is replaced by `checkpoint`, if there is one.
+    /// Answers until the process is stopped. The page's own checkpoint is replaced by `checkpoint`, if there
+    /// is one.
     pub fn run(&self, checkpoint: Option<&[u8]>) {
         for request in self.server.incoming_requests() {
             // A reader that goes away is no failure of the server.

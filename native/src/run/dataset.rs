@@ -1,5 +1,5 @@
-//! From a configuration to the observations, and the truth where there is one. Corruption is applied once; training
-//! reads the observations only.
+//! From a configuration to the observations, and the truth where there is one. Corruption is applied once;
+//! training reads the observations only.
 
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
@@ -23,7 +23,8 @@ use std::path::Path;
 pub struct Truth {
     /// The signals behind the observations, `[n, d]`.
     pub x: Option<Samples>,
-    /// Two further independent samples of the signal's law (u1, u2 of the Sinkhorn divergence), and a third for floors.
+    /// Two further independent samples of the signal's distribution (u1, u2 of the Sinkhorn divergence), and
+    /// a third for floors.
     pub u: Option<[Samples; 3]>,
     /// Signals and observations that are never trained on.
     pub test: Option<(Samples, Observations)>,
@@ -38,8 +39,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Numbers that a run of this dataset writes before its second lap: observations, truth, and reconstructions of the
-    /// start, of a lap and of a state inside a lap.
+    /// Numbers that a run of this dataset writes before its second lap: observations, truth, and
+    /// reconstructions of the start, of a lap and of a state inside a lap.
     pub fn values_on_disk(&self, d: usize) -> usize {
         let values = |x: &Samples| x.n() * x.d();
         let seen = |o: &Observations| values(&o.y) + o.a.as_ref().map_or(0, values);
@@ -57,8 +58,8 @@ const TEST_POINTS: usize = 1024;
 /// Bytes of signals that are corrupted at a time.
 const PIECE: usize = 32 << 20;
 
-/// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files in the directory
-/// `dir`.
+/// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files
+/// in the directory `dir`.
 pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     match &config.data {
         DataConfig::File { path, .. } => from_file(Path::new(path), channel),
@@ -94,7 +95,8 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Datase
     }
 }
 
-/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all there are.
+/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all
+/// there are.
 pub fn count(config: &Config) -> Result<usize> {
     match &config.data {
         DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
@@ -123,7 +125,7 @@ pub fn equicorrelated(std: &[f64], correlation: f64) -> Result<Gaussian> {
     Ok(Gaussian::new(DVector::zeros(d), DMatrix::from_fn(d, d, entry))?)
 }
 
-/// Signals of a law, and their observations.
+/// Signals of a distribution, and their observations.
 fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Dataset {
     let counts = Counts { observed: n, truth: TRUTH_POINTS, test: TEST_POINTS };
     let drawn = synthetic::draw(law, counts, channel, config.seed);

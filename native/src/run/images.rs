@@ -1,4 +1,5 @@
-//! A run's images as folders of 8-bit PNG files, for tools that score pictures (dgm-eval, clean-fid, torch-fidelity).
+//! A run's images as folders of 8-bit PNG files, for tools that score pictures (dgm-eval, clean-fid,
+//! torch-fidelity).
 
 use crate::args::ExportImages;
 use crate::data::pixels::Bytes;

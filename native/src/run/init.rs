@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use diffem::em::InitConfig;
 use std::path::Path;
 
-/// Fails where the run that `init` names has not what the start needs, before anything is made for a run that cannot start.
+/// Fails where the run that `init` names has not what the start needs, before anything is made for a run that
+/// cannot start.
 pub fn check(init: &InitConfig) -> Result<()> {
     match init {
         InitConfig::Checkpoint { path } => lap_dir(Path::new(path), None).map(drop),

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use diffem::em::LapRecord;
 use std::path::{Path, PathBuf};
 
-/// The directory of a lap of a run: the one asked for, else the best by metrics.jsonl, else the last. `path` may also be
-/// a lap directory itself.
+/// The directory of a lap of a run: the one asked for, else the best by metrics.jsonl, else the last. `path`
+/// may also be a lap directory itself.
 pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     if path.join("ema.safetensors").is_file() {
         return Ok(path.to_path_buf());
@@ -24,12 +24,14 @@ pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     }
 }
 
-/// The file of signals that `path` stands for: the reconstructions of a run (its best lap) or of a lap directory, or a file.
+/// The file of signals that `path` stands for: the reconstructions of a run (its best lap) or of a lap
+/// directory, or a file.
 pub fn reconstructions_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() { Ok(path.to_path_buf()) } else { Ok(lap_dir(path, None)?.join("reconstructions.safetensors")) }
 }
 
-/// The lap that the held-out observations choose among the `finished` ones, the `last` one where they choose another.
+/// The lap that the held-out observations choose among the `finished` ones, the `last` one where they choose
+/// another.
 pub fn chosen_lap(run: &RunDir, finished: &[usize], last: usize) -> Result<usize> {
     Ok(best_lap(run)?.filter(|lap| finished.contains(lap)).unwrap_or(last))
 }

@@ -26,11 +26,12 @@ pub struct Comparison {
     pub outcomes: Vec<Outcome>,
 }
 
-/// Trains, or continues, the runs that `args` name and compares them; at most `most` contenders. `None` where a signal stopped
-/// it.
+/// Trains, or continues, the runs that `args` name and compares them; at most `most` contenders. `None` where
+/// a signal stopped it.
 ///
 /// # Errors
-/// Contenders that are no names with settings, settings that do not make a configuration, runs that have no score in common.
+/// Contenders that are no names with settings, settings that do not make a configuration, runs that have no
+/// score in common.
 pub fn compare(args: &Compare, most: usize) -> Result<Option<Comparison>> {
     let contenders = args.contenders.iter().map(|text| Contender::parse(text)).collect::<Result<Vec<_>>>()?;
     check(args, &contenders, most)?;
@@ -74,7 +75,7 @@ fn check(args: &Compare, contenders: &[Contender], most: usize) -> Result<()> {
     Ok(())
 }
 
-/// Trains, or goes on with, one run.
+/// Trains one run, or continues it.
 fn train(args: &Compare, contender: &Contender, seed: u64, out: &Path) -> Result<Ended> {
     let (dir, settings) = (contender.dir(out, seed), contender.resolved(args, out, seed));
     Progress::new(args.progress).message(&format!("{}, seed {seed}", contender.name));

@@ -1,13 +1,13 @@
-//! EfficientNet-Lite0 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", 2019; the Lite
-//! variant without squeeze-and-excitation, with ReLU6), as trained on ImageNet: 224 x 224 pixels in, 1280 features and 1000
-//! logits out.
+//! EfficientNet-Lite0 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural
+//! networks", 2019; the Lite variant without squeeze-and-excitation, with ReLU6), as trained on ImageNet: 224
+//! x 224 pixels in, 1280 features and 1000 logits out.
 //!
 //! ```text
 //! stem 3x3/2 -> 16 blocks (1x1 expand, kxk depthwise, 1x1 project, + x where shapes agree) -> head 1x1 -> mean -> linear
 //! ```
 //!
-//! Batch normalizations (ε = 1e-3) are folded into the convolutions before them; padding is TensorFlow's "SAME", whose odd
-//! pixel comes last. Pixels enter as (v - 127) / 128.
+//! Batch normalizations (ε = 1e-3) are folded into the convolutions before them; padding is TensorFlow's
+//! "SAME", whose odd pixel comes last. Pixels enter as (v - 127) / 128.
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, mean_of_planes};

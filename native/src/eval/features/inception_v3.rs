@@ -1,10 +1,11 @@
-//! Inception-v3 as the Fréchet Inception distance takes it (Szegedy et al., "Rethinking the Inception architecture for
-//! computer vision", 2016; Heusel et al., "GANs trained by a two time-scale update rule", 2017): TensorFlow's network of
-//! 2015-12-05 in the port of pytorch-fid, whose weights and conventions these are.
+//! Inception-v3 as the Fréchet Inception distance takes it (Szegedy et al., "Rethinking the Inception
+//! architecture for computer vision", 2016; Heusel et al., "GANs trained by a two time-scale update rule",
+//! 2017): TensorFlow's network of 2015-12-05 in the port of pytorch-fid, whose weights and conventions these
+//! are.
 //!
 //! * Pixels enter in [-1, 1] at 299 x 299, by bilinear interpolation between their centers, without smoothing.
 //! * Averages of 3x3 windows leave the padding out, and the last block takes their maximum instead.
-//! * Features are the 2048 means before the classes; logits are those of the 1008 classes without bias, as torch-restoration's.
+//! * Features are the 2048 means before the classes; logits are those of the 1008 classes without bias, as torch-fidelity's.
 
 use super::layers::{Conv, Kernel, Padding, average_around, max_pool, mean_of_planes};
 use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
@@ -127,7 +128,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// 35 x 35 values a channel.
+    /// 35 x 35 values per channel.
     fn five(&self, pooled: usize) -> Result<Vec<Branch>> {
         Ok(vec![
             self.branch(Pool::None, &[("branch1x1", 64, [1, 1])], &[])?,
@@ -310,8 +311,8 @@ mod tests {
         compare(&from_file(&file, &crate::device::open("auto").unwrap().1, InceptionV3::assemble).unwrap());
     }
 
-    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` as `export-images` writes them, DIFFEM_FID is what pytorch-fid
-    /// says of them with the weights DIFFEM_INCEPTION.
+    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` as `export-images` writes them, DIFFEM_FID
+    /// is what pytorch-fid says of them with the weights DIFFEM_INCEPTION.
     #[test]
     #[ignore = "needs files: DIFFEM_INCEPTION=FILE DIFFEM_FOLDERS=DIR DIFFEM_FID=NUMBER"]
     fn distances_of_folders_are_those_of_pytorch_fid() {

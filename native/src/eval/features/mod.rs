@@ -1,4 +1,5 @@
-//! Feature networks: pretrained weights that the user brings, images in, feature vectors and class logits out.
+//! Feature networks: pretrained weights that the user brings, images in, feature vectors and class logits
+//! out.
 
 pub mod bicubic;
 pub mod dinov2;

@@ -1,5 +1,5 @@
-//! Distances between sets of images in the features of networks. They are named after the network: the numbers of one are not
-//! comparable with those of another.
+//! Distances between sets of images in the features of networks. They are named after the network: the
+//! numbers of one are not comparable with those of another.
 
 use super::names;
 use super::network::{Features, Names, Network};
@@ -39,7 +39,7 @@ pub struct FeatureScores {
     pub kernel: Spread,
     /// Inception score with the network's classes, if it has any.
     pub inception: Option<Spread>,
-    /// Images a side.
+    /// Images per side.
     pub images: usize,
 }
 
@@ -118,7 +118,8 @@ impl<'a> FeatureScorer<'a> {
         Ok(Self { shape, kid, references })
     }
 
-    /// Scores `images [n, d]` with each network; best of the reference's size: the Fréchet distance depends on it.
+    /// Scores `images [n, d]` with each network; best of the reference's size: the Fréchet distance depends
+    /// on it.
     pub fn score(&self, sample: &str, lap: Option<usize>, images: &Samples) -> Result<Vec<FeatureScores>> {
         let images = bytes(images, self.shape)?;
         self.references.iter().map(|reference| reference.score(sample, lap, &images, &self.kid)).collect()
@@ -156,8 +157,8 @@ pub fn bytes(signals: &Samples, shape: ImageShape) -> Result<Vec<Bytes>> {
     signals.rows().map(|row| Bytes::of(row, shape)).collect()
 }
 
-/// `n` rows of `x` at even (0) or odd (1) places, so that two sets with other rows come of one; the first `n` rows of a set
-/// that is too small to be parted.
+/// `n` rows of `x` at even (0) or odd (1) places, so that two sets with other rows come of one; the first `n`
+/// rows of a set that is too small to be parted.
 pub fn half(x: &Samples, parity: usize, n: usize) -> Samples {
     match x.n() >= 2 * n {
         true => x.select(&(0..n).map(|i| 2 * i + parity).collect::<Vec<_>>()),

@@ -1,5 +1,6 @@
-//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022): how different two pictures look. An
-//! AlexNet that blurs before it halves gives five maps of features f_l; between pictures of one size
+//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022): how different two
+//! pictures look. An AlexNet that blurs before it halves gives five maps of features f_l; between pictures of
+//! one size
 //!
 //! ```text
 //! d(x, y) = Σ_l mean over positions of Σ_c w_lc (f_lc(x) - f_lc(y))²,   f_l of unit length over c at every position
@@ -141,7 +142,8 @@ fn prepared(image: &Bytes) -> Vec<f32> {
     (0..3).flat_map(|c| image.plane(c % image.shape.channels).iter().map(move |v| value(c, *v))).collect()
 }
 
-/// Every other value of each plane after a blur by [1, 2, 1]ᵀ [1, 2, 1] / 16; two pixels are reflected at the borders.
+/// Every other value of each plane after a blur by [1, 2, 1]ᵀ [1, 2, 1] / 16; two pixels are reflected at the
+/// borders.
 fn halved(x: Tensor<4>) -> Tensor<4> {
     let channels = x.dims()[1];
     let blur = [1.0f32, 2.0, 1.0].iter().flat_map(|a| [1.0, 2.0, 1.0].map(|b| a * b / 16.0)).collect::<Vec<_>>();

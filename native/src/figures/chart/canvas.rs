@@ -1,7 +1,8 @@
-//! The sheet that every figure is drawn on: plotters writes the SVG, this module keeps its look the same everywhere.
+//! The sheet that every figure is drawn on: plotters writes the SVG, this module keeps its look the same
+//! everywhere.
 //!
-//! plotters places things on whole pixels. The sheet therefore counts in tenths of a pixel and lets the SVG's `viewBox`
-//! scale it down. All lengths in this module's interface are pixels.
+//! plotters places things on whole pixels. The sheet therefore counts in tenths of a pixel and lets the SVG's
+//! `viewBox` scale it down. All lengths in this module's interface are pixels.
 
 use std::fmt::Write as _;
 
@@ -31,8 +32,8 @@ pub struct Rect {
     pub h: f64,
 }
 
-/// Draws a figure of `width x height` pixels on white and returns the SVG. `paint` gets the surface and a layer of
-/// raw SVG (in the sheet's units) that ends up above it.
+/// Draws a figure of `width x height` pixels on white and returns the SVG. `paint` gets the surface and a
+/// layer of raw SVG (in the sheet's units) that ends up above it.
 pub fn sheet(
     width: f64,
     height: f64,
@@ -63,8 +64,8 @@ pub fn line(color: RoleColor, alpha: f64, width: f64) -> ShapeStyle {
 /// Dots that share a path; within a path overlap does not darken, so few share one.
 const DOTS_PER_PATH: usize = 24;
 
-/// Adds round dots of `radius` pixels at `points` (the sheet's units) to a layer of raw SVG: about 10 bytes a dot,
-/// where a circle element takes 80.
+/// Adds round dots of `radius` pixels at `points` (the sheet's units) to a layer of raw SVG: about 10 bytes
+/// per dot, where a circle element takes 80.
 pub fn dots(layer: &mut String, points: &[(i32, i32)], color: RoleColor, alpha: f64, radius: f64) {
     let width = units(2.0 * radius);
     let RGBColor(r, g, b) = color;

@@ -42,7 +42,8 @@ pub const LEGEND_LINE: f64 = 20.0;
 const SWATCH: f64 = 26.0;
 const GAP: f64 = 18.0;
 
-/// Where the entries of a legend `width` wide go, left to right and then down: offsets from its top left corner.
+/// Where the entries of a legend `width` wide go, left to right and then down: offsets from its top left
+/// corner.
 pub fn legend_layout(entries: &[Entry], width: f64) -> Vec<(f64, f64)> {
     let (mut x, mut y) = (0.0, 0.0);
     let mut place = |entry: &Entry| {

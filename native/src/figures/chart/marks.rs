@@ -30,7 +30,8 @@ pub fn fill(panel: &mut Panel<'_>, band: &[(f64, f64, f64)], color: RoleColor, a
     Ok(())
 }
 
-/// Density of coordinate `j` in `bins` bins over `limits`; what lies outside counts in the total but in no bin.
+/// Density of coordinate `j` in `bins` bins over `limits`; what lies outside counts in the total but in no
+/// bin.
 pub fn histogram(samples: &Samples, j: usize, limits: (f64, f64), bins: usize) -> Vec<f64> {
     let width = (limits.1 - limits.0) / bins as f64;
     let mut heights = vec![0.0; bins];

@@ -31,7 +31,8 @@ pub fn text(area: &Area<'_>, words: &str, at: (f64, f64), size: f64, color: Role
     Ok(area.draw_text(words, &style, (units(at.0), units(at.1 + 0.1 * size)))?)
 }
 
-/// Width of a text in pixels by the widths of Helvetica, since a sheet knows no fonts; Ubuntu Light is a little narrower.
+/// Width of a text in pixels by the widths of Helvetica, since a sheet knows no fonts; Ubuntu Light is a
+/// little narrower.
 pub fn text_width(words: &str, size: f64) -> f64 {
     words.chars().map(letter_width).sum::<f64>() * size
 }

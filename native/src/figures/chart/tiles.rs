@@ -34,12 +34,13 @@ impl From<ImageShape> for Shape {
 pub struct Tile<'a> {
     /// `[channels, height, width]`
     pub values: &'a [f32],
-    /// `[height, width]`: which pixels were observed. Others, and pixels that are not finite, are hatched in red.
+    /// `[height, width]`: which pixels were observed. Others, and pixels that are not finite, are hatched in
+    /// red.
     pub known: Option<&'a [bool]>,
 }
 
-/// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of its colors
-/// is. Empty for other operators.
+/// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of
+/// its colors is. Empty for other operators.
 pub fn known(a: &[f32], shape: Shape) -> Vec<bool> {
     let pixels = shape.height * shape.width;
     if a.is_empty() || !a.len().is_multiple_of(pixels) || a.len() > shape.channels * pixels {
