@@ -3,82 +3,148 @@
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 
-/// Backends that a build may contain, with what `devices` says of each.
-pub const BACKENDS: [(&str, bool, &str); 4] = [
-    ("flex", cfg!(feature = "flex"), "CPU, pure Rust, fused kernels; the default"),
-    ("ndarray", cfg!(feature = "ndarray"), "CPU, kept for consistency tests; slow"),
-    ("wgpu", cfg!(feature = "wgpu"), "GPU through Vulkan, Metal or DirectX"),
-    ("cuda", cfg!(feature = "cuda"), "NVIDIA GPU; cuda:n picks one"),
+/// A backend that a build may contain.
+pub struct Backend {
+    /// Its name for `--device`, and of its feature of this package.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// What to do where it finds no device.
+    pub needs: &'static str,
+    /// Whether `name:n` picks one of several devices.
+    numbered: bool,
+    /// Place in the order in which `auto` looks for a device.
+    preference: u8,
+    /// How to reach its devices; none where this build lacks it.
+    driver: Option<Driver>,
+}
+
+/// Number of devices on this machine, and how one of them is opened.
+struct Driver {
+    count: fn() -> usize,
+    open: fn(usize) -> Device,
+}
+
+/// The driver of a backend, in builds that have the feature.
+macro_rules! driver {
+    ($feature:literal, $count:expr, $open:expr) => {{
+        #[cfg(feature = $feature)]
+        let driver = Some(Driver { count: $count, open: $open });
+        #[cfg(not(feature = $feature))]
+        let driver = None;
+        driver
+    }};
+}
+
+/// The backends, one row each; lists, checks and help follow from this table.
+// `ndarray` is deprecated by burn in favor of flex; it is kept as a second opinion that shares no kernel with
+// it.
+#[allow(deprecated)]
+pub static BACKENDS: [Backend; 4] = [
+    Backend {
+        name: "flex",
+        about: "CPU, pure Rust, fused kernels; the default",
+        needs: "",
+        numbered: false,
+        preference: 2,
+        driver: driver!("flex", || 1, |_| Device::flex()),
+    },
+    Backend {
+        name: "ndarray",
+        about: "CPU, kept for consistency tests; slow",
+        needs: "",
+        numbered: false,
+        preference: 3,
+        driver: driver!("ndarray", || 1, |_| Device::ndarray()),
+    },
+    Backend {
+        name: "wgpu",
+        about: "GPU through Vulkan, Metal or DirectX",
+        needs: "install a driver for Vulkan, Metal, DirectX or OpenGL (Mesa has ones in software)",
+        numbered: false,
+        preference: 1,
+        driver: driver!("wgpu", || Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().len(), |_| {
+            Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
+        }),
+    },
+    Backend {
+        name: "cuda",
+        about: "NVIDIA GPU; cuda:n picks one",
+        needs: "install NVIDIA's driver",
+        numbered: true,
+        preference: 0,
+        driver: driver!("cuda", || Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len(), |index| {
+            Device::cuda(index)
+        }),
+    },
 ];
 
-/// Opens the device called `name`: flex, ndarray, wgpu, cuda, cuda:n, or auto (the first of cuda, wgpu, flex, ndarray
-/// that this build contains and this machine has).
+impl Backend {
+    /// Whether this build contains it.
+    pub fn built(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    /// Number of its devices on this machine; 0 where the build lacks it.
+    pub fn count(&self) -> usize {
+        self.driver.as_ref().map_or(0, |driver| (driver.count)())
+    }
+
+    /// How to build with it.
+    pub fn build(&self) -> String {
+        format!("cargo build --release --features {}", self.name)
+    }
+}
+
+/// What `--device` may be: `flex, .., cuda:n or auto`.
+pub fn choices() -> String {
+    let names = BACKENDS.iter().flat_map(|backend| {
+        let numbered = backend.numbered.then(|| format!("{}:n", backend.name));
+        std::iter::once(backend.name.to_string()).chain(numbered)
+    });
+    format!("{} or auto", names.collect::<Vec<_>>().join(", "))
+}
+
+/// Opens the device called `name`, one of [`choices`]; `auto` is the first backend, GPUs before CPUs, that
+/// this build contains and that finds a device. Gives its full name as well.
 pub fn open(name: &str) -> Result<(String, Device)> {
-    let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
-    if kind == "auto" && index.is_some() {
-        bail!("--device {name}: only cuda takes a number");
-    }
-    let kind = if kind == "auto" { automatic() } else { kind };
-    let Some((_, built, _)) = BACKENDS.iter().find(|(backend, _, _)| *backend == kind) else {
-        bail!("--device {name}: expected flex, ndarray, wgpu, cuda, cuda:n or auto");
+    let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
+    let backend = match kind {
+        "auto" => Some(automatic()),
+        _ => BACKENDS.iter().find(|backend| backend.name == kind),
     };
-    if !built {
-        bail!("--device {name}: this build has no {kind}; build it with `cargo build --release --features {kind}`");
+    if number.is_some() && backend.is_some_and(|backend| kind == "auto" || (backend.built() && !backend.numbered)) {
+        let numbered: Vec<&str> = BACKENDS.iter().filter(|backend| backend.numbered).map(|b| b.name).collect();
+        bail!("--device {name}: only {} takes a number", numbered.join(", "));
     }
-    let index = match index {
+    let Some(backend) = backend else { bail!("--device {name}: expected {}", choices()) };
+    let Some(driver) = &backend.driver else {
+        let kind = backend.name;
+        bail!("--device {name}: this build has no {kind}; build it with `{}`", backend.build());
+    };
+    let index = match number.map(str::parse::<usize>) {
         None => 0,
-        Some(_) if kind != "cuda" => bail!("--device {name}: only cuda takes a number"),
-        Some(text) => match text.parse::<usize>() {
-            Ok(index) => index,
-            Err(_) => bail!("--device {name}: expected a device number after the colon, such as cuda:1"),
-        },
+        Some(Ok(index)) => index,
+        Some(Err(_)) => bail!("--device {name}: expected a device number after the colon, such as {kind}:1"),
     };
     // Asked first: burn panics at the first tensor on a device that is not there.
-    match count(kind) {
-        0 => bail!("--device {name}: no device found; {}, or use --device flex", needs(kind)),
-        n if index >= n && kind == "cuda" => bail!("--device {name}: expected a device number from 0 to {}", n - 1),
+    match (driver.count)() {
+        0 => bail!("--device {name}: no device found; {}, or use --device flex", backend.needs),
+        n if index >= n && backend.numbered => {
+            bail!("--device {name}: expected a device number from 0 to {}", n - 1)
+        }
         _ => {}
     }
-    let label = if kind == "cuda" { format!("cuda:{index}") } else { kind.to_string() };
-    Ok((label, create(kind, index)?))
+    let label = if backend.numbered { format!("{}:{index}", backend.name) } else { backend.name.to_string() };
+    Ok((label, (driver.open)(index)))
 }
 
-fn automatic() -> &'static str {
-    ["cuda", "wgpu", "flex", "ndarray"].into_iter().find(|kind| count(kind) > 0).unwrap_or("flex")
-}
-
-/// Number of devices that a backend finds on this machine; 0 where the build lacks it.
-pub fn count(kind: &str) -> usize {
-    match kind {
-        #[cfg(feature = "wgpu")]
-        "wgpu" => Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().len(),
-        #[cfg(feature = "cuda")]
-        "cuda" => Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len(),
-        _ => BACKENDS.iter().filter(|(backend, built, _)| *backend == kind && *built).count(),
-    }
-}
-
-/// What to do about a backend that finds no device.
-pub fn needs(kind: &str) -> &'static str {
-    match kind {
-        "wgpu" => "install a driver for Vulkan, Metal, DirectX or OpenGL (Mesa has ones in software)",
-        _ => "install NVIDIA's driver",
-    }
-}
-
-#[allow(unused_variables)] // `index` is for cuda builds
-fn create(kind: &str, index: usize) -> Result<Device> {
-    match kind {
-        #[cfg(feature = "flex")]
-        "flex" => Ok(Device::flex()),
-        // Deprecated by burn in favor of flex; kept as a second opinion that shares no kernel with it.
-        #[cfg(feature = "ndarray")]
-        #[allow(deprecated)]
-        "ndarray" => Ok(Device::ndarray()),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(index)),
-        _ => bail!("this build has no {kind}"),
-    }
+/// The preferred backend that finds a device; the first of the table, which says what it lacks, where none
+/// does.
+fn automatic() -> &'static Backend {
+    BACKENDS
+        .iter()
+        .filter(|backend| backend.count() > 0)
+        .min_by_key(|backend| backend.preference)
+        .unwrap_or(&BACKENDS[0])
 }

@@ -12,14 +12,16 @@ mod files;
 mod report;
 mod resources;
 mod run;
+mod signals;
 
 use args::{Cli, Command, ConfigCommand};
-use clap::Parser;
+use clap::FromArgMatches;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     diffem::keep_freed_memory();
-    match run(Cli::parse()) {
+    let cli = Cli::from_arg_matches(&cmd::command().get_matches()).unwrap_or_else(|error| error.exit());
+    match run(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

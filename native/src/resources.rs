@@ -7,15 +7,16 @@ use std::path::Path;
 
 const VALUE: u64 = size_of::<f32>() as u64;
 
-/// Memory that `rows` signals take while they are drawn and observed: x, and y and a twice, together and apart. Later what is
-/// large lies in files.
+/// Memory that `rows` signals take while they are drawn and observed: x, and y and a twice, together and
+/// apart. Later what is large lies in files.
 fn memory_of(rows: usize, channel: &dyn Channel) -> u64 {
     let d = channel.signal_len() as u64;
     let seen = (channel.observation_len() + channel.operator_len()) as u64;
     (rows as u64).saturating_mul(VALUE * (d + 2 * seen))
 }
 
-/// Refuses `rows` signals that do not fit into memory; systems that do not tell how much is free are not asked.
+/// Refuses `rows` signals that do not fit into memory; systems that do not tell how much is free are not
+/// asked.
 pub fn check_memory(field: &str, rows: usize, channel: &dyn Channel) -> Result<()> {
     let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     fits(field, rows, memory_of(rows, channel), free.unwrap_or(u64::MAX))

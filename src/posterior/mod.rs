@@ -91,9 +91,21 @@ impl<S: NetworkSpec> Posterior<S> {
     /// # Errors
     /// As [`Posterior::sample`].
     pub fn sample_seeded(&self, observations: &Observations, draws: usize, seed: u64) -> Result<Samples> {
+        let all: Vec<usize> = (0..observations.n()).collect();
+        self.sample_of(observations, &all, draws, seed)
+    }
+
+    /// [`Posterior::sample_seeded`] of some of the observations, which have the same draws as among all.
+    ///
+    /// # Errors
+    /// As [`Posterior::sample`].
+    ///
+    /// # Panics
+    /// A place in `chosen` beyond the observations.
+    pub fn sample_of(&self, observations: &Observations, chosen: &[usize], draws: usize, seed: u64) -> Result<Samples> {
         self.check(observations)?;
-        let row = |r: usize| Row::of(seed, r / draws, r % draws);
-        Samples::filled(observations.n() * draws, self.model.channel.signal_len(), |out| {
+        let row = |r: usize| Row::of(seed, chosen[r / draws], r % draws);
+        Samples::filled(chosen.len() * draws, self.model.channel.signal_len(), |out| {
             let mut done = 0;
             self.for_each_group(observations, 0..out.n(), &row, &mut |group| {
                 out.put(done, group);

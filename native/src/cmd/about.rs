@@ -1,33 +1,28 @@
 //! Commands that only print.
 
-use super::print;
-use crate::args::Cli;
+use super::{command, print};
 use crate::config::PRESETS;
-use crate::device::{self, BACKENDS};
+use crate::device::{BACKENDS, Backend};
 use anyhow::Result;
-use clap::CommandFactory;
 
 /// `diffem presets`
 pub fn presets() -> Result<()> {
-    let lines = PRESETS.iter().map(|(name, _, about)| format!("{name:16} {about}\n"));
+    let lines = PRESETS.iter().map(|preset| format!("{:16} {}\n", preset.name, preset.about));
     print(&lines.collect::<String>())
 }
 
 /// `diffem devices`
 pub fn devices() -> Result<()> {
-    let line = |(name, built, about): (&str, bool, &str)| {
-        let absent = || format!("not in this build (cargo build --release --features {name})");
-        let state = if built { found(name) } else { absent() };
-        format!("{name:8} {about}: {state}\n")
-    };
-    let lines: String = BACKENDS.into_iter().map(line).collect();
+    let line = |backend: &Backend| format!("{:8} {}: {}\n", backend.name, backend.about, found(backend));
+    let lines: String = BACKENDS.iter().map(line).collect();
     print(&format!("{lines}workers  {}\n", rayon::current_num_threads()))
 }
 
-/// What the machine has for a backend of this build.
-fn found(name: &str) -> String {
-    match device::count(name) {
-        0 => format!("in this build, no device found; {}", device::needs(name)),
+/// What the build and the machine have of a backend.
+fn found(backend: &Backend) -> String {
+    match backend.count() {
+        _ if !backend.built() => format!("not in this build ({})", backend.build()),
+        0 => format!("in this build, no device found; {}", backend.needs),
         1 => "available".to_string(),
         n => format!("{n} devices"),
     }
@@ -41,13 +36,13 @@ pub fn cite() -> Result<()> {
 /// `diffem completions`
 pub fn completions(shell: clap_complete::Shell) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "diffem", &mut script);
+    clap_complete::generate(shell, &mut command(), "diffem", &mut script);
     print(&String::from_utf8_lossy(&script))
 }
 
 /// `diffem man`
 pub fn man() -> Result<()> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    clap_mangen::Man::new(command()).render(&mut page)?;
     print(&String::from_utf8_lossy(&page))
 }

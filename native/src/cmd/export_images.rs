@@ -1,59 +1,14 @@
-//! `diffem export-images`: folders of 8-bit PNG files for tools that score pictures (dgm-eval, clean-fid, torch-restoration).
+//! `diffem export-images`: folders of PNG files for tools that score pictures.
 
 use crate::args::ExportImages;
-use crate::data::pixels::Bytes;
-use crate::files;
-use crate::run::session::{Session, chosen_lap};
-use anyhow::{Context, Result, bail};
-use diffem::Samples;
-use diffem::image::ImageShape;
-use rayon::prelude::*;
-use std::path::Path;
+use crate::run::images::export;
+use crate::run::session::Session;
+use anyhow::Result;
 
 /// Runs the command.
 pub fn run(args: &ExportImages) -> Result<()> {
-    let session = Session::open(&args.run, &[], "auto")?;
-    let Some(shape) = session.image_shape() else {
-        bail!("the signals of {} are no images: there is nothing to export", args.run.display());
-    };
-    let lap = lap(args, &session)?;
-    let out = args.out.clone().unwrap_or_else(|| session.run.file(&format!("images-lap-{lap:03}")));
-    refuse_content(&out)?;
-    let x = session.run.reconstructions(lap)?;
-    let truth = session.dataset.truth.x.as_ref();
-    files::replace_dir(&out, |dir| {
-        write_folder(&dir.join("reconstructions"), &x, shape)?;
-        truth.map_or(Ok(()), |truth| write_folder(&dir.join("truth"), truth, shape))
-    })?;
-    let also = truth.map_or(String::new(), |truth| format!(", {} of the truth", truth.n()));
-    super::print(&format!("{}: {} reconstructions of lap {lap}{also}\n", out.display(), x.n()))
-}
-
-/// The lap asked for, else the chosen one.
-fn lap(args: &ExportImages, session: &Session) -> Result<usize> {
-    let finished = session.run.laps()?;
-    let Some(&last) = finished.last() else { bail!("{} has no finished lap yet", args.run.display()) };
-    match args.lap {
-        None => chosen_lap(&session.run, &finished, last),
-        Some(lap) if finished.contains(&lap) => Ok(lap),
-        Some(lap) => bail!("--lap: lap {lap} is not finished; {} has laps 0 to {last}", args.run.display()),
-    }
-}
-
-/// What is there already may be the user's own.
-fn refuse_content(out: &Path) -> Result<()> {
-    if !out.is_dir() {
-        return Ok(());
-    }
-    let mut entries = std::fs::read_dir(out).with_context(|| format!("cannot list {}", out.display()))?;
-    match entries.next() {
-        None => Ok(()),
-        Some(_) => bail!("{} is not empty: delete it, or choose another --out", out.display()),
-    }
-}
-
-/// 000000.png, 000001.png, ... in the order of the rows.
-fn write_folder(dir: &Path, x: &Samples, shape: ImageShape) -> Result<()> {
-    files::ensure_writable_dir(dir)?;
-    (0..x.n()).into_par_iter().try_for_each(|i| Bytes::of(x.row(i), shape)?.write(&dir.join(format!("{i:06}.png"))))
+    let written = export(args, &Session::open(&args.run, &[], "auto")?)?;
+    let also = written.truth.map_or(String::new(), |truth| format!(", {truth} of the truth"));
+    let (out, lap, n) = (written.out.display(), written.lap, written.reconstructions);
+    super::print(&format!("{out}: {n} reconstructions of lap {lap}{also}\n"))
 }

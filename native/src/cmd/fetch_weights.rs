@@ -1,17 +1,20 @@
 //! `diffem fetch-weights`: where weight files come from and whether those present are the right ones.
 
 use crate::args::FetchWeights;
-use crate::eval::features::weights::{ALL, State, WeightFile, directory};
+use crate::eval::features::NETWORKS;
+use crate::eval::features::network::FeatureNetwork;
+use crate::eval::features::weights::{State, WeightFile, directory};
 use anyhow::{Result, bail};
 use std::path::Path;
 
 /// Runs the command; a file that is not the expected one is an error.
 pub fn run(args: &FetchWeights) -> Result<()> {
     let dir = directory(args.dir.as_deref())?;
-    let states = ALL.iter().map(|weights| Ok((*weights, weights.state(&dir)?))).collect::<Result<Vec<_>>>()?;
-    let text: String = states.iter().map(|(weights, state)| entry(weights, state)).collect();
+    let states =
+        NETWORKS.iter().map(|network| Ok((*network, network.weights.state(&dir)?))).collect::<Result<Vec<_>>>()?;
+    let text: String = states.iter().map(|(network, state)| entry(network, state)).collect();
     super::print(&format!("{text}directory  {}\n", dir.display()))?;
-    match states.iter().find_map(|(weights, state)| mismatch(weights, state, &dir)) {
+    match states.iter().find_map(|(network, state)| mismatch(&network.weights, state, &dir)) {
         Some(message) => bail!("{message}"),
         None => Ok(()),
     }
@@ -24,7 +27,8 @@ fn mismatch(weights: &WeightFile, state: &State, dir: &Path) -> Option<String> {
     }
 }
 
-fn entry(weights: &WeightFile, state: &State) -> String {
+fn entry(network: &FeatureNetwork, state: &State) -> String {
+    let weights = &network.weights;
     let state = match state {
         State::Missing => "missing: put the file into the directory below",
         State::Right => "present, SHA-256 as expected",
@@ -40,5 +44,5 @@ fn entry(weights: &WeightFile, state: &State) -> String {
         ("state", state),
     ];
     let lines: String = lines.iter().map(|(name, value)| format!("  {name:8} {value}\n")).collect();
-    format!("{}\n{lines}\n", weights.network)
+    format!("{}\n{lines}\n", network.name)
 }

@@ -1,4 +1,4 @@
-//! The commands, a verb a file.
+//! The commands: one verb per file.
 
 pub mod about;
 pub mod calibrate;
@@ -17,12 +17,23 @@ pub mod sample;
 pub mod serve;
 pub mod train;
 
-use crate::args::Compute;
+use crate::args::{Cli, Compute};
+use crate::eval::features::NETWORKS;
 use anyhow::{Context, Result, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Command, CommandFactory};
 use std::io::{ErrorKind, Write};
 
 /// Most worker threads.
 const MAX_THREADS: usize = 1024;
+
+/// The command line with the names that rooms above it register: help, man page and completions come from
+/// this.
+pub fn command() -> Command {
+    let networks = NETWORKS.iter().map(|network| PossibleValue::new(network.name).help(network.about));
+    let networks: PossibleValuesParser = networks.collect::<Vec<_>>().into();
+    Cli::command().mut_subcommand("evaluate", |c| c.mut_arg("features", |arg| arg.value_parser(networks)))
+}
 
 /// Writes to standard output; a reader that went away (`diffem presets | head -1`) is no error.
 fn print(text: &str) -> Result<()> {

@@ -3,9 +3,10 @@
 use crate::args::Prior as Args;
 use crate::config::Config;
 use crate::report::progress::ProgressMode;
+use crate::run::laps::chosen_lap;
 use crate::run::prior::{Origin, Prior, train};
-use crate::run::session::{Session, chosen_lap};
-use crate::run::train::{EXIT_STOPPED, Ended};
+use crate::run::session::Session;
+use crate::signals::{EXIT_STOPPED, Ended};
 use anyhow::{Result, bail};
 use diffem::method::Method;
 use std::process::ExitCode;
@@ -16,8 +17,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let session = Session::open(&args.run, &[], &args.compute.device)?;
     let lap = lap(args, &session)?;
     let origin = Origin { lap, config: configure(args, &session, lap)? };
-    if train(&session, &origin, args.progress)? == Ended::Stopped {
-        return Ok(ExitCode::from(EXIT_STOPPED as u8));
+    if train(&session.run, &session.device, &origin, args.progress)? == Ended::Stopped {
+        return Ok(ExitCode::from(EXIT_STOPPED));
     }
     let prior = Prior::load(&session.run, &[], &session.device)?;
     crate::figures::comparisons::prior(&session, &prior)?;

@@ -15,7 +15,8 @@ pub fn same_run(saved: &Config, current: &Config) -> Result<()> {
     }
 }
 
-/// The first setting, other than the number of laps, patience and reporting, in which two configurations differ.
+/// The first setting, other than the number of laps, patience and reporting, in which two configurations
+/// differ.
 pub fn difference_of(saved: &Config, current: &Config) -> Result<Option<String>> {
     let mut saved = saved.clone();
     (saved.em.laps, saved.em.patience, saved.report) = (current.em.laps, current.em.patience, current.report.clone());

@@ -1,10 +1,17 @@
 //! Where the observations come from.
 
+use crate::data::cifar10::Cifar10Config;
+use crate::data::digits::SHAPE as DIGITS;
+use crate::data::folder::ImagesConfig;
+use crate::data::idx::IdxConfig;
+use crate::data::image_set::ImageData;
+use crate::data::masked::MaskedImagesConfig;
 use anyhow::{Result, bail};
 use diffem::image::ImageShape;
 use diffem::synthetic::Outline;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Most pixels of an image's side.
 const MAX_SIDE: usize = 4096;
@@ -13,8 +20,8 @@ const MAX_SIDE: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DataConfig {
-    /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has parameters,
-    /// and, for evaluation only, `x [n, d]`.
+    /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has
+    /// parameters, and, for evaluation only, `x [n, d]`.
     File {
         /// The file, relative to where the command runs.
         path: String,
@@ -58,99 +65,27 @@ pub enum DataConfig {
         n: usize,
     },
     /// MNIST, Fashion-MNIST: gray images in IDX files, raw or in gzip, in [-2, 2].
-    Idx {
-        /// A directory with the names of MNIST, or one file of images.
-        #[serde(default = "fashion_mnist")]
-        path: String,
-        /// Rows of an image.
-        #[serde(default = "mnist_side")]
-        height: usize,
-        /// Columns of an image.
-        #[serde(default = "mnist_side")]
-        width: usize,
-        /// Images that are observed, chosen by the seed; 0: all.
-        #[serde(default)]
-        n: usize,
-        /// Images of the test file, or of those left over, for `evaluate`.
-        #[serde(default = "test_images")]
-        test: usize,
-    },
+    Idx(IdxConfig),
     /// CIFAR-10: 3x32x32 images in binary batches or Parquet files, in [-2, 2].
-    Cifar10 {
-        /// The directory of the files.
-        path: String,
-        /// Images that are observed, chosen by the seed; 0: all.
-        #[serde(default)]
-        n: usize,
-        /// Images of the test batch for `evaluate`.
-        #[serde(default = "test_images")]
-        test: usize,
-    },
+    Cifar10(Cifar10Config),
     /// A folder of clean PNG and JPEG pictures, cut at the center and resized, in [-2, 2].
-    Images {
-        /// The folder; folders inside it count.
-        path: String,
-        /// 1 (gray) or 3 (red, green, blue).
-        #[serde(default = "colors")]
-        channels: usize,
-        /// Rows of an image.
-        height: usize,
-        /// Columns of an image.
-        width: usize,
-        /// Side of the square that is cut from the center first, in pixels of the picture; without it as much as fits.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        crop: Option<usize>,
-        /// Gray level under transparent pixels, 0 to 255.
-        #[serde(default = "white")]
-        background: u8,
-        /// Leave out pictures that cannot be used, instead of stopping.
-        #[serde(default)]
-        skip_broken: bool,
-        /// Images that are observed, chosen by the seed; 0: all that are not for `evaluate`.
-        #[serde(default)]
-        n: usize,
-        /// Images that are not observed, for `evaluate`.
-        #[serde(default = "test_images")]
-        test: usize,
-    },
-    /// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No truth.
-    MaskedImages {
-        /// The folder; folders inside it count.
-        path: String,
-        /// 1 (gray) or 3 (red, green, blue).
-        #[serde(default = "colors")]
-        channels: usize,
-        /// Rows of an image.
-        height: usize,
-        /// Columns of an image.
-        width: usize,
-        /// Cut pictures of other sizes at the center and resize them (nearest pixel), instead of stopping.
-        #[serde(default)]
-        resize: bool,
-        /// Pictures that are used, chosen by the seed; 0: all.
-        #[serde(default)]
-        n: usize,
-    },
+    Images(ImagesConfig),
+    /// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No
+    /// truth.
+    MaskedImages(MaskedImagesConfig),
 }
 
-fn fashion_mnist() -> String {
-    crate::data::FASHION_MNIST.to_string()
-}
-
-fn mnist_side() -> usize {
-    28
-}
-
-fn test_images() -> usize {
-    1024
-}
-
-fn colors() -> usize {
-    3
-}
-
-fn white() -> u8 {
-    255
+/// The formats of images, one line each.
+macro_rules! image_formats {
+    ($data:expr) => {
+        match $data {
+            Self::Idx(images) => Some(images),
+            Self::Cifar10(images) => Some(images),
+            Self::Images(images) => Some(images),
+            Self::MaskedImages(images) => Some(images),
+            _ => None,
+        }
+    };
 }
 
 impl DataConfig {
@@ -164,32 +99,38 @@ impl DataConfig {
         }
     }
 
+    /// Images in files, if the observations come from some.
+    pub fn images(&self) -> Option<&dyn ImageData> {
+        image_formats!(self)
+    }
+
+    fn images_mut(&mut self) -> Option<&mut dyn ImageData> {
+        image_formats!(self)
+    }
+
     /// The same data in the file or directory `place`.
     pub fn at(mut self, place: &str) -> Self {
-        if let Self::File { path, .. }
-        | Self::Idx { path, .. }
-        | Self::Cifar10 { path, .. }
-        | Self::Images { path, .. }
-        | Self::MaskedImages { path, .. } = &mut self
-        {
+        if let Self::File { path, .. } = &mut self {
             *path = place.to_string();
+        } else if let Some(images) = self.images_mut() {
+            images.set_path(place);
         }
         self
     }
 
+    /// Observations of the same signals from the file `path`.
+    pub fn in_file(&self, path: &Path) -> Self {
+        let (signal, shape) = (Some(self.signal_len()), self.image_shape());
+        Self::File { path: path.display().to_string(), signal, shape }
+    }
+
     /// Shape of the images that the signals are, if they are images.
     pub fn image_shape(&self) -> Option<ImageShape> {
-        let (channels, height, width) = match self {
-            Self::File { shape, .. } => return *shape,
-            Self::Gaussian { .. } | Self::Manifold { .. } | Self::Curve { .. } => return None,
-            Self::Digits { .. } => (1, 8, 8),
-            Self::Idx { height, width, .. } => (1, *height, *width),
-            Self::Cifar10 { .. } => return Some(crate::data::CIFAR10),
-            Self::Images { channels, height, width, .. } | Self::MaskedImages { channels, height, width, .. } => {
-                (*channels, *height, *width)
-            }
-        };
-        Some(ImageShape { channels, height, width })
+        match self {
+            Self::File { shape, .. } => *shape,
+            Self::Digits { .. } => Some(DIGITS),
+            _ => self.images().map(ImageData::shape),
+        }
     }
 
     pub(super) fn validate(&self) -> Result<()> {
@@ -222,30 +163,26 @@ impl DataConfig {
             }
             Self::Curve { n, .. } => count(*n, 1 << 30),
             Self::Digits { n } => count(*n, 1796),
-            Self::Idx { n, .. } | Self::Cifar10 { n, .. } => self.check_images(*n, 1, None),
-            Self::MaskedImages { n, channels, .. } => self.check_images(*n, *channels, None),
-            Self::Images { n, channels, crop, .. } => self.check_images(*n, *channels, *crop),
+            _ => self.images().map_or(Ok(()), check_images),
         }
     }
+}
 
-    fn check_images(&self, n: usize, channels: usize, crop: Option<usize>) -> Result<()> {
-        if n == 1 {
-            bail!("data.n: expected 0 (all) or 2 or more images, found 1");
-        }
-        if !matches!(channels, 1 | 3) {
-            bail!("data.channels: expected 1 (gray) or 3 (red, green, blue), found {channels}");
-        }
-        if crop == Some(0) {
-            bail!("data.crop: expected 1 or more pixels, found 0");
-        }
-        let shape = self.image_shape().unwrap_or(ImageShape { channels: 1, height: 1, width: 1 });
-        for (field, side) in [("height", shape.height), ("width", shape.width)] {
-            if !(1..=MAX_SIDE).contains(&side) {
-                bail!("data.{field}: expected 1 to {MAX_SIDE} pixels, found {side}");
-            }
-        }
-        Ok(())
+fn check_images(images: &dyn ImageData) -> Result<()> {
+    let ImageShape { channels, height, width } = images.shape();
+    if images.n() == 1 {
+        bail!("data.n: expected 0 (all) or 2 or more images, found 1");
     }
+    if !matches!(channels, 1 | 3) {
+        bail!("data.channels: expected 1 (gray) or 3 (red, green, blue), found {channels}");
+    }
+    images.check()?;
+    for (field, side) in [("height", height), ("width", width)] {
+        if !(1..=MAX_SIDE).contains(&side) {
+            bail!("data.{field}: expected 1 to {MAX_SIDE} pixels, found {side}");
+        }
+    }
+    Ok(())
 }
 
 fn file_shape(signal: Option<usize>, shape: Option<ImageShape>) -> Result<()> {

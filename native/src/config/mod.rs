@@ -5,6 +5,7 @@ mod data;
 mod init;
 mod presets;
 mod renamed;
+pub mod stages;
 
 pub use data::DataConfig;
 pub use init::InitConfig;
@@ -24,7 +25,7 @@ use diffem::schedule::Schedule;
 use diffem::{Em, Observations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything that decides a run's result.
@@ -99,13 +100,13 @@ const MAX_PROJECTIONS: u64 = 1 << 16;
 
 /// Reads a preset by name or a file by path, then applies `key=value` settings, then checks all ranges.
 pub fn load(source: &str, settings: &[String]) -> Result<Config> {
-    let preset = PRESETS.iter().find(|(name, _, _)| *name == source);
+    let preset = PRESETS.iter().find(|preset| preset.name == source);
     let (text, origin) = match preset {
-        Some((name, text, _)) => (text.to_string(), format!("preset {name}")),
+        Some(preset) => (preset.toml.to_string(), format!("preset {source}")),
         None => {
             let path = Path::new(source);
             if !path.exists() {
-                let names: Vec<&str> = PRESETS.iter().map(|(name, _, _)| *name).collect();
+                let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
                 bail!("`{source}` is neither a preset ({}) nor a file", names.join(", "));
             }
             (
@@ -194,6 +195,11 @@ fn at_most(field: &str, value: u64, most: u64) -> Result<()> {
 }
 
 impl Config {
+    /// Directory of the run where none is given.
+    pub fn default_out(&self) -> PathBuf {
+        PathBuf::from(format!("runs/out/{}-seed{}", self.name, self.seed))
+    }
+
     /// Length d of a signal.
     pub fn signal_len(&self) -> usize {
         self.data.signal_len()

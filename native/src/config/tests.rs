@@ -1,9 +1,12 @@
 //! Configurations survive being written and read; whatever is read instead is an error, never a panic.
 
 use super::*;
+use crate::data::folder::ImagesConfig;
+use crate::data::idx::IdxConfig;
+use crate::data::masked::MaskedImagesConfig;
 use diffem::channel::{LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::Features;
-use diffem::em::Recorruption;
+use diffem::em::{GaussianInit, Recorruption};
 use diffem::network::MlpConfig;
 use diffem::optim::Decay;
 use diffem::sampler::{
@@ -112,14 +115,24 @@ fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
             shape: image.then_some(ImageShape { channels: 1, height: 2, width: side }),
         }),
         (any::<String>(), side(), side(), whole(2), whole(0))
-            .prop_map(|(path, height, width, n, test)| { DataConfig::Idx { path, height, width, n, test } }),
+            .prop_map(|(path, height, width, n, test)| { DataConfig::Idx(IdxConfig { path, height, width, n, test }) }),
         (any::<String>(), side(), prop::option::of(whole(1)), any::<(u8, bool)>(), whole(2), whole(0)).prop_map(
             |(path, width, crop, (background, skip_broken), n, test)| {
-                DataConfig::Images { path, channels: 3, height: 2, width, crop, background, skip_broken, n, test }
+                DataConfig::Images(ImagesConfig {
+                    path,
+                    channels: 3,
+                    height: 2,
+                    width,
+                    crop,
+                    background,
+                    skip_broken,
+                    n,
+                    test,
+                })
             }
         ),
         (any::<String>(), side(), any::<bool>(), whole(2)).prop_map(|(path, width, resize, n)| {
-            DataConfig::MaskedImages { path, channels: 1, height: 2, width, resize, n }
+            DataConfig::MaskedImages(MaskedImagesConfig { path, channels: 1, height: 2, width, resize, n })
         }),
         (2usize..=1 << 30, prop::collection::vec(positive(), 1..=6), -0.199..1.0)
             .prop_map(|(n, std, correlation)| DataConfig::Gaussian { n, std, correlation }),
@@ -199,7 +212,7 @@ proptest! {
     #[test]
     fn arbitrary_text_is_an_error(text in r"\PC{0,80}", setting in r"[a-z_.=\[\]{}0-9]{0,20}") {
         prop_assert!(parse(&text, "t", &[]).is_err());
-        let _ = parse(PRESETS[0].1, "t", &[setting]);
+        let _ = parse(PRESETS[0].toml, "t", &[setting]);
     }
 
     #[test]
@@ -209,7 +222,7 @@ proptest! {
 
     #[test]
     fn a_damaged_preset_never_panics(preset in 0..PRESETS.len(), at in any::<prop::sample::Index>(), to in any::<char>()) {
-        let mut text: Vec<char> = PRESETS[preset].1.chars().collect();
+        let mut text: Vec<char> = PRESETS[preset].toml.chars().collect();
         let at = at.index(text.len());
         text[at] = to;
         let _ = parse(&text.into_iter().collect::<String>(), "t", &[]);
@@ -226,7 +239,7 @@ proptest! {
 
 #[test]
 fn every_preset_is_valid() {
-    for (name, _, _) in PRESETS {
+    for name in PRESETS.iter().map(|preset| preset.name) {
         let config = load(name, &[]).unwrap();
         assert_eq!(config.name, name);
     }
@@ -247,10 +260,10 @@ fn one_field_of_a_default_can_be_set() {
 
 #[test]
 fn another_kind_drops_the_fields_of_the_old_one() {
-    let start = set(&["em.start.kind=corrupted"]).unwrap().em.start;
-    assert_eq!(start, InitConfig::Corrupted {});
-    let same = set(&["em.start.kind=gaussian"]).unwrap().em.start;
-    assert_eq!(same, set(&[]).unwrap().em.start);
+    let init = set(&["init.kind=corrupted"]).unwrap().init;
+    assert_eq!(init, InitConfig::Corrupted(Nothing {}));
+    let same = set(&["init.kind=gaussian"]).unwrap().init;
+    assert_eq!(same, set(&[]).unwrap().init);
     let file = set(&["data.kind=file", "data.path=o.npz", "data.signal=3"]).unwrap();
     assert_eq!(file.signal_len(), 3);
 }

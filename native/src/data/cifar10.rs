@@ -1,20 +1,59 @@
-//! CIFAR-10 in Parquet files, or in binary batches: records of one label and 32x32 red, green and blue pixels, 3073 bytes each.
+//! CIFAR-10 in Parquet files, or in binary batches: records of one label and 32x32 red, green and blue
+//! pixels, 3073 bytes each.
 //!
-//! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009); cifar-10-binary.tar.gz.
+//! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009);
+//! cifar-10-binary.tar.gz.
 
-use super::folder::below;
-use super::image_set::{ImageSet, Rows, Sources};
+use super::image_set::{ImageData, ImageSet, Opened, Rows, Sources, default_test};
+use super::listing::below;
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::Samples;
 use diffem::image::ImageShape;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// 3 x 32 x 32.
-pub const SHAPE: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
+const SHAPE: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
 const RECORD: usize = 1 + 3 * 32 * 32;
 const TEST: &str = "test_batch.bin";
+
+/// CIFAR-10: 3x32x32 images in binary batches or Parquet files, in [-2, 2].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cifar10Config {
+    /// The directory of the files.
+    pub path: String,
+    /// Images that are observed, chosen by the seed; 0: all.
+    #[serde(default)]
+    pub n: usize,
+    /// Images of the test batch for `evaluate`.
+    #[serde(default = "default_test")]
+    pub test: usize,
+}
+
+impl ImageData for Cifar10Config {
+    fn shape(&self) -> ImageShape {
+        SHAPE
+    }
+
+    fn n(&self) -> usize {
+        self.n
+    }
+
+    fn test(&self) -> Option<usize> {
+        Some(self.test)
+    }
+
+    fn set_path(&mut self, path: &str) {
+        self.path = path.to_string();
+    }
+
+    fn open(&self, with_test: bool) -> Result<Opened> {
+        Ok(Opened::Clean(open(Path::new(&self.path), with_test)?))
+    }
+}
 
 /// Binary batches, one after the other.
 struct Batches {
@@ -24,7 +63,7 @@ struct Batches {
 }
 
 /// The batches in the directory `dir`.
-pub fn open(dir: &Path, with_test: bool) -> Result<Sources> {
+fn open(dir: &Path, with_test: bool) -> Result<Sources> {
     ensure!(
         dir.is_dir(),
         "data.path: {} is not a directory; expected one with data_batch_1.bin to data_batch_5.bin and {TEST}",

@@ -1,20 +1,24 @@
 //! The 8x8 handwritten digits: 1797 gray images that the program carries with it.
 //!
-//! Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits" (1998), UCI Machine Learning
-//! Repository, test set; the file is `sklearn/datasets/data/digits.csv.gz` of scikit-learn 1.9.1, byte for byte
-//! (BSD-3-Clause, see `digits.LICENSE`).
+//! Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits" (1998), UCI Machine
+//! Learning Repository, test set; the file is `sklearn/datasets/data/digits.csv.gz` of scikit-learn 1.9.1,
+//! byte for byte (BSD-3-Clause, see `digits.LICENSE`).
 
 use std::io::Read;
 
 use diffem::Samples;
+use diffem::image::ImageShape;
 use flate2::read::GzDecoder;
 
-/// A line an image: 64 pixels in 0..=16, row by row, then the digit. Kept as it came: packed into 5 bits a pixel it
-/// would be larger (72 kB against 57 kB), and so its checksum is the one of its source.
+/// Shape of a digit.
+pub const SHAPE: ImageShape = ImageShape { channels: 1, height: 8, width: 8 };
+
+/// One line per image: 64 pixels in 0..=16, row by row, then the digit. Kept as it came: packed into 5 bits
+/// per pixel it would be larger (72 kB against 57 kB), and so its checksum is the one of its source.
 const CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
 
-/// All 1797 digits in the order of the file, `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, -2 for paper and 2 for full
-/// ink.
+/// All 1797 digits in the order of the file, `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, -2 for paper
+/// and 2 for full ink.
 pub fn digits() -> Samples {
     let pixels = rows().into_iter().flat_map(|row| row.into_iter().take(64));
     Samples::new(pixels.map(|v| f32::from(v) / 4.0 - 2.0).collect(), 64)

@@ -49,7 +49,7 @@ impl Dtype {
         })
     }
 
-    /// Bytes an element.
+    /// Bytes per element.
     pub fn size(self) -> usize {
         match self {
             Self::Bool | Self::U8 => 1,
@@ -59,7 +59,8 @@ impl Dtype {
         }
     }
 
-    /// Appends the elements in `bytes`, rounded to the nearest `f32`, to `out`; a partial last element is left out.
+    /// Appends the elements in `bytes`, rounded to the nearest `f32`, to `out`; a partial last element is
+    /// left out.
     pub fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         match self {
             Self::Bool => extend(bytes, out, |[b]| f32::from(u8::from(b != 0))),

@@ -1,25 +1,94 @@
 //! A folder of pictures (PNG, JPEG), read recursively in the order of the names.
 
-use super::image_set::{ImageSet, scaled};
+use super::image_set::{ImageData, ImageSet, Opened, Sources, default_channels, default_test, scaled};
+use super::listing::list;
 use super::picture::{Fit, decode};
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use diffem::Samples;
+use diffem::image::ImageShape;
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Names printed of the files that are left out.
 const NAMED: usize = 5;
 
+/// A folder of clean PNG and JPEG pictures, cut at the center and resized, in [-2, 2].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesConfig {
+    /// The folder; folders inside it count.
+    pub path: String,
+    /// 1 (gray) or 3 (red, green, blue).
+    #[serde(default = "default_channels")]
+    pub channels: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Side of the square that is cut from the center first, in pixels of the picture; without it as much as
+    /// fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<usize>,
+    /// Gray level under transparent pixels, 0 to 255.
+    #[serde(default = "white")]
+    pub background: u8,
+    /// Leave out pictures that cannot be used, instead of stopping.
+    #[serde(default)]
+    pub skip_broken: bool,
+    /// Images that are observed, chosen by the seed; 0: all that are not for `evaluate`.
+    #[serde(default)]
+    pub n: usize,
+    /// Images that are not observed, for `evaluate`.
+    #[serde(default = "default_test")]
+    pub test: usize,
+}
+
+fn white() -> u8 {
+    255
+}
+
+impl ImageData for ImagesConfig {
+    fn shape(&self) -> ImageShape {
+        ImageShape { channels: self.channels, height: self.height, width: self.width }
+    }
+
+    fn n(&self) -> usize {
+        self.n
+    }
+
+    fn test(&self) -> Option<usize> {
+        Some(self.test)
+    }
+
+    fn set_path(&mut self, path: &str) {
+        self.path = path.to_string();
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(self.crop != Some(0), "data.crop: expected 1 or more pixels, found 0");
+        Ok(())
+    }
+
+    fn open(&self, _: bool) -> Result<Opened> {
+        let fit = Fit { shape: self.shape(), crop: self.crop, background: self.background };
+        let folder = Folder::open(Path::new(&self.path), fit, self.skip_broken)?;
+        Ok(Opened::Clean(Sources { train: Box::new(folder), test: None }))
+    }
+}
+
 /// Pictures and how each becomes an image of one size.
-pub struct Folder {
+struct Folder {
     dir: PathBuf,
     files: Vec<PathBuf>,
     fit: Fit,
 }
 
 impl Folder {
-    /// The pictures below `dir`. With `skip_broken` all are decoded once to leave out, and to name, those that cannot be.
-    pub fn open(dir: &Path, fit: Fit, skip_broken: bool) -> Result<Self> {
+    /// The pictures below `dir`. With `skip_broken` all are decoded once to leave out, and to name, those
+    /// that cannot be.
+    fn open(dir: &Path, fit: Fit, skip_broken: bool) -> Result<Self> {
         let mut files = list(dir, &["png", "jpg", "jpeg"])?;
         if skip_broken {
             files = whole(files, &fit)?;
@@ -73,47 +142,6 @@ impl ImageSet for Folder {
         read.into_iter().collect::<Result<Vec<()>>>()?;
         Ok(Samples::new(values, d))
     }
-}
-
-/// All files below `dir` with one of these extensions, sorted by name; hidden ones are left out.
-pub fn list(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
-    ensure!(dir.is_dir(), "data.path: {} is not a folder; expected one with pictures", dir.display());
-    let (found, others) = below(dir, extensions)?;
-    if found.is_empty() {
-        let wanted = extensions.join(", .");
-        bail!("data.path: {} has no .{wanted} file; it has {others} other files", dir.display());
-    }
-    Ok(found)
-}
-
-/// All files below `dir` with one of these extensions, sorted by name, and the number of other files.
-pub fn below(dir: &Path, extensions: &[&str]) -> Result<(Vec<PathBuf>, usize)> {
-    let (mut found, mut others) = (Vec::new(), 0);
-    collect(dir, extensions, &mut found, &mut others)?;
-    found.sort();
-    Ok((found, others))
-}
-
-fn collect(dir: &Path, extensions: &[&str], found: &mut Vec<PathBuf>, others: &mut usize) -> Result<()> {
-    let failed = || format!("cannot list {}", dir.display());
-    for entry in std::fs::read_dir(dir).with_context(failed)? {
-        let entry = entry.with_context(failed)?;
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        // A link to a directory is not followed: it could lead in a circle.
-        if entry.file_type().with_context(failed)?.is_dir() {
-            collect(&path, extensions, found, others)?;
-            continue;
-        }
-        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        match extensions.contains(&extension.as_str()) {
-            true => found.push(path),
-            false => *others += 1,
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,22 +1,75 @@
 //! IDX files of MNIST and Fashion-MNIST, raw or in gzip.
 //!
-//! Big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height, width as 32-bit numbers, then
-//! the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
+//! Big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height, width as 32-bit
+//! numbers, then the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
 
-use super::image_set::{ImageSet, Rows, Sources, check_size};
+use super::image_set::{ImageData, ImageSet, Opened, Rows, Sources, check_size, default_test};
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::Samples;
 use diffem::image::ImageShape;
 use flate2::bufread::MultiGzDecoder;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// Where the Debian package puts its files.
-pub const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
+const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
 const MAGIC: u32 = 0x0000_0803;
 const LABELS: u32 = 0x0000_0801;
 const DAMAGED: &str = "the file is damaged or cut short; copy it again";
+
+/// MNIST, Fashion-MNIST: gray images in IDX files, raw or in gzip, in [-2, 2].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdxConfig {
+    /// A directory with the names of MNIST, or one file of images.
+    #[serde(default = "fashion_mnist")]
+    pub path: String,
+    /// Rows of an image.
+    #[serde(default = "mnist_side")]
+    pub height: usize,
+    /// Columns of an image.
+    #[serde(default = "mnist_side")]
+    pub width: usize,
+    /// Images that are observed, chosen by the seed; 0: all.
+    #[serde(default)]
+    pub n: usize,
+    /// Images of the test file, or of those left over, for `evaluate`.
+    #[serde(default = "default_test")]
+    pub test: usize,
+}
+
+fn fashion_mnist() -> String {
+    FASHION_MNIST.to_string()
+}
+
+fn mnist_side() -> usize {
+    28
+}
+
+impl ImageData for IdxConfig {
+    fn shape(&self) -> ImageShape {
+        ImageShape { channels: 1, height: self.height, width: self.width }
+    }
+
+    fn n(&self) -> usize {
+        self.n
+    }
+
+    fn test(&self) -> Option<usize> {
+        Some(self.test)
+    }
+
+    fn set_path(&mut self, path: &str) {
+        self.path = path.to_string();
+    }
+
+    fn open(&self, with_test: bool) -> Result<Opened> {
+        Ok(Opened::Clean(open(Path::new(&self.path), self.shape(), with_test)?))
+    }
+}
 
 /// One file of gray images.
 struct Idx {
@@ -25,8 +78,9 @@ struct Idx {
     shape: ImageShape,
 }
 
-/// The training images at `path`, a file or a directory with the names of MNIST; a directory also has test images.
-pub fn open(path: &Path, shape: ImageShape, with_test: bool) -> Result<Sources> {
+/// The training images at `path`, a file or a directory with the names of MNIST; a directory also has test
+/// images.
+fn open(path: &Path, shape: ImageShape, with_test: bool) -> Result<Sources> {
     let set = |path: PathBuf| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Idx::open(path, shape)?)) };
     if !path.is_dir() {
         ensure!(path.exists(), missing(path));

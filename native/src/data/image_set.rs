@@ -1,8 +1,10 @@
-//! Sets of images: 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel, row by row.
+//! Sets of images: 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel, row
+//! by row.
 
 use anyhow::{Result, anyhow};
-use diffem::Samples;
+use diffem::channel::Channel;
 use diffem::image::ImageShape;
+use diffem::{Observations, Samples};
 use std::fmt::Display;
 
 /// Images in files. Only those asked for are kept in memory.
@@ -15,6 +17,61 @@ pub trait ImageSet: Sync {
 
     /// The images at `places`, in that order: `[places.len(), d]`.
     fn read(&self, places: &[usize]) -> Result<Samples>;
+}
+
+/// Pictures that are observations themselves.
+pub trait ObservedSet: Sync {
+    /// Number of pictures.
+    fn len(&self) -> usize;
+
+    /// The observations at `places`, in that order.
+    fn read(&self, places: &[usize]) -> Result<Observations>;
+}
+
+/// The `[data]` of images in files: what a configuration says of one format, and how its files are opened.
+pub trait ImageData {
+    /// Shape of the images.
+    fn shape(&self) -> ImageShape;
+
+    /// Images that are observed; 0: all.
+    fn n(&self) -> usize;
+
+    /// Images kept for `evaluate`; none for pictures that are observations themselves.
+    fn test(&self) -> Option<usize>;
+
+    /// The same data in the file or directory `path`.
+    fn set_path(&mut self, path: &str);
+
+    /// Checks what only this format has; messages name the field.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses a channel that cannot have made these pictures, where they are observations themselves.
+    fn check_channel(&self, _: &dyn Channel) -> Result<()> {
+        Ok(())
+    }
+
+    /// Opens the files; test images are looked for `with_test` only.
+    fn open(&self, with_test: bool) -> Result<Opened>;
+}
+
+/// What the files of a configuration hold.
+pub enum Opened {
+    /// Clean images, which are to be corrupted.
+    Clean(Sources),
+    /// Observations.
+    Observed(Box<dyn ObservedSet>),
+}
+
+/// Images of the test set for `evaluate` where a configuration does not say.
+pub fn default_test() -> usize {
+    1024
+}
+
+/// Channels where a configuration does not say: red, green and blue.
+pub fn default_channels() -> usize {
+    3
 }
 
 /// A training set, and a test set where the data comes with one.

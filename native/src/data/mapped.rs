@@ -4,13 +4,13 @@ use anyhow::{Context, Result, ensure};
 use diffem::{Buffer, Samples};
 use memmap2::{Mmap, MmapMut};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::safetensors_file;
+use super::tensor::Metadata;
 use crate::files;
 
 /// Bytes from which tables stay in files.
@@ -32,10 +32,12 @@ enum Map {
 }
 
 impl Mapped {
-    /// The bytes `range` of `file`, to be read; `None` where they are not aligned or this machine's numbers are not the file's.
+    /// The bytes `range` of `file`, to be read; `None` where they are not aligned or this machine's numbers
+    /// are not the file's.
     pub fn read(file: &File, range: Range<u64>) -> Result<Option<Self>> {
-        // SAFETY: the program replaces its files by renaming and never changes one in place that it reads so; another program
-        // that cuts a file short while it is mapped ends this one, as it would with any mapped file.
+        // SAFETY: the program replaces its files by renaming and never changes one in place that it reads so;
+        // another program that cuts a file short while it is mapped ends this one, as it would with any
+        // mapped file.
         let map = Map::Read(unsafe { Mmap::map(file)? });
         Ok(Self::of(map, range))
     }
@@ -95,10 +97,10 @@ pub fn scratch(dir: &Path, n: usize, d: usize) -> Result<Samples> {
     Ok(Samples::elsewhere(Arc::new(Mapped::write(&files::scratch(dir, len)?, 0..len)?), d))
 }
 
-/// The `n` rows of `d` numbers called `name` in the `.safetensors` file `path`, in which every change ends up: those of the file that
-/// is there if they are `begun`, else zeros in a new file.
+/// The `n` rows of `d` numbers called `name` in the `.safetensors` file `path`, in which every change ends
+/// up: those of the file that is there if they are `begun`, else zeros in a new file.
 pub fn table(path: &Path, name: &str, n: usize, d: usize, begun: bool) -> Result<Samples> {
-    let head = safetensors_file::header(&[(name, vec![n, d])], &BTreeMap::new())?;
+    let head = safetensors_file::header(&[(name, vec![n, d])], &Metadata::new())?;
     let (start, len) = (head.len() as u64, head.len() as u64 + bytes_of(n, d));
     let file = match begun {
         true => files::open_writable(path)?,
@@ -112,7 +114,7 @@ pub fn table(path: &Path, name: &str, n: usize, d: usize, begun: bool) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tensor::{TensorFile, write_rows};
+    use crate::data::tensor_file::{TensorFile, write_rows};
     use tempfile::tempdir;
 
     #[test]

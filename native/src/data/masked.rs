@@ -1,8 +1,8 @@
-//! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing (a = 0, y = 0)
-//! in every color.
+//! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing (a =
+//! 0, y = 0) in every color.
 
-use super::folder::list;
-use super::image_set::{not_whole, scaled};
+use super::image_set::{ImageData, ObservedSet, Opened, default_channels, not_whole, scaled};
+use super::listing::list;
 use super::picture::{center, proportioned};
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
@@ -11,13 +11,64 @@ use diffem::{Observations, Samples};
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbaImage};
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Least α of a pixel that is seen.
-const SEEN: u8 = 128;
+const MIN_ALPHA: u8 = 128;
+
+/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No
+/// truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaskedImagesConfig {
+    /// The folder; folders inside it count.
+    pub path: String,
+    /// 1 (gray) or 3 (red, green, blue).
+    #[serde(default = "default_channels")]
+    pub channels: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Cut pictures of other sizes at the center and resize them (nearest pixel), instead of stopping.
+    #[serde(default)]
+    pub resize: bool,
+    /// Pictures that are used, chosen by the seed; 0: all.
+    #[serde(default)]
+    pub n: usize,
+}
+
+impl ImageData for MaskedImagesConfig {
+    fn shape(&self) -> ImageShape {
+        ImageShape { channels: self.channels, height: self.height, width: self.width }
+    }
+
+    fn n(&self) -> usize {
+        self.n
+    }
+
+    fn test(&self) -> Option<usize> {
+        None
+    }
+
+    fn set_path(&mut self, path: &str) {
+        self.path = path.to_string();
+    }
+
+    fn check_channel(&self, channel: &dyn Channel) -> Result<()> {
+        check_channel(channel, self.shape())
+    }
+
+    fn open(&self, _: bool) -> Result<Opened> {
+        let set = MaskedPictures::open(Path::new(&self.path), self.shape(), self.resize)?;
+        Ok(Opened::Observed(Box::new(set)))
+    }
+}
 
 /// Pictures of one folder and the shape that they must have, or are brought to.
-pub struct MaskedPictures {
+struct MaskedPictures {
     files: Vec<PathBuf>,
     shape: ImageShape,
     resize: bool,
@@ -25,34 +76,12 @@ pub struct MaskedPictures {
 
 impl MaskedPictures {
     /// The PNGs below `dir`; without `resize` all must be of the size of `shape`.
-    pub fn open(dir: &Path, shape: ImageShape, resize: bool) -> Result<Self> {
+    fn open(dir: &Path, shape: ImageShape, resize: bool) -> Result<Self> {
         let files = list(dir, &["png"])?;
         if !resize {
             check_sizes(&files, shape)?;
         }
         Ok(Self { files, shape, resize })
-    }
-
-    /// Number of pictures.
-    pub fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    /// The observations at `places`, in that order: y `[n, d]`, a `[n, height * width]`.
-    pub fn read(&self, places: &[usize]) -> Result<Observations> {
-        let (d, pixels) = (self.shape.len(), self.shape.pixels());
-        let (mut y, mut a) = (vec![0.0f32; places.len() * d], vec![0.0f32; places.len() * pixels]);
-        let rows = y.par_chunks_mut(d).zip(a.par_chunks_mut(pixels)).zip(places);
-        let read: Vec<Result<()>> = rows
-            .map(|((y, a), place)| {
-                let path = &self.files[*place];
-                let picture = self.picture(path).with_context(|| path.display().to_string())?;
-                write(&picture, y, a);
-                Ok(())
-            })
-            .collect();
-        read.into_iter().collect::<Result<Vec<()>>>()?;
-        Ok(Observations { y: Samples::new(y, d), a: Some(Samples::new(a, pixels)) })
     }
 
     fn picture(&self, path: &Path) -> Result<RgbaImage> {
@@ -77,6 +106,29 @@ impl MaskedPictures {
     }
 }
 
+impl ObservedSet for MaskedPictures {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// y `[n, d]`, a `[n, height * width]`.
+    fn read(&self, places: &[usize]) -> Result<Observations> {
+        let (d, pixels) = (self.shape.len(), self.shape.pixels());
+        let (mut y, mut a) = (vec![0.0f32; places.len() * d], vec![0.0f32; places.len() * pixels]);
+        let rows = y.par_chunks_mut(d).zip(a.par_chunks_mut(pixels)).zip(places);
+        let read: Vec<Result<()>> = rows
+            .map(|((y, a), place)| {
+                let path = &self.files[*place];
+                let picture = self.picture(path).with_context(|| path.display().to_string())?;
+                write(&picture, y, a);
+                Ok(())
+            })
+            .collect();
+        read.into_iter().collect::<Result<Vec<()>>>()?;
+        Ok(Observations { y: Samples::new(y, d), a: Some(Samples::new(a, pixels)) })
+    }
+}
+
 /// Gray in all three colors, so that the first is the pixel.
 fn gray(picture: DynamicImage) -> RgbaImage {
     DynamicImage::ImageLumaA8(picture.into_luma_alpha8()).into_rgba8()
@@ -84,7 +136,7 @@ fn gray(picture: DynamicImage) -> RgbaImage {
 
 fn write(picture: &RgbaImage, y: &mut [f32], a: &mut [f32]) {
     for (i, pixel) in picture.pixels().enumerate() {
-        if pixel.0[3] >= SEEN {
+        if pixel.0[3] >= MIN_ALPHA {
             a[i] = 1.0;
             y.chunks_exact_mut(a.len()).zip(pixel.0).for_each(|(plane, p)| plane[i] = scaled(p));
         }
@@ -118,7 +170,7 @@ fn check_sizes(files: &[PathBuf], shape: ImageShape) -> Result<()> {
 }
 
 /// The channel must be y = a ∘ (x + noise) with one entry of a for each pixel: what such pictures hold.
-pub fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
+fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
     let (d, pixels) = (shape.len(), shape.pixels());
     let expected = "masked-images expects a mask of pixels, after the noise where there is noise";
     let (k, m) = (channel.operator_len(), channel.observation_len());

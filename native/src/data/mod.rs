@@ -1,13 +1,17 @@
-//! Data: tensor files and images (a format a file), observations checked against a channel, and built-in signals.
+//! Data: tensor files and images (one file per format), observations checked against a channel, and built-in
+//! signals.
 
-mod cifar10;
+pub mod cifar10;
 pub mod digits;
 mod dtype;
-mod folder;
-mod idx;
+pub mod folder;
+pub mod formats;
+pub mod idx;
 pub mod image_set;
+mod listing;
 pub mod mapped;
 pub mod masked;
+mod npy;
 mod npz;
 pub mod observations;
 #[cfg(feature = "parquet")]
@@ -15,11 +19,8 @@ mod parquet_images;
 mod picture;
 pub mod pixels;
 mod safetensors_file;
-pub mod sources;
 pub mod tensor;
+pub mod tensor_file;
 #[cfg(test)]
 mod untrusted;
-pub mod values;
-
-pub use cifar10::SHAPE as CIFAR10;
-pub use idx::FASHION_MNIST;
+mod values;

@@ -1,59 +1,32 @@
-//! numpy's formats: `.npy` (one array) and `.npz` (a zip archive of `.npy` files).
-//!
-//! An array is `\x93NUMPY`, a version, the length of a header, the header (a Python dict literal with exactly the keys
-//! `descr`, `fortran_order` and `shape`), then the data (numpy.lib.format, versions 1.0 to 3.0).
+//! numpy's `.npz`: a zip archive of `.npy` files.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::io::{BufReader, Cursor, Read, Write};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::dtype::Dtype;
-use super::safetensors_file::little_endian;
-use super::tensor::{Source, Tensor};
-use super::values::{DAMAGED, Header};
+use super::npy;
+use super::tensor::{Format, Header, Metadata, Source, Tensor};
+use super::values::DAMAGED;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
-
-/// The longest header read; numpy's own limit for files that are not trusted.
-const MAX_HEADER: usize = 10_000;
-
-/// An open `.npy` file: one array under the name that the caller chose.
-pub struct NpyFile {
-    file: BufReader<File>,
-    name: String,
-}
-
-impl NpyFile {
-    /// Wraps `file`; the array is called `name`.
-    pub fn new(file: File, name: &str) -> Self {
-        Self { file: BufReader::new(file), name: name.into() }
-    }
-}
-
-impl Source for NpyFile {
-    fn names(&self) -> Vec<String> {
-        vec![self.name.clone()]
-    }
-
-    fn open(&mut self, _: &str) -> Result<(Header, Box<dyn Read + '_>)> {
-        self.file.rewind()?;
-        let header = read_header(&mut self.file)?;
-        Ok((header, Box::new(&mut self.file)))
-    }
-}
+/// Registered in [`formats`](super::formats).
+pub static FORMAT: Format = Format {
+    extension: "npz",
+    open: |file, _| Ok(Box::new(NpzFile::new(file)?)),
+    encode: Some(encode),
+    missing: "Save it under that name",
+};
 
 /// An open `.npz` file.
-pub struct NpzFile {
+struct NpzFile {
     archive: ZipArchive<BufReader<File>>,
 }
 
 impl NpzFile {
     /// Reads the archive's table of contents.
-    pub fn new(file: File) -> Result<Self> {
+    fn new(file: File) -> Result<Self> {
         let archive = ZipArchive::new(BufReader::new(file)).context("not a whole .npz (zip) file")?;
         Ok(Self { archive })
     }
@@ -69,66 +42,16 @@ impl Source for NpzFile {
 
     fn open(&mut self, name: &str) -> Result<(Header, Box<dyn Read + '_>)> {
         let mut entry = self.archive.by_name(&format!("{name}.npy")).context(DAMAGED)?;
-        let header = read_header(&mut entry)?;
+        let header = npy::read_header(&mut entry)?;
         Ok((header, Box::new(entry)))
     }
 }
 
-fn read_header(data: &mut impl Read) -> Result<Header> {
-    let mut start = [0; 8];
-    ensure!(data.read_exact(&mut start).is_ok() && start.starts_with(MAGIC), "not an array in .npy format");
-    let length = header_length(data, start[6]).context(DAMAGED)?;
-    ensure!(length <= MAX_HEADER, "a header of {length} bytes is too long; expected at most {MAX_HEADER}");
-    let mut text = vec![0; length];
-    data.read_exact(&mut text).context(DAMAGED)?;
-    parse_header(&String::from_utf8_lossy(&text))
-}
-
-/// Two bytes in version 1, four in versions 2 and 3.
-fn header_length(data: &mut impl Read, version: u8) -> Result<usize> {
-    let mut bytes = [0; 4];
-    match version {
-        1 => data.read_exact(&mut bytes[..2])?,
-        2 | 3 => data.read_exact(&mut bytes)?,
-        _ => bail!("version {version} of the .npy format is not known"),
-    }
-    Ok(u32::from_le_bytes(bytes) as usize)
-}
-
-/// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }`.
-///
-/// Only arrays of plain numbers are wanted, so this is no Python parser: it finds the three keys. A general parser of
-/// literals recurses as deep as the file nests brackets, which a hostile file could use to exhaust the stack.
-fn parse_header(text: &str) -> Result<Header> {
-    let descr = value_of(text, "descr")?;
-    let quoted = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(code, _)| code);
-    let Some(dtype) = quoted.and_then(Dtype::from_npy) else {
-        let found = quoted.unwrap_or("a structured record");
-        bail!("has type {found:?}; expected {}. Convert it with .astype('<f4')", Dtype::ACCEPTED);
-    };
-    let fortran = value_of(text, "fortran_order")?.starts_with("True");
-    Ok(Header { dtype, shape: parse_shape(value_of(text, "shape")?)?, fortran })
-}
-
-/// What follows `'key':`.
-fn value_of<'a>(text: &'a str, key: &str) -> Result<&'a str> {
-    let (_, value) = text.split_once(&format!("'{key}':")).with_context(|| format!("no `{key}` in the .npy header"))?;
-    Ok(value.trim_start())
-}
-
-fn parse_shape(value: &str) -> Result<Vec<usize>> {
-    let inner = value.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(inner, _)| inner);
-    let dims = inner.with_context(|| format!("no shape in the .npy header: {DAMAGED}"))?;
-    // `(3,)` ends in a comma, and Python 2 wrote long integers as `3L`.
-    let dims = dims.split(',').map(|dim| dim.trim().trim_end_matches('L')).filter(|dim| !dim.is_empty());
-    dims.map(|dim| dim.parse().with_context(|| format!("{dim:?} is not the length of a dimension"))).collect()
-}
-
 /// The bytes of an `.npz` that holds `tensors` (as `<f4`, not compressed, like numpy.savez) and `metadata`.
-pub fn encode(tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+fn encode(tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, tensor) in tensors {
-        let array = encode_npy(tensor);
+        let array = npy::encode(tensor);
         archive.start_file(format!("{name}.npy"), options(array.len()))?;
         archive.write_all(&array)?;
     }
@@ -144,14 +67,4 @@ pub fn encode(tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) 
 fn options(length: usize) -> SimpleFileOptions {
     let options = SimpleFileOptions::DEFAULT.compression_method(CompressionMethod::Stored);
     options.large_file(u32::try_from(length).is_err())
-}
-
-fn encode_npy(tensor: &Tensor) -> Vec<u8> {
-    let dims: String = tensor.shape.iter().map(|dim| format!("{dim}, ")).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", dims.trim_end());
-    // Spaces and a newline bring the start of the data to a multiple of 64 bytes, as the format asks.
-    let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
-    header = format!("{header:<width$}\n", width = length - 1);
-    let start = [&MAGIC[..], &[1, 0], &(length as u16).to_le_bytes(), header.as_bytes()].concat();
-    [start, little_endian(&tensor.values)].concat()
 }

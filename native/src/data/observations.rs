@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use diffem::Samples;
 
-use super::tensor::TensorFile;
+use super::tensor_file::TensorFile;
 
 /// What the channel makes of one signal; `None` where the channel leaves it to the data.
 #[derive(Clone, Debug, Default)]
@@ -18,21 +18,22 @@ pub struct Expect {
     pub d: Option<usize>,
 }
 
-/// What a file of observations holds, one observation a row.
+/// What a file of observations holds, one observation per row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// Observations `[n, m]`.
     pub y: Samples,
     /// Operator parameters `[n, k]`, each row flattened, if the channel needs them.
     pub a: Option<Samples>,
-    /// The signals behind the observations `[n, d]`, if the file has them: for scores only, never for training.
+    /// The signals behind the observations `[n, d]`, if the file has them: for scores only, never for
+    /// training.
     pub truth: Option<Samples>,
 }
 
 /// Loads `y [n, m]`, `a [n, ...]` where the channel needs it, and `x [n, d]` where the file has it.
 ///
-/// `a` may come with its rows flattened. The array of a `.npy` file is `y`. All shapes are checked before any data is
-/// read.
+/// `a` may come with its rows flattened. The array of a `.npy` file is `y`. All shapes are checked before any
+/// data is read.
 ///
 /// # Errors
 /// A file that cannot be read (see [`TensorFile`]), or a tensor whose shape is not the expected one.
@@ -120,7 +121,8 @@ fn advice(name: &str, shape: &[usize], rank: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tensor::{Tensor, write_tensors};
+    use crate::data::tensor::Tensor;
+    use crate::data::tensor_file::write_tensors;
     use std::collections::BTreeMap;
     use tempfile::tempdir;
 

@@ -1,5 +1,5 @@
-//! Images in Parquet files as Hugging Face keeps them: a column `img` or `image`, a struct {bytes, path} with a whole PNG
-//! or JPEG in `bytes`.
+//! Images in Parquet files as Hugging Face keeps them: a column `img` or `image`, a struct {bytes, path} with
+//! a whole PNG or JPEG in `bytes`.
 
 use super::image_set::{ImageSet, Rows, not_whole};
 use crate::files;

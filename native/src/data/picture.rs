@@ -46,7 +46,8 @@ impl Fit {
         })
     }
 
-    /// Without transparency: p = α p + (1 - α) background, before any resizing mixes visible and hidden pixels.
+    /// Without transparency: p = α p + (1 - α) background, before any resizing mixes visible and hidden
+    /// pixels.
     fn laid(&self, picture: DynamicImage) -> DynamicImage {
         if !picture.color().has_alpha() {
             return picture;
@@ -64,7 +65,8 @@ impl Fit {
         .into()
     }
 
-    /// The square of side `crop` at the center, then the largest part of it that has the proportions of the shape.
+    /// The square of side `crop` at the center, then the largest part of it that has the proportions of the
+    /// shape.
     fn cut(&self, picture: DynamicImage) -> Result<DynamicImage> {
         let (mut width, mut height) = (picture.width() as usize, picture.height() as usize);
         if let Some(crop) = self.crop {

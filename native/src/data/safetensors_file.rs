@@ -1,16 +1,23 @@
 //! The safetensors format: the length of a JSON header (u64), the header, then the data of all tensors.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::{Metadata as Table, TensorInfo};
 
 use super::dtype::Dtype;
-use super::tensor::{Source, Tensor};
-use super::values::{DAMAGED, Header};
+use super::tensor::{Format, Header, Metadata, Source, Tensor};
+use super::values::{DAMAGED, little_endian};
+
+/// Registered in [`formats`](super::formats).
+pub static FORMAT: Format = Format {
+    extension: "safetensors",
+    open: |file, _| Ok(Box::new(SafetensorsFile::new(file)?)),
+    encode: Some(encode),
+    missing: "Save it under that name",
+};
 
 /// Values that are written at a time.
 const PIECE: usize = 1 << 16;
@@ -22,22 +29,23 @@ const LENGTH: u64 = 8;
 const MAX_HEADER: u64 = 100_000_000;
 
 /// An open safetensors file; its header is checked, its data not read.
-pub struct SafetensorsFile {
+struct SafetensorsFile {
     file: File,
-    header: Metadata,
+    header: Table,
     /// Where the data begins in the file.
     start: u64,
 }
 
 impl SafetensorsFile {
     /// Reads and checks the header: the tensors must fill the rest of the file exactly.
-    pub fn new(mut file: File) -> Result<Self> {
+    fn new(mut file: File) -> Result<Self> {
         let length = file.metadata()?.len();
         let header_length = header_length(&mut file, length)?;
         let mut json = Vec::new();
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut json)?;
-        // Not `SafeTensors::deserialize`: it needs the whole file in memory, and its sum of lengths can overflow.
-        let header: Metadata = serde_json::from_slice(&json).context("not a safetensors header")?;
+        // Not `SafeTensors::deserialize`: it needs the whole file in memory, and its sum of lengths can
+        // overflow.
+        let header: Table = serde_json::from_slice(&json).context("not a safetensors header")?;
         let start = LENGTH + header_length;
         let data = length - start;
         ensure!(
@@ -89,7 +97,7 @@ impl Source for SafetensorsFile {
 pub type Values<'a> = (&'a str, &'a [f32]);
 
 /// The bytes of a file that holds `tensors` (as F32) and `metadata`.
-pub fn encode(tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+fn encode(tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<Vec<u8>> {
     let shapes: Vec<_> = tensors.iter().map(|(name, t)| (*name, t.shape.clone())).collect();
     let values: Vec<Values<'_>> = tensors.iter().map(|(name, t)| (*name, &t.values[..])).collect();
     let mut bytes = header(&shapes, metadata)?;
@@ -97,9 +105,9 @@ pub fn encode(tensors: &[(&str, &Tensor)], metadata: &BTreeMap<String, String>) 
     Ok(bytes)
 }
 
-/// The length and the header of a file that holds tables of these names and shapes; their values follow in the order of the
-/// names.
-pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+/// The length and the header of a file that holds tables of these names and shapes; their values follow in
+/// the order of the names.
+pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &Metadata) -> Result<Vec<u8>> {
     let mut end = 0;
     let entry = |(name, shape): &(&str, Vec<usize>)| {
         let begin = end;
@@ -108,9 +116,10 @@ pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &BTreeMap<String, String>
         (name.to_string(), info)
     };
     let infos = sorted(shapes).into_iter().map(entry).collect();
-    let mut json = serde_json::to_vec(&Metadata::new(None, infos)?)?;
+    let mut json = serde_json::to_vec(&Table::new(None, infos)?)?;
     if !metadata.is_empty() {
-        // Sorted: the library keeps it in a hash map, whose order, and so the bytes of the file, would change.
+        // Sorted: the library keeps it in a hash map, whose order, and so the bytes of the file, would
+        // change.
         let tensors = json.strip_prefix(b"{").context("no header")?;
         let comma = if tensors == b"}" { "" } else { "," };
         let front = format!("{{\"__metadata__\":{}{comma}", serde_json::to_string(metadata)?);
@@ -131,8 +140,4 @@ fn sorted<'t, T>(tables: &'t [(&str, T)]) -> Vec<&'t (&'t str, T)> {
     let mut sorted: Vec<_> = tables.iter().collect();
     sorted.sort_by_key(|(name, _)| *name);
     sorted
-}
-
-pub(super) fn little_endian(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }

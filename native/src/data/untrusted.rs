@@ -1,4 +1,5 @@
-//! Files from outside: whatever the bytes, reading them gives tensors or an error, never a panic or a huge allocation.
+//! Files from outside: whatever the bytes, reading them gives tensors or an error, never a panic or a huge
+//! allocation.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,7 +9,8 @@ use anyhow::Result;
 use proptest::prelude::*;
 use tempfile::{NamedTempFile, tempdir};
 
-use super::tensor::{Tensor, TensorFile, write_tensors};
+use super::tensor::Tensor;
+use super::tensor_file::{TensorFile, write_tensors};
 
 const FORMATS: [&str; 3] = ["safetensors", "npz", "npy"];
 

@@ -4,40 +4,13 @@ use std::io::Read;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::dtype::Dtype;
-use super::tensor::Tensor;
-
-/// The most values a tensor may have: 16 GiB once decoded.
-pub const MAX_VALUES: usize = if usize::BITS > 32 { 1 << 32 } else { 1 << 28 };
+use super::tensor::{Header, Tensor};
 
 /// Elements decoded at a time.
 const CHUNK: usize = 1 << 16;
 
 /// What to do about a file that contradicts itself.
 pub const DAMAGED: &str = "the file is damaged or cut short; write or copy it again";
-
-/// What a file says of a tensor before its data.
-#[derive(Debug)]
-pub struct Header {
-    pub dtype: Dtype,
-    pub shape: Vec<usize>,
-    /// The first index varies fastest (numpy's `fortran_order`).
-    pub fortran: bool,
-}
-
-impl Header {
-    /// Number of values, if there are at most [`MAX_VALUES`].
-    fn count(&self) -> Result<usize> {
-        product(&self.shape).filter(|&n| n <= MAX_VALUES).with_context(|| {
-            format!("shape {:?} is too large (more than {MAX_VALUES} values). Split the file", self.shape)
-        })
-    }
-}
-
-/// Number of values in `shape`, if it fits a `usize`.
-pub fn product(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim))
-}
 
 /// The tensor of `header` whose bytes are `data`, all of them: finite `f32` in row-major order.
 pub fn read_tensor(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
@@ -98,8 +71,15 @@ fn unravel(mut i: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
+/// The bytes of `values` as files hold them.
+pub fn little_endian(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::dtype::Dtype;
+    use super::super::tensor::MAX_VALUES;
     use super::*;
 
     /// Reads `[2, 3, 2]` values, the first index fastest if `fortran`.

@@ -16,9 +16,11 @@ use timing::{Bench, Speed};
 
 /// Bytes of a number.
 const VALUE: u64 = size_of::<f32>() as u64;
-/// Copies of the parameters that a training holds: the network's, the step's, and weights, average and two moments.
+/// Copies of the parameters that a training holds: the network's, the step's, and weights, average and two
+/// moments.
 const COPIES: u64 = 6;
-/// Copies of the parameters on the disk for a lap: model, average, and a state with weights, average and two moments.
+/// Copies of the parameters on the disk for a lap: model, average, and a state with weights, average and two
+/// moments.
 const COPIES_ON_DISK: u64 = 6;
 
 /// What a run will take. What depends on the number of observations is unknown where that is.
@@ -72,7 +74,8 @@ pub struct Memory {
 }
 
 impl Estimate {
-    /// Estimates a run of `config` on `device`, timing some steps; `observations` is their number or why it is not known.
+    /// Estimates a run of `config` on `device`, timing some steps; `observations` is their number or why it
+    /// is not known.
     pub fn make(config: &Config, device: &Device, name: String, observations: Result<usize>) -> Result<Self> {
         let channel = Arc::new(config.build_channel()?);
         let shape = config.model(channel.clone()).shape();

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Seconds after which nothing larger is timed.
-const MAX: f64 = 2.0;
+const MAX_SECONDS: f64 = 2.0;
 /// Seconds of repetitions that an average is taken over.
-const MIN: f64 = 0.5;
+const MIN_SECONDS: f64 = 0.5;
 /// Signals that are trained on.
 const SIGNALS: usize = 512;
 /// Network calls of the first samplers.
@@ -94,7 +94,7 @@ fn repeated(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     for i in 0.. {
         work(i)?;
         let seconds = begun.elapsed().as_secs_f64();
-        if seconds >= MIN {
+        if seconds >= MIN_SECONDS {
             return Ok(seconds / (i + 1) as f64);
         }
     }
@@ -117,13 +117,13 @@ fn step_seconds(
     let mut rows = 1;
     let seconds = loop {
         let seconds = time(at_once * rows, rows)?;
-        if rows == piece || 2.0 * seconds > MAX {
+        if rows == piece || 2.0 * seconds > MAX_SECONDS {
             break seconds;
         }
         rows = (4 * rows).min(piece);
     };
     let whole = seconds * piece as f64 / rows as f64 * pieces.div_ceil(at_once) as f64;
-    if rows == piece && pieces > at_once && whole < MAX { time(batch, piece) } else { Ok(whole) }
+    if rows == piece && pieces > at_once && whole < MAX_SECONDS { time(batch, piece) } else { Ok(whole) }
 }
 
 /// Seconds of a shard of `shard` observations for each worker with `calls` network calls; `time(shard, calls)` times them, with
@@ -135,13 +135,13 @@ fn shard_seconds(shard: usize, calls: usize, time: &mut dyn FnMut(usize, usize) 
     time(rows, few)?;
     let seconds = loop {
         let seconds = time(rows, few)?;
-        if rows == shard || 2.0 * seconds > MAX {
+        if rows == shard || 2.0 * seconds > MAX_SECONDS {
             break seconds;
         }
         rows = (4 * rows).min(shard);
     };
     let whole = seconds * shard as f64 / rows as f64 * calls as f64 / few as f64;
-    if rows == shard && whole < MAX { time(shard, calls) } else { Ok(whole) }
+    if rows == shard && whole < MAX_SECONDS { time(shard, calls) } else { Ok(whole) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Classical deconvolutions of the test observations, beside the trained posteriors: for channels that blur and add noise.
-//! Estimates are clipped to the data's range, as scikit-image clips to its own.
+//! Classical deconvolutions of the test observations, beside the trained posteriors: for channels that blur
+//! and add noise. Estimates are clipped to the data's range, as scikit-image clips to its own.
 
 use crate::eval::restoration::{Estimate, Judge, RANGE, Restoration};
 use crate::run::session::Session;
@@ -16,8 +16,8 @@ const MAX_ITERATIONS: usize = 1000;
 /// Iterations after which the oracle looks.
 const CHECKPOINTS: [usize; 8] = [5, 10, 20, 50, 100, 200, 500, MAX_ITERATIONS];
 
-/// Scores of Wiener deconvolution and, for blurs that keep constants, Richardson–Lucy: with their one setting taken from the
-/// observations, and with the setting that the truth says is best. Nothing for other channels.
+/// Scores of Wiener deconvolution and, for blurs that keep constants, Richardson–Lucy: with their one setting
+/// taken from the observations, and with the setting that the truth says is best. Nothing for other channels.
 pub fn deconvolutions(session: &Session, judge: &Judge<'_>) -> Result<Vec<Restoration>> {
     let Some(linear) = session.channel.as_linear() else { return Ok(Vec::new()) };
     let Some(spectrum) = linear.spectrum() else { return Ok(Vec::new()) };

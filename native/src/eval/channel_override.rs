@@ -1,18 +1,11 @@
 //! Observations that came through another channel than the run was trained with: another rate, other noise.
 
-use crate::config::{Config, plain};
+use crate::config::Config;
+use crate::config::stages::stages;
 use crate::run::dataset::observe_test;
 use crate::run::session::Session;
-use anyhow::{Context, Result, anyhow, ensure};
-use diffem::channel::{Channel, ChannelConfig, Compose};
-use std::collections::BTreeMap;
-
-/// The stages of `--channel`, in TOML.
-pub fn stages(text: &str) -> Result<ChannelConfig> {
-    let mut table: BTreeMap<String, ChannelConfig> =
-        toml::from_str(&format!("channel = {text}")).map_err(|e| anyhow!("--channel: {}", plain(&e.to_string())))?;
-    table.remove("channel").ok_or_else(|| anyhow!("--channel is empty"))
-}
+use anyhow::{Context, Result, ensure};
+use diffem::channel::{Channel, Compose};
 
 /// What the network is fed for an observation.
 #[derive(PartialEq)]
@@ -40,8 +33,8 @@ impl Fed {
     }
 }
 
-/// Takes the observations that `session` reconstructs for those of the channel `text`, and observes its test signals through
-/// it. Refused where the network would be fed arrays of other shapes.
+/// Takes the observations that `session` reconstructs for those of the channel `text`, and observes its test
+/// signals through it. Refused where the network would be fed arrays of other shapes.
 pub fn see_through(session: &mut Session, text: &str) -> Result<()> {
     let config = Config { channel: stages(text)?, ..session.config.clone() };
     let channel = config.build_channel().context("--channel")?;

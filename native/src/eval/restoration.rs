@@ -1,4 +1,5 @@
-//! How close posteriors come to the truth of the test observations, value by value, and to the observations themselves.
+//! How close posteriors come to the truth of the test observations, value by value, and to the observations
+//! themselves.
 
 use crate::data::pixels::Bytes;
 use crate::eval::features::scores::bytes;
@@ -31,8 +32,9 @@ pub enum Estimate {
     Restoration,
 }
 
-/// Scores of one estimate. Scores that do not exist are null: of unseen values for a channel that hides none, SSIM of data that
-/// are no images or smaller than its window, ST-LPIPS where it is not asked for, χ² without noise, an infinite PSNR.
+/// Scores of one estimate. Scores that do not exist are null: of unseen values for a channel that hides none,
+/// SSIM of data that are no images or smaller than its window, ST-LPIPS where it is not asked for, χ² without
+/// noise, an infinite PSNR.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Restoration {
     /// Whose posterior.
@@ -143,7 +145,8 @@ impl<'a> Judge<'a> {
         Ok([Samples::new(mean, self.x.d()), first])
     }
 
-    /// dB over the values that the observations lack, over all where they lack none; infinite for the truth itself.
+    /// dB over the values that the observations lack, over all where they lack none; infinite for the truth
+    /// itself.
     pub fn psnr(&self, estimated: &Samples) -> Result<Option<f64>> {
         match psnr(self.x, estimated, RANGE, self.missing.as_deref()) {
             Err(MetricError::TooFew { set: "keep", .. }) => Ok(None),

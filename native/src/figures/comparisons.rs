@@ -1,25 +1,22 @@
 //! Figures that show several laps or models beside each other.
 
-use crate::cmd::plot::known;
-use crate::eval::features::NAMES;
+use crate::eval::features;
 use crate::eval::features::network::Names;
 use crate::eval::features::scores::FeatureScores;
 use crate::eval::report::Report;
 use crate::eval::restoration::{Estimate, Restoration};
-use crate::figures::chart::canvas::{BLUE, GRAY, VERMILLION};
-use crate::figures::chart::tiles::{Shape, Tile};
+use crate::figures::chart::tiles::{RANGE, Shape, Tile, known};
 use crate::figures::corner::{Series, corner};
 use crate::figures::curves::{Best, Curve, Floor, metric};
 use crate::figures::grid::{Column, image_grid};
 use crate::figures::save::save;
+use crate::figures::style::{DRAW, POSTERIOR, PRIOR, RECONSTRUCTIONS, RoleColor, TRUTH};
 use crate::run::prior::Prior;
 use crate::run::session::Session;
 use anyhow::Result;
 use diffem::Samples;
 use std::path::Path;
 
-/// Pixel values at the ends of the gray or color scale.
-const RANGE: (f32, f32) = (-2.0, 2.0);
 /// Rows of the prior's grid, and columns of each of its halves.
 const SIDE: usize = 6;
 /// Most points of a cloud.
@@ -27,7 +24,8 @@ const POINTS: usize = 4096;
 /// Laps beside each other, at most.
 const LAPS: usize = 9;
 
-/// Draws of the prior beside the reconstructions that it was trained on: images in a grid, vectors in a corner plot.
+/// Draws of the prior beside the reconstructions that it was trained on: images in a grid, vectors in a
+/// corner plot.
 pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
     let dir = session.run.file("figures");
     crate::files::ensure_writable_dir(&dir)?;
@@ -42,11 +40,11 @@ pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
         None => {
             let draws = prior.draws(x.n().min(POINTS), 0)?;
             let mut series = vec![
-                Series { label: learned, color: GRAY, samples: &x },
-                Series { label: "draws of the prior".into(), color: BLUE, samples: &draws },
+                Series { label: learned, color: RECONSTRUCTIONS, samples: &x },
+                Series { label: "draws of the prior".into(), color: PRIOR, samples: &draws },
             ];
             let truth = session.dataset.truth.x.iter();
-            series.extend(truth.map(|x| Series { label: "truth".into(), color: VERMILLION, samples: x }));
+            series.extend(truth.map(|x| Series { label: "truth".into(), color: TRUTH, samples: x }));
             corner(&series, &[])?
         }
     };
@@ -65,7 +63,8 @@ fn halves(sets: &[(&str, &Samples)], shape: Shape) -> Result<String> {
     image_grid(&columns, &rows, shape)
 }
 
-/// Reconstructions of the same observations lap by lap, beside the observation and, where it is known, the truth.
+/// Reconstructions of the same observations lap by lap, beside the observation and, where it is known, the
+/// truth.
 pub fn laps(session: &Session, shape: Shape, finished: &[usize]) -> Result<()> {
     let shown = spread(finished, LAPS);
     let laps: Vec<Samples> = shown.iter().map(|lap| session.run.reconstructions(*lap)).collect::<Result<_>>()?;
@@ -109,6 +108,7 @@ struct Chart<'a> {
 /// One curve of a chart.
 struct Trace<'a> {
     label: &'a str,
+    color: RoleColor,
     /// (lap, value), ascending.
     points: Vec<(f64, f64)>,
     floor: Option<Floor>,
@@ -147,17 +147,17 @@ fn quality(
     let floor = report.test.iter().filter(|row| row.estimate == floor).find_map(value);
     let floor = floor.map(|value| Floor { value, label: label.into() });
     let traces = vec![
-        Trace { label: "posterior mean", points: points(Estimate::Mean), floor },
-        Trace { label: "one draw", points: points(Estimate::Draw), floor: None },
+        Trace { label: "posterior mean", color: POSTERIOR, points: points(Estimate::Mean), floor },
+        Trace { label: "one draw", color: DRAW, points: points(Estimate::Draw), floor: None },
     ];
     Chart { file: file.to_string(), axis: axis.to_string(), best: Best::Highest, traces }
 }
 
 /// Fréchet distances of the laps' reconstructions, a chart for each network.
 fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'static>> {
-    let networks = NAMES.iter().filter(|names| rows.iter().any(|row| row.names == **names));
-    let chart = |names: &Names| {
-        let own = || rows.iter().filter(|row| row.names == *names);
+    let networks = features::names().filter(|names| rows.iter().any(|row| row.names == *names));
+    let chart = |names: Names| {
+        let own = || rows.iter().filter(|row| row.names == names);
         let points = own().filter_map(|row| Some((row.lap? as f64, row.frechet))).collect();
         let floor = own().find(|row| row.sample.ends_with("(floor)"));
         let floor =
@@ -166,7 +166,7 @@ fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'stati
             file: names.frechet[1].replace('_', "-") + suffix,
             axis: format!("{} {to}", names.frechet[0]),
             best: Best::Lowest,
-            traces: vec![Trace { label: "reconstructions", points: ascending(points), floor }],
+            traces: vec![Trace { label: "reconstructions", color: RECONSTRUCTIONS, points: ascending(points), floor }],
         }
     };
     networks.map(chart).collect()
@@ -183,11 +183,11 @@ impl Chart<'_> {
         if self.traces.iter().all(|trace| trace.points.len() < 2) {
             return Ok(false);
         }
-        let colored = self.traces.iter().zip([BLUE, VERMILLION]);
-        let curves: Vec<Curve> = colored
-            .map(|(trace, color)| Curve {
+        let traces = self.traces.iter();
+        let curves: Vec<Curve> = traces
+            .map(|trace| Curve {
                 label: trace.label.to_string(),
-                color,
+                color: trace.color,
                 points: &trace.points,
                 band: &[],
                 floor: trace.floor.clone(),

@@ -1,13 +1,14 @@
 //! Corner plot: every coordinate's density on the diagonal, every pair of coordinates below it.
 
 use anyhow::{Result, ensure};
-use plotters::prelude::*;
 
-use super::chart::axis::{Axis, bulk_limits};
-use super::chart::canvas::{
-    Area, GRAY, MARGIN_BELOW, Panel, Rect, SMALL, SeriesColor, dots, line, panel, paragraph, sheet,
-};
+use super::chart::axis::{Axis, bulk_limits, coordinate_name};
+use super::chart::canvas::{Area, Rect, dots, sheet};
 use super::chart::legend::{Entry, Swatch, legend, legend_height};
+use super::chart::marks::{histogram, steps};
+use super::chart::panel::{MARGIN_BELOW, panel};
+use super::chart::text::paragraph;
+use super::style::{NOTE, RoleColor, SMALL};
 use diffem::Samples;
 
 /// One cloud of points.
@@ -15,7 +16,7 @@ use diffem::Samples;
 pub struct Series<'a> {
     /// Shown in the legend.
     pub label: String,
-    pub color: SeriesColor,
+    pub color: RoleColor,
     /// `[n, d]`
     pub samples: &'a Samples,
 }
@@ -24,15 +25,15 @@ pub struct Series<'a> {
 const MAX_COORDINATES: usize = 8;
 /// Points of a series shown in a panel at most.
 const MAX_POINTS: usize = 3000;
-/// Points in all panels together at most: with about 10 bytes a point, an SVG under 2 MB.
+/// Points in all panels together at most: with about 10 bytes per point, an SVG under 2 MB.
 const MAX_DOTS: usize = 150_000;
 const BINS: usize = 60;
 const GAP: f64 = 10.0;
 const TOP: f64 = 16.0;
 
-/// Draws the first eight coordinates of `series` against each other and returns the SVG. Series are drawn in order, so
-/// the widest cloud is best given first. Densities count all points; scatter panels show at most 3000 a series, taken
-/// at even strides. Limits hold the middle 99.8 % of every series.
+/// Draws the first eight coordinates of `series` against each other and returns the SVG. Series are drawn in
+/// order, so the widest cloud is best given first. Densities count all points; scatter panels show at most
+/// 3000 per series, taken at even strides. Limits hold the middle 99.8 % of every series.
 ///
 /// `names` labels the coordinates; where it is too short, `x₁, x₂, ..` follow.
 ///
@@ -132,7 +133,7 @@ impl<'a> Layout<'a> {
         let width = self.size().0 - GAP - free.x;
         legend(area, &self.entries, (free.x, free.y), width)?;
         let below = free.y + legend_height(&self.entries, width) + SMALL;
-        paragraph(area, &self.note(), (free.x, below), width, SMALL, GRAY)
+        paragraph(area, &self.note(), (free.x, below), width, SMALL, NOTE)
     }
 
     fn note(&self) -> String {
@@ -151,16 +152,8 @@ impl<'a> Layout<'a> {
 fn axis(series: &[Series<'_>], j: usize, names: &[String], ticks: usize) -> Axis {
     let each = series.iter().map(|s| bulk_limits(s.samples.rows().map(|row| row[j]), 0.001..=0.999));
     let (lo, hi) = each.fold((f64::MAX, f64::MIN), |all, own| (all.0.min(own.0), all.1.max(own.1)));
-    let name = names.get(j).cloned().unwrap_or_else(|| default_name(j));
+    let name = names.get(j).cloned().unwrap_or_else(|| coordinate_name(j));
     Axis::linear(lo, hi, ticks, &name).without_grid()
-}
-
-/// `x₁` for coordinate 0 and so on.
-pub fn default_name(j: usize) -> String {
-    let digits = ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'];
-    let index = (j + 1).to_string();
-    let index = index.chars().filter_map(|c| c.to_digit(10)).map(|digit| digits[digit as usize]);
-    std::iter::once('x').chain(index).collect()
 }
 
 /// At most `most` rows at even strides.
@@ -168,42 +161,17 @@ fn thinned(samples: &Samples, most: usize) -> impl Iterator<Item = &[f32]> {
     samples.rows().step_by(samples.n().div_ceil(most.max(1)).max(1))
 }
 
-/// Density of coordinate `j` in `bins` bins over `limits`; what lies outside counts in the total but in no bin.
-pub fn histogram(samples: &Samples, j: usize, limits: (f64, f64), bins: usize) -> Vec<f64> {
-    let width = (limits.1 - limits.0) / bins as f64;
-    let mut heights = vec![0.0; bins];
-    let weight = 1.0 / (samples.n().max(1) as f64 * width);
-    for row in samples.rows() {
-        let place = (row[j] as f64 - limits.0) / width;
-        if (0.0..bins as f64).contains(&place) {
-            heights[place as usize] += weight;
-        }
-    }
-    heights
-}
-
-/// Draws a histogram over `limits` as an outline over a light fill.
-pub fn steps(panel: &mut Panel<'_>, heights: &[f64], limits: (f64, f64), color: SeriesColor) -> Result<()> {
-    let edge = |i: usize| limits.0 + (limits.1 - limits.0) * i as f64 / heights.len() as f64;
-    let tops = heights.iter().enumerate().flat_map(|(i, &h)| [(edge(i), h), (edge(i + 1), h)]);
-    let outline: Vec<(f64, f64)> =
-        std::iter::once((limits.0, 0.0)).chain(tops).chain(std::iter::once((limits.1, 0.0))).collect();
-    panel.draw_series([Polygon::new(outline.clone(), color.mix(0.13).filled())])?;
-    panel.draw_series([PathElement::new(outline, line(color, 1.0, 1.3))])?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::chart::canvas::{BLUE, INK};
+    use crate::figures::style::{START, TRUTH};
 
     fn samples(n: usize, d: usize) -> Samples {
         Samples::new((0..n * d).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect(), d)
     }
 
     fn series(samples: &Samples) -> [Series<'_>; 2] {
-        [(BLUE, "start"), (INK, "truth")].map(|(color, label)| Series { label: label.into(), color, samples })
+        [(START, "start"), (TRUTH, "truth")].map(|(color, label)| Series { label: label.into(), color, samples })
     }
 
     #[test]
@@ -224,14 +192,6 @@ mod tests {
         let svg = corner(&three, &[]).unwrap();
         assert!(svg.len() < 3_000_000, "{} bytes", svg.len());
         assert!(svg.contains("Panels show up to"));
-    }
-
-    #[test]
-    fn histograms_are_densities() {
-        let samples = Samples::new((0..10_000).map(|i| i as f32 / 10_000.0).collect(), 1);
-        let uniform = histogram(&samples, 0, (-0.5, 2.5), BINS);
-        let total: f64 = uniform.iter().sum::<f64>() * 3.0 / BINS as f64;
-        assert!((total - 1.0).abs() < 1e-9 && (uniform[20] - 1.0).abs() < 0.01, "{total} {uniform:?}");
     }
 
     #[test]

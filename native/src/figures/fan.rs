@@ -3,11 +3,13 @@
 use anyhow::{Result, ensure};
 use plotters::prelude::*;
 
-use super::chart::axis::{Axis, bulk_limits, padded, quantile, sorted};
-use super::chart::canvas::{Align, Area, BLUE, INK, NORMAL, Panel, Rect, VERMILLION, line, panel, sheet, text};
+use super::chart::axis::{Axis, bulk_limits, coordinate_name, padded, quantile, sorted};
+use super::chart::canvas::{Area, Rect, line, sheet};
 use super::chart::legend::{Entry, Swatch, legend, legend_height};
-use super::corner::{default_name, histogram, steps};
-use super::curves::fill;
+use super::chart::marks::{fill, histogram, steps};
+use super::chart::panel::{Panel, panel};
+use super::chart::text::{Align, text};
+use super::style::{EXACT, NORMAL, POSTERIOR, TEXT, TRUTH};
 use diffem::Samples;
 
 /// The draws of one observation's posterior.
@@ -34,9 +36,10 @@ const BINS: usize = 40;
 /// Coordinates whose names fit below a panel; beyond, their numbers are shown.
 const MAX_NAMES: usize = 8;
 
-/// Draws one panel a posterior and returns the SVG. For d ≥ 2 the coordinates stand side by side: bands of the middle
-/// 90 % and 50 % of the draws, their median and the truth. For d = 1: a histogram of the draws, the exact density and
-/// the truth. `names` labels the coordinates; where it is too short, `x₁, x₂, ..` follow.
+/// Draws one panel per posterior and returns the SVG. For d ≥ 2 the coordinates stand side by side: bands of
+/// the middle 90 % and 50 % of the draws, their median and the truth. For d = 1: a histogram of the draws,
+/// the exact density and the truth. `names` labels the coordinates; where it is too short, `x₁, x₂, ..`
+/// follow.
 ///
 /// # Errors
 /// When there is no posterior, one has no draws, or they differ in their number of coordinates.
@@ -44,7 +47,7 @@ pub fn fan(posteriors: &[Posterior<'_>], names: &[String]) -> Result<String> {
     ensure!(!posteriors.is_empty(), "a fan needs at least one posterior");
     let d = posteriors[0].draws.d();
     posteriors.iter().try_for_each(|posterior| check(posterior, d))?;
-    let names: Vec<String> = (0..d).map(|j| names.get(j).cloned().unwrap_or_else(|| default_name(j))).collect();
+    let names: Vec<String> = (0..d).map(|j| names.get(j).cloned().unwrap_or_else(|| coordinate_name(j))).collect();
     if d == 1 { histograms(posteriors, &names[0]) } else { fans(posteriors, &names) }
 }
 
@@ -59,10 +62,10 @@ fn check(posterior: &Posterior<'_>, d: usize) -> Result<()> {
 
 fn fans(posteriors: &[Posterior<'_>], names: &[String]) -> Result<String> {
     let entries = [
-        Entry::new(Swatch::Box(0.2), BLUE, "middle 90 % of the draws"),
-        Entry::new(Swatch::Box(0.5), BLUE, "middle 50 %"),
-        Entry::new(Swatch::Line, BLUE, "median"),
-        Entry::new(Swatch::Line, INK, "truth"),
+        Entry::new(Swatch::Box(0.2), POSTERIOR, "middle 90 % of the draws"),
+        Entry::new(Swatch::Box(0.5), POSTERIOR, "middle 50 %"),
+        Entry::new(Swatch::Line, POSTERIOR, "median"),
+        Entry::new(Swatch::Line, TRUTH, "truth"),
     ];
     let known = posteriors.iter().any(|posterior| posterior.truth.is_some());
     let x = if names.len() <= MAX_NAMES { Axis::named(names) } else { Axis::whole(1.0, names.len() as f64, 5, "") };
@@ -99,15 +102,15 @@ fn draw_fan(panel: &mut Panel<'_>, quantiles: &[[f64; 5]], truth: Option<&[f32]>
     let band = |low: usize, high: usize| -> Vec<(f64, f64, f64)> {
         quantiles.iter().enumerate().map(|(j, q)| (place(j), q[low], q[high])).collect()
     };
-    fill(panel, &band(0, 4), BLUE, 0.2)?;
-    fill(panel, &band(1, 3), BLUE, 0.35)?;
+    fill(panel, &band(0, 4), POSTERIOR, 0.2)?;
+    fill(panel, &band(1, 3), POSTERIOR, 0.35)?;
     let median = quantiles.iter().enumerate().map(|(j, q)| (place(j), q[2]));
-    panel.draw_series(LineSeries::new(median.filter(|point| point.1.is_finite()), line(BLUE, 1.0, 1.8)))?;
+    panel.draw_series(LineSeries::new(median.filter(|point| point.1.is_finite()), line(POSTERIOR, 1.0, 1.8)))?;
     let places = || truth.unwrap_or(&[]).iter().enumerate().map(|(j, &v)| (place(j), f64::from(v)));
     let truth = || places().filter(|point| point.1.is_finite());
-    panel.draw_series(LineSeries::new(truth(), line(INK, 1.0, 1.4)))?;
+    panel.draw_series(LineSeries::new(truth(), line(TRUTH, 1.0, 1.4)))?;
     if quantiles.len() <= 4 * MAX_NAMES {
-        panel.draw_series(truth().map(|point| Circle::new(point, 22, INK.filled())))?;
+        panel.draw_series(truth().map(|point| Circle::new(point, 22, TRUTH.filled())))?;
     }
     Ok(())
 }
@@ -115,9 +118,9 @@ fn draw_fan(panel: &mut Panel<'_>, quantiles: &[[f64; 5]], truth: Option<&[f32]>
 fn histograms(posteriors: &[Posterior<'_>], name: &str) -> Result<String> {
     let exact = posteriors.iter().any(|posterior| posterior.density.is_some());
     let known = posteriors.iter().any(|posterior| posterior.truth.is_some());
-    let mut entries = vec![Entry::new(Swatch::Box(0.3), BLUE, format!("draws of {name}"))];
-    entries.extend(exact.then(|| Entry::new(Swatch::Line, VERMILLION, "exact density")));
-    entries.extend(known.then(|| Entry::new(Swatch::Dashes, INK, "truth")));
+    let mut entries = vec![Entry::new(Swatch::Box(0.3), POSTERIOR, format!("draws of {name}"))];
+    entries.extend(exact.then(|| Entry::new(Swatch::Line, EXACT, "exact density")));
+    entries.extend(known.then(|| Entry::new(Swatch::Dashes, TRUTH, "truth")));
     multiples(posteriors, &entries, 0.0, |area, rect, i| draw_histogram(area, rect, &posteriors[i]))
 }
 
@@ -130,21 +133,21 @@ fn draw_histogram(area: &Area<'_>, rect: Rect, posterior: &Posterior<'_>) -> Res
     let highest = heights.iter().copied().chain(inside().map(|p| p.1)).fold(f64::MIN_POSITIVE, f64::max);
     let x = Axis::linear(limits.0, limits.1, 5, "").without_grid();
     let mut panel = panel(area, rect, &x, &Axis::bare(0.0, 1.08 * highest))?;
-    steps(&mut panel, &heights, limits, BLUE)?;
-    panel.draw_series(LineSeries::new(inside(), line(VERMILLION, 1.0, 1.8)))?;
+    steps(&mut panel, &heights, limits, POSTERIOR)?;
+    panel.draw_series(LineSeries::new(inside(), line(EXACT, 1.0, 1.8)))?;
     if let Some(truth) = truth {
         panel.draw_series(DashedLineSeries::new(
             [(truth, 0.0), (truth, 1.08 * highest)],
             50,
             30,
-            line(INK, 1.0, 1.4),
+            line(TRUTH, 1.0, 1.4),
         ))?;
     }
     Ok(())
 }
 
-/// Small multiples under a common legend: `paint(area, rect, i)` fills panel `i`. `left` is room for the labels of the
-/// first column.
+/// Small multiples under a common legend: `paint(area, rect, i)` fills panel `i`. `left` is room for the
+/// labels of the first column.
 fn multiples(
     posteriors: &[Posterior<'_>],
     entries: &[Entry],
@@ -162,7 +165,7 @@ fn multiples(
         for (i, posterior) in posteriors.iter().enumerate() {
             let x = left + (i % COLUMNS) as f64 * (PANEL_WIDTH + GAP);
             let y = top + (i / COLUMNS) as f64 * step + TITLE;
-            text(area, &posterior.title, (x, y - TITLE / 2.0 + 2.0), NORMAL, INK, Align::Left)?;
+            text(area, &posterior.title, (x, y - TITLE / 2.0 + 2.0), NORMAL, TEXT, Align::Left)?;
             paint(area, Rect { x, y, w: PANEL_WIDTH, h: PANEL_HEIGHT }, i)?;
         }
         Ok(())

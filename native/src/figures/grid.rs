@@ -1,9 +1,12 @@
-//! Image grid: one observation a row; what was seen, draws, posterior mean and spread, and the truth side by side.
+//! Image grid: one observation per row; what was seen, draws, posterior mean and spread, and the truth side
+//! by side.
 
 use anyhow::{Context, Result, ensure};
 
-use super::chart::canvas::{Align, Area, INK, NORMAL, SMALL, sheet, text, wrapped};
+use super::chart::canvas::{Area, sheet};
+use super::chart::text::{Align, text, wrapped};
 use super::chart::tiles::{Colors, Key, Scale, Shape, Tile, embed};
+use super::style::{NORMAL, SMALL, TEXT};
 
 /// A column of images. Neighbors of the same heading share it.
 #[derive(Clone, Debug)]
@@ -32,8 +35,8 @@ const EDGE: f64 = 14.0;
 const GAP: f64 = 6.0;
 const GROUP_GAP: f64 = 20.0;
 const HEADING_LINE: f64 = 1.25 * NORMAL;
-/// Draws the grid and returns the SVG: a heading over each run of columns, one row of tiles a row, the color scales
-/// below. Values are enlarged without smoothing.
+/// Draws the grid and returns the SVG: a heading over each run of columns, one line of tiles per row, the
+/// color scales below. Values are enlarged without smoothing.
 ///
 /// # Errors
 /// When there is no column or row, or a row, tile or mask has the wrong length.
@@ -156,7 +159,7 @@ impl<'a> Grid<'a> {
             let start = self.top - GAP - (lines.len() as f64 - 0.5) * HEADING_LINE;
             for (i, words) in lines.iter().enumerate() {
                 let at = (middle, start + i as f64 * HEADING_LINE);
-                text(area, words, at, NORMAL, INK, Align::Center)?;
+                text(area, words, at, NORMAL, TEXT, Align::Center)?;
             }
         }
         Ok(())

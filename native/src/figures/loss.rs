@@ -4,17 +4,21 @@ use anyhow::Result;
 use plotters::prelude::*;
 
 use super::chart::axis::{Axis, quantile, sorted};
-use super::chart::canvas::{Align, Area, BLUE, GRAY, Panel, SMALL, SeriesColor, line, text};
+use super::chart::canvas::{Area, line};
 use super::chart::legend::{Entry, Swatch};
-use super::curves::{chart, fill, join, value_axis};
+use super::chart::marks::{fill, join};
+use super::chart::panel::Panel;
+use super::chart::single::{single, value_axis};
+use super::chart::text::{Align, text};
+use super::style::{LAP, LOSS, NOTE, SMALL};
 
 /// Means along a loss curve at most: more than that and lines fill the pixels.
 const MAX_MEANS: usize = 1000;
 /// Steps behind a mean at least, where the curve is long enough.
 const MIN_STEPS: usize = 8;
 
-/// Draws the loss of each optimizer step and returns the SVG: the mean of up to 1000 stretches as a line, the middle
-/// 90 % of each stretch as a band. `laps` are the steps at which a lap began; each is a faint line.
+/// Draws the loss of each optimizer step and returns the SVG: the mean of up to 1000 stretches as a line, the
+/// middle 90 % of each stretch as a band. `laps` are the steps at which a lap began; each is a faint line.
 ///
 /// # Errors
 /// When no loss is finite.
@@ -30,16 +34,13 @@ pub fn loss(points: &[(f64, f64)], laps: &[f64], name: &str) -> Result<String> {
         Entry::new(Swatch::Line, LAP, "lap begins"),
     ];
     let shown = if laps.is_empty() { &key[..2] } else { &key };
-    chart(shown, &x, &y, |area, panel| {
+    single(shown, &x, &y, |area, panel| {
         boundaries(area, panel, laps, &x, &y)?;
         let band = stretches.iter().map(|s| (s.step, s.low, s.high)).collect::<Vec<_>>();
         fill(panel, &band, LOSS, 0.25)?;
         join(panel, stretches.iter().map(|s| (s.step, s.mean)), line(LOSS, 1.0, 1.1))
     })
 }
-
-const LOSS: SeriesColor = BLUE;
-const LAP: SeriesColor = RGBColor(205, 205, 205);
 
 /// A line where each lap begins; as many are numbered, above the panel, as find room.
 fn boundaries(area: &Area<'_>, panel: &mut Panel<'_>, laps: &[f64], x: &Axis, y: &Axis) -> Result<()> {
@@ -49,7 +50,7 @@ fn boundaries(area: &Area<'_>, panel: &mut Panel<'_>, laps: &[f64], x: &Axis, y:
         if i % every == 0 {
             let (px, py) = panel.backend_coord(&(step, y.limits.1));
             let at = (f64::from(px) / 10.0, f64::from(py) / 10.0 - 8.0);
-            text(area, &(i + 1).to_string(), at, SMALL * 0.9, GRAY, Align::Center)?;
+            text(area, &(i + 1).to_string(), at, SMALL * 0.9, NOTE, Align::Center)?;
         }
     }
     Ok(())

@@ -1,11 +1,16 @@
 //! Figures: a kind of figure per file, drawn as SVG and saved as SVG and PNG.
 
-pub mod calibration;
-pub mod chart;
+mod calibration;
+mod chart;
 pub mod comparisons;
-pub mod corner;
-pub mod curves;
-pub mod fan;
-pub mod grid;
-pub mod loss;
-pub mod save;
+pub mod contenders;
+mod corner;
+mod curves;
+mod fan;
+mod grid;
+mod history;
+mod loss;
+mod posteriors;
+pub mod run;
+mod save;
+mod style;

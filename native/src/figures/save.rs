@@ -11,8 +11,8 @@ use crate::files::write_atomic;
 /// Pixels of the PNG for one of the SVG.
 const ZOOM: f32 = 2.0;
 
-/// Writes `svg` as `name.svg` and, drawn at twice its size, as `name.png` into `dir`. Each file appears whole or not
-/// at all.
+/// Writes `svg` as `name.svg` and, drawn at twice its size, as `name.png` into `dir`. Each file appears whole
+/// or not at all.
 ///
 /// # Errors
 /// When `svg` cannot be drawn or a file cannot be written; the message names the file.
@@ -22,8 +22,8 @@ pub fn save(svg: &str, dir: &Path, name: &str) -> Result<()> {
     write_atomic(&dir.join(format!("{name}.png")), &png)
 }
 
-/// Draws `svg` at twice its size; returns the bytes of a PNG. Uses the embedded fonts only, so that the picture is the
-/// same on every machine.
+/// Draws `svg` at twice its size; returns the bytes of a PNG. Uses the embedded fonts only, so that the
+/// picture is the same on every machine.
 ///
 /// # Errors
 /// When `svg` is not valid SVG or is larger than memory allows.
@@ -51,7 +51,9 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::chart::canvas::{Align, INK, dots, sheet, text};
+    use crate::figures::chart::canvas::{dots, sheet};
+    use crate::figures::chart::text::{Align, text};
+    use crate::figures::style::TEXT;
 
     fn ink(svg: &str) -> usize {
         let pixels = image::load_from_memory(&png(svg).unwrap()).unwrap().to_rgb8();
@@ -71,7 +73,7 @@ mod tests {
     #[test]
     fn text_is_drawn_without_fonts_of_the_machine() {
         let written = |words: &str| {
-            ink(&sheet(80.0, 30.0, |area, _| text(area, words, (40.0, 15.0), 13.0, INK, Align::Center)).unwrap())
+            ink(&sheet(80.0, 30.0, |area, _| text(area, words, (40.0, 15.0), 13.0, TEXT, Align::Center)).unwrap())
         };
         assert_eq!(written(" "), 0);
         for words in ["x₁ ≤ σ²", "−10⁻⁴"] {
@@ -83,7 +85,7 @@ mod tests {
     #[test]
     fn dots_of_no_length_leave_discs() {
         let svg = sheet(40.0, 40.0, |_, layer| {
-            dots(layer, &[(100, 100), (300, 300)], INK, 1.0, 3.0);
+            dots(layer, &[(100, 100), (300, 300)], TEXT, 1.0, 3.0);
             Ok(())
         });
         // Two discs of radius 3, each pixel drawn as 2 x 2: 2 · 4 · 9π ≈ 226.

@@ -26,7 +26,7 @@ impl Phase {
         Self { name, unit, done: 0, total, began: now, printed: now, message }
     }
 
-    /// Units a second so far, once any time has passed.
+    /// Units per second so far, once any time has passed.
     fn rate(&self, now: Duration) -> Option<f64> {
         let seconds = now.saturating_sub(self.began).as_secs_f64();
         (seconds > 0.0).then(|| self.done as f64 / seconds)
@@ -80,7 +80,7 @@ pub struct Report<'a> {
     done: u64,
     total: u64,
     unit: &'a str,
-    /// Units a second, averaged over the phase.
+    /// Units per second, averaged over the phase.
     rate: Option<f64>,
     /// Seconds until the phase ends at that rate.
     eta_s: Option<f64>,

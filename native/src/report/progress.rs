@@ -97,7 +97,8 @@ impl Progress {
         }
     }
 
-    /// The phase is over: its last state is printed, a bar stays as it is. Without an open phase, nothing happens.
+    /// The phase is over: its last state is printed, a bar stays as it is. Without an open phase, nothing
+    /// happens.
     pub fn finish(&mut self) {
         if self.phase.is_none() {
             return;

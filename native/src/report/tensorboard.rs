@@ -1,15 +1,16 @@
 //! Scalars as an event file that TensorBoard reads.
 //!
-//! A file is a sequence of TFRecords, `length: u64, crc(length): u32, payload, crc(payload): u32`, little endian, with the
-//! masked CRC-32C of TensorFlow (`tsl/lib/io/record_writer.cc`). A payload is a protobuf `Event`
-//! (`tensorflow/core/util/event.proto`):
+//! A file is a sequence of TFRecords, `length: u64, crc(length): u32, payload, crc(payload): u32`, little
+//! endian, with the masked CRC-32C of TensorFlow (`tsl/lib/io/record_writer.cc`). A payload is a protobuf
+//! `Event` (`tensorflow/core/util/event.proto`):
 //!
 //!     Event          1 wall_time: double   2 step: int64   3 file_version: string   5 summary: Summary
 //!     Summary        1 value: repeated Summary.Value
 //!     Summary.Value  1 tag: string         2 simple_value: float
 //!
-//! Written by hand: of the crates for it, `tboard` runs `protoc` at build time and `tensorboard-rs` pulls an old `image`
-//! and `protobuf`; neither takes the wall time from its caller, and without that a file cannot be rebuilt from the log.
+//! Written by hand: of the crates for it, `tboard` runs `protoc` at build time and `tensorboard-rs` pulls an
+//! old `image` and `protobuf`; neither takes the wall time from its caller, and without that a file cannot be
+//! rebuilt from the log.
 
 use std::path::Path;
 
@@ -36,8 +37,8 @@ pub fn file_name(seconds: u64) -> String {
     format!("events.out.tfevents.{seconds:010}.diffem")
 }
 
-/// Writes all `records` as the event file `path`, replacing what was there as a whole. The bytes are a function of the
-/// records, so the file can be rebuilt from a log at any time.
+/// Writes all `records` as the event file `path`, replacing what was there as a whole. The bytes are a
+/// function of the records, so the file can be rebuilt from a log at any time.
 ///
 /// # Errors
 /// When the file cannot be written; the message names it.

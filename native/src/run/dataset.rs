@@ -1,19 +1,16 @@
-//! From a configuration to the observations, and the truth where there is one. Corruption is applied once; training
-//! reads the observations only.
+//! From a configuration to the observations, and the truth where there is one. Corruption is applied once;
+//! training reads the observations only.
 
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
-use crate::data::image_set::{ImageSet, Sources};
+use crate::data::image_set::{ImageSet, ObservedSet, Opened, Sources};
 use crate::data::mapped::scratch;
-use crate::data::masked::{MaskedPictures, check_channel};
 use crate::data::observations::{Expect, load_observations};
-use crate::data::sources;
-use crate::data::tensor::TensorFile;
+use crate::data::tensor_file::TensorFile;
 use crate::resources::check_memory;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
 use diffem::gaussian::Gaussian;
-use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
 use diffem::synthetic::{self, Counts, Curve, Law, Set};
 use diffem::{Observations, Samples};
@@ -26,7 +23,8 @@ use std::path::Path;
 pub struct Truth {
     /// The signals behind the observations, `[n, d]`.
     pub x: Option<Samples>,
-    /// Two further independent samples of the signal's law (u1, u2 of the Sinkhorn divergence), and a third for floors.
+    /// Two further independent samples of the signal's distribution (u1, u2 of the Sinkhorn divergence), and
+    /// a third for floors.
     pub u: Option<[Samples; 3]>,
     /// Signals and observations that are never trained on.
     pub test: Option<(Samples, Observations)>,
@@ -41,8 +39,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Numbers that a run of this dataset writes before its second lap: observations, truth, and reconstructions of the
-    /// start, of a lap and of a state inside a lap.
+    /// Numbers that a run of this dataset writes before its second lap: observations, truth, and
+    /// reconstructions of the start, of a lap and of a state inside a lap.
     pub fn values_on_disk(&self, d: usize) -> usize {
         let values = |x: &Samples| x.n() * x.d();
         let seen = |o: &Observations| values(&o.y) + o.a.as_ref().map_or(0, values);
@@ -60,8 +58,8 @@ const TEST_POINTS: usize = 1024;
 /// Bytes of signals that are corrupted at a time.
 const PIECE: usize = 32 << 20;
 
-/// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files in the directory
-/// `dir`.
+/// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files
+/// in the directory `dir`.
 pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     match &config.data {
         DataConfig::File { path, .. } => from_file(Path::new(path), channel),
@@ -85,20 +83,20 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Datase
             check_memory("data.n", *n, channel)?;
             Ok(on_curve(*n, &Curve::outline(*shape), config, channel))
         }
-        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
-            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
-            of_images(&sources, *n, *test, config, channel, dir)
-        }
-        DataConfig::MaskedImages { path, channels, height, width, resize, n } => {
-            let shape = ImageShape { channels: *channels, height: *height, width: *width };
-            check_channel(channel, shape)?;
-            let set = MaskedPictures::open(Path::new(path), shape, *resize)?;
-            of_masked(&set, *n, config, channel, dir)
+        data => {
+            let images = data.images().context("data: expected images")?;
+            images.check_channel(channel)?;
+            let (n, test) = (images.n(), images.test().unwrap_or(0));
+            match images.open(test > 0)? {
+                Opened::Clean(sources) => of_images(&sources, n, test, config, channel, dir),
+                Opened::Observed(set) => of_observed(&*set, n, config, channel, dir),
+            }
         }
     }
 }
 
-/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all there are.
+/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all
+/// there are.
 pub fn count(config: &Config) -> Result<usize> {
     match &config.data {
         DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
@@ -106,17 +104,16 @@ pub fn count(config: &Config) -> Result<usize> {
         | DataConfig::Gaussian { n, .. }
         | DataConfig::Manifold { n, .. }
         | DataConfig::Curve { n, .. } => Ok(*n),
-        DataConfig::Idx { n, test, .. } | DataConfig::Cifar10 { n, test, .. } | DataConfig::Images { n, test, .. } => {
-            if *n > 0 {
-                return Ok(*n);
+        data => {
+            let images = data.images().context("data: expected images")?;
+            let (n, test) = (images.n(), images.test().unwrap_or(0));
+            if n > 0 {
+                return Ok(n);
             }
-            let sources = sources::open(&config.data, *test > 0)?.context("data: expected images")?;
-            counted(0, if sources.test.is_some() { 0 } else { *test }, &*sources.train)
-        }
-        DataConfig::MaskedImages { n, .. } if *n > 0 => Ok(*n),
-        DataConfig::MaskedImages { path, channels, height, width, resize, .. } => {
-            let shape = ImageShape { channels: *channels, height: *height, width: *width };
-            Ok(MaskedPictures::open(Path::new(path), shape, *resize)?.len())
+            match images.open(test > 0)? {
+                Opened::Clean(sources) => counted(0, if sources.test.is_some() { 0 } else { test }, &*sources.train),
+                Opened::Observed(set) => Ok(set.len()),
+            }
         }
     }
 }
@@ -128,7 +125,7 @@ pub fn equicorrelated(std: &[f64], correlation: f64) -> Result<Gaussian> {
     Ok(Gaussian::new(DVector::zeros(d), DMatrix::from_fn(d, d, entry))?)
 }
 
-/// Signals of a law, and their observations.
+/// Signals of a distribution, and their observations.
 fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Dataset {
     let counts = Counts { observed: n, truth: TRUTH_POINTS, test: TEST_POINTS };
     let drawn = synthetic::draw(law, counts, channel, config.seed);
@@ -226,7 +223,7 @@ fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
 }
 
 /// The pictures are the observations; they stay in the order of their names.
-fn of_masked(set: &MaskedPictures, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
+fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     let all = set.len();
     if all < 2 || n > all {
         bail!("data.n: expected 2 or more pictures and at most the {all} in the folder, found {n}");

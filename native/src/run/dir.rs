@@ -12,7 +12,7 @@
 use crate::config::Config;
 use crate::config::compatible::same_run;
 use crate::data::mapped;
-use crate::data::tensor::{TensorFile, write_rows};
+use crate::data::tensor_file::{TensorFile, write_rows};
 use crate::files;
 use crate::run::dataset::{Dataset, Truth};
 use anyhow::{Context, Result, bail};

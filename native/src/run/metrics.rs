@@ -1,4 +1,4 @@
-//! metrics.jsonl: one line an event, cut back on resume to what the saved state has seen.
+//! metrics.jsonl: one line per event, cut back on resume to what the saved state has seen.
 
 use crate::files;
 use anyhow::{Context, Result};
@@ -17,7 +17,7 @@ pub struct TruthRecord {
     pub sinkhorn: f64,
     /// The same of a third truth sample: what a perfect reconstruction would score.
     pub sinkhorn_floor: f64,
-    /// Points a side.
+    /// Points per side.
     pub points: usize,
 }
 
@@ -95,7 +95,8 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Opens `path` after cutting it back to the lines that precede `state`; returns the seconds spent until then.
+    /// Opens `path` after cutting it back to the lines that precede `state`; returns the seconds spent until
+    /// then.
     pub fn open(path: &Path, state: &State) -> Result<(Self, f64)> {
         let lines: Vec<Line> = if path.exists() { read(path)? } else { Vec::new() };
         let kept: Vec<&Line> = lines.iter().filter(|line| line.precedes(state)).collect();

@@ -1,8 +1,12 @@
 //! Runs: the directory, the data, training from wherever a run stands, and what is exported of it.
 
+pub mod corruption;
 pub mod dataset;
 pub mod dir;
 pub mod export;
+pub mod images;
+pub mod init;
+pub mod laps;
 pub mod metrics;
 pub mod prior;
 pub mod session;

@@ -8,8 +8,8 @@ use crate::config::compatible::difference_of;
 use crate::files;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::run::dir::RunDir;
-use crate::run::session::{Session, lap_dir};
-use crate::run::train::{Ended, catch_signals, stopping};
+use crate::run::laps::lap_dir;
+use crate::signals::{Ended, catch_signals, stopping};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use diffem::channel::{Compose, Unobserved};
@@ -149,19 +149,19 @@ impl Prior {
     }
 }
 
-/// Trains the prior of the run in `session` that `origin` describes, from the last saved point of the same training if there is
+/// Trains the prior of `run` that `origin` describes on `device`, from the last saved point of the same training if there is
 /// one. The prior that the run had is replaced at the end.
-pub fn train(session: &Session, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
+pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
-    let (run, config) = (&session.run, &origin.config);
+    let config = &origin.config;
     let _lock = run.lock()?;
     let x = run.reconstructions(origin.lap)?;
     // There is nothing that could be compared.
     let monitor = MonitorConfig { holdout: 0.0, ..MonitorConfig::default() };
     let em = Em::of(model(config), Observations::nothing(x.n())).m_step(config.m_step.clone()).monitor(monitor);
-    let em = em.seed(config.seed).trainer(&session.device)?;
+    let em = em.seed(config.seed).trainer(device)?;
     let layout = Layout::of(em.network());
-    let saved = resume(run, origin, layout.len(), &session.device)?;
+    let saved = resume(run, origin, layout.len(), device)?;
     let mut state = match saved {
         Some(state) => State { x, ..state },
         None => {

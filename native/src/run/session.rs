@@ -4,18 +4,18 @@ use crate::config::{Config, InitConfig};
 use crate::data::mapped::scratch;
 use crate::run::dataset::Dataset;
 use crate::run::dir::{RunDir, read_weights};
-use crate::run::metrics::Line;
+use crate::run::laps::{lap_dir, reconstructions_of};
 use crate::run::prior::Prior;
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use diffem::channel::Compose;
 use diffem::checkpoint;
-use diffem::em::{EStep, InitialPrior, LapRecord, State, Trainer, corrupted_init_into};
+use diffem::em::{EStep, InitialPrior, State, Trainer, corrupted_init_into};
 use diffem::image::ImageShape;
 use diffem::network::{Layout, NetworkConfig, flatten, from_host};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Posterior, Samples};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Everything a command needs of a run.
@@ -189,47 +189,17 @@ impl Session {
         EStep { posterior, observations, key }
     }
 
+    /// Writes the settings that the run was opened with into its configuration. Nothing is kept while another process trains the
+    /// run, if another run would come of it, or if it cannot go on.
+    pub fn keep_settings(&self) -> Result<()> {
+        let _lock = self.run.lock()?;
+        self.run.check_same(&self.config)?;
+        self.run.latest_state(&self.config, self.layout.len(), &self.device)?;
+        self.run.write_config(&self.config)
+    }
+
     /// Shape of the images that the signals are, if they are images.
     pub fn image_shape(&self) -> Option<ImageShape> {
         self.config.data.image_shape()
     }
-}
-
-/// The directory of a lap of a run: the one asked for, else the best by metrics.jsonl, else the last. `path` may also be
-/// a lap directory itself.
-pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
-    if path.join("ema.safetensors").is_file() {
-        return Ok(path.to_path_buf());
-    }
-    let run = RunDir::open(path)?;
-    let laps: Vec<usize> = run.laps()?.into_iter().filter(|lap| *lap > 0).collect();
-    let Some(&last) = laps.last() else {
-        bail!("{} has no finished lap yet: continue it with `diffem resume`", path.display());
-    };
-    match lap {
-        Some(lap) if laps.contains(&lap) => Ok(run.lap(lap)),
-        Some(lap) => bail!("lap {lap} is not finished: {} has laps 1 to {last}", path.display()),
-        None => Ok(run.lap(chosen_lap(&run, &laps, last)?)),
-    }
-}
-
-/// The file of signals that `path` stands for: the reconstructions of a run (its best lap) or of a lap directory, or a file.
-pub fn reconstructions_of(path: &Path) -> Result<PathBuf> {
-    if path.is_file() { Ok(path.to_path_buf()) } else { Ok(lap_dir(path, None)?.join("reconstructions.safetensors")) }
-}
-
-/// The lap that the held-out observations choose among the `finished` ones, the `last` one where they choose another.
-pub fn chosen_lap(run: &RunDir, finished: &[usize], last: usize) -> Result<usize> {
-    Ok(best_lap(run)?.filter(|lap| finished.contains(lap)).unwrap_or(last))
-}
-
-/// The lap that the held-out observations choose.
-pub fn best_lap(run: &RunDir) -> Result<Option<usize>> {
-    let path = run.file("metrics.jsonl");
-    let lines = if path.exists() { crate::run::metrics::read(&path)? } else { Vec::new() };
-    let record = |line: &Line| match *line {
-        Line::Lap { lap, loss, monitor, .. } => Some(LapRecord { lap, loss, monitor }),
-        Line::MStep { .. } => None,
-    };
-    Ok(LapRecord::best(&lines.iter().filter_map(record).collect::<Vec<_>>()))
 }

@@ -4,8 +4,9 @@ use crate::files;
 use crate::report::tensorboard::{Scalar, file_name, write_events as write_scalars};
 use crate::resources::peak_memory;
 use crate::run::dir::RunDir;
+use crate::run::laps::best_lap;
 use crate::run::metrics::{self, Line, with_total_steps};
-use crate::run::session::{Session, best_lap};
+use crate::run::session::Session;
 use anyhow::Result;
 use serde_json::json;
 

@@ -3,44 +3,13 @@
 use crate::report::progress::{Progress, ProgressMode};
 use crate::run::metrics::{Line, MetricsFile, TruthRecord};
 use crate::run::session::Session;
+use crate::signals::{Ended, catch_signals, stopping};
 use anyhow::{Result, bail};
 use diffem::Error;
 use diffem::em::{Event, LapRecord, Observer, State};
 use diffem::metric::TruthScorer;
 use std::ops::ControlFlow;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-/// Set by Ctrl-C; the run saves its state at the next event and ends.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Exit code of a run that was stopped by Ctrl-C or SIGTERM.
-pub const EXIT_STOPPED: i32 = 130;
-
-/// Makes Ctrl-C and SIGTERM stop the run at its next event; a second one ends the process at once. One handler serves all
-/// runs of a process.
-pub fn catch_signals() -> Result<()> {
-    static CAUGHT: OnceLock<()> = OnceLock::new();
-    if CAUGHT.set(()).is_err() {
-        return Ok(());
-    }
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::SeqCst) {
-            std::process::exit(EXIT_STOPPED);
-        }
-    })?;
-    Ok(())
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// All laps are done, or patience ran out.
-    Finished,
-    /// Stopped by a signal, with its state saved.
-    Stopped,
-}
 
 /// Runs what is left of `session`.
 pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
@@ -216,11 +185,6 @@ impl Observer for Reporter<'_> {
             ControlFlow::Break(())
         })
     }
-}
-
-/// Whether a signal has asked to stop.
-pub fn stopping() -> bool {
-    STOP.load(Ordering::SeqCst)
 }
 
 /// Seconds since 1970.

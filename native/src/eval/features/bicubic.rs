@@ -1,7 +1,7 @@
-//! Resizing to the bit of `Image.resize(..., BICUBIC)` of Pillow 3 to 12 on 8-bit images: cubic convolution with a = -1/2
-//! (Keys, "Cubic convolution interpolation for digital image processing", 1981), widened where the image shrinks, in fixed
-//! point with 22 bits, along rows and then along columns. (Pillow 13 goes along columns first where the height shrinks more
-//! than the width.)
+//! Resizing to the bit of `Image.resize(..., BICUBIC)` of Pillow 3 to 12 on 8-bit images: cubic convolution
+//! with a = -1/2 (Keys, "Cubic convolution interpolation for digital image processing", 1981), widened where
+//! the image shrinks, in fixed point with 22 bits, along rows and then along columns. (Pillow 13 goes along
+//! columns first where the height shrinks more than the width.)
 
 use crate::data::pixels::Bytes;
 
@@ -26,7 +26,8 @@ pub fn resize(plane: &[u8], (height, width): (usize, usize), size: usize) -> Vec
     transposed(&columns, size)
 }
 
-/// `[3, size, size]`: the image resized, each byte of channel c turned into `value(c, byte)`; a gray image three times.
+/// `[3, size, size]`: the image resized, each byte of channel c turned into `value(c, byte)`; a gray image
+/// three times.
 pub fn planes(image: &Bytes, size: usize, value: impl Fn(usize, u8) -> f32) -> Vec<f32> {
     let (shape, channels) = (image.shape, image.shape.channels);
     let resized: Vec<Vec<u8>> =

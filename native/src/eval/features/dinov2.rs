@@ -1,19 +1,20 @@
-//! DINOv2 (Oquab et al., "DINOv2: learning robust visual features without supervision", 2023): the vision transformer without
-//! registers whose class token dgm-eval takes for FD-DINOv2 (Stein et al., "Exposing flaws of generative model evaluation
-//! metrics and their unfair treatment of diffusion models", 2023), ViT-L/14 at 224 x 224.
+//! DINOv2 (Oquab et al., "DINOv2: learning robust visual features without supervision", 2023): the vision
+//! transformer without registers whose class token dgm-eval takes for FD-DINOv2 (Stein et al., "Exposing
+//! flaws of generative model evaluation metrics and their unfair treatment of diffusion models", 2023),
+//! ViT-L/14 at 224 x 224.
 //!
 //! ```text
 //! x = [class token, patches] + positions;  24 times: x += s1 attention(norm(x)), x += s2 mlp(norm(x));  norm(x) of the class
 //! ```
 //!
-//! Images are resized as Pillow does (bicubic, 8 bits), then standardized by ImageNet's means and deviations. Positions were
-//! learned for 37 x 37 patches and are interpolated to 16 x 16 as the published code does.
+//! Images are resized as Pillow does (bicubic, 8 bits), then standardized by ImageNet's means and deviations.
+//! Positions were learned for 37 x 37 patches and are interpolated to 16 x 16 as the published code does.
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, Norm, Padding};
-use super::network::{Names, Network, Outputs};
+use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
 use super::source::{Source, from_file};
-use super::weights::DINOV2;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::Result;
 use burn::tensor::activation::gelu;
@@ -38,7 +39,7 @@ pub struct Config {
     pub heads: usize,
     /// Side of a patch in pixels.
     pub patch: usize,
-    /// Patches a side that the positions were learned for.
+    /// Patches per side that the positions were learned for.
     pub learned: usize,
     /// Side of the images in pixels, a multiple of the patch's.
     pub side: usize,
@@ -48,7 +49,7 @@ pub struct Config {
 pub const VIT_L14: Config = Config { width: 1024, depth: 24, heads: 16, patch: 14, learned: 37, side: 224 };
 
 impl Config {
-    /// Patches a side.
+    /// Patches per side.
     fn grid(&self) -> usize {
         self.side / self.patch
     }
@@ -56,10 +57,25 @@ impl Config {
 
 /// What its scores are called.
 pub const NAMES: Names = Names {
-    network: DINOV2.network,
+    network: "dinov2-vitl14",
     frechet: ["FD-DINOv2", "fd_dinov2"],
     kernel: ["KID-DINOv2", "kid_dinov2"],
     inception: None,
+};
+
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: NAMES.network,
+    about: "DINOv2 ViT-L/14 as dgm-eval takes it: FD-DINOv2; about a second an image on two cores",
+    weights: WeightFile {
+        file: "dinov2_vitl14_pretrain.pth",
+        package: "PyTorch Hub downloads it (1.2 GB)",
+        command: "pip install torch; python -c 'import torch; torch.hub.load(\"facebookresearch/dinov2\", \"dinov2_vitl14\")'",
+        inside: "~/.cache/torch/hub/checkpoints/",
+        license: "Apache-2.0",
+        sha256: "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+    },
+    scores: Scores::Features(NAMES, |dir, device| Ok(Box::new(DinoV2::load(dir, device)?))),
 };
 
 /// The network with its weights.
@@ -89,7 +105,7 @@ struct Block {
 impl DinoV2 {
     /// Reads the weights of ViT-L/14 from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&DINOV2.require(dir)?, device, |source| Self::assemble(source, VIT_L14))
+        from_file(&NETWORK.weights.require(dir)?, device, |source| Self::assemble(source, VIT_L14))
     }
 
     fn assemble(source: &Source<'_>, config: Config) -> Result<Self> {
@@ -177,9 +193,9 @@ fn interpolated(positions: Tensor<3>, from: usize, to: usize) -> Tensor<3> {
     weights.matmul(columns).reshape([to, to, width]).swap_dims(0, 1).reshape([1, to * to, width])
 }
 
-/// `[to, from]`: how much of each value of an axis goes into each new one, by cubic convolution with a = -3/4 and no smoothing,
-/// values beyond the ends being those at the ends. The scale is (to + 0.1) / from: a tenth too many, as when the published
-/// features were made.
+/// `[to, from]`: how much of each value of an axis goes into each new one, by cubic convolution with a = -3/4
+/// and no smoothing, values beyond the ends being those at the ends. The scale is (to + 0.1) / from: a tenth
+/// too many, as when the published features were made.
 fn cubic_weights(from: usize, to: usize) -> Vec<f32> {
     const KEYS: f64 = -0.75;
     let scale = from as f64 / (to as f64 + 0.1);

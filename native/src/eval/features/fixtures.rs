@@ -28,7 +28,8 @@ impl Tensors for Formula {
     }
 }
 
-/// In [-1, 1), of 24 bits (splitmix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+/// In [-1, 1), of 24 bits (splitmix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", 2014).
 fn unit(i: u64) -> f64 {
     let mut z = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,15 +1,16 @@
-//! Inception-v3 as the Fréchet Inception distance takes it (Szegedy et al., "Rethinking the Inception architecture for
-//! computer vision", 2016; Heusel et al., "GANs trained by a two time-scale update rule", 2017): TensorFlow's network of
-//! 2015-12-05 in the port of pytorch-fid, whose weights and conventions these are.
+//! Inception-v3 as the Fréchet Inception distance takes it (Szegedy et al., "Rethinking the Inception
+//! architecture for computer vision", 2016; Heusel et al., "GANs trained by a two time-scale update rule",
+//! 2017): TensorFlow's network of 2015-12-05 in the port of pytorch-fid, whose weights and conventions these
+//! are.
 //!
 //! * Pixels enter in [-1, 1] at 299 x 299, by bilinear interpolation between their centers, without smoothing.
 //! * Averages of 3x3 windows leave the padding out, and the last block takes their maximum instead.
-//! * Features are the 2048 means before the classes; logits are those of the 1008 classes without bias, as torch-restoration's.
+//! * Features are the 2048 means before the classes; logits are those of the 1008 classes without bias, as torch-fidelity's.
 
 use super::layers::{Conv, Kernel, Padding, average_around, max_pool, mean_of_planes};
-use super::network::{Names, Network, Outputs};
+use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
 use super::source::{Source, from_file};
-use super::weights::INCEPTION_V3;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::Result;
 use burn::tensor::module::interpolate;
@@ -24,11 +25,22 @@ const SIDE: usize = 299;
 const EPSILON: f64 = 1e-3;
 
 /// What its scores are called.
-pub const NAMES: Names = Names {
-    network: INCEPTION_V3.network,
-    frechet: ["FID", "fid"],
-    kernel: ["KID", "kid"],
-    inception: Some(["IS", "is"]),
+pub const NAMES: Names =
+    Names { network: "inception-v3", frechet: ["FID", "fid"], kernel: ["KID", "kid"], inception: Some(["IS", "is"]) };
+
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: NAMES.network,
+    about: "Inception-v3 in pytorch-fid's port: FID, KID and IS",
+    weights: WeightFile {
+        file: "pt_inception-2015-12-05-6726825d.pth",
+        package: "pytorch-fid 0.3.0 (Python package) downloads it",
+        command: "pip install pytorch-fid==0.3.0; python -c 'from pytorch_fid.inception import *; InceptionV3()'",
+        inside: "~/.cache/torch/hub/checkpoints/",
+        license: "Apache-2.0",
+        sha256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    },
+    scores: Scores::Features(NAMES, |dir, device| Ok(Box::new(InceptionV3::load(dir, device)?))),
 };
 
 /// The network with its weights.
@@ -66,7 +78,7 @@ type Step<'a> = (&'a str, usize, [usize; 2]);
 impl InceptionV3 {
     /// Reads the weights from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&INCEPTION_V3.require(dir)?, device, Self::assemble)
+        from_file(&NETWORK.weights.require(dir)?, device, Self::assemble)
     }
 
     fn assemble(source: &Source<'_>) -> Result<Self> {
@@ -116,7 +128,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// 35 x 35 values a channel.
+    /// 35 x 35 values per channel.
     fn five(&self, pooled: usize) -> Result<Vec<Branch>> {
         Ok(vec![
             self.branch(Pool::None, &[("branch1x1", 64, [1, 1])], &[])?,
@@ -299,8 +311,8 @@ mod tests {
         compare(&from_file(&file, &crate::device::open("auto").unwrap().1, InceptionV3::assemble).unwrap());
     }
 
-    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` as `export-images` writes them, DIFFEM_FID is what pytorch-fid
-    /// says of them with the weights DIFFEM_INCEPTION.
+    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` as `export-images` writes them, DIFFEM_FID
+    /// is what pytorch-fid says of them with the weights DIFFEM_INCEPTION.
     #[test]
     #[ignore = "needs files: DIFFEM_INCEPTION=FILE DIFFEM_FOLDERS=DIR DIFFEM_FID=NUMBER"]
     fn distances_of_folders_are_those_of_pytorch_fid() {

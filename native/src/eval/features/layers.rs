@@ -123,7 +123,8 @@ pub fn max_pool(x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
     max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([stride; 2]).with_padding([padding; 2]))
 }
 
-/// Means of 3x3 windows around every value, over the values that there are (TensorFlow's, not PyTorch's default).
+/// Means of 3x3 windows around every value, over the values that there are (TensorFlow's, not PyTorch's
+/// default).
 pub fn average_around(x: Tensor<4>) -> Tensor<4> {
     let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
     avg_pool2d(x, options.with_count_include_pad(false))

@@ -1,4 +1,5 @@
-//! Feature networks: pretrained weights that the user brings, images in, feature vectors and class logits out.
+//! Feature networks: pretrained weights that the user brings, images in, feature vectors and class logits
+//! out.
 
 pub mod bicubic;
 pub mod dinov2;
@@ -13,31 +14,25 @@ mod source;
 pub mod st_lpips;
 pub mod weights;
 
-use crate::args::FeatureNetwork;
-use anyhow::Result;
-use burn::tensor::Device;
-use dinov2::DinoV2;
-use efficientnet_lite0::EfficientNetLite0;
-use inception_v3::InceptionV3;
-use network::{Names, Network};
-use std::path::Path;
+use network::{FeatureNetwork, Load, Names, Scores};
 
-/// What the scores of each network are called.
-pub const NAMES: [Names; 3] = [efficientnet_lite0::NAMES, inception_v3::NAMES, dinov2::NAMES];
+/// The networks, one line each; options, scores and the list of weights follow from this.
+pub static NETWORKS: [&FeatureNetwork; 4] =
+    [&efficientnet_lite0::NETWORK, &inception_v3::NETWORK, &dinov2::NETWORK, &st_lpips::NETWORK];
 
-/// Those of `chosen` that describe single images, with their weights from the directory `dir`.
-pub fn networks(chosen: &[FeatureNetwork], dir: &Path, device: &Device) -> Result<Vec<Box<dyn Network>>> {
-    let load = |network: &FeatureNetwork| -> Option<Result<Box<dyn Network>>> {
-        match network {
-            FeatureNetwork::EfficientNetLite0 => Some(EfficientNetLite0::load(dir, device).map(boxed)),
-            FeatureNetwork::InceptionV3 => Some(InceptionV3::load(dir, device).map(boxed)),
-            FeatureNetwork::DinoV2 => Some(DinoV2::load(dir, device).map(boxed)),
-            FeatureNetwork::StLpips => None,
-        }
-    };
-    chosen.iter().filter_map(load).collect()
+/// What the scores of the networks that describe single images are called.
+pub fn names() -> impl Iterator<Item = Names> {
+    NETWORKS.iter().filter_map(|network| match network.scores {
+        Scores::Features(names, _) => Some(names),
+        Scores::Distance => None,
+    })
 }
 
-fn boxed(network: impl Network + 'static) -> Box<dyn Network> {
-    Box::new(network)
+/// How those of `chosen` that describe single images are loaded.
+pub fn describing(chosen: &[String]) -> Vec<Load> {
+    let load = |name: &String| match NETWORKS.iter().find(|network| network.name == name)?.scores {
+        Scores::Features(_, load) => Some(load),
+        Scores::Distance => None,
+    };
+    chosen.iter().filter_map(load).collect()
 }

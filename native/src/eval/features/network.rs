@@ -1,10 +1,12 @@
 //! What a feature network is: images in, vectors out.
 
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::{Result, anyhow};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use diffem::Samples;
 use rayon::prelude::*;
+use std::path::Path;
 
 /// Images of a network call.
 const BATCH: usize = 4;
@@ -21,6 +23,30 @@ pub struct Names {
     /// Inception score, for a network with classes.
     pub inception: Option<[&'static str; 2]>,
 }
+
+/// A network that `evaluate` can compare images with.
+pub struct FeatureNetwork {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// Its entry in the help of `evaluate`.
+    pub about: &'static str,
+    /// Its weights, which the user brings.
+    pub weights: WeightFile,
+    /// What it is good for.
+    pub scores: Scores,
+}
+
+/// What a network scores.
+#[derive(Clone, Copy)]
+pub enum Scores {
+    /// Sets of images by the features of each: names of the scores, and how the network is loaded.
+    Features(Names, Load),
+    /// Pairs of images by a distance.
+    Distance,
+}
+
+/// Reads a network's weights from a directory.
+pub type Load = fn(&Path, &Device) -> Result<Box<dyn Network>>;
 
 /// What a network says of n images.
 pub struct Outputs {

@@ -1,7 +1,7 @@
-//! Distances between sets of images in the features of networks. They are named after the network: the numbers of one are not
-//! comparable with those of another.
+//! Distances between sets of images in the features of networks. They are named after the network: the
+//! numbers of one are not comparable with those of another.
 
-use super::NAMES;
+use super::names;
 use super::network::{Features, Names, Network};
 use crate::data::pixels::Bytes;
 use anyhow::{Result, bail};
@@ -39,7 +39,7 @@ pub struct FeatureScores {
     pub kernel: Spread,
     /// Inception score with the network's classes, if it has any.
     pub inception: Option<Spread>,
-    /// Images a side.
+    /// Images per side.
     pub images: usize,
 }
 
@@ -71,8 +71,8 @@ impl TryFrom<Named> for FeatureScores {
     type Error = String;
 
     fn try_from(named: Named) -> Result<Self, String> {
-        let known = NAMES.iter().find(|names| names.network == named.network);
-        let names = *known.ok_or_else(|| format!("unknown network {}", named.network))?;
+        let known = names().find(|names| names.network == named.network);
+        let names = known.ok_or_else(|| format!("unknown network {}", named.network))?;
         let score = |name: &str| {
             let score = named.scores.get(name);
             score.copied().ok_or_else(|| format!("no {name} of {}", named.network))
@@ -118,7 +118,8 @@ impl<'a> FeatureScorer<'a> {
         Ok(Self { shape, kid, references })
     }
 
-    /// Scores `images [n, d]` with each network; best of the reference's size: the Fréchet distance depends on it.
+    /// Scores `images [n, d]` with each network; best of the reference's size: the Fréchet distance depends
+    /// on it.
     pub fn score(&self, sample: &str, lap: Option<usize>, images: &Samples) -> Result<Vec<FeatureScores>> {
         let images = bytes(images, self.shape)?;
         self.references.iter().map(|reference| reference.score(sample, lap, &images, &self.kid)).collect()
@@ -156,8 +157,8 @@ pub fn bytes(signals: &Samples, shape: ImageShape) -> Result<Vec<Bytes>> {
     signals.rows().map(|row| Bytes::of(row, shape)).collect()
 }
 
-/// `n` rows of `x` at even (0) or odd (1) places, so that two sets with other rows come of one; the first `n` rows of a set
-/// that is too small to be parted.
+/// `n` rows of `x` at even (0) or odd (1) places, so that two sets with other rows come of one; the first `n`
+/// rows of a set that is too small to be parted.
 pub fn half(x: &Samples, parity: usize, n: usize) -> Samples {
     match x.n() >= 2 * n {
         true => x.select(&(0..n).map(|i| 2 * i + parity).collect::<Vec<_>>()),
@@ -194,7 +195,7 @@ fn block<'a>(what: &str, names: &Names, rows: impl Iterator<Item = &'a FeatureSc
 mod tests {
     use super::*;
     use crate::eval::features::network::Outputs;
-    use crate::eval::features::{boxed, dinov2, efficientnet_lite0};
+    use crate::eval::features::{dinov2, efficientnet_lite0};
     use burn::tensor::{Device, Tensor, TensorData};
     use diffem::metric::frechet_distance;
 
@@ -225,7 +226,8 @@ mod tests {
     /// Under the names of a network with classes and of one without.
     fn networks() -> Vec<Box<dyn Network>> {
         let device = crate::device::open("auto").unwrap().1;
-        [efficientnet_lite0::NAMES, dinov2::NAMES].map(|names| boxed(Pixels(device.clone(), names))).into()
+        let network = |names| Box::new(Pixels(device.clone(), names)) as Box<dyn Network>;
+        [efficientnet_lite0::NAMES, dinov2::NAMES].map(network).into()
     }
 
     /// n images of 2 x 2 pixels.

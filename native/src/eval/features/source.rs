@@ -64,8 +64,8 @@ impl Source<'_> {
         Ok(Conv { weight, bias: self.tensor(&format!("{name}.bias"), [kernel.output])?, kernel })
     }
 
-    /// `name.weight` with the batch normalization `norm` behind it, at rest and with this ε: w γ / s and β - m γ / s with
-    /// s = sqrt(v + ε), for each output channel.
+    /// `name.weight` with the batch normalization `norm` behind it, at rest and with this ε: w γ / s and β -
+    /// m γ / s with s = sqrt(v + ε), for each output channel.
     pub fn conv_norm(&self, name: &str, norm: &str, epsilon: f64, kernel: Kernel) -> Result<Conv> {
         let part = |part: &str| self.tensors.values(&format!("{norm}.{part}"), &[kernel.output]);
         let (gamma, beta, mean, variance) =

@@ -1,5 +1,6 @@
-//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022): how different two pictures look. An
-//! AlexNet that blurs before it halves gives five maps of features f_l; between pictures of one size
+//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022): how different two
+//! pictures look. An AlexNet that blurs before it halves gives five maps of features f_l; between pictures of
+//! one size
 //!
 //! ```text
 //! d(x, y) = Σ_l mean over positions of Σ_c w_lc (f_lc(x) - f_lc(y))²,   f_l of unit length over c at every position
@@ -8,9 +9,9 @@
 //! 0 for equal pictures. Pictures enter as 8 bits in [-1, 1], red, green and blue, at their own size.
 
 use super::layers::{Activation, Conv, Kernel, Padding, max_pool, mean_of_planes};
-use super::network::host;
+use super::network::{FeatureNetwork, Scores, host};
 use super::source::{Source, from_file};
-use super::weights::ST_LPIPS;
+use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
 use anyhow::{Result, bail};
 use burn::tensor::activation::relu;
@@ -40,6 +41,21 @@ const CONVS: [(&str, [usize; 3]); 5] = [
     ("net.slice5.13", [256, 256, 3]),
 ];
 
+/// Registered in [`features`](super).
+pub static NETWORK: FeatureNetwork = FeatureNetwork {
+    name: "st-lpips",
+    about: "ST-LPIPS (AlexNet): perceptual distance of estimates to the truth of the test observations",
+    weights: WeightFile {
+        file: "alex_shift_tolerant.pth",
+        package: "stlpips-pytorch 0.0.2 (Python package)",
+        command: "pip download --no-deps stlpips-pytorch==0.0.2",
+        inside: "stlpips_pytorch/weights/vST0.0/ (a wheel is a zip archive)",
+        license: "BSD-2-Clause",
+        sha256: "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+    },
+    scores: Scores::Distance,
+};
+
 /// The network with its weights.
 pub struct StLpips {
     convs: Vec<Conv>,
@@ -51,7 +67,7 @@ pub struct StLpips {
 impl StLpips {
     /// Reads the weights from the directory `dir` after checking their digest.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        from_file(&ST_LPIPS.require(dir)?, device, Self::assemble)
+        from_file(&NETWORK.weights.require(dir)?, device, Self::assemble)
     }
 
     fn assemble(source: &Source<'_>) -> Result<Self> {
@@ -126,7 +142,8 @@ fn prepared(image: &Bytes) -> Vec<f32> {
     (0..3).flat_map(|c| image.plane(c % image.shape.channels).iter().map(move |v| value(c, *v))).collect()
 }
 
-/// Every other value of each plane after a blur by [1, 2, 1]ᵀ [1, 2, 1] / 16; two pixels are reflected at the borders.
+/// Every other value of each plane after a blur by [1, 2, 1]ᵀ [1, 2, 1] / 16; two pixels are reflected at the
+/// borders.
 fn halved(x: Tensor<4>) -> Tensor<4> {
     let channels = x.dims()[1];
     let blur = [1.0f32, 2.0, 1.0].iter().flat_map(|a| [1.0, 2.0, 1.0].map(|b| a * b / 16.0)).collect::<Vec<_>>();

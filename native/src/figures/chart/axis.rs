@@ -4,7 +4,8 @@ use std::ops::{Range, RangeInclusive};
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use super::canvas::{NORMAL, SMALL, text_width};
+use super::text::text_width;
+use crate::figures::style::{NORMAL, SMALL};
 
 /// An axis: limits, ticks with their labels, and a name. plotters draws with it directly.
 #[derive(Clone, Debug)]
@@ -65,7 +66,8 @@ impl Axis {
         Self { grid: false, ..self }
     }
 
-    /// Room in pixels for tick labels and name when the axis stands at the left of a panel; 0 when it is unlabelled.
+    /// Room in pixels for tick labels and name when the axis stands at the left of a panel; 0 when it is
+    /// unlabelled.
     pub fn room(&self) -> f64 {
         let widest = self.ticks.iter().map(|tick| text_width(&tick.1, SMALL)).fold(0.0, f64::max);
         let name = if self.name.is_empty() { 0.0 } else { 1.9 * NORMAL };
@@ -145,7 +147,8 @@ pub fn padded(lo: f64, hi: f64, room: f64) -> (f64, f64) {
     (lo - pad, hi + pad)
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten in `lo..=hi`: at most `most`, unless that would leave fewer than three.
+/// Multiples of 1, 2 or 5 times a power of ten in `lo..=hi`: at most `most`, unless that would leave fewer
+/// than three.
 fn round_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
     let rough = ((hi - lo) / most.max(1) as f64).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(rough.log10().floor());
@@ -164,7 +167,8 @@ fn multiples(lo: f64, hi: f64, step: f64) -> Vec<f64> {
     (first..=last).map(|k| clean(k as f64 * step)).collect()
 }
 
-/// Powers of ten; with fewer than three of them 1, 2, 5 in each decade; with fewer than three of those round steps.
+/// Powers of ten; with fewer than three of them 1, 2, 5 in each decade; with fewer than three of those round
+/// steps.
 fn log_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
     let decades = lo.log10().floor() as i32..=hi.log10().ceil() as i32;
     let ticks = |factors: &[f64]| -> Vec<f64> {
@@ -212,6 +216,14 @@ fn scientific(size: f64) -> String {
 fn superscript(c: char) -> char {
     let digits = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     c.to_digit(10).map_or('⁻', |digit| digits[digit as usize])
+}
+
+/// `x₁` for coordinate 0 and so on.
+pub fn coordinate_name(j: usize) -> String {
+    let digits = ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'];
+    let index = (j + 1).to_string();
+    let index = index.chars().filter_map(|c| c.to_digit(10)).map(|digit| digits[digit as usize]);
+    std::iter::once('x').chain(index).collect()
 }
 
 #[cfg(test)]

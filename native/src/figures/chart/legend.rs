@@ -3,7 +3,9 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::canvas::{Align, Area, INK, NORMAL, SeriesColor, line, text, text_width, units};
+use super::canvas::{Area, line, units};
+use super::text::{Align, text, text_width};
+use crate::figures::style::{NORMAL, RoleColor, TEXT};
 
 /// How a legend shows a series.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +26,13 @@ pub enum Swatch {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub swatch: Swatch,
-    pub color: SeriesColor,
+    pub color: RoleColor,
     pub label: String,
 }
 
 impl Entry {
     /// An entry that shows `label` beside `swatch` in `color`.
-    pub fn new(swatch: Swatch, color: SeriesColor, label: impl Into<String>) -> Self {
+    pub fn new(swatch: Swatch, color: RoleColor, label: impl Into<String>) -> Self {
         Self { swatch, color, label: label.into() }
     }
 }
@@ -40,7 +42,8 @@ pub const LEGEND_LINE: f64 = 20.0;
 const SWATCH: f64 = 26.0;
 const GAP: f64 = 18.0;
 
-/// Where the entries of a legend `width` wide go, left to right and then down: offsets from its top left corner.
+/// Where the entries of a legend `width` wide go, left to right and then down: offsets from its top left
+/// corner.
 pub fn legend_layout(entries: &[Entry], width: f64) -> Vec<(f64, f64)> {
     let (mut x, mut y) = (0.0, 0.0);
     let mut place = |entry: &Entry| {
@@ -65,7 +68,7 @@ pub fn legend(area: &Area<'_>, entries: &[Entry], at: (f64, f64), width: f64) ->
     for (entry, (x, y)) in entries.iter().zip(legend_layout(entries, width)) {
         let (x, y) = (at.0 + x, at.1 + y + LEGEND_LINE / 2.0);
         swatch(area, entry, (x, y))?;
-        text(area, &entry.label, (x + SWATCH, y), NORMAL, INK, Align::Left)?;
+        text(area, &entry.label, (x + SWATCH, y), NORMAL, TEXT, Align::Left)?;
     }
     Ok(())
 }
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_legend_wraps_and_its_entries_never_overlap() {
-        let entries: Vec<Entry> = (0..5).map(|i| Entry::new(Swatch::Dot, INK, "x".repeat(8 + i))).collect();
+        let entries: Vec<Entry> = (0..5).map(|i| Entry::new(Swatch::Dot, TEXT, "x".repeat(8 + i))).collect();
         let places = legend_layout(&entries, 260.0);
         for (i, pair) in places.windows(2).enumerate() {
             let end = pair[0].0 + SWATCH + text_width(&entries[i].label, NORMAL);

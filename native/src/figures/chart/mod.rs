@@ -1,6 +1,10 @@
-//! Charts in SVG: the canvas, its axes, legends and tiles.
+//! Charts in SVG: the canvas, text, axes and panels, legends and tiles.
 
 pub mod axis;
 pub mod canvas;
 pub mod legend;
+pub mod marks;
+pub mod panel;
+pub mod single;
+pub mod text;
 pub mod tiles;

@@ -8,10 +8,11 @@ use base64::Engine as _;
 use diffem::image::ImageShape;
 use image::{ImageFormat, Rgb, RgbImage};
 use plotters::prelude::*;
-use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
 
 use super::axis::short;
-use super::canvas::{Align, Area, INK, SMALL, text, text_width, units};
+use super::canvas::{Area, units};
+use super::text::{Align, text, text_width};
+use crate::figures::style::{self, MISSING, SMALL, TEXT};
 
 /// Layout of an image's values: `[channels, height, width]`, row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +34,19 @@ impl From<ImageShape> for Shape {
 pub struct Tile<'a> {
     /// `[channels, height, width]`
     pub values: &'a [f32],
-    /// `[height, width]`: which pixels were observed. Others, and pixels that are not finite, are hatched in red.
+    /// `[height, width]`: which pixels were observed. Others, and pixels that are not finite, are hatched in
+    /// red.
     pub known: Option<&'a [bool]>,
+}
+
+/// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of
+/// its colors is. Empty for other operators.
+pub fn known(a: &[f32], shape: Shape) -> Vec<bool> {
+    let pixels = shape.height * shape.width;
+    if a.is_empty() || !a.len().is_multiple_of(pixels) || a.len() > shape.channels * pixels {
+        return Vec::new();
+    }
+    (0..pixels).map(|i| a[i..].iter().step_by(pixels).any(|a| *a != 0.0)).collect()
 }
 
 /// How values become colors.
@@ -54,8 +66,8 @@ pub struct Scale {
     pub colors: Colors,
 }
 
-/// The two stripes of a missing pixel: a muted red that neither scale contains.
-const MISSING: [[u8; 3]; 2] = [[196, 116, 110], [218, 156, 150]];
+/// Pixel values at the ends of the gray or color scale.
+pub const RANGE: (f32, f32) = (-2.0, 2.0);
 
 impl Tile<'_> {
     /// The tile with each pixel enlarged to `zoom x zoom`.
@@ -86,7 +98,7 @@ fn paint(colors: Colors, shares: [f32; 3]) -> [u8; 3] {
     match colors {
         Colors::Natural => shares.map(|share| (255.0 * share).round() as u8),
         Colors::Heat => {
-            let RGBColor(r, g, b) = ViridisRGB.get_color(shares.iter().sum::<f32>() / 3.0);
+            let RGBColor(r, g, b) = style::heat(shares.iter().sum::<f32>() / 3.0);
             [r, g, b]
         }
     }
@@ -167,7 +179,7 @@ impl Key {
             })
         });
         embed(layer, &bar, (x, y - 6.0))?;
-        text(area, &self.label(), (x + f64::from(self.bar_width()) + GAP, y), SMALL, INK, Align::Left)
+        text(area, &self.label(), (x + f64::from(self.bar_width()) + GAP, y), SMALL, TEXT, Align::Left)
     }
 }
 

@@ -1,6 +1,7 @@
-//! What the runs of a contender say: a score for each lap, and how close the last posteriors come to unseen signals.
+//! What the runs of a contender say: a score for each lap, and how close the last posteriors come to unseen
+//! signals.
 
-use super::Contender;
+use super::contender::Contender;
 use crate::estimate::passes::Passes;
 use crate::eval::restoration::{Estimate, Judge, Restoration};
 use crate::run::metrics::{self, Line};
@@ -53,7 +54,8 @@ pub struct Outcome {
     pub seeds: Vec<u64>,
     pub score: &'static str,
     pub laps: Vec<Row>,
-    /// The last lap's posteriors of unseen signals: their mean, and one draw; empty where they were not asked for.
+    /// The last lap's posteriors of unseen signals: their mean, and one draw; empty where they were not asked
+    /// for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<Unseen>,
 }
@@ -62,7 +64,7 @@ pub struct Outcome {
 #[derive(Serialize)]
 pub struct Row {
     pub lap: usize,
-    /// One a seed.
+    /// One per seed.
     pub scores: Vec<f64>,
     #[serde(flatten)]
     pub spread: Spread,
@@ -198,7 +200,8 @@ fn row(runs: &[Run], i: usize) -> Row {
     }
 }
 
-/// Scores of the posterior means of lap `last`, of `draws` draws each, and of their first draws; none without test signals or draws.
+/// Scores of the posterior means of lap `last`, of `draws` draws each, and of their first draws; none without
+/// test signals or draws.
 fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Restoration; 2]>> {
     let (Some(judge), 1..) = (Judge::new(session), draws) else { return Ok(None) };
     let [mean, draw] = judge.estimates(session, last, draws)?;
@@ -207,7 +210,7 @@ fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Restor
 }
 
 impl Unseen {
-    /// Of the mean and of one draw; `runs` has one entry a seed.
+    /// Of the mean and of one draw; `runs` has one entry per seed.
     fn over_seeds(runs: &[[Restoration; 2]]) -> Vec<Self> {
         let of = |k: usize| {
             let spread = |value: fn(&Restoration) -> Option<f64>| {

@@ -1,0 +1,32 @@
+//! Commands that show configurations.
+
+use super::shared::Settings;
+use clap::{Subcommand, ValueEnum};
+
+/// `diffem config`
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Show a preset or file with every default
+    Show {
+        /// A preset or a TOML file
+        #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
+        config: String,
+        #[command(flatten)]
+        settings: Settings,
+        /// Format
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print the JSON schema of configuration files
+    Schema,
+}
+
+/// Formats of `config show`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Format {
+    /// As in a configuration file
+    #[default]
+    Toml,
+    /// The same as JSON
+    Json,
+}

@@ -1,0 +1,122 @@
+//! Commands that judge what was trained, or the backends it is trained on.
+
+use super::shared::{Compute, Settings};
+use clap::Args;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// `diffem evaluate`
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// Run directory
+    pub run: PathBuf,
+    /// Clean signals x [n, d] to compare with, three equal parts of which are used [default: the run's own
+    /// truth]
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// A file of samples x [n, d] or [n, draws, d] to score instead of the run's laps, as `sample` writes
+    /// them
+    #[arg(long, value_name = "FILE", conflicts_with = "laps")]
+    pub samples: Option<PathBuf>,
+    /// Laps to score, or all; two or more draw curves into the run's figures [default: the start, the best
+    /// and the last]
+    #[arg(long, value_delimiter = ',', value_name = "LAP,...|all")]
+    pub laps: Vec<LapChoice>,
+    /// Most points a side of the Sinkhorn divergence
+    #[arg(long, default_value_t = 16_384, value_name = "N")]
+    pub points: usize,
+    /// Posterior draws for each test observation
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub draws: usize,
+    /// Observe the test signals through this channel instead of the run's (stages as TOML, such as
+    /// '[{ kind = "mask", rate = 0.9 }]'), and write evaluation-channel.json
+    #[arg(long, value_name = "STAGES", conflicts_with_all = ["samples", "truth", "features"])]
+    pub channel: Option<String>,
+    /// Also compare images with these networks
+    #[arg(long, value_delimiter = ',', value_name = "NETWORK,...")]
+    pub features: Vec<String>,
+    /// Directory of their weights [default: diffem/weights in the user's data directory; see `diffem
+    /// fetch-weights`]
+    #[arg(long, value_name = "DIR", requires = "features")]
+    pub weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// Laps that `evaluate` scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LapChoice {
+    /// All that are finished.
+    All,
+    /// One; 0 is the start.
+    Lap(usize),
+}
+
+impl FromStr for LapChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            _ => text.parse().map(Self::Lap).map_err(|_| "expected the number of a lap, or all"),
+        }
+    }
+}
+
+/// `diffem fetch-weights`
+///
+/// diffem itself downloads nothing: this lists what to get and where to put it.
+#[derive(Args, Debug)]
+pub struct FetchWeights {
+    /// Directory of the weights [default: diffem/weights in the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `diffem calibrate`
+///
+/// Ranks of the truth among the posterior draws, coverage of central intervals and of balls (TARP), proper
+/// scores, spread beside skill: for the clean test signals of the run, if it has any, and for its own
+/// reconstructions corrupted afresh.
+#[derive(Args, Debug)]
+pub struct Calibrate {
+    /// Run directory
+    pub run: PathBuf,
+    /// Most signals of a set
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    pub signals: usize,
+    /// Posterior draws for each observation
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub draws: usize,
+    /// Lap whose posterior is tested [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem check-backends`
+///
+/// Network, loss, gradients, training steps, posterior draws and the optimizer, on every backend of this
+/// build, against what flex made of the same weights, inputs and noise. A backend that is not there is named
+/// and left out; one that disagrees fails the command.
+#[derive(Args, Debug)]
+pub struct CheckBackends {
+    /// Golden file [default: the one in this build]
+    #[arg(long, value_name = "FILE")]
+    pub golden: Option<PathBuf>,
+    /// Only make a golden file, on flex
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["golden", "with", "out"])]
+    pub write_golden: Option<PathBuf>,
+    /// The report of another backend, as the browser tests write them; may be repeated
+    #[arg(long, value_name = "JSON")]
+    pub with: Vec<PathBuf>,
+    /// Also write what is printed here
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}

@@ -1,0 +1,78 @@
+//! The command line; help, man page and completions all come from these definitions.
+
+mod configuration;
+mod judging;
+mod output;
+mod shared;
+mod training;
+
+pub use configuration::{ConfigCommand, Format};
+pub use judging::{Calibrate, CheckBackends, Evaluate, FetchWeights, LapChoice};
+pub use output::{Corrupt, Export, ExportImages, Plot, Sample, Serve};
+pub use shared::{Compute, Settings};
+pub use training::{Compare, Prior, Resume, Train};
+
+use clap::{Parser, Subcommand};
+
+/// Train diffusion models from corrupted observations only (DiffEM).
+///
+/// A conditional diffusion model is trained as the posterior p(x | y) by expectation-maximization:
+/// reconstruct every observation, train on the reconstructions corrupted afresh, repeat. No clean signal is
+/// ever needed.
+#[derive(Parser, Debug)]
+#[command(name = "diffem", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Train a posterior model from a preset, a config file, or your own observations
+    Train(Train),
+    /// Continue a run that was stopped or killed
+    Resume(Resume),
+    /// Draw from the posterior of observations with a trained run, or from its prior
+    Sample(Sample),
+    /// Train the prior: an unconditional model of a run's reconstructions
+    Prior(Prior),
+    /// Score a run against the truth and write evaluation.json
+    Evaluate(Evaluate),
+    /// Test whether the posteriors are as wide as their errors and write calibration.json
+    Calibrate(Calibrate),
+    /// Train several methods on the same observations and compare them, over seeds
+    Compare(Compare),
+    /// Draw the figures of a run (SVG and PNG)
+    Plot(Plot),
+    /// Make observations from clean signals with a channel
+    Corrupt(Corrupt),
+    /// Write a run's images as folders of PNG files, for tools that score pictures
+    ExportImages(ExportImages),
+    /// Write a run's posterior as one file for the browser
+    Export(Export),
+    /// Serve the interactive page, with a run's posterior, to this machine only
+    Serve(Serve),
+    /// Say where the weights of feature networks come from, and check those present
+    FetchWeights(FetchWeights),
+    /// List the presets
+    Presets,
+    /// Show a resolved configuration or the configuration's schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// List the devices that this build and machine have
+    Devices,
+    /// Hold every backend to one golden file and print the table of differences
+    CheckBackends(CheckBackends),
+    /// Print how to cite the method and this software
+    Cite,
+    /// Print a shell completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    #[command(hide = true)]
+    Man,
+}

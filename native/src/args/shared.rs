@@ -1,0 +1,23 @@
+//! Options that several commands have.
+
+use crate::device;
+use clap::Args;
+
+/// Where and how to compute.
+#[derive(Args, Debug)]
+pub struct Compute {
+    /// Where to compute; its help lists the backends
+    #[arg(long, default_value = "auto", value_name = "DEVICE", help = device::choices())]
+    pub device: String,
+    /// Worker threads; the result does not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// Settings on top of a configuration.
+#[derive(Args, Debug)]
+pub struct Settings {
+    /// Change one setting, such as em.laps=32; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}

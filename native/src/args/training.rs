@@ -1,0 +1,108 @@
+//! Commands that train.
+
+use super::shared::{Compute, Settings};
+use crate::report::progress::ProgressMode;
+use clap::Args;
+use std::path::PathBuf;
+
+/// `diffem train`
+#[derive(Args, Debug)]
+pub struct Train {
+    /// A preset (see `diffem presets`) or a TOML file
+    #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
+    pub config: String,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Seed of everything random
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Run directory [default: runs/out/NAME-seedS]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters, a
+    /// [n, ...]
+    #[arg(long, value_name = "FILE")]
+    pub observations: Option<PathBuf>,
+    /// Say what the run will take in operations, memory, disk and time (some steps are timed), and write
+    /// nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem resume`
+#[derive(Args, Debug)]
+pub struct Resume {
+    /// Run directory
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem prior`
+///
+/// The weights are kept in DIR/prior; `diffem sample DIR --prior` draws from it. A training that was stopped
+/// or killed goes on when the same command is given again.
+#[derive(Args, Debug)]
+pub struct Prior {
+    /// Run directory
+    pub run: PathBuf,
+    /// Lap whose reconstructions are learned, 0 for the start [default: the best]
+    #[arg(long)]
+    pub lap: Option<usize>,
+    /// Optimizer steps [default: as many as the laps until then have taken]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Seed of everything random [default: the run's]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// `diffem compare`
+///
+/// Each contender is trained for each seed in its own run directory, or gone on with where that exists; then
+/// a table, figures against laps and against seconds, and compare.json.
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// A preset (see `diffem presets`) or a TOML file that all contenders start from
+    #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
+    pub config: String,
+    /// A name and the settings that make this contender, such as "em-mmps method.kind=em-mmps"; may
+    /// be repeated. {out} and {seed} stand for the directory and the seed: "warm
+    /// init.kind=reconstructions init.path={out}/em-mmps-seed{seed}" goes on from another contender
+    #[arg(long = "contender", value_name = "NAME KEY=VALUE ...", default_values = ["diffem", "em-mmps method.kind=em-mmps"])]
+    pub contenders: Vec<String>,
+    /// Seeds
+    #[arg(long, value_delimiter = ',', default_value = "0", value_name = "SEED,...")]
+    pub seeds: Vec<u64>,
+    /// A second table: how close the last lap's posteriors come to signals not trained on, by means of so
+    /// many draws and by one; 0 for none
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub draws: usize,
+    /// Directory of the runs [default: runs/out/compare-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    #[command(flatten)]
+    pub compute: Compute,
+}

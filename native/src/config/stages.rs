@@ -1,0 +1,13 @@
+//! A channel on the command line.
+
+use super::plain;
+use anyhow::{Result, anyhow};
+use diffem::channel::ChannelConfig;
+use std::collections::BTreeMap;
+
+/// The stages of `--channel`, in TOML.
+pub fn stages(text: &str) -> Result<ChannelConfig> {
+    let mut table: BTreeMap<String, ChannelConfig> =
+        toml::from_str(&format!("channel = {text}")).map_err(|e| anyhow!("--channel: {}", plain(&e.to_string())))?;
+    table.remove("channel").ok_or_else(|| anyhow!("--channel is empty"))
+}

@@ -1,0 +1,56 @@
+//! Draws from posteriors and from a prior, written to a file.
+
+use crate::args::Sample;
+use crate::data::observations::load_observations;
+use crate::data::tensor::{MAX_VALUES, Metadata, Tensor, product};
+use crate::data::tensor_file::write_tensors;
+use crate::device;
+use crate::eval::channel_override::see_through;
+use crate::run::dataset::expected;
+use crate::run::dir::RunDir;
+use crate::run::prior::Prior;
+use crate::run::session::Session;
+use anyhow::{Context, Result, bail};
+use diffem::Observations;
+
+/// Writes posterior draws `x [n, draws, d]` of the observations that `args` name; gives n and the lap.
+pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
+    let mut session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    if let Some(channel) = &args.channel {
+        see_through(&mut session, channel)?;
+    }
+    let observations = match &args.observations {
+        None => session.dataset.observations.clone(),
+        Some(path) => {
+            let loaded = load_observations(path, &expected(&session.channel))?;
+            Observations::new(&session.channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?
+        }
+    };
+    let (lap, posterior) = session.posterior(args.lap)?;
+    let (n, d) = (observations.n(), session.config.signal_len());
+    if product(&[n, args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
+        bail!(
+            "--draws {}: {n} observations with as many draws of {d} values each are more than {MAX_VALUES} values; \
+             expected fewer draws",
+            args.draws
+        );
+    }
+    let values = posterior.sample_seeded(&observations, args.draws, args.seed)?.into_vec();
+    let x = Tensor { shape: vec![n, args.draws, d], values };
+    write_tensors(&args.out, &[("x", &x)], &Metadata::new())?;
+    Ok((n, lap))
+}
+
+/// Writes draws `x [draws, d]` of the run's prior; gives the lap that it was trained on.
+pub fn prior(args: &Sample) -> Result<usize> {
+    let run = RunDir::open(&args.run)?;
+    let (_, device) = device::open(&args.compute.device)?;
+    let prior = Prior::load(&run, &args.settings.set, &device)?;
+    let d = prior.origin.config.signal_len();
+    if product(&[args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
+        bail!("--draws {}: that many draws of {d} values each are more than {MAX_VALUES} values", args.draws);
+    }
+    let x = Tensor::from(&prior.draws(args.draws, args.seed)?);
+    write_tensors(&args.out, &[("x", &x)], &Metadata::new())?;
+    Ok(prior.origin.lap)
+}

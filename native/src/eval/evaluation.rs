@@ -1,0 +1,259 @@
+//! `diffem evaluate`: scores against the truth at full size.
+
+use crate::args::{Evaluate, LapChoice};
+use crate::data::observations::load_signals;
+use crate::data::tensor_file::TensorFile;
+use crate::eval::baselines;
+use crate::eval::channel_override::see_through;
+use crate::eval::features;
+use crate::eval::features::network::Network;
+use crate::eval::features::scores::{FeatureScorer, FeatureScores, half};
+use crate::eval::features::st_lpips::{self, StLpips};
+use crate::eval::features::weights::directory;
+use crate::eval::report::{Distances, Report};
+use crate::eval::restoration::{Estimate, Judge, Restoration};
+use crate::run::laps::chosen_lap;
+use crate::run::session::Session;
+use anyhow::{Result, bail};
+use diffem::channel::Channel;
+use diffem::em::InitialPrior;
+use diffem::metric::{TruthScorer, energy_distance, sliced_wasserstein};
+use diffem::noise::{Key, Purpose};
+use diffem::{Observations, Samples};
+use std::borrow::Cow;
+
+/// Projections of the sliced Wasserstein distance.
+const DIRECTIONS: usize = 256;
+
+/// Signals to score.
+struct Scored {
+    label: String,
+    /// Lap whose reconstructions they are; none for a file.
+    lap: Option<usize>,
+    /// Those of a file; laps are read when they are scored, one at a time.
+    file: Option<Samples>,
+}
+
+impl Scored {
+    fn read(&self, session: &Session) -> Result<Cow<'_, Samples>> {
+        match (&self.file, self.lap) {
+            (Some(x), _) => Ok(Cow::Borrowed(x)),
+            (None, lap) => Ok(Cow::Owned(session.run.reconstructions(lap.unwrap_or(0))?)),
+        }
+    }
+}
+
+/// Scores the run of `session` as `args` ask, through the channel of `args` where they name one: `session`
+/// has it then.
+///
+/// # Errors
+/// Weights that are missing, before any work; nothing to compare with; laps that are not finished.
+pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
+    // Loaded first, so that a missing file fails early.
+    let networks = networks(args, session)?;
+    if let Some(channel) = &args.channel {
+        return through_another(args, session, channel);
+    }
+    let mut report = Report::default();
+    if let Some(u) = truth(args, session)? {
+        report.distances = distances(args, session, u)?;
+    }
+    if session.dataset.truth.test.is_some() && args.samples.is_none() {
+        report.test = restoration(args, session, session.start_prior()?)?;
+    } else if with_st_lpips(args) {
+        bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples");
+    }
+    if !networks.is_empty() {
+        [report.features, report.proximal] = features(args, session, &networks)?;
+    }
+    if report.is_empty() {
+        bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
+    }
+    Ok(report)
+}
+
+/// Scores the posteriors on the test signals seen through another channel than they were trained for.
+fn through_another(args: &Evaluate, session: &mut Session, channel: &str) -> Result<Report> {
+    if session.dataset.truth.test.is_none() {
+        bail!("--channel: {} has no test signals to observe", args.run.display());
+    }
+    // Fitted to the run's own observations.
+    let start = session.start_prior()?;
+    see_through(session, channel)?;
+    let test = restoration(args, session, start)?;
+    Ok(Report { test, channel: Some(session.config.channel.clone()), ..Report::default() })
+}
+
+fn with_st_lpips(args: &Evaluate) -> bool {
+    args.features.iter().any(|name| name == st_lpips::NETWORK.name)
+}
+
+/// Three disjoint samples of the signal's distribution.
+fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
+    let Some(path) = &args.truth else {
+        return Ok(session.dataset.truth.u.clone());
+    };
+    let x = load_signals(path, "x", Some(session.config.signal_len()))?;
+    let third = x.n() / 3;
+    if third < 2 {
+        bail!("{}: expected 6 or more signals, found {}", path.display(), x.n());
+    }
+    Ok(Some([0, 1, 2].map(|i| x.slice(i * third..(i + 1) * third))))
+}
+
+fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<Distances>> {
+    let scored = scored(args, session)?;
+    let n = args.points.min(u[0].n()).min(rows(&scored, session));
+    let scorer = TruthScorer::new(&u, n, session.config.report.regularization)?;
+    let directions = directions(u[0].d());
+    let [u1, _, u3] = u.map(|u| u.slice(0..n));
+    let score = |sample: String, lap, sinkhorn_divergence: f64, v: &Samples| -> Result<Distances> {
+        Ok(Distances {
+            sample,
+            lap,
+            sinkhorn_divergence,
+            sliced_wasserstein: sliced_wasserstein(&u1, v, &directions)?,
+            energy_distance: energy_distance(&u1, v)?,
+            points: n,
+        })
+    };
+    let mut out = vec![score("truth (floor)".into(), None, scorer.floor(), &u3)?];
+    for sample in scored {
+        let x = sample.read(session)?;
+        out.push(score(sample.label.clone(), sample.lap, scorer.score(&x)?, &x.slice(0..n))?);
+    }
+    Ok(out)
+}
+
+/// Rows of the smallest of the samples.
+fn rows(scored: &[Scored], session: &Session) -> usize {
+    let n = |sample: &Scored| sample.file.as_ref().map_or(session.dataset.observations.n(), Samples::n);
+    scored.iter().map(n).min().unwrap_or(0)
+}
+
+/// The samples to score.
+fn scored(args: &Evaluate, session: &Session) -> Result<Vec<Scored>> {
+    if let Some(path) = &args.samples {
+        let d = session.config.signal_len();
+        let x = TensorFile::open(path, "x")?.require("x")?;
+        if x.shape.last() != Some(&d) || x.values.is_empty() {
+            bail!("{}: `x` has shape {:?}; expected [n, {d}] or [n, draws, {d}]", path.display(), x.shape);
+        }
+        let file = Some(Samples::new(x.values, d));
+        return Ok(vec![Scored { label: path.display().to_string(), lap: None, file }]);
+    }
+    let of_lap = |(lap, label)| Scored { label, lap: Some(lap), file: None };
+    Ok(laps(args, session)?.into_iter().map(of_lap).collect())
+}
+
+/// The laps to score, with their labels.
+fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
+    let finished = session.run.laps()?;
+    let Some(&last) = finished.last() else { bail!("{} has no finished lap yet", args.run.display()) };
+    let best = chosen_lap(&session.run, &finished, last)?;
+    let chosen = if args.laps.is_empty() { vec![0, best, last] } else { choice(&args.laps, &finished) };
+    let mut out: Vec<(usize, String)> = Vec::new();
+    for lap in chosen {
+        if !finished.contains(&lap) {
+            bail!("--laps: lap {lap} is not finished; {} has laps 0 to {last}", args.run.display());
+        }
+        let label = match lap {
+            0 => "lap 0 (start)".to_string(),
+            lap if lap == best => format!("lap {lap} (chosen)"),
+            lap => format!("lap {lap}"),
+        };
+        if out.iter().all(|(l, _)| *l != lap) {
+            out.push((lap, label));
+        }
+    }
+    Ok(out)
+}
+
+/// The laps asked for.
+fn choice(asked: &[LapChoice], finished: &[usize]) -> Vec<usize> {
+    let laps = |choice: &LapChoice| match choice {
+        LapChoice::All => finished.to_vec(),
+        LapChoice::Lap(lap) => vec![*lap],
+    };
+    asked.iter().flat_map(laps).collect()
+}
+
+/// Fixed random unit vectors.
+fn directions(d: usize) -> Samples {
+    let mut rows = Samples::zeros(DIRECTIONS, d);
+    for i in 0..DIRECTIONS {
+        let row = rows.row_mut(i);
+        Key::new(0, Purpose::Directions, 0).stream(i, 0).fill_normal(row);
+        let norm = row.iter().map(|&v| v as f64 * v as f64).sum::<f64>().sqrt();
+        row.iter_mut().for_each(|v| *v = (*v as f64 / norm) as f32);
+    }
+    rows
+}
+
+/// The networks asked for that describe single images.
+fn networks(args: &Evaluate, session: &Session) -> Result<Vec<Box<dyn Network>>> {
+    let chosen = features::describing(&args.features);
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
+    if session.image_shape().is_none() {
+        bail!("--features: the signals of {} are no images", args.run.display());
+    }
+    let dir = directory(args.weights.as_deref())?;
+    chosen.into_iter().map(|load| load(&dir, &session.device)).collect()
+}
+
+/// Scores of images in the networks' features: against the truth, and of corrupted images against the
+/// observations.
+fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -> Result<[Vec<FeatureScores>; 2]> {
+    let Some(shape) = session.image_shape() else { return Ok(Default::default()) };
+    let scored = scored(args, session)?;
+    let truth = match &args.truth {
+        Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
+        None => session.dataset.truth.x.clone(),
+    };
+    let against = |reference: &Samples, floor: &str, view: &dyn Fn(usize, &Samples) -> Samples| {
+        let n = args.points.min(reference.n() / 2).min(rows(&scored, session));
+        let scorer = FeatureScorer::new(networks, shape, &half(reference, 0, n))?;
+        let mut out = scorer.score(floor, None, &half(reference, 1, n))?;
+        for sample in &scored {
+            let x = half(&view(sample.lap.unwrap_or(0), &*sample.read(session)?), 1, n);
+            out.extend(scorer.score(&sample.label, sample.lap, &x)?);
+        }
+        Ok::<_, anyhow::Error>(out)
+    };
+    let as_it_is = |_, x: &Samples| x.clone();
+    let images = truth.map_or(Ok(Vec::new()), |truth| against(&truth, "truth (floor)", &as_it_is))?;
+    if session.channel.observation_len() != shape.len() {
+        return Ok([images, Vec::new()]);
+    }
+    let again = |lap, x: &Samples| {
+        let key = Key::new(session.config.seed, Purpose::Monitor, lap);
+        Observations::simulate(&session.channel, x, key, 0).y
+    };
+    Ok([images, against(&session.dataset.observations.y, "observations (floor)", &again)?])
+}
+
+/// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact
+/// posterior, the trained posteriors.
+fn restoration(args: &Evaluate, session: &Session, start: Option<InitialPrior>) -> Result<Vec<Restoration>> {
+    let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
+    if with_st_lpips(args) {
+        judge.look_with(|| StLpips::load(&directory(args.weights.as_deref())?, &session.device))?;
+    }
+    let mut out = judge.floors()?;
+    out.extend(baselines::deconvolutions(session, &judge)?);
+    if let Some(prior) = start {
+        let mean = prior.means(&session.channel, judge.seen())?;
+        let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;
+        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Mean, &mean, 0)?.of_lap(0));
+        out.push(judge.score("Gaussian start (exact)".into(), Estimate::Draw, &draw, 1)?.of_lap(0));
+    }
+    let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
+    for (lap, label) in chosen {
+        let [mean, draw] = judge.estimates(session, lap, args.draws)?;
+        out.push(judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?.of_lap(lap));
+        out.push(judge.score(label, Estimate::Draw, &draw, 1)?.of_lap(lap));
+    }
+    Ok(out)
+}

@@ -1,0 +1,112 @@
+//! Posteriors of a few observations: images in a grid, other signals as fans.
+
+use super::chart::tiles::{RANGE, Shape, Tile, known};
+use super::fan::{Posterior, fan};
+use super::grid::{Column, image_grid};
+use super::save::save;
+use crate::run::session::Session;
+use anyhow::Result;
+use diffem::{Observations, Samples};
+use std::path::Path;
+
+/// Draws shown in a row of an image grid.
+const GRID_DRAWS: usize = 4;
+
+/// Truth and observations whose posteriors are shown: images that were not trained on, else the run's own.
+pub fn shown(session: &Session) -> (Option<&Samples>, &Observations) {
+    match (&session.image_shape(), &session.dataset.truth.test) {
+        (Some(_), Some((x, seen))) => (Some(x), seen),
+        _ => (session.dataset.truth.x.as_ref(), &session.dataset.observations),
+    }
+}
+
+/// Draws the posteriors of lap `lap` of those observations in `chosen` that the run has, `draws` draws each,
+/// into `dir`.
+pub fn posteriors(session: &Session, lap: usize, chosen: &[usize], draws: usize, dir: &Path) -> Result<()> {
+    let (truth, seen) = shown(session);
+    let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();
+    let draws = drawn(session, lap, seen, &chosen, draws)?;
+    let shown = Shown { draws: &draws, seen, chosen: &chosen, truth };
+    match session.image_shape() {
+        Some(image) => save(&shown.grid(Shape::from(image))?, dir, "grid"),
+        None => save(&shown.fans()?, dir, "posterior"),
+    }
+}
+
+/// `draws` posterior draws of each of the observations `chosen`.
+fn drawn(session: &Session, lap: usize, seen: &Observations, chosen: &[usize], draws: usize) -> Result<Vec<Samples>> {
+    let (_, posterior) = session.posterior(Some(lap))?;
+    let x = posterior.sample_of(seen, chosen, draws, session.config.seed)?;
+    Ok((0..chosen.len()).map(|k| x.slice(k * draws..(k + 1) * draws)).collect())
+}
+
+/// Draws of the posteriors of some of the observations.
+struct Shown<'a> {
+    /// Of each of `chosen`.
+    draws: &'a [Samples],
+    seen: &'a Observations,
+    chosen: &'a [usize],
+    truth: Option<&'a Samples>,
+}
+
+impl<'a> Shown<'a> {
+    fn truth(&self, i: usize) -> Option<&'a [f32]> {
+        self.truth.map(|x| x.row(i))
+    }
+
+    /// A fan for each observation.
+    fn fans(&self) -> Result<String> {
+        let titled = |(draws, i): (&'a Samples, &usize)| Posterior {
+            title: format!("observation {i}"),
+            draws,
+            truth: self.truth(*i),
+            density: None,
+        };
+        let posteriors: Vec<Posterior> = self.draws.iter().zip(self.chosen).map(titled).collect();
+        fan(&posteriors, &[])
+    }
+
+    /// Observation, draws, posterior mean and spread, truth; one observation per row.
+    fn grid(&self, shape: Shape) -> Result<String> {
+        let Self { draws, seen, chosen, .. } = *self;
+        let known: Vec<Vec<bool>> = chosen.iter().map(|&i| known(seen.operator(i), shape)).collect();
+        let moments: Vec<(Vec<f32>, Vec<f32>)> = draws.iter().map(moments).collect();
+        let image_like = self.is_image_like(shape);
+        let whole = |values| Tile { values, known: None };
+        let row = |k: usize| {
+            let known = Some(known[k].as_slice()).filter(|known| !known.is_empty());
+            let observed = Tile { values: seen.y.row(chosen[k]), known };
+            let mut tiles: Vec<Tile> = image_like.then_some(observed).into_iter().collect();
+            tiles.extend((0..GRID_DRAWS).map(|draw| whole(draws[k].row(draw % draws[k].n()))));
+            tiles.extend([whole(moments[k].0.as_slice()), whole(moments[k].1.as_slice())]);
+            tiles.extend(self.truth(chosen[k]).map(whole));
+            tiles
+        };
+        let rows: Vec<Vec<Tile>> = (0..chosen.len()).map(row).collect();
+        image_grid(&self.columns(shape), &rows, shape)
+    }
+
+    fn columns(&self, shape: Shape) -> Vec<Column> {
+        let observation = self.is_image_like(shape).then(|| Column::images("observation", RANGE));
+        let mut columns: Vec<Column> = observation.into_iter().collect();
+        columns.extend((0..GRID_DRAWS).map(|_| Column::images("posterior draws", RANGE)));
+        columns.extend([Column::images("mean", RANGE), Column::spread("std")]);
+        columns.extend(self.truth.map(|_| Column::images("truth", RANGE)));
+        columns
+    }
+
+    /// Observations of another size have no column.
+    fn is_image_like(&self, shape: Shape) -> bool {
+        self.seen.y.d() == shape.channels * shape.height * shape.width
+    }
+}
+
+/// Mean and standard deviation of each column.
+fn moments(draws: &Samples) -> (Vec<f32>, Vec<f32>) {
+    let n = draws.n() as f64;
+    let column = |j: usize| draws.rows().map(move |row| row[j] as f64);
+    let mean: Vec<f64> = (0..draws.d()).map(|j| column(j).sum::<f64>() / n).collect();
+    let std =
+        (0..draws.d()).map(|j| (column(j).map(|v| (v - mean[j]).powi(2)).sum::<f64>() / n).sqrt() as f32).collect();
+    (mean.iter().map(|&v| v as f32).collect(), std)
+}

@@ -1,0 +1,96 @@
+//! The built page and a checkpoint over HTTP, on this machine only.
+
+use anyhow::{Context, Result, anyhow, bail};
+use percent_encoding::percent_decode_str;
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use tiny_http::{Header, Method, Request, Response};
+
+/// A server that listens already.
+pub struct Server {
+    site: PathBuf,
+    server: tiny_http::Server,
+}
+
+impl Server {
+    /// Serves the page in the directory `site`, as [`site_at`] gives it, on `port` of 127.0.0.1; 0 takes a
+    /// free one.
+    pub fn listen(site: PathBuf, port: u16) -> Result<Self> {
+        let server = tiny_http::Server::http((Ipv4Addr::LOCALHOST, port))
+            .map_err(|e| anyhow!("--port {port}: cannot listen on 127.0.0.1 ({e}); choose another"))?;
+        Ok(Self { site, server })
+    }
+
+    /// Where the page is.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.server.server_addr())
+    }
+
+    /// Answers until the process is stopped. The page's own checkpoint is replaced by `checkpoint`, if there
+    /// is one.
+    pub fn run(&self, checkpoint: Option<&[u8]>) {
+        for request in self.server.incoming_requests() {
+            // A reader that goes away is no failure of the server.
+            let _ = answer(request, &self.site, checkpoint);
+        }
+    }
+}
+
+/// The directory of a built page, without links in its name.
+pub fn site_at(path: &Path) -> Result<PathBuf> {
+    if !path.join("index.html").is_file() {
+        bail!(
+            "--site {}: no built page there (no index.html); in the repository build it with `web/build.sh && npm --prefix \
+             web/site ci && npm --prefix web/site run build`",
+            path.display()
+        );
+    }
+    path.canonicalize().with_context(|| format!("--site {}", path.display()))
+}
+
+/// What a path stands for.
+enum Found<'a> {
+    File(PathBuf),
+    Checkpoint(&'a [u8]),
+    Nothing,
+}
+
+/// Looks `url` up; nothing outside `site` is found. The run's `checkpoint` stands in for the page's own.
+fn find<'a>(url: &str, site: &Path, checkpoint: Option<&'a [u8]>) -> Found<'a> {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let Ok(path) = percent_decode_str(path).decode_utf8() else { return Found::Nothing };
+    if let Some(checkpoint) = checkpoint.filter(|_| path == "/checkpoint.safetensors") {
+        return Found::Checkpoint(checkpoint);
+    }
+    let Ok(mut file) = site.join(path.trim_start_matches('/')).canonicalize() else { return Found::Nothing };
+    if file.is_dir() {
+        file.push("index.html");
+    }
+    match file.starts_with(site) && file.is_file() {
+        true => Found::File(file),
+        false => Found::Nothing,
+    }
+}
+
+fn answer(request: Request, site: &Path, checkpoint: Option<&[u8]>) -> std::io::Result<()> {
+    if !matches!(request.method(), Method::Get | Method::Head) {
+        return request.respond(Response::from_string("only GET and HEAD\n").with_status_code(405));
+    }
+    match find(request.url(), site, checkpoint) {
+        Found::Checkpoint(checkpoint) => send(request, checkpoint, checkpoint.len(), "application/octet-stream"),
+        Found::Nothing => request.respond(Response::from_string("not found\n").with_status_code(404)),
+        Found::File(path) => {
+            let file = std::fs::File::open(&path)?;
+            let length = file.metadata()?.len() as usize;
+            let kind = mime_guess::from_path(&path).first_or_octet_stream();
+            send(request, file, length, kind.as_ref())
+        }
+    }
+}
+
+fn send(request: Request, body: impl Read, length: usize, kind: &str) -> std::io::Result<()> {
+    let headers = [("content-type", kind), ("cache-control", "no-cache"), ("x-content-type-options", "nosniff")];
+    let headers = headers.iter().filter_map(|(name, value)| Header::from_bytes(*name, *value).ok()).collect();
+    request.respond(Response::new(200.into(), headers, body, Some(length), None))
+}

@@ -1,0 +1,48 @@
+//! Which laps a run has: the one that a command asks for, the best one, what belongs to it.
+
+use crate::run::dir::RunDir;
+use crate::run::metrics::{self, Line};
+use anyhow::{Result, bail};
+use diffem::em::LapRecord;
+use std::path::{Path, PathBuf};
+
+/// The directory of a lap of a run: the one asked for, else the best by metrics.jsonl, else the last. `path`
+/// may also be a lap directory itself.
+pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
+    if path.join("ema.safetensors").is_file() {
+        return Ok(path.to_path_buf());
+    }
+    let run = RunDir::open(path)?;
+    let laps: Vec<usize> = run.laps()?.into_iter().filter(|lap| *lap > 0).collect();
+    let Some(&last) = laps.last() else {
+        bail!("{} has no finished lap yet: continue it with `diffem resume`", path.display());
+    };
+    match lap {
+        Some(lap) if laps.contains(&lap) => Ok(run.lap(lap)),
+        Some(lap) => bail!("lap {lap} is not finished: {} has laps 1 to {last}", path.display()),
+        None => Ok(run.lap(chosen_lap(&run, &laps, last)?)),
+    }
+}
+
+/// The file of signals that `path` stands for: the reconstructions of a run (its best lap) or of a lap
+/// directory, or a file.
+pub fn reconstructions_of(path: &Path) -> Result<PathBuf> {
+    if path.is_file() { Ok(path.to_path_buf()) } else { Ok(lap_dir(path, None)?.join("reconstructions.safetensors")) }
+}
+
+/// The lap that the held-out observations choose among the `finished` ones, the `last` one where they choose
+/// another.
+pub fn chosen_lap(run: &RunDir, finished: &[usize], last: usize) -> Result<usize> {
+    Ok(best_lap(run)?.filter(|lap| finished.contains(lap)).unwrap_or(last))
+}
+
+/// The lap that the held-out observations choose.
+pub fn best_lap(run: &RunDir) -> Result<Option<usize>> {
+    let path = run.file("metrics.jsonl");
+    let lines = if path.exists() { metrics::read(&path)? } else { Vec::new() };
+    let record = |line: &Line| match *line {
+        Line::Lap { lap, loss, monitor, .. } => Some(LapRecord { lap, loss, monitor }),
+        Line::MStep { .. } => None,
+    };
+    Ok(LapRecord::best(&lines.iter().filter_map(record).collect::<Vec<_>>()))
+}

@@ -1,0 +1,40 @@
+//! Ctrl-C and SIGTERM: work that takes long asks whether it should stop, saves its state and ends.
+
+use anyhow::Result;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by the first signal; the work saves its state at its next event and ends.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of work that was stopped by Ctrl-C or SIGTERM.
+pub const EXIT_STOPPED: u8 = 130;
+
+/// How work that a signal may stop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All of it is done.
+    Finished,
+    /// Stopped by a signal, with its state saved.
+    Stopped,
+}
+
+/// Makes Ctrl-C and SIGTERM stop the work at its next event; a second one ends the process at once. One
+/// handler serves all runs of a process.
+pub fn catch_signals() -> Result<()> {
+    static CAUGHT: OnceLock<()> = OnceLock::new();
+    if CAUGHT.set(()).is_err() {
+        return Ok(());
+    }
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::SeqCst) {
+            std::process::exit(EXIT_STOPPED.into());
+        }
+    })?;
+    Ok(())
+}
+
+/// Whether a signal has asked to stop.
+pub fn stopping() -> bool {
+    STOP.load(Ordering::SeqCst)
+}

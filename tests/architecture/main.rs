@@ -1,0 +1,99 @@
+//! The floors of the house: which file may import which, in the core, the command line and the browser's module.
+
+mod crates;
+mod made_up;
+mod rules;
+mod source;
+
+use crates::Crate;
+use rules::{Floors, circles, upward};
+use std::path::{Path, PathBuf};
+
+/// Rooms of the core, the lowest floor first.
+const CORE: Floors = &[
+    &["error", "parallel", "scratch", "samples"],
+    &["noise"],
+    &["image", "dct"],
+    &["channel", "observations"],
+    &["gaussian"],
+    &["schedule"],
+    &["kernels", "optim", "network"],
+    &["denoiser", "sampler"],
+    &["conditioning"],
+    &["method"],
+    &["metric", "baseline", "synthetic"],
+    &["posterior"],
+    &["em", "checkpoint"],
+    &["conformance"],
+    &["lib"],
+];
+
+/// Imports of the core, from file to file, that still run upward or in circles. The list may only become shorter.
+const CORE_TO_BREAK: &[(&str, &str)] = &[
+    ("channel/mod.rs", "gaussian/mod.rs"),
+    ("conditioning/mod.rs", "method/ambient.rs"),
+    ("conditioning/mod.rs", "method/em_mmps.rs"),
+    ("conditioning/standardizer.rs", "conditioning/mod.rs"),
+    ("conformance/report.rs", "conformance/golden.rs"),
+    ("error.rs", "metric/mod.rs"),
+    ("gaussian/shared.rs", "gaussian/mod.rs"),
+    ("kernels/adam.rs", "optim.rs"),
+    ("kernels/image.rs", "kernels/mod.rs"),
+    ("posterior.rs", "checkpoint.rs"),
+    ("posterior.rs", "em/e_step.rs"),
+];
+
+/// Rooms of the command line, the lowest floor first.
+const COMMAND_LINE: Floors = &[
+    &["files", "device", "signals", "resources"],
+    &["data", "report"],
+    &["config", "args"],
+    &["run"],
+    &["eval", "figures", "estimate"],
+    &["cmd"],
+    &["main"],
+];
+
+/// The crate whose root is `path`, from the workspace; `None` where this package came without it.
+fn open(path: &str) -> Option<Crate> {
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    root.exists().then(|| Crate::open(&root))
+}
+
+fn core() -> Option<Crate> {
+    open("src/lib.rs").map(|core| core.tolerating(CORE_TO_BREAK))
+}
+
+fn assert_none(what: &str, wrong: &[String]) {
+    assert!(wrong.is_empty(), "{what}:\n  {}", wrong.join("\n  "));
+}
+
+#[test]
+fn no_file_of_the_command_line_imports_upward() {
+    let Some(command_line) = open("native/src/main.rs") else { return };
+    assert_none("imports up a floor", &upward(&command_line, COMMAND_LINE, "main"));
+}
+
+#[test]
+fn no_files_of_the_command_line_import_each_other_in_a_circle() {
+    let Some(command_line) = open("native/src/main.rs") else { return };
+    assert_none("circles", &circles(&command_line));
+}
+
+#[test]
+fn no_file_of_the_core_imports_upward() {
+    let Some(core) = core() else { return };
+    assert_none("imports up a floor", &upward(&core, CORE, "lib"));
+}
+
+#[test]
+fn no_files_of_the_core_import_each_other_in_a_circle() {
+    let Some(core) = core() else { return };
+    assert_none("circles", &circles(&core));
+}
+
+#[test]
+fn no_files_of_the_page_import_each_other_in_a_circle() {
+    let Some(page) = open("web/src/lib.rs") else { return };
+    assert_none("circles", &circles(&page));
+}
