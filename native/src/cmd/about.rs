@@ -35,7 +35,7 @@ fn found(name: &str) -> String {
 
 /// `diffem cite`
 pub fn cite() -> Result<()> {
-    print(include_str!("../../../CITATION.cff"))
+    print(include_str!("../../CITATION.cff"))
 }
 
 /// `diffem completions`
