@@ -134,7 +134,7 @@ fn devices_say_what_this_build_lacks() {
 
 #[test]
 fn the_citation_is_the_repository_s() {
-    let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../CITATION.cff")).expect("CITATION.cff");
+    let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/CITATION.cff")).expect("CITATION.cff");
     assert_eq!(print(&["cite"]), file);
 }
 

@@ -30,7 +30,7 @@ fn found(backend: &Backend) -> String {
 
 /// `diffem cite`
 pub fn cite() -> Result<()> {
-    print(include_str!("../../../CITATION.cff"))
+    print(include_str!("../../CITATION.cff"))
 }
 
 /// `diffem completions`
