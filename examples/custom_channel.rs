@@ -39,7 +39,7 @@ impl LinearChannel for Exposure {
     fn is_diagonal(&self) -> bool { true }
 }
 
-fn main() -> Result<()> {
+pub fn main() -> Result<()> {
     let circle = |n: usize| Samples::new((0..n).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
     let (truth, seen) = (circle(200), Observations::observe(&Exposure, &circle(200), 1));
 

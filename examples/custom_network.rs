@@ -42,7 +42,7 @@ impl NetworkSpec for Tiny {
     }
 }
 
-fn main() -> Result<()> {
+pub fn main() -> Result<()> {
     let circle = Samples::new((0..1024).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
     let channel =
         ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05 }.into()]).build(2)?;

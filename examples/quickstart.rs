@@ -16,7 +16,7 @@ fn distance_from_circle(points: &Samples) -> f32 {
     points.rows().map(|p| (p[0].hypot(p[1]) - 1.0).abs()).sum::<f32>() / points.n() as f32
 }
 
-fn main() -> Result<()> {
+pub fn main() -> Result<()> {
     // 1024 points on a circle, each seen only through one random projection with noise.
     let circle = Samples::new((0..1024).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
     let channel =

@@ -32,7 +32,8 @@ pub struct MonitorRecord {
     /// Mean energy score of the held-out observations under their own operators.
     pub energy_score: f64,
     /// How much worse than the best mean of the earlier laps, in standard errors of the paired difference; negative where
-    /// better. Laps are chosen by it.
+    /// better, and 0 for the start and the first lap. The start is no reference: it is fitted to all observations, the
+    /// held-out ones included. Laps are chosen by it.
     pub excess: f64,
     /// Energy distance between re-corrupted reconstructions and held-out observations (unbiased: near 0, either sign, when
     /// the laws agree).

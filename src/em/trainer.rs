@@ -84,8 +84,8 @@ impl<S: NetworkSpec> Trainer<S> {
             Some(range) => x.clipped(range),
             None => x,
         };
-        let mut best_scores = Vec::new();
-        let monitor = self.comparison()?.score(&x, 0, &mut best_scores)?;
+        // The start is no reference for the laps: its prior is fitted to the held-out observations as well.
+        let monitor = self.comparison()?.score(&x, 0, &mut Vec::new())?;
         let moments = || self.model.conditioning.standardizer(self.model.channel.as_ref(), &x);
         Ok(State {
             lap: 1,
@@ -97,7 +97,7 @@ impl<S: NetworkSpec> Trainer<S> {
             partial: Samples::default(),
             done: 0,
             tail_loss: (0.0, 0),
-            best_scores,
+            best_scores: Vec::new(),
             history: vec![LapRecord { lap: 0, loss: None, monitor }],
         })
     }

@@ -120,6 +120,35 @@ fn monitor_prefers_reconstructions_of_the_right_law() {
     assert!(right.points == 10 && right.energy_floor.abs() < 1.0);
 }
 
+/// The start is fitted to the held-out observations too, so that its score is no measure for the laps.
+#[test]
+fn the_start_is_no_reference_for_the_laps() {
+    let mut setup = Setup::tiny();
+    // One step at a high rate makes a lap that is worse than the start.
+    (setup.m_step.steps, setup.m_step.learning_rate) = (1, 0.5);
+    let history = setup.all_laps().history;
+    let [start, first] = [0, 1].map(|lap| history[lap].monitor.unwrap());
+    assert!(first.energy_score > start.energy_score);
+    assert_eq!((start.excess, first.excess), (0.0, 0.0));
+}
+
+/// A store that keeps nothing cannot resume an E-step: it begins anew, and ends with the same bytes.
+#[test]
+fn a_lost_table_of_an_e_step_is_made_again() {
+    let setup = Setup::tiny();
+    let whole = setup.all_laps();
+    let mut state = setup.begin();
+    let outcome = setup.run().run(&mut state, &mut |event: Event<'_>, _: &State| match event {
+        Event::EStep { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert_eq!(outcome, Err(Error::Stopped));
+    assert!(state.done > 0);
+    state.partial = Samples::default();
+    setup.run().run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
+    assert!(bits(&state) == bits(&whole));
+}
+
 #[test]
 fn weights_survive_the_file_and_foreign_files_are_refused() {
     let setup = Setup::tiny();
