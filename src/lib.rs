@@ -51,6 +51,7 @@ pub mod denoiser;
 pub mod em;
 pub mod error;
 pub mod gaussian;
+pub mod guide;
 pub mod image;
 mod kernels;
 pub mod method;

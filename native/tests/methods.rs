@@ -93,7 +93,7 @@ fn contenders_with_a_mistake_cost_no_training() {
         (["a", "a"], "the name is taken"),
         (["a", "b em.lapse=1"], "lapse"),
         (["a", "b c"], "KEY=VALUE"),
-        (["a", "b method.kind=ambient"], "conditioning.method"),
+        (["a", "b method.kind=ambient"], "method.kind"),
     ] {
         let args = ["compare", "c.toml", "--out", "cmp", "--contender", contenders[0], "--contender", contenders[1]];
         let output = run(dir.path(), &args);

@@ -110,7 +110,7 @@ fn rivals_have_a_prior() {
     let masked = TINY.replace("kind = \"projection\"\nrows = 1", "kind = \"mask\"\nrate = 0.4");
     for method in ["em-mmps", "ambient"] {
         let dir = tempfile::tempdir().expect("a directory");
-        let method = format!("conditioning.method={method}");
+        let method = format!("method.kind={method}");
         train(dir.path(), &masked, "run", &["--set", "em.laps=1", "--set", &method]);
         succeed(dir.path(), &["prior", "run", "--steps", "20", "--progress", "quiet"]);
         succeed(dir.path(), &["sample", "run", "--prior", "--draws", "50", "--out", "x.npz"]);

@@ -123,7 +123,7 @@ impl fmt::Display for LapRecord {
 
 /// Is told what happens; may stop the run by breaking.
 pub trait Observer {
-    /// Called after every event. [`ControlFlow::Break`] ends the run with [`Error::Stopped`], leaving the state whole.
+    /// Called after every event. [`ControlFlow::Break`] ends the run with [`crate::Error::Stopped`], leaving the state whole.
     fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()>;
 }
 

@@ -98,7 +98,7 @@ impl LowRankGaussian {
         let d = linear.signal_len();
         if !(1..=d).contains(&rank) {
             return Err(Error::config(
-                "em.start.rank",
+                "init.rank",
                 format!("expected 1 to {d} (the signal's length), found {rank}"),
             ));
         }
@@ -143,7 +143,7 @@ impl LowRankGaussian {
         let right = residuals * &self.loadings;
         let factor = |i: usize| {
             let p = symmetric(k, sums.row(i).iter().map(|&v| v as f64)) + DMatrix::identity(k, k);
-            let singular = || Error::config("em.start", "the posterior of an observation is not positive definite");
+            let singular = || Error::config("init", "the posterior of an observation is not positive definite");
             // Where Ψ is tiny, single precision can lose P's least eigenvalues, which are 1 or more.
             let factor = Cholesky::new(p).or_else(|| Cholesky::new(self.precision(&shard[i])));
             Ok((factor.ok_or_else(singular)?, right.row(i).transpose()))
@@ -258,7 +258,7 @@ impl LowRankGaussian {
         }
         match next.mean.iter().chain(&next.loadings).all(|v| v.is_finite()) {
             true => Ok(next),
-            false => Err(Error::config("em.start", "the low-rank fit did not stay finite; try a smaller rank")),
+            false => Err(Error::config("init", "the low-rank fit did not stay finite; try a smaller rank")),
         }
     }
 
@@ -419,6 +419,6 @@ mod tests {
         assert!(LowRankGaussian::fit(&channel, &seen, 1, 1.0, 1, 0).is_err());
         let (channel, _, seen, _) = setup(10);
         let message = LowRankGaussian::fit(&channel, &seen, 13, 1.0, 1, 0).unwrap_err().to_string();
-        assert!(message.contains("em.start.rank: expected 1 to 12"), "{message}");
+        assert!(message.contains("init.rank: expected 1 to 12"), "{message}");
     }
 }
