@@ -196,7 +196,7 @@ fn grid<'a>(
     shape: Shape,
     dir: &Path,
 ) -> Result<()> {
-    let range = (-2.0, 2.0);
+    let range = (diffem::image::PIXEL_MIN, diffem::image::PIXEL_MAX);
     let known: Vec<Vec<bool>> = chosen.iter().map(|&i| known(seen.operator(i), shape)).collect();
     // Observations of another size, and a truth that is not known, have no column.
     let (image_like, has_truth) = (seen.y.d() == shape.channels * shape.height * shape.width, truth(0).is_some());

@@ -19,7 +19,7 @@ use diffem::Samples;
 use std::path::Path;
 
 /// Pixel values at the ends of the gray or color scale.
-const RANGE: (f32, f32) = (-2.0, 2.0);
+const RANGE: (f32, f32) = (diffem::image::PIXEL_MIN, diffem::image::PIXEL_MAX);
 /// Rows of the prior's grid, and columns of each of its halves.
 const SIDE: usize = 6;
 /// Most points of a cloud.
