@@ -50,8 +50,14 @@ fn bytes(precision: Precision) -> Vec<u8> {
     Key::new(1, Purpose::Truth, 0).stream(0, 0).fill_normal(x.as_mut_slice());
     let observations = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
     let examples = Examples { observations, x: Some(x) };
-    encode(&recipe, &standardizer(), (&Layout::of(&network), &to_host(&flatten(&network))), &examples, precision)
-        .unwrap()
+    encode(
+        &recipe,
+        &standardizer(),
+        (&Layout::of(&network), &to_host(&flatten(&network)).unwrap()),
+        &examples,
+        precision,
+    )
+    .unwrap()
 }
 
 fn draws(posterior: &Posterior) -> Samples {
@@ -65,7 +71,7 @@ fn what_is_read_is_what_was_written() {
     assert_eq!(written, bytes(Precision::F32));
     let posterior = open(&written, &device).unwrap();
     assert_eq!((&posterior.recipe, &posterior.standardizer), (&recipe(), &standardizer()));
-    let (examples, weights) = (&posterior.examples, to_host(&flatten(&posterior.network)));
+    let (examples, weights) = (&posterior.examples, to_host(&flatten(&posterior.network)).unwrap());
     let layout = Layout::of(&posterior.network);
     assert_eq!((examples.observations.n(), posterior.parameters), (3, layout.len()));
     let again =
@@ -79,7 +85,7 @@ fn sixteen_bits_lose_little() {
     let (whole, half) = (bytes(Precision::F32), bytes(Precision::F16));
     let (whole, half_posterior) = (open(&whole, &device).unwrap(), open(&half, &device).unwrap());
     assert_eq!(half_posterior.examples, whole.examples);
-    let (a, b) = (to_host(&flatten(&whole.network)), to_host(&flatten(&half_posterior.network)));
+    let (a, b) = (to_host(&flatten(&whole.network)).unwrap(), to_host(&flatten(&half_posterior.network)).unwrap());
     assert!(a != b && a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= a.abs() * 2f32.powi(-11) + 3e-8));
     let (a, b) = (draws(&whole), draws(&half_posterior));
     let worst = a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -90,7 +96,7 @@ fn sixteen_bits_lose_little() {
 #[test]
 fn weights_beyond_sixteen_bits_are_refused() {
     let posterior = open(&bytes(Precision::F32), &Device::flex()).unwrap();
-    let mut weights = to_host(&flatten(&posterior.network));
+    let mut weights = to_host(&flatten(&posterior.network)).unwrap();
     weights[0] = 1e5;
     let layout = Layout::of(&posterior.network);
     let encode = |precision| {

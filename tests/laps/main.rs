@@ -129,7 +129,7 @@ fn monitor_prefers_reconstructions_of_the_right_law() {
 fn weights_survive_the_file_and_foreign_files_are_refused() {
     let setup = Setup::tiny();
     let layout = Layout::of(&setup.network);
-    let weights = to_host(&flatten(&setup.network));
+    let weights = to_host(&flatten(&setup.network)).unwrap();
     let bytes = checkpoint::encode_weights(&layout, &weights, &"meta").unwrap_err();
     assert!(bytes.to_string().contains("checkpoint"), "a header must be a map");
     let meta = std::collections::BTreeMap::from([("lap", 3)]);

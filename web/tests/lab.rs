@@ -105,7 +105,7 @@ fn posterior() -> Posterior {
     let observations = Observations::simulate(&channel, &x, Key::new(0, Purpose::Observe, 0), 0);
     let examples = Examples { observations, x: Some(x) };
     let standardizer = Standardizer::new(vec![0.1, 0.0, -0.2], vec![1.5, 1.0, 0.5]).unwrap();
-    let weights = to_host(&flatten(&network));
+    let weights = to_host(&flatten(&network)).unwrap();
     let bytes = encode(&recipe, &standardizer, (&Layout::of(&network), &weights), &examples, Precision::F32).unwrap();
     open(&bytes, &device).unwrap()
 }

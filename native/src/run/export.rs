@@ -36,7 +36,7 @@ impl Bundle {
             sampler: config.e_step.sampler.clone(),
         };
         let examples = chosen(session, examples);
-        let (layout, weights) = (&session.layout, to_host(&flatten(&network)));
+        let (layout, weights) = (&session.layout, to_host(&flatten(&network))?);
         let bytes = posterior::encode(&recipe, &standardizer, (layout, &weights), &examples, precision)?;
         Ok(Self { bytes, lap, weights: weights.len(), examples: examples.observations.n() })
     }
