@@ -67,9 +67,9 @@ pub struct Update {
 }
 
 /// Host-side coefficients of an update; see the module's formula.
-pub(crate) struct Coefficients {
-    pub adam: Adam,
-    pub clip_norm: f32,
+struct Coefficients {
+    adam: Adam,
+    clip_norm: f32,
 }
 
 impl Update {
@@ -106,9 +106,16 @@ impl OptimState {
         let c = update.coefficients(self.updates as i32);
         if kernels::is_flex(&self.weights.device()) {
             #[cfg(feature = "flex")]
-            return kernels::adam(self, gradients, &c);
+            return self.fused_update(gradients, &c);
         }
         self.stock_update(gradients, &c);
+    }
+
+    #[cfg(feature = "flex")]
+    fn fused_update(&mut self, gradients: Vec<Tensor<1>>, c: &Coefficients) {
+        let state = [&self.weights, &self.average, &self.first, &self.second];
+        let [weights, average, first, second] = kernels::adam(state, gradients, &c.adam, c.clip_norm);
+        *self = Self { weights, average, first, second, updates: self.updates };
     }
 
     fn stock_update(&mut self, gradients: Vec<Tensor<1>>, c: &Coefficients) {

@@ -74,7 +74,7 @@ fn open(bytes: &[u8], device: &Device) -> Result<Bundle, Error> {
 }
 
 fn weights(bundle: &Bundle) -> Vec<f32> {
-    to_host(&flatten(bundle.posterior.network()))
+    to_host(&flatten(bundle.posterior.network())).unwrap()
 }
 
 fn draws(bundle: &Bundle) -> Samples {
@@ -135,7 +135,7 @@ fn sixteen_bits_lose_little() {
 #[test]
 fn weights_beyond_sixteen_bits_are_refused() {
     let (posterior, examples) = posterior();
-    let mut weights = to_host(&flatten(posterior.network()));
+    let mut weights = to_host(&flatten(posterior.network())).unwrap();
     weights[0] = 1e5;
     let network = unflatten(posterior.network().clone(), &from_host(weights, &Device::flex()));
     let posterior = Posterior::new(posterior.model().clone(), network, standardizer(), Device::flex());

@@ -44,11 +44,11 @@ fn draws_of_prior(
     let run = run.trainer(&device).unwrap();
     // The weights of seed 1.
     let weights = flatten(&run.model().build_network(1, &device).unwrap());
-    let before = to_host(&weights);
+    let before = to_host(&weights).unwrap();
     let mut state = run.begin_with(x, weights, None).unwrap();
     run.train(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
     assert_eq!((state.step, state.phase), (steps, Phase::EStep));
-    assert!(to_host(&state.optim.average) != before);
+    assert!(to_host(&state.optim.average).unwrap() != before);
     let (posterior, observations) = (run.posterior(&state), Observations::nothing(draws));
     EStep { posterior: &posterior, observations: &observations, key: Key::new(5, Purpose::Draw, 0) }.all().unwrap()
 }

@@ -23,8 +23,8 @@ pub struct BlackBox {
 }
 
 impl BlackBox {
-    /// Signals of length `d` give observations of length `m` by `observe(x, a, stream, y)`. All randomness must come
-    /// from the stream.
+    /// Signals of length `d` give observations of length `m` by `observe(x, a, stream, y)`. All randomness
+    /// must come from the stream.
     pub fn new(
         d: usize,
         m: usize,

@@ -1,9 +1,10 @@
-//! Gaussian blur: y = (B_h ⊗ B_w) x on every color channel, B_n the convolution with w_k ∝ exp(-k² / 2σ²), |k| <= ⌈4σ⌉,
-//! Σ w_k = 1, of a line of n pixels.
+//! Gaussian blur: y = (B_h ⊗ B_w) x on every color channel, B_n the convolution with w_k ∝ exp(-k² / 2σ²),
+//! |k| <= ⌈4σ⌉, Σ w_k = 1, of a line of n pixels.
 //!
-//! Beyond its ends a line is mirrored about the edge of its last pixel (... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ..., the half-sample
-//! symmetric extension, "reflect" in scipy). A constant image stays constant, and B_n is symmetric: it is diagonal in the
-//! DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999, "The discrete cosine transform").
+//! Beyond its ends a line is mirrored about the edge of its last pixel (... 1 0 | 0 1 2 ... n-1 | n-1 n-2
+//! ..., the half-sample symmetric extension, "reflect" in scipy). A constant image stays constant, and B_n is
+//! symmetric: it is diagonal in the DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999, "The
+//! discrete cosine transform").
 
 use super::{Channel, LinearChannel, Signal, Spectrum, Stage};
 use crate::dct::{Dct, MAX_SIDE};

@@ -76,7 +76,8 @@ impl Compose {
         out.copy_from_slice(&signal);
     }
 
-    /// Features of the parameters of stage `i`: lifted planes where the stages before it lift, the parameters otherwise.
+    /// Features of the parameters of stage `i`: lifted planes where the stages before it lift, the parameters
+    /// otherwise.
     fn operator_feature_len(&self, i: usize) -> usize {
         let (stage, k) = (&self.stages[i], self.stages[i].operator_len());
         let lifted = stage.operator_lifts() && self.stages[..i].iter().all(|s| s.lifts());
@@ -140,7 +141,8 @@ impl Channel for Compose {
         y + (0..self.stages.len()).map(|i| self.operator_feature_len(i)).sum::<usize>()
     }
 
-    /// y, then the parameters of every stage, those laid out like the stage's signal lifted to the resolution of the first.
+    /// y, then the parameters of every stage, those laid out like the stage's signal lifted to the resolution
+    /// of the first.
     fn condition(&self, y: &[f32], mut a: &[f32], c: &mut [f32]) {
         let (seen, mut c) = c.split_at_mut(if self.lifts() { self.signal_len() } else { self.observation_len() });
         if self.lifts() {

@@ -165,4 +165,16 @@ mod tests {
         assert!(field.contains("unknown field `rat`, expected `rate`"), "{field}");
         assert!(message(r#"[{"kind":"mask"}]"#).contains("missing field `rate`"));
     }
+
+    #[cfg(feature = "schema")]
+    #[test]
+    fn the_schema_describes_every_stage() {
+        let schema = schemars::schema_for!(StageConfig).to_value();
+        let stages = schema["oneOf"].as_array().unwrap();
+        let kinds: Vec<&str> = stages.iter().filter_map(|s| s["properties"]["kind"]["const"].as_str()).collect();
+        assert_eq!((kinds.len(), kinds[0], kinds[4]), (12, "projection", "pixel-mask"));
+        for stage in stages {
+            assert!(stage["description"].is_string() && stage["additionalProperties"] == false, "{stage}");
+        }
+    }
 }

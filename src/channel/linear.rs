@@ -17,7 +17,7 @@ pub struct LinearConfig {
 
 impl Stage for LinearConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        let d = signal.len();
+        let d = signal.d();
         if let Some((i, row)) = self.matrix.iter().enumerate().find(|(_, row)| row.len() != d) {
             let message = format!("row {i} has {} numbers, expected {d} (the signal's length)", row.len());
             return Err(Error::config("matrix", message));
@@ -31,15 +31,15 @@ impl Stage for LinearConfig {
     }
 }
 
-/// y = A x with A in R^(m x d) given once. With a rank-deficient A the directions in ker A never move under EM: many
-/// operators, not one, are what makes corrupted data identify the signal's law.
+/// y = A x with A in R^(m x d) given once. With a rank-deficient A the directions in ker A never move under
+/// EM: many operators, not one, are what makes corrupted data identify the signal's distribution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FixedLinear {
     matrix: Samples,
 }
 
 impl FixedLinear {
-    /// `matrix` is A, one row a measurement: `[m, d]`, finite.
+    /// `matrix` is A, one row per measurement: `[m, d]`, finite.
     pub fn new(matrix: Samples) -> Result<Self> {
         if matrix.n() == 0 || matrix.as_slice().iter().any(|v| !v.is_finite()) {
             return Err(Error::config("matrix", "expected one or more rows of finite numbers"));

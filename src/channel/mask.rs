@@ -16,7 +16,7 @@ pub struct MaskConfig {
 
 impl Stage for MaskConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(Mask::new(signal.len(), self.rate)?))
+        Ok(Box::new(Mask::new(signal.d(), self.rate)?))
     }
 
     fn is_mask(&self) -> bool {
@@ -24,7 +24,8 @@ impl Stage for MaskConfig {
     }
 }
 
-/// Each coordinate is missing (a = 0, y = 0) with probability `rate`, independently; a fresh mask for every observation.
+/// Each coordinate is missing (a = 0, y = 0) with probability `rate`, independently; a fresh mask for every
+/// observation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mask {
     d: usize,

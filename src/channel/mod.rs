@@ -1,8 +1,9 @@
-//! The corruption: y ~ Q(. | x, a). One [`Channel`] makes the data, re-corrupts the reconstructions and conditions the
-//! network, so the three cannot disagree.
+//! The corruption: y ~ Q(. | x, a). One [`Channel`] makes the data, re-corrupts the reconstructions and
+//! conditions the network, so the three cannot disagree.
 //!
-//! A channel separates the operator's parameters `a` (drawn once per observation, known) from the noise (unknown).
-//! Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a Gaussian prior.
+//! A channel separates the operator's parameters `a` (drawn once per observation, known) from the noise
+//! (unknown). Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a
+//! Gaussian prior.
 
 mod black_box;
 mod block_mask;
@@ -78,13 +79,15 @@ pub trait Channel: Send + Sync {
         self.observation_len() == self.signal_len()
     }
 
-    /// An observation at the resolution of the signal, without inverting the channel: by default a copy. Image channels
-    /// take any number of whole planes, so that masks are lifted like images. Called only where [`Channel::lifts`].
+    /// An observation at the resolution of the signal, without inverting the channel: by default a copy.
+    /// Image channels take any number of whole planes, so that masks are lifted like images. Called only
+    /// where [`Channel::lifts`].
     fn lift(&self, y: &[f32], out: &mut [f32]) {
         out.copy_from_slice(y);
     }
 
-    /// True when the operator's parameters are laid out like (planes of) the signal, as masks are, and may be lifted.
+    /// True when the operator's parameters are laid out like (planes of) the signal, as masks are, and may be
+    /// lifted.
     fn operator_lifts(&self) -> bool {
         false
     }
@@ -95,8 +98,8 @@ pub trait Channel: Send + Sync {
         y + self.operator_len()
     }
 
-    /// The condition features c(y, a), by default y (lifted to the signal's length where the channel can) then a; a masked
-    /// coordinate is told from a dark one by `a`.
+    /// The condition features c(y, a), by default y (lifted to the signal's length where the channel can)
+    /// then a; a masked coordinate is told from a dark one by `a`.
     fn condition(&self, y: &[f32], a: &[f32], c: &mut [f32]) {
         let (seen, operator) = c.split_at_mut(c.len() - a.len());
         if self.lifts() {

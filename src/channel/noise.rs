@@ -17,7 +17,7 @@ pub struct NoiseConfig {
 
 impl Stage for NoiseConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(AdditiveNoise::new(signal.len(), self.std)?))
+        Ok(Box::new(AdditiveNoise::new(signal.d(), self.std)?))
     }
 }
 

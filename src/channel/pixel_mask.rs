@@ -1,4 +1,5 @@
-//! Missing pixels: y = a ∘ x with one mask a in {0, 1}^(h·w) shared by the color channels; a missing pixel has y = 0.
+//! Missing pixels: y = a ∘ x with one mask a in {0, 1}^(h·w) shared by the color channels; a missing pixel
+//! has y = 0.
 
 use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
@@ -28,8 +29,9 @@ impl Stage for PixelMaskConfig {
     }
 }
 
-/// Each pixel is missing with the image's rate, independently; a fresh mask for every observation. The rate is the same for
-/// all images or drawn for each (Daras et al. 2023, arXiv 2305.19256, use one rate; Rozet et al. 2024 likewise).
+/// Each pixel is missing with the image's rate, independently; a fresh mask for every observation. The rate
+/// is the same for all images or drawn for each (Daras et al. 2023, arXiv 2305.19256, use one rate; Rozet et
+/// al. 2024 likewise).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PixelMask {
     shape: ImageShape,
@@ -38,8 +40,8 @@ pub struct PixelMask {
 }
 
 impl PixelMask {
-    /// `rate` in [0, 1) is the probability that a pixel is missing; with `max_rate` in [rate, 1) it is drawn for each image
-    /// uniformly between the two.
+    /// `rate` in [0, 1) is the probability that a pixel is missing; with `max_rate` in [rate, 1) it is drawn
+    /// for each image uniformly between the two.
     pub fn new(shape: ImageShape, rate: f64, max_rate: Option<f64>) -> Result<Self> {
         shape.validate("image")?;
         if !(0.0..1.0).contains(&rate) {
@@ -67,7 +69,8 @@ pub(super) fn hide(a: &[f32], x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// A mask shared by the color channels, for a type with a `shape` and a method `draw`: masks differ only in how they are drawn.
+/// A mask shared by the color channels, for a type with a `shape` and a method `draw`: masks differ only in
+/// how they are drawn.
 macro_rules! mask_channel {
     ($name:ident) => {
         impl Channel for $name {

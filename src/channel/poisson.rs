@@ -1,8 +1,9 @@
-//! Photon counts: y = 4 N / peak - 2, N ~ Poisson(peak · p), p = max((x + 2) / 4, 0) the intensity. Not linear: the noise
-//! depends on the signal, Var(y | x) = 16 p / peak.
+//! Photon counts: y = 4 N / peak - 2, N ~ Poisson(peak · p), p = max((x + 2) / 4, 0) the intensity. Not
+//! linear: the noise depends on the signal, Var(y | x) = 16 p / peak.
 
 use super::{Channel, Signal, Stage};
 use crate::error::{Error, Result};
+use crate::image::{PIXEL_MIN, PIXEL_RANGE};
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
@@ -21,7 +22,7 @@ pub struct PoissonConfig {
 
 impl Stage for PoissonConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(Poisson::new(signal.len(), self.peak)?))
+        Ok(Box::new(Poisson::new(signal.d(), self.peak)?))
     }
 }
 
@@ -52,9 +53,10 @@ impl Channel for Poisson {
     }
 
     fn observe(&self, x: &[f32], _a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        let (low, range) = (f64::from(PIXEL_MIN), f64::from(PIXEL_RANGE));
         for (y, &x) in y.iter_mut().zip(x) {
-            let mean = self.peak * ((x as f64 + 2.0) / 4.0).max(0.0);
-            *y = (4.0 * count(mean, stream) / self.peak - 2.0) as f32;
+            let mean = self.peak * ((f64::from(x) - low) / range).max(0.0);
+            *y = (range * count(mean, stream) / self.peak + low) as f32;
         }
     }
 }
@@ -76,8 +78,8 @@ fn by_inversion(mean: f64, stream: &mut Stream) -> f64 {
     k
 }
 
-/// Transformed rejection with squeeze, means of 10 or more (Hörmann 1993, "The transformed rejection method for generating
-/// Poisson random variables", algorithm PTRS).
+/// Transformed rejection with squeeze, means of 10 or more (Hörmann 1993, "The transformed rejection method
+/// for generating Poisson random variables", algorithm PTRS).
 fn by_rejection(mean: f64, stream: &mut Stream) -> f64 {
     let b = 0.931 + 2.53 * mean.sqrt();
     let a = -0.059 + 0.02483 * b;
@@ -99,8 +101,9 @@ fn by_rejection(mean: f64, stream: &mut Stream) -> f64 {
     }
 }
 
-/// ln P(N = k) in the form that keeps its digits for large k (Loader 2000, "Fast and accurate computation of binomial
-/// probabilities"): -k h(mean / k) - ln √(2πk) - δ(k) with h(r) = r - 1 - ln r and δ the error of Stirling's formula.
+/// ln P(N = k) in the form that keeps its digits for large k (Loader 2000, "Fast and accurate computation of
+/// binomial probabilities"): -k h(mean / k) - ln √(2πk) - δ(k) with h(r) = r - 1 - ln r and δ the error of
+/// Stirling's formula.
 fn log_probability(k: f64, mean: f64) -> f64 {
     if k == 0.0 {
         return -mean;
@@ -126,7 +129,7 @@ mod tests {
         }
     }
 
-    /// Frequencies of single counts, not only moments: at 10 both samplers draw from one law.
+    /// Frequencies of single counts, not only moments: at 10 both samplers draw from one distribution.
     #[test]
     fn frequencies_are_the_probabilities_in_both_samplers() {
         let n = 200_000;

@@ -16,7 +16,7 @@ pub struct ProjectionConfig {
 
 impl Stage for ProjectionConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(Projection::new(signal.len(), self.rows)?))
+        Ok(Box::new(Projection::new(signal.d(), self.rows)?))
     }
 
     /// Rows of a matrix are not an image.

@@ -2,6 +2,7 @@
 
 use super::{Channel, Signal, Stage};
 use crate::error::{Error, Result};
+use crate::image::{from_unit, to_unit};
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ pub struct QuantizationConfig {
 
 impl Stage for QuantizationConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(Quantization::new(signal.len(), self.levels)?))
+        Ok(Box::new(Quantization::new(signal.d(), self.levels)?))
     }
 }
 
@@ -48,8 +49,7 @@ impl Channel for Quantization {
 
     fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
         let last = (self.levels - 1) as f32;
-        y.iter_mut()
-            .zip(x)
-            .for_each(|(y, x)| *y = ((x + 2.0) / 4.0 * last).round().clamp(0.0, last) / last * 4.0 - 2.0);
+        let nearest = |x: f32| (to_unit(x) * last).round().clamp(0.0, last) / last;
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = from_unit(nearest(x)));
     }
 }

@@ -18,7 +18,7 @@ pub struct SaturationConfig {
 
 impl Stage for SaturationConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(Saturation::new(signal.len(), self.low, self.high)?))
+        Ok(Box::new(Saturation::new(signal.d(), self.low, self.high)?))
     }
 }
 

@@ -1,6 +1,6 @@
-//! Linear channels that are the same for all observations and diagonal in the cosine basis U of an image, such as a blur
-//! with mirrored borders followed by noise: U A Uᵀ = diag g, U Σ_y Uᵀ = diag v. Their posteriors cost two transforms instead of
-//! d x d matrices.
+//! Linear channels that are the same for all observations and diagonal in the cosine basis U of an image,
+//! such as a blur with mirrored borders followed by noise: U A Uᵀ = diag g, U Σ_y Uᵀ = diag v. Their
+//! posteriors cost two transforms instead of d x d matrices.
 
 use super::LinearChannel;
 use crate::dct::Dct;
@@ -31,8 +31,8 @@ impl Spectrum {
         &self.basis
     }
 
-    /// The spectrum of `stages` one after another; `None` where one of them is not diagonal in the basis of the others or
-    /// differs between observations.
+    /// The spectrum of `stages` one after another; `None` where one of them is not diagonal in the basis of
+    /// the others or differs between observations.
     pub(super) fn of(stages: &[&dyn LinearChannel]) -> Option<Self> {
         let basis = stages.iter().find_map(|stage| stage.spectrum())?.basis.clone();
         let d = basis.shape().len();

@@ -15,8 +15,7 @@ pub enum Signal {
 
 impl Signal {
     /// Number of values, d.
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(self) -> usize {
+    pub fn d(self) -> usize {
         match self {
             Self::Vector(d) => d,
             Self::Image(shape) => shape.len(),
@@ -38,16 +37,18 @@ impl Signal {
     }
 }
 
-/// The settings of one stage of a channel, and what the rest of the program asks about the stage before it is built.
+/// The settings of one stage of a channel, and what the rest of the program asks about the stage before it is
+/// built.
 pub trait Stage {
     /// Builds the stage for signals like `signal`.
     ///
     /// # Errors
-    /// A setting outside its range, named without the stage's place in the channel; a signal of the wrong kind.
+    /// A setting outside its range, named without the stage's place in the channel; a signal of the wrong
+    /// kind.
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>>;
 
-    /// What the next stage acts on; `length` is the observation length of the built stage. By default an image stays an
-    /// image of the same shape.
+    /// What the next stage acts on; `length` is the observation length of the built stage. By default an
+    /// image stays an image of the same shape.
     fn output(&self, signal: Signal, length: usize) -> Signal {
         match signal {
             Signal::Vector(_) => Signal::Vector(length),
@@ -68,7 +69,8 @@ pub trait Stage {
         Ok(())
     }
 
-    /// The setting, if any, whose value times the length of the signal is the size of the operator: its name and value.
+    /// The setting, if any, whose value times the length of the signal is the size of the operator: its name
+    /// and value.
     fn multiplier(&self) -> Option<(&'static str, usize)> {
         None
     }

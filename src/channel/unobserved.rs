@@ -3,8 +3,9 @@
 use super::Channel;
 use crate::noise::Stream;
 
-/// y has length 0, whatever x is: the posterior given nothing is the prior. With this channel the parts that train and sample
-/// a posterior train and sample an unconditional denoiser, a network without condition features.
+/// y has length 0, whatever x is: the posterior given nothing is the prior. With this channel the parts that
+/// train and sample a posterior train and sample an unconditional denoiser, a network without condition
+/// features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unobserved {
     d: usize,

@@ -7,8 +7,9 @@ use super::report::{Report, Row, difference};
 use crate::channel::Channel;
 use crate::checkpoint::{self, Arrays, take};
 use crate::error::{Error, Result};
+use crate::network::to_host;
 use crate::samples::Samples;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
 /// What the file is, as [`checkpoint::encode`] calls it.
 const CONTENT: &str = "golden";
@@ -31,7 +32,7 @@ impl Golden {
     /// A device that fails.
     pub fn make(settings: Settings, device: &Device) -> Result<Self> {
         let problems = drawn(&settings, device)?;
-        let expected = compute(&problems, &settings, device)?.into_iter().map(read).collect::<Result<_>>()?;
+        let expected = compute(&problems, &settings, device)?.iter().map(to_host).collect::<Result<_>>()?;
         Ok(Self { settings, problems, expected })
     }
 
@@ -94,7 +95,7 @@ impl Golden {
     /// Weights that do not fit the network, a quantity of another length, a device that fails.
     pub fn check(&self, backend: &str, device: &Device) -> Result<Report> {
         let found = compute(&self.problems, &self.settings, device)?;
-        self.report(backend, found.into_iter().map(read).collect::<Result<_>>()?)
+        self.report(backend, found.iter().map(to_host).collect::<Result<_>>()?)
     }
 
     /// [`Golden::check`] where reads cannot block, as on WebGPU in a browser.
@@ -104,7 +105,8 @@ impl Golden {
     pub async fn check_async(&self, backend: &str, device: &Device) -> Result<Report> {
         let mut found = Vec::new();
         for tensor in compute(&self.problems, &self.settings, device)? {
-            found.push(values(tensor.into_data_async().await.map_err(|e| Error::Device(format!("{e:?}")))?)?);
+            let data = tensor.into_data_async().await.map_err(|e| Error::Device(e.to_string()))?;
+            found.push(data.try_to_vec_as().map_err(|e| Error::Device(e.to_string()))?);
         }
         self.report(backend, found)
     }
@@ -121,12 +123,29 @@ impl Golden {
     }
 }
 
-fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
-    values(tensor.into_data())
-}
-
-fn values(data: TensorData) -> Result<Vec<f32>> {
-    data.try_to_vec().map_err(|e| Error::Device(format!("{e:?}")))
+impl Report {
+    /// Checks that this is a report of every quantity of this build, against the file `golden`.
+    ///
+    /// # Errors
+    /// Another golden file, a quantity that is missing, too many or held to another tolerance.
+    pub fn verify(&self, golden: &Golden) -> Result<()> {
+        let fingerprint = golden.fingerprint()?;
+        if self.golden != fingerprint {
+            return Err(Error::shape("golden file", fingerprint, &self.golden));
+        }
+        let expected = quantities();
+        let found: Vec<_> = self.rows.iter().map(|row| (row.quantity.clone(), row.tolerance)).collect();
+        let list = |(name, tolerance): &(String, f64)| format!("`{name}` (tolerance {tolerance:.0e})");
+        let none = || "nothing".to_string();
+        for i in 0..expected.len().max(found.len()) {
+            let (expected, found) = (expected.get(i), found.get(i));
+            if expected != found {
+                let [expected, found] = [expected, found].map(|row| row.map_or_else(none, list));
+                return Err(Error::shape(format!("rows[{i}]"), expected, found));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Inputs {

@@ -193,7 +193,7 @@ fn draw(settings: &Settings, kind: &Kind, channel: &Compose, device: &Device) ->
     }
     let features = feature_len(channel, &config);
     let network = settings.network_of(kind.image).init(d, kind.image, features, settings.seed, device)?;
-    let mut weights = to_host(&flatten(&network));
+    let mut weights = to_host(&flatten(&network))?;
     let mut stream = Key::new(settings.seed, Purpose::Weights, 1).stream(0, 0);
     weights.iter_mut().for_each(|w| *w += 0.02 * stream.normal());
     let a = seen.a.unwrap_or_else(|| Samples::zeros(n, 0));

@@ -1,8 +1,6 @@
 //! Differences of one backend from the golden file, and the table of several.
 
-use super::golden::Golden;
 use super::quantities::quantities;
-use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -29,7 +27,7 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`Golden::fingerprint`] of the file compared with.
+    /// [`Golden::fingerprint`](super::Golden::fingerprint) of the file compared with.
     pub golden: String,
     /// Name of the backend.
     pub backend: String,
@@ -38,29 +36,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Checks that this is a report of every quantity of this build, against the file `golden`.
-    ///
-    /// # Errors
-    /// Another golden file, a quantity that is missing, too many or held to another tolerance.
-    pub fn verify(&self, golden: &Golden) -> Result<()> {
-        let fingerprint = golden.fingerprint()?;
-        if self.golden != fingerprint {
-            return Err(Error::shape("golden file", fingerprint, &self.golden));
-        }
-        let expected = quantities();
-        let found: Vec<_> = self.rows.iter().map(|row| (row.quantity.clone(), row.tolerance)).collect();
-        let list = |(name, tolerance): &(String, f64)| format!("`{name}` (tolerance {tolerance:.0e})");
-        let none = || "nothing".to_string();
-        for i in 0..expected.len().max(found.len()) {
-            let (expected, found) = (expected.get(i), found.get(i));
-            if expected != found {
-                let [expected, found] = [expected, found].map(|row| row.map_or_else(none, list));
-                return Err(Error::shape(format!("rows[{i}]"), expected, found));
-            }
-        }
-        Ok(())
-    }
-
     /// The quantities out of tolerance, in words; none where all agree.
     pub fn beyond(&self) -> Option<String> {
         let beyond = self.rows.iter().filter(|row| !row.agrees());

@@ -32,10 +32,10 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     let vector = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len()], v);
     let o = &state.optim;
     let arrays = vec![
-        vector("weights", to_host(&o.weights)),
-        vector("average", to_host(&o.average)),
-        vector("first", to_host(&o.first)),
-        vector("second", to_host(&o.second)),
+        vector("weights", to_host(&o.weights)?),
+        vector("average", to_host(&o.average)?),
+        vector("first", to_host(&o.first)?),
+        vector("second", to_host(&o.second)?),
         vector("best_scores", state.best_scores.clone()),
     ];
     let State { lap, phase, step, done, tail_loss, .. } = *state;

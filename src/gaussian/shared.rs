@@ -18,11 +18,11 @@ use nalgebra::{DMatrix, DVector};
 /// Rows that one worker takes.
 const SHARD: usize = 256;
 /// Longest signal whose observations are taken one by one even where they share their operator.
-const MIN: usize = 64;
+const MAX_SINGLE: usize = 64;
 
 /// The operator that all observations of `channel` share, where treating them together pays.
 pub(super) fn shared_model(channel: &dyn Channel) -> Result<Option<LinearGaussian>> {
-    if channel.operator_len() > 0 || channel.signal_len() <= MIN {
+    if channel.operator_len() > 0 || channel.signal_len() <= MAX_SINGLE {
         return Ok(None);
     }
     let model = channel.linear_gaussian(&[]).ok_or(Error::NotLinear("a Gaussian posterior"))?;

@@ -1,11 +1,10 @@
 //! Sum of the shards' gradients, clipping, Adam and the average in one pass over host memory.
 
 use super::flex::Values;
-use crate::optim::{Coefficients, OptimState};
 use crate::parallel;
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
-use diffem_kernels::add_rows;
+use diffem_kernels::{Adam, add_rows};
 
 /// Values a piece of work spans; fixed, so that thread count changes no bit.
 const PIECE: usize = 16_384;
@@ -29,24 +28,25 @@ fn reduce(gradients: &[Values], len: usize) -> (Vec<f32>, f64) {
     (sum, squares.iter().sum::<f64>().sqrt())
 }
 
-/// The update of [`OptimState::update`] on flex.
-pub(crate) fn adam(state: &mut OptimState, gradients: Vec<Tensor<1>>, c: &Coefficients) {
-    let device = state.weights.device();
+/// One update of `[weights, average, first moment, second moment]` on flex with the sum of the `gradients`, whose norm is
+/// clipped to `clip_norm` unless that is 0; all vectors `[P]`.
+pub(crate) fn adam(state: [&Tensor<1>; 4], gradients: Vec<Tensor<1>>, adam: &Adam, clip_norm: f32) -> [Tensor<1>; 4] {
+    let device = state[0].device();
     let gradients: Vec<Values> = gradients.iter().map(values).collect();
-    let olds = [&state.weights, &state.average, &state.first, &state.second].map(values);
+    let olds = state.map(values);
     let [weights, average, first, second] = olds.each_ref().map(Values::get);
     let (gradient, norm) = reduce(&gradients, weights.len());
-    let scale = if c.clip_norm > 0.0 { (c.clip_norm as f64 / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 };
-    // Four values a parameter side by side: one parallel pass writes all four vectors.
+    let scale = if clip_norm > 0.0 { (clip_norm as f64 / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 };
+    // Four values per parameter side by side: one parallel pass writes all four vectors.
     let mut out = vec![[0.0f32; 4]; weights.len()];
     parallel::for_each_chunk_mut(&mut out, PIECE, |piece, out| {
         let range = piece * PIECE..piece * PIECE + out.len();
         let old = [weights, average, first, second].map(|values| &values[range.clone()]);
-        c.adam.update(old, &gradient[range], scale, out);
+        adam.update(old, &gradient[range], scale, out);
     });
     let column = |k: usize| {
         let column: Vec<f32> = out.iter().map(|row| row[k]).collect();
         Tensor::from_data(TensorData::new(column, [out.len()]), &device)
     };
-    (state.weights, state.average, state.first, state.second) = (column(0), column(1), column(2), column(3));
+    [0, 1, 2, 3].map(column)
 }

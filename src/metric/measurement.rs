@@ -1,11 +1,13 @@
-//! How well signals explain their observations, without the truth: for a linear channel y = A x + n, n ~ N(0, Σ_y),
+//! How well signals explain their observations, without the truth: for a linear channel y = A x + n, n ~ N(0,
+//! Σ_y),
 //!
 //! ```text
 //! χ² = Σ_i (y_i - A_i x_i)ᵀ Σ_y⁻¹ (y_i - A_i x_i) / M
 //! ```
 //!
-//! with M the measurements of all observations that carry noise; coordinates without any, such as masked ones, do not
-//! count. The truth has χ² = 1 up to sqrt(2 / M); less fits the noise, more contradicts the measurements.
+//! with M the measurements of all observations that tell something about x and carry noise: those whose row
+//! of A is not zero, as it is for masked coordinates, and whose variance is not. The truth has χ² = 1 up to
+//! sqrt(2 / M); less fits the noise, more contradicts the measurements.
 
 use crate::channel::{Channel, LinearChannel};
 use crate::error::{Error, Result};
@@ -15,15 +17,16 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 /// χ² of a set of signals.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MeasurementFit {
-    /// χ² a measurement; 1 for the truth.
+    /// χ² per measurement; 1 for the truth.
     pub chi2: f64,
     /// M.
     pub measurements: usize,
 }
 
 impl MeasurementFit {
-    /// χ² of `x [n, d]` for the observations `seen` (n of them) of `channel`; `None` for a channel that is not linear or has
-    /// no noise. A diagonal channel costs n d; another one n m³, or n m² + m³ where its noise is the same for all.
+    /// χ² of `x [n, d]` for the observations `seen` (n of them) of `channel`; `None` for a channel that is
+    /// not linear or has no noise. A diagonal channel costs n d; another one n m³, or n m² + m³ where its
+    /// noise is the same for all.
     ///
     /// # Errors
     /// Arrays that do not fit, a noise covariance without an inverse.
@@ -52,11 +55,11 @@ impl MeasurementFit {
     }
 }
 
-/// Σ_j (y_j - A_jj x_j)² / Σ_jj over the coordinates with noise, and their number.
+/// Σ_j (y_j - A_jj x_j)² / Σ_jj over the coordinates that are seen with noise, and their number.
 fn diagonal(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, usize) {
     let (mut matrix, mut variance) = (vec![0.0; x.len()], vec![0.0; x.len()]);
     linear.write_diagonal(a, &mut matrix, &mut variance);
-    let noisy = (0..x.len()).filter(|&j| variance[j] > 0.0);
+    let noisy = (0..x.len()).filter(|&j| matrix[j] != 0.0 && variance[j] > 0.0);
     let square = |j: usize| (f64::from(y[j]) - matrix[j] * f64::from(x[j])).powi(2) / variance[j];
     noisy.map(square).fold((0.0, 0), |(sum, count), square| (sum + square, count + 1))
 }
@@ -68,7 +71,7 @@ fn residual(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> Vec<
     y.iter().zip(&fitted).map(|(&y, &fitted)| f64::from(y) - f64::from(fitted)).collect()
 }
 
-/// Σ_y of the coordinates with noise, factored.
+/// Σ_y of the measurements that count, factored.
 struct Whitener {
     kept: Vec<usize>,
     factor: Cholesky<f64, Dyn>,
@@ -76,11 +79,13 @@ struct Whitener {
 
 impl Whitener {
     fn of(linear: &dyn LinearChannel, a: &[f32]) -> Result<Self> {
-        let m = linear.observation_len();
-        let mut rows = vec![0.0; m * m];
-        linear.write_noise(a, &mut rows);
-        let kept: Vec<usize> = (0..m).filter(|&i| rows[i * m + i] > 0.0).collect();
-        let covariance = DMatrix::from_fn(kept.len(), kept.len(), |i, j| rows[kept[i] * m + kept[j]]);
+        let (m, d) = (linear.observation_len(), linear.signal_len());
+        let (mut noise, mut matrix) = (vec![0.0; m * m], vec![0.0; m * d]);
+        linear.write_noise(a, &mut noise);
+        linear.write_matrix(a, &mut matrix);
+        let counts = |i: usize| noise[i * m + i] > 0.0 && matrix[i * d..][..d].iter().any(|v| *v != 0.0);
+        let kept: Vec<usize> = (0..m).filter(|&i| counts(i)).collect();
+        let covariance = DMatrix::from_fn(kept.len(), kept.len(), |i, j| noise[kept[i] * m + kept[j]]);
         let factor = Cholesky::new(covariance).ok_or_else(|| {
             Error::config("channel", "its noise covariance has no inverse; add noise after the last map")
         })?;
@@ -132,9 +137,34 @@ mod tests {
 
     #[test]
     fn masked_coordinates_do_not_count() {
-        let (channel, x, seen) = simulated(vec![NOISE, MaskConfig { rate: 0.5 }.into()]);
-        let visible = seen.a.as_ref().unwrap().as_slice().iter().filter(|a| **a != 0.0).count();
-        assert_eq!(MeasurementFit::of(&channel, &seen, &x).unwrap().unwrap().measurements, visible);
+        let mask = || StageConfig::from(MaskConfig { rate: 0.5 });
+        for stages in [vec![NOISE, mask()], vec![mask(), NOISE]] {
+            let (channel, x, seen) = simulated(stages);
+            let visible = seen.a.as_ref().unwrap().as_slice().iter().filter(|a| **a != 0.0).count();
+            assert_eq!(MeasurementFit::of(&channel, &seen, &x).unwrap().unwrap().measurements, visible);
+        }
+    }
+
+    /// x = 0 leaves y: E[y²] / Σ_y = 1 + 1 / .3² for what is seen, 1 for what is not.
+    #[test]
+    fn the_noise_of_masked_coordinates_does_not_hide_a_wrong_signal() {
+        let (channel, _, seen) = simulated(vec![MaskConfig { rate: 0.5 }.into(), NOISE]);
+        let zero = MeasurementFit::of(&channel, &seen, &Samples::zeros(2000, 6)).unwrap().unwrap();
+        assert!((zero.chi2 / (1.0 + 1.0 / 0.09) - 1.0).abs() < 0.1, "{zero:?}");
+    }
+
+    /// Of two rows one sees a single coordinate, which is often masked, and the other one coordinates 1 and
+    /// 2.
+    #[test]
+    fn rows_that_see_masked_coordinates_only_do_not_count() {
+        let matrix = vec![vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0], vec![0.0, 1.0, 1.0, 0.0, 0.0, 0.0]];
+        let (channel, x, seen) =
+            simulated(vec![MaskConfig { rate: 0.5 }.into(), LinearConfig { matrix }.into(), NOISE]);
+        let rows = |a: &[f32]| usize::from(a[0] != 0.0) + usize::from(a[1] != 0.0 || a[2] != 0.0);
+        let visible: usize = seen.a.as_ref().unwrap().rows().map(rows).sum();
+        let fit = MeasurementFit::of(&channel, &seen, &x).unwrap().unwrap();
+        assert_eq!(fit.measurements, visible);
+        assert!((fit.chi2 - 1.0).abs() < 5.0 * (2.0 / visible as f64).sqrt(), "{fit:?}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod sinkhorn;
 mod sliced;
 mod truth;
 
+pub use crate::error::MetricError;
 pub use calibration::{Calibration, Curve, LEVELS};
 pub use energy::energy_distance;
 pub use frechet::{Frechet, Moments, frechet_distance};
@@ -38,35 +39,6 @@ pub use truth::TruthScorer;
 
 use crate::Samples;
 use diffem_kernels::clouds::Tiles;
-
-/// Why a score could not be computed. `set` is the name of the argument at fault.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[allow(missing_docs)] // the messages say what the fields are
-pub enum MetricError {
-    /// A set has too few rows.
-    #[error("`{set}` has {found} rows, at least {needed} are needed: pass more samples")]
-    TooFew { set: &'static str, found: usize, needed: usize },
-    /// Rows of different lengths.
-    #[error("rows of `{set}` have {found} values, those of `u` {expected}: compare points of one space")]
-    Dimension { set: &'static str, expected: usize, found: usize },
-    /// A NaN or an infinity among the values.
-    #[error("row {row} of `{set}` holds a NaN or an infinity: drop it or find where it comes from")]
-    NonFinite { set: &'static str, row: usize },
-    /// A direction that is not a unit vector.
-    #[error("row {row} of `directions` has norm {norm}, expected 1: normalize it")]
-    NotUnit { row: usize, norm: f64 },
-    /// A setting outside its range.
-    #[error("`{name}` is {value}, expected {expected}")]
-    Setting { name: &'static str, value: f64, expected: &'static str },
-    /// Images that no window fits into.
-    #[error(
-        "images of {height} x {width} pixels are smaller than the window of {window} x {window}: SSIM is not defined for them"
-    )]
-    SmallImage { height: usize, width: usize, window: usize },
-    /// The observer asked to stop.
-    #[error("stopped by the caller after {iteration} iterations")]
-    Stopped { iteration: usize },
-}
 
 /// The points of `samples`, all values multiplied by `scale`, as sums over pairs take them.
 fn tiles(samples: &Samples, scale: f64) -> Tiles {

@@ -4,7 +4,7 @@ use super::{MetricError, Sinkhorn};
 use crate::Samples;
 
 /// Smallest divergence reported (the published protocol's floor).
-const MIN: f64 = 1e-6;
+const MIN_DIVERGENCE: f64 = 1e-6;
 
 /// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6) to the truth at a fixed number of points; costs that do not change
 /// are computed once.
@@ -26,7 +26,7 @@ impl TruthScorer {
         let [u1, u2, u3] = u.each_ref().map(|u| u.slice(0..points.min(u.n())));
         let sinkhorn = Sinkhorn { reg: regularization, ..Default::default() };
         let self_cost = sinkhorn.cost(&u1, &u2)?.cost;
-        let floor = (sinkhorn.cost(&u1, &u3)?.cost - self_cost).max(MIN);
+        let floor = (sinkhorn.cost(&u1, &u3)?.cost - self_cost).max(MIN_DIVERGENCE);
         Ok(Self { sinkhorn, u1, self_cost, floor })
     }
 
@@ -46,6 +46,6 @@ impl TruthScorer {
     /// As [`Sinkhorn::cost`].
     pub fn score(&self, x: &Samples) -> Result<f64, MetricError> {
         let cost = self.sinkhorn.cost(&self.u1, &x.slice(0..self.points()))?.cost;
-        Ok((cost - self.self_cost).max(MIN))
+        Ok((cost - self.self_cost).max(MIN_DIVERGENCE))
     }
 }

@@ -103,7 +103,7 @@ impl<S: NetworkSpec + Serialize> Posterior<S> {
     /// # Errors
     /// A weight that the precision cannot hold; a device that fails.
     pub fn encode(&self, export: &Export<'_>) -> Result<Vec<u8>> {
-        let mut arrays = split_weights(&Layout::of(&self.network), &to_host(&flatten(&self.network)));
+        let mut arrays = split_weights(&Layout::of(&self.network), &to_host(&flatten(&self.network))?);
         let table = |name: &str, s: &Samples| (format!("{EXAMPLES}{name}"), vec![s.n(), s.d()], s.as_slice().to_vec());
         let Observations { y, a } = &export.examples.observations;
         arrays.push(table("y", y));

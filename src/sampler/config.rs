@@ -96,7 +96,8 @@ impl SamplerConfig {
         self.steps().saturating_mul(self.build().calls_per_step()).saturating_add(1)
     }
 
-    /// The same sampler with the largest number of steps that takes at most `calls` network calls (at least one step).
+    /// The same sampler with the largest number of steps that takes at most `calls` network calls (at least
+    /// one step).
     pub fn with_calls(&self, calls: usize) -> Self {
         let steps = (calls.saturating_sub(1) / self.build().calls_per_step()).max(1);
         self.clone().with_steps(steps)

@@ -22,7 +22,8 @@ impl SamplerSettings for DdimConfig {
     }
 }
 
-/// Deterministic first order (Song et al. 2021): x_s = x_t - (1 - σ_s/σ_t)(x_t - D), Euler on the probability-flow ODE.
+/// Deterministic first order (Song et al. 2021): x_s = x_t - (1 - σ_s/σ_t)(x_t - D), Euler on the
+/// probability-flow ODE.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ddim;
 

@@ -24,8 +24,8 @@ impl SamplerSettings for DdpmConfig {
 
 /// Ancestral sampling (Ho et al. 2020, in σ): x_s = x_t - τ (x_t - D) + σ_s √τ ε, τ = 1 - σ_s²/σ_t².
 ///
-/// The paper's E-step. With few steps its draws are too narrow (on a Gaussian of variance .7 with 64 steps: .61), since the
-/// noise of each step is drawn around the posterior mean as if that were x.
+/// The paper's E-step. With few steps its draws are too narrow (on a Gaussian of variance .7 with 64 steps:
+/// .61), since the noise of each step is drawn around the posterior mean as if that were x.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ddpm;
 

@@ -40,8 +40,9 @@ impl SamplerSettings for Dpmpp2mSdeConfig {
     }
 }
 
-/// DPM-Solver++(2M) and its SDE form (Lu et al. 2022, arXiv 2211.01095) in λ = -ln σ, h = ln(σ_t/σ_s), one call per step:
-/// x_s = (σ_s/σ_t) e^(-ηh) x_t + (1 - e^(-h(1+η))) D̃ + σ_s √(1 - e^(-2ηh)) ε, D̃ = D + (D - D_prev) h/(2 h_prev).
+/// DPM-Solver++(2M) and its SDE form (Lu et al. 2022, arXiv 2211.01095) in λ = -ln σ, h = ln(σ_t/σ_s), one
+/// call per step: x_s = (σ_s/σ_t) e^(-ηh) x_t + (1 - e^(-h(1+η))) D̃ + σ_s √(1 - e^(-2ηh)) ε, D̃ = D + (D -
+/// D_prev) h/(2 h_prev).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DpmPp2m {
     /// 0: deterministic; 1: the reverse SDE.

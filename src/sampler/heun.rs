@@ -33,8 +33,9 @@ impl SamplerSettings for HeunConfig {
     }
 }
 
-/// Heun's method on the probability-flow ODE dx/dσ = (x - D)/σ (EDM, arXiv 2206.00364, algorithms 1 and 2); two network
-/// calls per step. With `churn` > 0 each step first raises σ by the factor 1 + `churn` with fresh noise (EDM's γ).
+/// Heun's method on the probability-flow ODE dx/dσ = (x - D)/σ (EDM, arXiv 2206.00364, algorithms 1 and 2);
+/// two network calls per step. With `churn` > 0 each step first raises σ by the factor 1 + `churn` with fresh
+/// noise (EDM's γ).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heun {
     /// γ >= 0 of every step; 0 is the deterministic method.

@@ -1,4 +1,5 @@
-//! Samplers: from noise at σ_max to a draw of the law whose denoiser is given, through a decreasing grid of σ.
+//! Samplers: from noise at σ_max to a draw from the distribution whose denoiser is given, through a decreasing grid of
+//! σ.
 //!
 //! All reverse the variance-exploding diffusion; the score is (D - x)/σ². The last level's D is returned.
 
@@ -50,7 +51,7 @@ pub trait Sampler: Send + Sync {
         1
     }
 
-    /// Order of convergence of the sampled law in the number of steps, on smooth denoisers.
+    /// Order of convergence of the sampled distribution in the number of steps, on smooth denoisers.
     fn order(&self) -> usize;
 }
 
@@ -92,8 +93,8 @@ impl Chain {
         self.index + 1 >= self.grid.len()
     }
 
-    /// Takes one step, or none at the last level. `noise(i)` gives standard normal noise for a step; over the whole chain it
-    /// is called with i = 0, 1, 2...
+    /// Takes one step, or none at the last level. `noise(i)` gives standard normal noise for a step; over the
+    /// whole chain it is called with i = 0, 1, 2...
     pub fn step(
         mut self,
         sampler: &dyn Sampler,
@@ -128,8 +129,8 @@ impl Chain {
 
 /// Draws from `x_start` (x at `grid[0]`, N(0, σ_max² I) in the usual case) down the decreasing `grid` of σ.
 ///
-/// `noise(i)` gives standard normal noise for a step: it is called with i = 0, 1, 2... `on_step` may stop the run, which
-/// then ends with [`Error::Stopped`].
+/// `noise(i)` gives standard normal noise for a step: it is called with i = 0, 1, 2... `on_step` may stop the
+/// run, which then ends with [`Error::Stopped`].
 pub fn sample(
     sampler: &dyn Sampler,
     denoiser: &dyn Denoiser,

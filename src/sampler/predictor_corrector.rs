@@ -78,7 +78,8 @@ impl Sampler for PredictorCorrector {
         self.corrections.saturating_add(1)
     }
 
-    /// The predictor's order; the corrector adds a bias of order τ that does not vanish with the number of steps.
+    /// The predictor's order; the corrector adds a bias of order τ that does not vanish with the number of
+    /// steps.
     fn order(&self) -> usize {
         1
     }

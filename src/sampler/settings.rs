@@ -16,7 +16,8 @@ pub enum Spacing {
     Edm,
 }
 
-/// The settings of a sampler. Beside what it asks for here every sampler has the fields `steps` and `spacing`.
+/// The settings of a sampler. Beside what it asks for here every sampler has the fields `steps` and
+/// `spacing`.
 pub trait SamplerSettings {
     /// The sampler itself.
     fn build(&self) -> Box<dyn Sampler>;

@@ -153,7 +153,7 @@ fn a_lost_table_of_an_e_step_is_made_again() {
 fn weights_survive_the_file_and_foreign_files_are_refused() {
     let setup = Setup::tiny();
     let layout = Layout::of(setup.run().network());
-    let weights = to_host(&flatten(setup.run().network()));
+    let weights = to_host(&flatten(setup.run().network())).unwrap();
     let bytes = checkpoint::encode_weights(&layout, &weights, &"meta").unwrap_err();
     assert!(bytes.to_string().contains("checkpoint"), "a header must be a map");
     let meta = std::collections::BTreeMap::from([("lap", 3)]);

@@ -21,7 +21,7 @@ const CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
 /// and 2 for full ink.
 pub fn digits() -> Samples {
     let pixels = rows().into_iter().flat_map(|row| row.into_iter().take(64));
-    Samples::new(pixels.map(|v| f32::from(v) / 4.0 - 2.0).collect(), 64)
+    Samples::new(pixels.map(|v| diffem::image::from_unit(f32::from(v) / 16.0)).collect(), 64)
 }
 
 /// The file's lines: 64 pixels and the digit.

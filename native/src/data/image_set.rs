@@ -87,7 +87,7 @@ pub fn not_whole(error: impl Display) -> anyhow::Error {
 
 /// x = 4 p/255 - 2.
 pub fn scaled(pixel: u8) -> f32 {
-    (4.0 * f64::from(pixel) / 255.0 - 2.0) as f32
+    diffem::image::from_byte(pixel)
 }
 
 /// Rows filled from images that come in the order of a file.

@@ -4,7 +4,7 @@ use crate::files;
 #[cfg(test)]
 use anyhow::Context;
 use anyhow::{Result, bail};
-use diffem::image::ImageShape;
+use diffem::image::{ImageShape, to_byte};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use std::path::Path;
 
@@ -23,8 +23,7 @@ impl Bytes {
         if !matches!(shape.channels, 1 | 3) || signal.len() != shape.len() {
             bail!("an image of {} channels: expected 1 (gray) or 3 (red, green, blue)", shape.channels);
         }
-        let byte = |v: &f32| ((v + 2.0) * (255.0 / 4.0)).round().clamp(0.0, 255.0) as u8;
-        Ok(Self { planes: signal.iter().map(byte).collect(), shape })
+        Ok(Self { planes: signal.iter().copied().map(to_byte).collect(), shape })
     }
 
     /// Channel `c`, `[height, width]`.

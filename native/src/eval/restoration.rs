@@ -14,7 +14,7 @@ use diffem::{Observations, Samples};
 use serde::{Deserialize, Serialize};
 
 /// Width of the presets' signal range [-2, 2].
-pub const RANGE: f64 = 4.0;
+pub const RANGE: f64 = diffem::image::PIXEL_RANGE as f64;
 
 /// What stands for a posterior.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -172,9 +172,9 @@ impl RunDir {
         files::replace_dir(&self.lap(lap), |dir| {
             write_rows(&dir.join("reconstructions.safetensors"), &[("x", &state.x)])?;
             if lap > 0 {
-                let weights = checkpoint::encode_weights(layout, &host(&state.optim.weights), &meta)?;
+                let weights = checkpoint::encode_weights(layout, &host(&state.optim.weights)?, &meta)?;
                 files::write_atomic(&dir.join("model.safetensors"), &weights)?;
-                let average = checkpoint::encode_weights(layout, &host(&state.optim.average), &meta)?;
+                let average = checkpoint::encode_weights(layout, &host(&state.optim.average)?, &meta)?;
                 files::write_atomic(&dir.join("ema.safetensors"), &average)?;
                 files::write_atomic(
                     &dir.join("frame.safetensors"),

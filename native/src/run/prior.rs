@@ -212,7 +212,7 @@ struct Saved {
 fn write(run: &RunDir, layout: &Layout, state: &State, origin: &Origin) -> Result<()> {
     files::replace_dir(&directory(run), |dir| {
         for (name, values) in [("model", &state.optim.weights), ("ema", &state.optim.average)] {
-            let bytes = checkpoint::encode_weights(layout, &to_host(values), origin)?;
+            let bytes = checkpoint::encode_weights(layout, &to_host(values)?, origin)?;
             files::write_atomic(&dir.join(format!("{name}.safetensors")), &bytes)?;
         }
         files::write_atomic(&dir.join("frame.safetensors"), &checkpoint::encode_standardizer(&state.standardizer)?)

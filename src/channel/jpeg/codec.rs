@@ -2,7 +2,7 @@
 
 use crate::channel::Channel;
 use crate::error::{Error, Result};
-use crate::image::ImageShape;
+use crate::image::{ImageShape, from_unit, to_byte};
 use crate::noise::Stream;
 use ::image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use ::image::{ExtendedColorType, ImageDecoder, ImageResult};
@@ -58,10 +58,9 @@ impl Channel for Jpeg {
     /// Files interleave the colors, signals do not.
     fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
         let (c, n) = (self.shape.channels, self.shape.pixels());
-        let byte = |x: f32| ((x + 2.0) / 4.0 * 255.0).round().clamp(0.0, 255.0) as u8;
-        let pixels: Vec<u8> = (0..n * c).map(|i| byte(x[(i % c) * n + i / c])).collect();
+        let pixels: Vec<u8> = (0..n * c).map(|i| to_byte(x[(i % c) * n + i / c])).collect();
         let decoded =
             self.round_trip(&pixels).expect("shape and quality were checked, and the codec reads its own files");
-        decoded.iter().enumerate().for_each(|(i, &v)| y[(i % c) * n + i / c] = v as f32 / 255.0 * 4.0 - 2.0);
+        decoded.iter().enumerate().for_each(|(i, &v)| y[(i % c) * n + i / c] = from_unit(v as f32 / 255.0));
     }
 }

@@ -45,13 +45,13 @@ pub fn observations(seen: &Observations) -> Result<JsValue, JsError> {
 }
 
 /// JavaScript's `Number.MAX_SAFE_INTEGER`.
-const MAX: f64 = 9_007_199_254_740_991.0;
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// Converts a whole number from 0; the error calls it `name`.
 pub fn whole(name: &str, value: f64) -> Result<u64, JsError> {
-    match (0.0..=MAX).contains(&value) && value.fract() == 0.0 {
+    match (0.0..=MAX_EXACT).contains(&value) && value.fract() == 0.0 {
         true => Ok(value as u64),
-        false => Err(JsError::new(&format!("{name}: expected a whole number from 0 to {MAX}, found {value}"))),
+        false => Err(JsError::new(&format!("{name}: expected a whole number from 0 to {MAX_EXACT}, found {value}"))),
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Scale {
 }
 
 /// Pixel values at the ends of the gray or color scale.
-pub const RANGE: (f32, f32) = (-2.0, 2.0);
+pub const RANGE: (f32, f32) = (diffem::image::PIXEL_MIN, diffem::image::PIXEL_MAX);
 
 impl Tile<'_> {
     /// The tile with each pixel enlarged to `zoom x zoom`.

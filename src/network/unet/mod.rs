@@ -1,41 +1,19 @@
-//! The paper's network for images: a U-Net of residual blocks modulated by the noise level (Rozet et al. 2024, arXiv
-//! 2405.13712; Dhariwal & Nichol 2021), on images stored pixel by pixel.
+//! The paper's network for images: a U-Net of residual blocks modulated by the noise level (Rozet et al.
+//! 2024, arXiv 2405.13712; Dhariwal & Nichol 2021), on images stored pixel by pixel.
+
+mod config;
+
+pub use config::UnetConfig;
 
 use super::Network;
 use super::layers::{Initializer, bias};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::ImageShape;
 use crate::kernels::{self, BlockParameters};
 use crate::noise::{Key, Purpose, Stream};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use serde::{Deserialize, Serialize};
-
-/// Sizes of a [`Unet`]; the defaults suit small gray images on a CPU.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct UnetConfig {
-    /// Channels of each level, finest first; every level halves height and width.
-    pub channels: Vec<usize>,
-    /// Residual blocks of each level, on the way down and again on the way up.
-    pub blocks: Vec<usize>,
-    /// Attention heads of each level; 0 for none.
-    pub heads: Vec<usize>,
-    /// Length of the noise embedding, even, 2 to 4096.
-    pub embedding: usize,
-    /// Side of the squares of pixels that the finest level sees as one pixel (with that many more channels); 1 is the paper's.
-    pub patch: usize,
-    /// Probability that a value inside a residual block is dropped in training, in [0, 1).
-    pub dropout: f64,
-}
-
-impl Default for UnetConfig {
-    fn default() -> Self {
-        Self { channels: vec![32, 64], blocks: vec![2, 2], heads: vec![0, 0], embedding: 64, patch: 2, dropout: 0.0 }
-    }
-}
 
 /// A U-Net on images of one shape.
 #[derive(Module, Debug)]
@@ -103,55 +81,8 @@ impl Dropout {
 }
 
 impl UnetConfig {
-    /// Checks the ranges, that images of `shape` can be halved as often as there are levels, and that the `condition` features
-    /// are whole planes of their size.
-    pub fn validate(&self, shape: ImageShape, condition: usize) -> Result<()> {
-        let levels = self.channels.len();
-        let error = |field: &str, message: String| Err(Error::config(format!("network.{field}"), message));
-        if !(1..=8).contains(&levels) || self.channels.iter().any(|c| !(1..=8192).contains(c)) {
-            return error(
-                "channels",
-                format!("expected 1 to 8 levels of 1 to 8192 channels, found {:?}", self.channels),
-            );
-        }
-        if self.blocks.len() != levels || self.blocks.iter().any(|b| !(1..=64).contains(b)) {
-            return error("blocks", format!("expected 1 to 64 for each of {levels} levels, found {:?}", self.blocks));
-        }
-        if self.heads.len() != levels
-            || self.heads.iter().zip(&self.channels).any(|(h, c)| *h > 0 && !c.is_multiple_of(*h))
-        {
-            let message = format!(
-                "expected 0 or a divisor of the channels {:?} for each level, found {:?}",
-                self.channels, self.heads
-            );
-            return error("heads", message);
-        }
-        if !(2..=4096).contains(&self.embedding) || !self.embedding.is_multiple_of(2) {
-            return error("embedding", format!("expected an even number from 2 to 4096, found {}", self.embedding));
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return error("dropout", format!("expected a number in [0, 1), found {}", self.dropout));
-        }
-        let unit = self.patch.saturating_mul(1 << (levels - 1));
-        if self.patch == 0 || !shape.height.is_multiple_of(unit) || !shape.width.is_multiple_of(unit) {
-            let message = format!(
-                "expected a square that, with {levels} levels, divides {} x {} into whole pixels (a multiple of {unit}), found {}",
-                shape.height, shape.width, self.patch
-            );
-            return error("patch", message);
-        }
-        if !condition.is_multiple_of(shape.pixels()) {
-            let message = format!(
-                "a U-Net needs features that are whole planes of {} pixels, the channel gives {condition}; use kind = \"mlp\"",
-                shape.pixels()
-            );
-            return Err(Error::config("network.kind", message));
-        }
-        Ok(())
-    }
-
-    /// Network for images of `shape` with `condition` features, which must be whole planes of the image's size; weights are a
-    /// function of `seed` alone.
+    /// Network for images of `shape` with `condition` features, which must be whole planes of the image's
+    /// size; weights are a function of `seed` alone.
     pub fn init(&self, shape: ImageShape, condition: usize, seed: u64, device: &Device) -> Result<Unet> {
         self.validate(shape, condition)?;
         let mut layers = Initializer { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
