@@ -1,4 +1,5 @@
-//! The floors of the house: which file may import which, in the core, the command line and the browser's module.
+//! The floors of the house: which file may import which, in the core, the command line and the browser's
+//! module.
 
 mod crates;
 mod made_up;
@@ -28,7 +29,8 @@ const CORE: Floors = &[
     &["lib"],
 ];
 
-/// Imports of the core, from file to file, that still run upward or in circles. The list may only become shorter.
+/// Imports of the core, from file to file, that still run upward or in circles. The list may only become
+/// shorter.
 const CORE_TO_BREAK: &[(&str, &str)] = &[
     ("channel/mod.rs", "gaussian/mod.rs"),
     ("conditioning/mod.rs", "method/ambient.rs"),

@@ -1,5 +1,5 @@
-//! What one file says: the modules it declares, the names it defines and the paths it uses. Comments, strings and items for tests
-//! only are left out.
+//! What one file says: the modules it declares, the names it defines and the paths it uses. Comments, strings
+//! and items for tests only are left out.
 
 use std::collections::BTreeSet;
 
@@ -105,7 +105,8 @@ fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Rewrites the paths of an inline module as its file would write them: `super::x` there is the file's own `x`.
+/// Rewrites the paths of an inline module as its file would write them: `super::x` there is the file's own
+/// `x`.
 fn raise(tokens: &mut [Token]) {
     for i in 0..tokens.len() {
         let first = i == 0 || tokens[i - 1].text != "::";
@@ -118,35 +119,20 @@ fn raise(tokens: &mut [Token]) {
 /// The leaves of a tree of uses below `prefix`: path and name.
 fn tree(tokens: &[Token], prefix: &[String], leaves: &mut Vec<(Vec<String>, String)>) {
     for branch in split(tokens) {
-        let mut path = prefix.to_vec();
-        let mut i = 0;
-        while i < branch.len() {
-            match branch[i].text.as_str() {
-                "::" => {}
-                "{" => group(&branch[i..], &path, leaves),
-                "as" => break,
-                word => path.push(word.to_string()),
-            }
-            if branch[i].text == "{" {
-                path.clear();
-                break;
-            }
-            i += 1;
-        }
-        if path.len() > prefix.len() {
-            if path.last().is_some_and(|last| last == "self") && path.len() > 1 {
-                path.pop();
-            }
-            let alias = if is(branch, i, "as") { branch[i + 1].text.clone() } else { path[path.len() - 1].clone() };
-            leaves.push((path, alias));
+        let place = |sign: &str| branch.iter().position(|token| token.text == sign);
+        let (group, renamed) = (place("{"), place("as"));
+        let end = group.or(renamed).unwrap_or(branch.len());
+        let segments = branch[..end].iter().map(|token| token.text.clone()).filter(|text| text != "::");
+        let mut path: Vec<String> = prefix.iter().cloned().chain(segments).collect();
+        if let Some(open) = group {
+            tree(&branch[open + 1..closing(branch, open)], &path, leaves);
+        } else if path.len() > prefix.len() {
+            // `a::{self}` is `a`.
+            path.pop_if(|last| last == "self");
+            let name = renamed.map(|i| branch[i + 1].text.clone()).or(path.last().cloned());
+            leaves.extend(name.map(|name| (path, name)));
         }
     }
-}
-
-/// The leaves of `{ .. }`.
-fn group(tokens: &[Token], prefix: &[String], leaves: &mut Vec<(Vec<String>, String)>) {
-    let end = closing(tokens, 0);
-    tree(&tokens[1..end], prefix, leaves);
 }
 
 /// Parts between the commas outside of braces.
@@ -191,7 +177,7 @@ fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
         if is(&tokens, i, "#") && is(&tokens, i + 1, "[") {
             let end = closing(&tokens, i + 1);
             let words: String = tokens[i + 2..end].iter().map(|token| token.text.as_str()).collect();
-            // What attributes name is no import, but `derive` and the like may stand between a test's attributes.
+            // What other attributes name is no import.
             i = if words == "cfg(test)" || words.starts_with("cfg(all(test") {
                 behind(&tokens, end + 1)
             } else {

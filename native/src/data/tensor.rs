@@ -77,14 +77,17 @@ pub trait Source {
 /// Texts that a file carries beside its tensors.
 pub type Metadata = BTreeMap<String, String>;
 
+/// Gives the bytes of a file with these tensors and metadata.
+pub type Encode = fn(&[(&str, &Tensor)], &Metadata) -> Result<Vec<u8>>;
+
 /// A file format.
 pub struct Format {
     /// Extension of its files.
     pub extension: &'static str,
     /// Opens a file; an array without a name of its own gets the one given.
     pub open: fn(File, &str) -> Result<Box<dyn Source>>,
-    /// The bytes of a file with these tensors and metadata; none for a format that is only read.
-    pub encode: Option<fn(&[(&str, &Tensor)], &Metadata) -> Result<Vec<u8>>>,
+    /// How a file is written; none for a format that is only read.
+    pub encode: Option<Encode>,
     /// What to do where a file lacks a tensor.
     pub missing: &'static str,
 }

@@ -15,7 +15,7 @@ use diffem::Samples;
 use super::formats::{format_of, unknown, unknown_target};
 use super::mapped::{LARGE, Mapped};
 use super::safetensors_file;
-use super::tensor::{Format, Header, Metadata, Source, Tensor, product};
+use super::tensor::{Encode, Format, Header, Metadata, Source, Tensor, product};
 use super::values::read_tensor;
 use crate::files;
 
@@ -153,7 +153,7 @@ fn encode(path: &Path, tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Resu
 }
 
 /// How tensors become the bytes of a file, by its extension.
-fn encoder(path: &Path) -> Option<fn(&[(&str, &Tensor)], &Metadata) -> Result<Vec<u8>>> {
+fn encoder(path: &Path) -> Option<Encode> {
     format_of(path)?.encode
 }
 

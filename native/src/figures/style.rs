@@ -17,7 +17,7 @@ const INK: RoleColor = RGBColor(26, 26, 26);
 const GRAY: RoleColor = RGBColor(95, 95, 95);
 
 /// The true signals.
-pub const TRUTH: RoleColor = VERMILLION;
+pub const TRUTH: RoleColor = ORANGE;
 /// What a run starts from.
 pub const START: RoleColor = GRAY;
 /// Reconstructions of a lap.
@@ -29,11 +29,11 @@ pub const DRAW: RoleColor = SKY;
 /// The trained prior.
 pub const PRIOR: RoleColor = PURPLE;
 /// Observations, and reconstructions that are corrupted afresh to be compared with them.
-pub const OBSERVATIONS: RoleColor = ORANGE;
+pub const OBSERVATIONS: RoleColor = GREEN;
 /// What is known in closed form.
-pub const EXACT: RoleColor = GREEN;
-/// What no estimate can be expected to pass.
-pub const FLOOR: RoleColor = INK;
+pub const EXACT: RoleColor = VERMILLION;
+/// What no estimate can be expected to pass: the score of truth against truth and the like.
+pub const FLOOR: RoleColor = TRUTH;
 /// A perfectly calibrated posterior.
 pub const PERFECT: RoleColor = GRAY;
 /// The training loss.
@@ -41,7 +41,7 @@ pub const LOSS: RoleColor = BLUE;
 /// Lines where a lap begins.
 pub const LAP: RoleColor = RGBColor(205, 205, 205);
 /// Contenders of a comparison, in their order.
-pub const CONTENDERS: [RoleColor; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GRAY];
+pub const CONTENDERS: [RoleColor; 6] = [BLUE, VERMILLION, GREEN, PURPLE, SKY, GRAY];
 
 /// Headings, labels and legends.
 pub const TEXT: RoleColor = INK;

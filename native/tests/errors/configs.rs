@@ -129,6 +129,10 @@ error: --set channel.0.rows=3: `channel` has no fields; set all of it, `channel=
 
 "#]],
     );
+}
+
+#[test]
+fn settings_of_the_wrong_type() {
     setting_fails(
         "em=3",
         str![[r#"
@@ -204,6 +208,17 @@ error: c.toml with --set seed=-1: invalid value: integer `-1`, expected a whole 
 "#]],
     );
     setting_fails(
+        "e_step.shard=4611686018427387904",
+        str![[r#"
+error: c.toml with --set e_step.shard=4611686018427387904: e_step.shard: expected at most 16777216, found 4611686018427387904
+
+"#]],
+    );
+}
+
+#[test]
+fn settings_of_a_channel_out_of_range() {
+    setting_fails(
         "channel=[{ kind = \"noise\", std = -0.1 }]",
         str![[r#"
 error: c.toml with --set channel=[{ kind = "noise", std = -0.1 }]: channel[0].std: expected a number >= 0, found -0.1
@@ -221,13 +236,6 @@ error: c.toml with --set channel=[{ kind = "noise", std = 0.1 }, { kind = "mask"
         "channel=[]",
         str![[r#"
 error: c.toml with --set channel=[]: channel: expected one or more stages
-
-"#]],
-    );
-    setting_fails(
-        "e_step.shard=4611686018427387904",
-        str![[r#"
-error: c.toml with --set e_step.shard=4611686018427387904: e_step.shard: expected at most 16777216, found 4611686018427387904
 
 "#]],
     );
