@@ -1,0 +1,145 @@
+"""Runs of the ``diffem`` command as NumPy arrays."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+__all__ = ["Run", "RunError", "load"]
+
+# Standard errors by which a lap may be worse than the best one and still be chosen, as the command chooses.
+_TOLERANCE = 2.0
+
+
+class RunError(ValueError):
+    """A file of a run is missing or holds something else; the message names it and says what to do."""
+
+
+def load(path: str | PathLike[str], lap: int | None = None) -> Run:
+    """Opens the run in the directory ``path``, at its best lap or at ``lap`` (0 is the start).
+
+    The best lap is the one that ``diffem sample`` takes: the last whose held-out energy score is not significantly
+    worse than the best before it. Raises :class:`RunError` where there is no run or no such finished lap.
+    """
+    return Run(Path(path), lap)
+
+
+class Run:
+    """One run. Files are read when an attribute is first used."""
+
+    def __init__(self, path: Path, lap: int | None = None) -> None:
+        if not (path / "config.toml").is_file():
+            raise RunError(f"{path} is not a run directory: it has no config.toml; make one with `diffem train`")
+        #: Directory of the run.
+        self.path = path
+        #: Finished laps, ascending; 0 is the start.
+        self.laps = _finished(path)
+        #: The lap that :attr:`reconstructions` are of.
+        self.lap = self._chosen() if lap is None else self._checked(lap)
+
+    def __repr__(self) -> str:
+        return f"<diffem run {self.path}, lap {self.lap} of {self.laps[-1]}>"
+
+    @cached_property
+    def config(self) -> dict:
+        """The resolved configuration, ``config.toml``."""
+        path = self.path / "config.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RunError(f"{path}: expected TOML ({error}); restore the file") from error
+
+    @cached_property
+    def metrics(self) -> list[dict]:
+        """The events of ``metrics.jsonl``, one dict per line; empty before the first."""
+        return _lines(self.path / "metrics.jsonl")
+
+    @cached_property
+    def reconstructions(self) -> np.ndarray:
+        """Reconstructions of lap :attr:`lap`, ``[n, d]``, one row per observation."""
+        return _array(self.path / f"lap-{self.lap:03}" / "reconstructions.safetensors", "x", 2)
+
+    @cached_property
+    def observations(self) -> dict[str, np.ndarray]:
+        """``y`` ``[n, m]`` and, where the channel has parameters, ``a`` ``[n, ...]``."""
+        arrays = _arrays(self.path / "observations.safetensors")
+        if "y" not in arrays:
+            raise RunError(f"{self.path / 'observations.safetensors'}: expected an array `y`; restore the file")
+        return arrays
+
+    @cached_property
+    def truth(self) -> dict[str, np.ndarray] | None:
+        """The signals behind the observations, by name (``x``, ``test_x``, ...); ``None`` where they are unknown."""
+        path = self.path / "truth.safetensors"
+        return _arrays(path) if path.exists() else None
+
+    def draws(self, path: str | PathLike[str]) -> np.ndarray:
+        """Draws ``[n, draws, d]`` (``[draws, d]`` of a prior) from a file that ``diffem sample`` wrote."""
+        advice = f"write it with `diffem sample {self.path} --out {path}`"
+        return _array(Path(path), "x", (2, 3), advice)
+
+    def _checked(self, lap: int) -> int:
+        if lap not in self.laps:
+            raise RunError(f"lap {lap} is not finished: {self.path} has laps {self.laps[0]} to {self.laps[-1]}")
+        return lap
+
+    def _chosen(self) -> int:
+        laps = [line for line in self.metrics if line["event"] == "lap" and line["lap"] > 0]
+        good = [line["lap"] for line in laps if not line["monitor"] or line["monitor"]["excess"] <= _TOLERANCE]
+        best = good[-1] if good else laps[0]["lap"] if laps else None
+        return best if best in self.laps else self.laps[-1]
+
+
+def _finished(path: Path) -> list[int]:
+    """Finished laps of the run in ``path``."""
+    found = (done.parent.name.removeprefix("lap-") for done in path.glob("lap-*/DONE"))
+    laps = sorted(int(number) for number in found if number.isdecimal())
+    if not laps:
+        raise RunError(f"{path} has no finished lap yet: continue it with `diffem resume {path}`")
+    return laps
+
+
+def _lines(path: Path) -> list[dict]:
+    """The lines of ``path``; a torn last one, left by a killed process, is passed over."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines, whole = [], text.splitlines()
+    for number, line in enumerate(whole, 1):
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number < len(whole) or text.endswith("\n"):
+                raise RunError(f"{path}: line {number}: expected JSON; restore or delete that line") from error
+    return lines
+
+
+def _arrays(path: Path, advice: str = "restore the file") -> dict[str, np.ndarray]:
+    """All arrays of a ``.safetensors`` or ``.npz`` file."""
+    if not path.is_file():
+        raise RunError(f"{path} is missing; {advice}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (SafetensorError, ValueError, OSError, EOFError, AttributeError) as error:
+        raise RunError(f"{path}: expected a .safetensors or .npz file ({error}); {advice}") from error
+
+
+def _array(path: Path, name: str, axes: int | tuple[int, ...], advice: str = "restore the file") -> np.ndarray:
+    """Array ``name`` of ``path``, with one of the numbers of axes in ``axes``."""
+    array = _arrays(path, advice).get(name)
+    expected = (axes,) if isinstance(axes, int) else axes
+    if array is None or array.ndim not in expected:
+        found = "no such array" if array is None else f"one with {array.ndim}"
+        wanted = " or ".join(map(str, expected))
+        raise RunError(f"{path}: expected an array `{name}` with {wanted} axes, found {found}; {advice}")
+    return array
