@@ -11,7 +11,7 @@ skip() {
     exit 0
 }
 python3 -m venv "$work/build" >/dev/null 2>&1 || skip "python3 with venv is not to be had"
-"$work/build/bin/pip" install -q 'maturin>=1.5,<2' numpy safetensors 2>/dev/null || skip "maturin is not to be had"
+"$work/build/bin/pip" install -q 'maturin>=1.9,<2' numpy safetensors 2>/dev/null || skip "maturin is not to be had"
 
 # maturin builds the command's package alone, whose dependencies have other features than those of the whole workspace
 # with its tests: all of burn would be compiled again. This cargo builds the command as the tests do.
