@@ -1,6 +1,6 @@
 //! Channels of images: their laws, an independent convolution and scipy for the blur, and what the network is shown.
 
-use super::{dot, normal};
+use super::normal;
 use diffem::channel::{
     BlockMaskConfig, BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, JpegConfig, NoiseConfig,
     PixelMaskConfig, PoissonConfig, ProjectionConfig, QuantizationConfig, SaturationConfig, StageConfig,
@@ -288,7 +288,7 @@ fn jpeg_loses_little_at_95_and_much_at_5() {
             let y = observe(&channel, &x, 0);
             assert_eq!(y, observe(&channel, &x, 1), "deterministic");
             let difference: Vec<f32> = x.iter().zip(&y).map(|(x, y)| x - y).collect();
-            (dot(&difference, &difference) / x.len() as f64).sqrt()
+            (super::dot(&difference, &difference) / x.len() as f64).sqrt()
         };
         let (fine, coarse) = (error(95), error(5));
         // 8-bit rounding alone is .0045; values span 4.
