@@ -182,19 +182,23 @@ pub fn to_tensor(samples: &Samples, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(samples.as_slice().to_vec(), [samples.n(), samples.d()]), device)
 }
 
-/// Host rows of a device tensor.
+/// Host rows of a device tensor, in 32 bits whatever the precision of the device.
+///
+/// # Errors
+/// A device that fails.
 pub fn to_samples(tensor: Tensor<2>) -> Result<Samples> {
     let d = tensor.dims()[1];
-    rows(tensor.into_data().try_to_vec::<f32>(), d)
+    let values = tensor.try_to_vec_as().map_err(|e| Error::Device(e.to_string()))?;
+    Ok(Samples::new(values, d))
 }
 
 /// [`to_samples`] where reads cannot block, as on WebGPU in a browser.
+///
+/// # Errors
+/// A device that fails.
 pub async fn to_samples_async(tensor: Tensor<2>) -> Result<Samples> {
     let d = tensor.dims()[1];
     let data = tensor.into_data_async().await.map_err(|e| Error::Device(format!("{e:?}")))?;
-    rows(data.try_to_vec::<f32>(), d)
-}
-
-fn rows(values: std::result::Result<Vec<f32>, impl std::fmt::Debug>, d: usize) -> Result<Samples> {
-    Ok(Samples::new(values.map_err(|e| Error::shape("tensor", "f32 values", format!("{e:?}")))?, d))
+    let values = data.convert::<f32>().try_to_vec().map_err(|e| Error::Device(format!("{e:?}")))?;
+    Ok(Samples::new(values, d))
 }

@@ -3,131 +3,26 @@
 //! Prior x ~ N(μ, Σ), channel y = A x + n, n ~ N(0, Σ_y):
 //! K = Σ Aᵀ (A Σ Aᵀ + Σ_y)⁻¹,  x | y ~ N(μ + K (y - A μ), Σ - K A Σ).
 
+mod closed_form;
 mod low_rank;
 mod shared;
 
 pub use crate::channel::LinearGaussian;
+pub use closed_form::Gaussian;
 pub use low_rank::LowRankGaussian;
 
 use crate::channel::Channel;
-use crate::dct::Dct;
 use crate::error::{Error, Result};
-use crate::noise::{Key, Purpose, Stream};
+use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::parallel;
 use crate::samples::Samples;
-use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
 
 /// Observations whose posteriors one worker takes at a time.
 const ROWS: usize = 16;
 
-/// Normal law N(μ, Σ) on R^d.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gaussian {
-    /// μ, length d.
-    pub mean: DVector<f64>,
-    /// Σ, d x d, symmetric positive semi-definite.
-    pub covariance: DMatrix<f64>,
-}
-
-fn invert(matrix: DMatrix<f64>, what: &str) -> Result<Cholesky<f64, nalgebra::Dyn>> {
-    Cholesky::new(matrix).ok_or_else(|| {
-        Error::config(what, "the covariance is not positive definite; add noise to the channel or drop repeated rows")
-    })
-}
-
 impl Gaussian {
-    /// N(μ, Σ).
-    pub fn new(mean: DVector<f64>, covariance: DMatrix<f64>) -> Result<Self> {
-        let d = mean.len();
-        if covariance.shape() != (d, d) {
-            return Err(Error::shape("covariance", format!("[{d}, {d}]"), format!("{:?}", covariance.shape())));
-        }
-        Ok(Self { mean, covariance })
-    }
-
-    /// N(0, s² I) in d dimensions.
-    pub fn isotropic(d: usize, std: f64) -> Self {
-        Self { mean: DVector::zeros(d), covariance: DMatrix::identity(d, d) * (std * std) }
-    }
-
-    /// N(0, Uᵀ diag(power) U) for the transform U of `basis`, `power [d]` >= 0: images with a spectrum.
-    pub fn stationary(basis: &Dct, power: &[f64]) -> Self {
-        let d = power.len();
-        let mut covariance = DMatrix::zeros(d, d);
-        let mut unit = vec![0.0; d];
-        for j in 0..d {
-            unit[j] = 1.0;
-            let mut c = basis.forward(&unit);
-            unit[j] = 0.0;
-            c.iter_mut().zip(power).for_each(|(c, p)| *c *= p);
-            covariance.column_mut(j).copy_from_slice(&basis.inverse(&c));
-        }
-        Self { mean: DVector::zeros(d), covariance: (&covariance + covariance.transpose()) * 0.5 }
-    }
-
-    /// Dimension d.
-    pub fn d(&self) -> usize {
-        self.mean.len()
-    }
-
-    /// Gain K and posterior covariance; neither depends on y.
-    fn gain(&self, model: &LinearGaussian) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
-        let (a, s) = (&model.matrix, &self.covariance);
-        let evidence = a * s * a.transpose() + &model.covariance;
-        // K = Σ Aᵀ E⁻¹, from the Cholesky factor of the symmetric E.
-        let k = invert(evidence, "channel")?.solve(&(a * s)).transpose();
-        let covariance = s - &k * a * s;
-        Ok((k, (&covariance + covariance.transpose()) * 0.5))
-    }
-
-    /// The posterior x | y, exactly.
-    pub fn posterior(&self, model: &LinearGaussian, y: &[f64]) -> Result<Self> {
-        let (model, kept) = model.informative();
-        if kept.is_empty() {
-            return Ok(self.clone());
-        }
-        let (k, covariance) = self.gain(&model)?;
-        let y = DVector::from_iterator(kept.len(), kept.iter().map(|&i| y[i]));
-        Ok(Self { mean: &self.mean + k * (y - &model.matrix * &self.mean), covariance })
-    }
-
-    /// The law of y.
-    pub fn observed(&self, model: &LinearGaussian) -> Self {
-        let a = &model.matrix;
-        Self { mean: a * &self.mean, covariance: a * &self.covariance * a.transpose() + &model.covariance }
-    }
-
-    /// One exact EM update when the observations' law is known to be `observed` (infinite data):
-    /// m⁺ = m + K (m_y - A m), S⁺ = K S_y Kᵀ + (I - K A) S.
-    pub fn em_update(&self, model: &LinearGaussian, observed: &Self) -> Result<Self> {
-        let (k, covariance) = self.gain(model)?;
-        let mean = &self.mean + &k * (&observed.mean - &model.matrix * &self.mean);
-        Ok(Self { mean, covariance: covariance + &k * &observed.covariance * k.transpose() })
-    }
-
-    /// KL(self ‖ other) in nats.
-    pub fn kl(&self, other: &Self) -> Result<f64> {
-        let (p, q) = (invert(self.covariance.clone(), "covariance")?, invert(other.covariance.clone(), "covariance")?);
-        let delta = &other.mean - &self.mean;
-        let log_ratio: f64 = q.l().diagonal().iter().zip(p.l().diagonal().iter()).map(|(b, a)| (b / a).ln()).sum();
-        let trace = q.solve(&self.covariance).trace();
-        Ok(0.5 * (trace + delta.dot(&q.solve(&delta)) - self.d() as f64) + log_ratio)
-    }
-
-    /// One draw; `root` is [`Gaussian::root`].
-    pub fn draw(&self, root: &DMatrix<f64>, stream: &mut Stream) -> DVector<f64> {
-        let z = DVector::from_fn(self.d(), |_, _| stream.normal() as f64);
-        &self.mean + root * z
-    }
-
-    /// Symmetric square root of Σ; defined for singular Σ too.
-    pub fn root(&self) -> DMatrix<f64> {
-        let eigen = SymmetricEigen::new(self.covariance.clone());
-        let values = eigen.eigenvalues.map(|v| v.max(0.0).sqrt());
-        &eigen.eigenvectors * DMatrix::from_diagonal(&values) * eigen.eigenvectors.transpose()
-    }
-
     /// Fits the prior to observations of a linear-Gaussian channel by `iterations` of exact EM from
     /// N(0, std² I), with closed-form moments (no sampling). Operators may differ from observation to observation; where they
     /// do not, an iteration costs d³ instead of n d³ (signals of more than 64 values).
@@ -212,40 +107,5 @@ impl Gaussian {
             let draw = posterior.draw(&posterior.root(), &mut key.stream(i, 0));
             Ok(draw.iter().map(|&v| v as f32).collect())
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scalar(value: f64) -> DMatrix<f64> {
-        DMatrix::from_element(1, 1, value)
-    }
-
-    #[test]
-    fn posterior_of_a_scalar_is_the_textbook_one() {
-        let prior = Gaussian::new(DVector::from_element(1, 1.0), scalar(4.0)).unwrap();
-        let model = LinearGaussian { matrix: scalar(2.0), covariance: scalar(1.0) };
-        let p = prior.posterior(&model, &[3.0]).unwrap();
-        // Precision 1/4 + 4 = 17/4; mean = (1/4 + 2 * 3) / (17/4).
-        assert!((p.covariance[(0, 0)] - 4.0 / 17.0).abs() < 1e-14);
-        assert!((p.mean[0] - 25.0 / 17.0).abs() < 1e-14);
-    }
-
-    #[test]
-    fn silent_rows_leave_the_prior_alone() {
-        let prior = Gaussian::isotropic(2, 1.5);
-        let model = LinearGaussian { matrix: DMatrix::zeros(2, 2), covariance: DMatrix::zeros(2, 2) };
-        assert_eq!(prior.posterior(&model, &[0.0, 0.0]).unwrap(), prior);
-    }
-
-    #[test]
-    fn kl_matches_the_scalar_formula_and_vanishes_on_itself() {
-        let n = |v| Gaussian::new(DVector::zeros(1), scalar(v)).unwrap();
-        let (a, b) = (2.0f64, 5.0);
-        let expected = 0.5 * (a / b - 1.0 - (a / b).ln());
-        assert!((n(a).kl(&n(b)).unwrap() - expected).abs() < 1e-14);
-        assert!(n(a).kl(&n(a)).unwrap().abs() < 1e-15);
     }
 }

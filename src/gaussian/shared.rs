@@ -7,8 +7,9 @@
 //!
 //! An iteration costs a few products of d x d matrices however many observations there are.
 
-use super::{Gaussian, LinearGaussian};
+use super::closed_form::Gaussian;
 use crate::channel::Channel;
+use crate::channel::LinearGaussian;
 use crate::error::{Error, Result};
 use crate::noise::Key;
 use crate::parallel;

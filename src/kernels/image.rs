@@ -1,6 +1,7 @@
 //! The image layers on flex, wired into burn's autodiff as extension operations.
 
 use super::flex::{Values, dims, register, tensor};
+use super::parameters::BlockParameters;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -48,7 +49,7 @@ pub(super) fn upsample(x: Tensor<2>, width: usize) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::fused_upsample(x.into_dispatch(), width))
 }
 
-pub(super) fn block(x: Tensor<2>, modulation: Tensor<2>, p: super::BlockParameters, size: [usize; 2]) -> Tensor<2> {
+pub(super) fn block(x: Tensor<2>, modulation: Tensor<2>, p: BlockParameters, size: [usize; 2]) -> Tensor<2> {
     let [w1, w2] = [p.w1, p.w2].map(|w| w.into_dispatch());
     let [b1, b2] = [p.b1, p.b2].map(|b| b.into_dispatch());
     let (x, modulation) = (x.into_dispatch(), modulation.into_dispatch());

@@ -11,6 +11,7 @@ mod adam;
 mod flex;
 #[cfg(feature = "flex")]
 mod image;
+mod parameters;
 
 use burn::tensor::{Device, Tensor, activation};
 
@@ -18,6 +19,7 @@ use burn::tensor::{Device, Tensor, activation};
 pub(crate) use adam::adam;
 
 pub use diffem_kernels::NORM_EPSILON;
+pub use parameters::BlockParameters;
 
 /// True where tensors live in host memory and the fused operations apply; a constant where flex is the only backend compiled
 /// in, so that the stock operations are left out of such a build.
@@ -87,18 +89,6 @@ fn stock_norm_silu(z: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<2>
     let centered = z.clone() - z.mean_dim(1);
     let variance = centered.clone().square().mean_dim(1);
     activation::silu(centered / (variance + NORM_EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze())
-}
-
-/// Kernels and biases of a [`block()`]: `w1`, `w2 [9 · c, c]` (neighborhood row by row), `b1`, `b2 [c]`.
-pub struct BlockParameters {
-    /// First convolution.
-    pub w1: Tensor<2>,
-    /// Its bias.
-    pub b1: Tensor<1>,
-    /// Second convolution.
-    pub w2: Tensor<2>,
-    /// Its bias.
-    pub b2: Tensor<1>,
 }
 
 /// 3 x 3 convolution with zero borders of images `[n · h · w, c]` of `size = [h, w]`: `w [9 · c, m]` (neighborhood row by

@@ -11,7 +11,8 @@
 //! nothing is known, whatever σ, D = Ã (c_skip x_t + c_out F) + (1 - Ã) σ_d F; and an observation is reconstructed behind its own
 //! mask, nothing of it hidden, with the measurement update of [`crate::conditioning`].
 
-use super::{Conditions, Context, LearningMethod, TrainingBatch, TrainingSource};
+use super::learning::{Conditions, Context, LearningMethod};
+use super::training::{TrainingBatch, TrainingSource};
 use crate::channel::Channel;
 use crate::conditioning::{ConditioningConfig, Measurement, gain};
 use crate::denoiser::{Denoiser, Scalings, to_tensor};

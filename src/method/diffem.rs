@@ -1,7 +1,8 @@
 //! DiffEM (arXiv 2510.12691): the network sees the observation and is trained as the posterior, on reconstructions that are
 //! corrupted afresh.
 
-use super::{Conditions, Context, LearningMethod, TrainingBatch, TrainingSource};
+use super::learning::{Conditions, Context, LearningMethod};
+use super::training::{TrainingBatch, TrainingSource};
 use crate::channel::Channel;
 use crate::conditioning::{ConditioningConfig, Measurement, feature_len, gain};
 use crate::denoiser::{Denoiser, Preconditioned, to_tensor};

@@ -10,7 +10,8 @@
 //! v by a fixed number of conjugate-gradient iterations from 0; products with Jᵀ by reverse-mode differentiation. Exact for
 //! Gaussian x, where J is the same for every x_t.
 
-use super::{Conditions, Context, LearningMethod, TrainingBatch, TrainingSource};
+use super::learning::{Conditions, Context, LearningMethod};
+use super::training::{TrainingBatch, TrainingSource};
 use crate::channel::Channel;
 use crate::conditioning::{
     ConditioningConfig, MAX_DENSE, Measurement, OperatorStructure, Standardizer, Whitened, operator_structure,

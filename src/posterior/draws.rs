@@ -1,6 +1,6 @@
 //! Draws from a posterior, a sampler step at a time.
 
-use super::Posterior;
+use super::trained::Posterior;
 use crate::denoiser::{Denoiser, to_samples, to_samples_async, to_tensor};
 use crate::error::{Error, Result};
 use crate::method::Conditions;

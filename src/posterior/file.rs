@@ -4,7 +4,8 @@
 //! `examples.a [n, k]` where the channel has parameters, `examples.x [n, d]` where the truth is known, and a [`Recipe`] as
 //! JSON. Whoever opens one need not trust it: whatever does not fit together is an [`Error`], before much memory is taken.
 
-use super::{Model, Posterior};
+use super::model::Model;
+use super::trained::Posterior;
 use crate::channel::{Channel, ChannelConfig, Compose};
 use crate::checkpoint::{self, Arrays, Precision, StandardizerMeta, join_weights, split_weights, take};
 use crate::conditioning::ConditioningConfig;

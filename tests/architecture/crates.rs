@@ -21,8 +21,6 @@ pub struct Crate {
     /// File of each module, from the directory of the root.
     pub files: BTreeMap<Module, PathBuf>,
     sources: BTreeMap<Module, Source>,
-    /// Imports that are passed over: from file, to file.
-    tolerated: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Where a path ends.
@@ -36,7 +34,7 @@ enum End {
 impl Crate {
     /// Reads the crate whose root is `root` in `dir`; `read` gives the text of a file, if there is one.
     pub fn read(root: &str, read: &dyn Fn(&Path) -> Option<String>) -> Self {
-        let mut found = Self { files: BTreeMap::new(), sources: BTreeMap::new(), tolerated: Vec::new() };
+        let mut found = Self { files: BTreeMap::new(), sources: BTreeMap::new() };
         found.add(Vec::new(), PathBuf::from(root), read);
         found
     }
@@ -45,12 +43,6 @@ impl Crate {
     pub fn open(root: &Path) -> Self {
         let (dir, name) = (root.parent().unwrap_or(root), root.file_name().unwrap_or_default());
         Self::read(&name.to_string_lossy(), &|path| std::fs::read_to_string(dir.join(path)).ok())
-    }
-
-    /// The same crate, whose imports from one file of a pair to the other are passed over.
-    pub fn tolerating(mut self, pairs: &[(&str, &str)]) -> Self {
-        self.tolerated = pairs.iter().map(|(from, to)| (from.into(), to.into())).collect();
-        self
     }
 
     fn add(&mut self, module: Module, file: PathBuf, read: &dyn Fn(&Path) -> Option<String>) {
@@ -78,8 +70,7 @@ impl Crate {
         for (from, source) in &self.sources {
             for path in &source.paths {
                 for to in self.targets(from, path) {
-                    let pair = (self.files[from].clone(), self.files[&to].clone());
-                    if to != *from && !self.tolerated.contains(&pair) {
+                    if to != *from {
                         found.entry((from.clone(), to)).or_insert(path.line);
                     }
                 }

@@ -134,15 +134,3 @@ fn inline_modules_reach_their_files_items_by_super() {
     ]);
     assert_eq!(imports(&found), ["a>b"]);
 }
-
-#[test]
-fn a_tolerated_import_counts_for_nothing_and_others_still_do() {
-    let files = [
-        ("main.rs", "mod a; mod b;"),
-        ("a.rs", "use crate::b::B; pub struct A;"),
-        ("b.rs", "use crate::a::A; pub struct B;"),
-    ];
-    assert_eq!(circles(&house(&files)).len(), 1);
-    let found = house(&files).tolerating(&[("b.rs", "a.rs")]);
-    assert_eq!((circles(&found).len(), imports(&found)), (0, vec!["a>b".to_string()]));
-}

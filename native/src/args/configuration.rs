@@ -13,7 +13,7 @@ pub enum ConfigCommand {
         config: String,
         #[command(flatten)]
         settings: Settings,
-        /// Format
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -27,6 +27,6 @@ pub enum Format {
     /// As in a configuration file
     #[default]
     Toml,
-    /// The same as JSON
+    /// The same settings as JSON
     Json,
 }

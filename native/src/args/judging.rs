@@ -1,4 +1,4 @@
-//! Commands that judge what was trained, or the backends it is trained on.
+//! Commands that assess trained models, or the backends that models are trained on.
 
 use super::shared::{Compute, Settings};
 use clap::Args;
@@ -10,32 +10,31 @@ use std::str::FromStr;
 pub struct Evaluate {
     /// Run directory
     pub run: PathBuf,
-    /// Clean signals x [n, d] to compare with, three equal parts of which are used [default: the run's own
+    /// Clean signals x [n, d] to compare with; they are split into three equal parts [default: the run's own
     /// truth]
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
-    /// A file of samples x [n, d] or [n, draws, d] to score instead of the run's laps, as `sample` writes
-    /// them
+    /// A file of samples x [n, d] or [n, draws, d], as `sample` writes it, to score instead of the run's laps
     #[arg(long, value_name = "FILE", conflicts_with = "laps")]
     pub samples: Option<PathBuf>,
-    /// Laps to score, or all; two or more draw curves into the run's figures [default: the start, the best
-    /// and the last]
+    /// Laps to score, or all; two or more add curves to the run's figures [default: the start, the best and
+    /// the last]
     #[arg(long, value_delimiter = ',', value_name = "LAP,...|all")]
     pub laps: Vec<LapChoice>,
-    /// Most points a side of the Sinkhorn divergence
+    /// Maximum number of points per side of the Sinkhorn divergence
     #[arg(long, default_value_t = 16_384, value_name = "N")]
     pub points: usize,
-    /// Posterior draws for each test observation
+    /// Posterior draws per test observation
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub draws: usize,
-    /// Observe the test signals through this channel instead of the run's (stages as TOML, such as
-    /// '[{ kind = "mask", rate = 0.9 }]'), and write evaluation-channel.json
+    /// Observe the test signals through this channel instead of the run's, and write evaluation-channel.json;
+    /// its stages are given as TOML, such as '[{ kind = "mask", rate = 0.9 }]'
     #[arg(long, value_name = "STAGES", conflicts_with_all = ["samples", "truth", "features"])]
     pub channel: Option<String>,
-    /// Also compare images with these networks
+    /// Also compare images in the features of these networks
     #[arg(long, value_delimiter = ',', value_name = "NETWORK,...")]
     pub features: Vec<String>,
-    /// Directory of their weights [default: diffem/weights in the user's data directory; see `diffem
+    /// Directory of the networks' weights [default: diffem/weights in the user's data directory; see `diffem
     /// fetch-weights`]
     #[arg(long, value_name = "DIR", requires = "features")]
     pub weights: Option<PathBuf>,
@@ -46,9 +45,9 @@ pub struct Evaluate {
 /// Laps that `evaluate` scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LapChoice {
-    /// All that are finished.
+    /// All finished laps.
     All,
-    /// One; 0 is the start.
+    /// One lap; 0 is the start.
     Lap(usize),
 }
 
@@ -65,7 +64,7 @@ impl FromStr for LapChoice {
 
 /// `diffem fetch-weights`
 ///
-/// diffem itself downloads nothing: this lists what to get and where to put it.
+/// diffem itself downloads nothing: this command lists what to get and where to put it.
 #[derive(Args, Debug)]
 pub struct FetchWeights {
     /// Directory of the weights [default: diffem/weights in the user's data directory]
@@ -75,17 +74,17 @@ pub struct FetchWeights {
 
 /// `diffem calibrate`
 ///
-/// Ranks of the truth among the posterior draws, coverage of central intervals and of balls (TARP), proper
-/// scores, spread beside skill: for the clean test signals of the run, if it has any, and for its own
-/// reconstructions corrupted afresh.
+/// The report holds ranks of the truth among the posterior draws, coverage of central intervals and of balls
+/// (TARP), proper scores, and spread next to skill. It covers the clean test signals of the run, if it has any,
+/// and the run's own reconstructions corrupted afresh.
 #[derive(Args, Debug)]
 pub struct Calibrate {
     /// Run directory
     pub run: PathBuf,
-    /// Most signals of a set
+    /// Maximum number of signals per set
     #[arg(long, default_value_t = 512, value_name = "N")]
     pub signals: usize,
-    /// Posterior draws for each observation
+    /// Posterior draws per observation
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub draws: usize,
     /// Lap whose posterior is tested [default: the best]
@@ -102,21 +101,21 @@ pub struct Calibrate {
 
 /// `diffem check-backends`
 ///
-/// Network, loss, gradients, training steps, posterior draws and the optimizer, on every backend of this
-/// build, against what flex made of the same weights, inputs and noise. A backend that is not there is named
-/// and left out; one that disagrees fails the command.
+/// The network, loss, gradients, training steps, posterior draws and optimizer of every backend in this build
+/// are compared with the results of flex for the same weights, inputs and noise. A backend that finds no device
+/// is named and left out; a backend that disagrees fails the command.
 #[derive(Args, Debug)]
 pub struct CheckBackends {
     /// Golden file [default: the one in this build]
     #[arg(long, value_name = "FILE")]
     pub golden: Option<PathBuf>,
-    /// Only make a golden file, on flex
+    /// Only write a golden file, computed on flex
     #[arg(long, value_name = "FILE", conflicts_with_all = ["golden", "with", "out"])]
     pub write_golden: Option<PathBuf>,
-    /// The report of another backend, as the browser tests write them; may be repeated
+    /// Report of another backend, as the browser tests write it; may be repeated
     #[arg(long, value_name = "JSON")]
     pub with: Vec<PathBuf>,
-    /// Also write what is printed here
+    /// Also write the printed table to this file
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -34,36 +34,36 @@ pub enum Command {
     Train(Train),
     /// Continue a run that was stopped or killed
     Resume(Resume),
-    /// Draw from the posterior of observations with a trained run, or from its prior
+    /// Draw from a trained run's posterior given observations, or from its prior
     Sample(Sample),
     /// Train the prior: an unconditional model of a run's reconstructions
     Prior(Prior),
-    /// Score a run against the truth and write evaluation.json
+    /// Score a run against the truth, and write evaluation.json
     Evaluate(Evaluate),
-    /// Test whether the posteriors are as wide as their errors and write calibration.json
+    /// Test whether the posteriors are as wide as their errors, and write calibration.json
     Calibrate(Calibrate),
-    /// Train several methods on the same observations and compare them, over seeds
+    /// Train several methods on the same observations over seeds, and compare them
     Compare(Compare),
     /// Draw the figures of a run (SVG and PNG)
     Plot(Plot),
     /// Make observations from clean signals with a channel
     Corrupt(Corrupt),
-    /// Write a run's images as folders of PNG files, for tools that score pictures
+    /// Write a run's images as folders of PNG files, for tools that score images
     ExportImages(ExportImages),
     /// Write a run's posterior as one file for the browser
     Export(Export),
     /// Serve the interactive page, with a run's posterior, to this machine only
     Serve(Serve),
-    /// Say where the weights of feature networks come from, and check those present
+    /// List where to get the weights of feature networks, and check those present
     FetchWeights(FetchWeights),
     /// List the presets
     Presets,
     /// Show a resolved configuration or the configuration's schema
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// List the devices that this build and machine have
+    /// List the devices that this build finds on this machine
     Devices,
-    /// Hold every backend to one golden file and print the table of differences
+    /// Compare every backend with one golden file, and print a table of differences
     CheckBackends(CheckBackends),
     /// Print how to cite the method and this software
     Cite,

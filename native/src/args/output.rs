@@ -1,4 +1,4 @@
-//! Commands that make files of a run, or of clean signals.
+//! Commands that write files from a run or from clean signals.
 
 use super::shared::{Compute, Settings};
 use clap::Args;
@@ -12,23 +12,23 @@ pub struct Sample {
     /// Observations (.safetensors or .npz) [default: the run's own]
     #[arg(long, value_name = "FILE")]
     pub observations: Option<PathBuf>,
-    /// Posterior draws for each observation
+    /// Posterior draws per observation
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub draws: usize,
-    /// The channel that the observations came through, where it is not the run's: its stages as TOML, such as
+    /// Channel of the observations, if it is not the run's: its stages as TOML, such as
     /// '[{ kind = "mask", rate = 0.9 }]'
     #[arg(long, value_name = "STAGES")]
     pub channel: Option<String>,
     /// Lap whose posterior is used [default: the best]
     #[arg(long)]
     pub lap: Option<usize>,
-    /// Draw from the prior that `diffem prior` trained, without any observation
+    /// Draw from the prior that `diffem prior` trained, without observations
     #[arg(long, conflicts_with_all = ["observations", "channel", "lap"])]
     pub prior: bool,
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Output (.safetensors or .npz) with x [n, draws, d], or [draws, d] of the prior
+    /// Output (.safetensors or .npz) with x [n, draws, d], or [draws, d] with --prior
     #[arg(long, default_value = "draws.safetensors", value_name = "FILE")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub struct ExportImages {
     /// Lap whose reconstructions are written, 0 for the start [default: the best]
     #[arg(long)]
     pub lap: Option<usize>,
-    /// Directory to make, with the folders reconstructions and, where the truth is known, truth
+    /// Directory to create, with the folder reconstructions and, where the truth is known, the folder truth
     /// [default: images-lap-NNN in the run directory]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub struct ExportImages {
 pub struct Export {
     /// Run directory
     pub run: PathBuf,
-    /// For the browser: weights, settings and a few observations in one .safetensors file
+    /// Write weights, settings and a few observations to one .safetensors file for the browser
     #[arg(long, required = true)]
     pub web: bool,
     /// Lap whose posterior is written [default: the best]
@@ -65,10 +65,10 @@ pub struct Export {
     /// Keep all 32 bits of the weights instead of 16
     #[arg(long = "f32")]
     pub full: bool,
-    /// Observations that travel along, with the truth where it is known
+    /// Number of observations to include, with the truth where it is known
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub examples: usize,
-    /// The file [default: checkpoint.safetensors in the run directory]
+    /// Output (.safetensors) [default: checkpoint.safetensors in the run directory]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -76,7 +76,7 @@ pub struct Export {
 /// `diffem serve`
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Run directory [default: none; the page shows the models that it ships]
+    /// Run directory [default: none; the page shows the models that come with it]
     pub run: Option<PathBuf>,
     /// Lap whose posterior is served [default: the best]
     #[arg(long, requires = "run")]
@@ -94,10 +94,10 @@ pub struct Serve {
 pub struct Plot {
     /// Run directory
     pub run: PathBuf,
-    /// Observations whose posterior is drawn
+    /// Observations whose posteriors are plotted
     #[arg(long, value_delimiter = ',', default_value = "0,1,2,3,4,5", value_name = "INDEX,...")]
     pub observations: Vec<usize>,
-    /// Posterior draws for each of them
+    /// Posterior draws per plotted observation
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub draws: usize,
     #[command(flatten)]
@@ -117,7 +117,7 @@ pub struct Corrupt {
     /// The channel's stages as TOML, such as '[{ kind = "mask", rate = 0.5 }, { kind = "noise", std = 0.1 }]'
     #[arg(long, value_name = "STAGES")]
     pub channel: Option<String>,
-    /// Seed
+    /// Seed of the operators and the noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Output (.safetensors or .npz) with y [n, m] and a [n, ...]

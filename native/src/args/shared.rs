@@ -1,4 +1,4 @@
-//! Options that several commands have.
+//! Options shared by several commands.
 
 use crate::device;
 use clap::Args;
@@ -6,10 +6,10 @@ use clap::Args;
 /// Where and how to compute.
 #[derive(Args, Debug)]
 pub struct Compute {
-    /// Where to compute; its help lists the backends
+    /// Where to compute; the help text lists the backends
     #[arg(long, default_value = "auto", value_name = "DEVICE", help = device::choices())]
     pub device: String,
-    /// Worker threads; the result does not depend on it [default: all cores]
+    /// Worker threads; the result does not depend on their number [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 }

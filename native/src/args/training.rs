@@ -13,17 +13,17 @@ pub struct Train {
     pub config: String,
     #[command(flatten)]
     pub settings: Settings,
-    /// Seed of everything random
+    /// Seed of all random numbers
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
     /// Run directory [default: runs/out/NAME-seedS]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters, a
-    /// [n, ...]
+    /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters,
+    /// a [n, ...]
     #[arg(long, value_name = "FILE")]
     pub observations: Option<PathBuf>,
-    /// Say what the run will take in operations, memory, disk and time (some steps are timed), and write
+    /// Estimate the operations, memory, disk space and time of the run (a few steps are timed), and write
     /// nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -50,8 +50,8 @@ pub struct Resume {
 
 /// `diffem prior`
 ///
-/// The weights are kept in DIR/prior; `diffem sample DIR --prior` draws from it. A training that was stopped
-/// or killed goes on when the same command is given again.
+/// The weights are kept in DIR/prior, and `diffem sample DIR --prior` draws from them. A training that was
+/// stopped or killed continues when the same command is given again.
 #[derive(Args, Debug)]
 pub struct Prior {
     /// Run directory
@@ -59,10 +59,10 @@ pub struct Prior {
     /// Lap whose reconstructions are learned, 0 for the start [default: the best]
     #[arg(long)]
     pub lap: Option<usize>,
-    /// Optimizer steps [default: as many as the laps until then have taken]
+    /// Optimizer steps [default: as many as the run took up to that lap]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
-    /// Seed of everything random [default: the run's]
+    /// Seed of all random numbers [default: the run's]
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
     #[command(flatten)]
@@ -76,23 +76,23 @@ pub struct Prior {
 
 /// `diffem compare`
 ///
-/// Each contender is trained for each seed in its own run directory, or gone on with where that exists; then
-/// a table, figures against laps and against seconds, and compare.json.
+/// Each contender is trained for each seed in a run directory of its own, or continued where that directory
+/// exists. The results are a table, figures against laps and against seconds, and compare.json.
 #[derive(Args, Debug)]
 pub struct Compare {
     /// A preset (see `diffem presets`) or a TOML file that all contenders start from
     #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
     pub config: String,
-    /// A name and the settings that make this contender, such as "em-mmps method.kind=em-mmps"; may
-    /// be repeated. {out} and {seed} stand for the directory and the seed: "warm
-    /// init.kind=reconstructions init.path={out}/em-mmps-seed{seed}" goes on from another contender
+    /// A name and the settings that define this contender, such as "em-mmps method.kind=em-mmps"; may be
+    /// repeated. {out} and {seed} stand for the directory and the seed: "warm init.kind=reconstructions
+    /// init.path={out}/em-mmps-seed{seed}" starts from another contender
     #[arg(long = "contender", value_name = "NAME KEY=VALUE ...", default_values = ["diffem", "em-mmps method.kind=em-mmps"])]
     pub contenders: Vec<String>,
-    /// Seeds
+    /// Seeds that each contender is trained with
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "SEED,...")]
     pub seeds: Vec<u64>,
-    /// A second table: how close the last lap's posteriors come to signals not trained on, by means of so
-    /// many draws and by one; 0 for none
+    /// Add a second table that scores the last lap's posteriors against signals not trained on, by the mean of
+    /// COUNT draws and by a single draw; 0 leaves it out
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub draws: usize,
     /// Directory of the runs [default: runs/out/compare-NAME]

@@ -18,7 +18,7 @@ pub fn devices() -> Result<()> {
     print(&format!("{lines}workers  {}\n", rayon::current_num_threads()))
 }
 
-/// What the build and the machine have of a backend.
+/// Whether this build contains a backend, and how many of its devices this machine has.
 fn found(backend: &Backend) -> String {
     match backend.count() {
         _ if !backend.built() => format!("not in this build ({})", backend.build()),

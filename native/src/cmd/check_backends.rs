@@ -1,4 +1,4 @@
-//! `diffem check-backends`: every backend of the build against one golden file, in one table.
+//! `diffem check-backends`: compares every backend of the build with one golden file, in one table.
 
 use crate::args::CheckBackends;
 use crate::eval::conformance::{check_all, write_golden};

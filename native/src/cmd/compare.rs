@@ -1,4 +1,5 @@
-//! `diffem compare`: several methods on the same observations, over seeds, in one table and two figures.
+//! `diffem compare`: trains several methods on the same observations over seeds, and shows them in one table
+//! and two figures.
 
 use crate::args::Compare;
 use crate::eval::compare::{compare, write};

@@ -1,4 +1,4 @@
-//! `diffem corrupt`: clean signals + channel -> observations.
+//! `diffem corrupt`: makes observations from clean signals with a channel.
 
 use crate::args::Corrupt;
 use crate::run::corruption::corrupt;

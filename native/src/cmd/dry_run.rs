@@ -1,11 +1,11 @@
-//! `diffem train --dry-run`: what a run will take; nothing is written.
+//! `diffem train --dry-run`: estimates the cost of a run and writes nothing.
 
 use crate::config::Config;
 use crate::estimate::Estimate;
 use crate::report::progress::ProgressMode;
 use anyhow::Result;
 
-/// Prints the estimate, as JSON where progress is.
+/// Prints the estimate, as JSON where progress is shown as JSON.
 pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> {
     let (name, device) = crate::device::open(device)?;
     let estimate = Estimate::make(config, &device, name, crate::run::dataset::count(config))?;

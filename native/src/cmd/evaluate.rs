@@ -1,4 +1,4 @@
-//! `diffem evaluate`: scores against the truth at full size.
+//! `diffem evaluate`: scores a run against the truth, with more points than training does.
 
 use crate::args::Evaluate;
 use crate::eval::evaluation::evaluate;
@@ -18,7 +18,7 @@ pub fn run(args: &Evaluate) -> Result<()> {
     let mut session = Session::open(&args.run, &[], &args.compute.device)?;
     let report = evaluate(args, &mut session)?;
     report.write(&session.run)?;
-    // The run's figures are of its own channel.
+    // The run's figures show its own channel, so scores under another channel are not drawn into them.
     let curves = args.channel.is_none() && comparisons::scores(&session, &report)?;
     let curves = curves.then(|| format!("curves in {}\n", session.run.file("figures").display()));
     super::print(&(report.table() + &curves.unwrap_or_default()))

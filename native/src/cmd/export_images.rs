@@ -1,4 +1,4 @@
-//! `diffem export-images`: folders of PNG files for tools that score pictures.
+//! `diffem export-images`: writes folders of PNG files for tools that score images.
 
 use crate::args::ExportImages;
 use crate::run::images::export;

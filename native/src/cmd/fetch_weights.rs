@@ -1,4 +1,4 @@
-//! `diffem fetch-weights`: where weight files come from and whether those present are the right ones.
+//! `diffem fetch-weights`: lists where to get weight files, and whether those present are the right ones.
 
 use crate::args::FetchWeights;
 use crate::eval::features::NETWORKS;
@@ -7,7 +7,7 @@ use crate::eval::features::weights::{State, WeightFile, directory};
 use anyhow::{Result, bail};
 use std::path::Path;
 
-/// Runs the command; a file that is not the expected one is an error.
+/// Runs the command. It fails if a file is present but is not the expected one.
 pub fn run(args: &FetchWeights) -> Result<()> {
     let dir = directory(args.dir.as_deref())?;
     let states =

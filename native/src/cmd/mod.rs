@@ -24,18 +24,18 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Command, CommandFactory};
 use std::io::{ErrorKind, Write};
 
-/// Most worker threads.
+/// Maximum number of worker threads.
 const MAX_THREADS: usize = 1024;
 
-/// The command line with the names that rooms above it register: help, man page and completions come from
-/// this.
+/// The command line, completed with the names of the feature networks, which modules above `args` register.
+/// Help, man page and completions come from it.
 pub fn command() -> Command {
     let networks = NETWORKS.iter().map(|network| PossibleValue::new(network.name).help(network.about));
     let networks: PossibleValuesParser = networks.collect::<Vec<_>>().into();
     Cli::command().mut_subcommand("evaluate", |c| c.mut_arg("features", |arg| arg.value_parser(networks)))
 }
 
-/// Writes to standard output; a reader that went away (`diffem presets | head -1`) is no error.
+/// Writes to standard output. A reader that closed the pipe (`diffem presets | head -1`) is not an error.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -44,7 +44,7 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Sets the number of worker threads, once per process.
+/// Sets the number of worker threads, which is possible only once per process.
 fn use_threads(compute: &Compute) -> Result<()> {
     match compute.threads {
         None => Ok(()),

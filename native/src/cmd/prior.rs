@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lap asked for, else the chosen one.
+/// The lap that was asked for, or else the one chosen by the held-out observations.
 fn lap(args: &Args, session: &Session) -> Result<usize> {
     let (finished, run) = (session.run.laps()?, args.run.display());
     match (args.lap, finished.last()) {
@@ -42,17 +42,17 @@ fn lap(args: &Args, session: &Session) -> Result<usize> {
     }
 }
 
-/// The run's configuration with the prior's settings on top.
+/// The run's configuration, overridden by the prior's settings.
 fn configure(args: &Args, session: &Session, lap: usize) -> Result<Config> {
     let mut settings = args.settings.set.clone();
     settings.extend(args.seed.map(|seed| format!("seed={seed}")));
     settings.extend(args.steps.map(|steps| format!("m_step.steps={steps}")));
     if !settings.iter().any(|setting| setting.trim_start().starts_with("m_step.steps")) {
-        // It begins with random weights: as many steps as the posterior of that lap has had.
+        // The prior starts from random weights, so it gets as many steps as the posterior had up to that lap.
         settings.push(format!("m_step.steps={}", session.config.m_step.steps.saturating_mul(lap.max(1))));
     }
     let mut config = session.run.config(&settings)?;
-    // Nothing is shown and nothing guides, whatever the run's method.
+    // Without observations there is nothing to condition on or to guide with, whatever the run's method.
     config.method = Method::default();
     Ok(config)
 }

@@ -1,4 +1,4 @@
-//! `diffem sample`: posterior draws of observations, and draws of the prior.
+//! `diffem sample`: draws from the posterior given observations, or from the prior.
 
 use crate::args::Sample;
 use crate::data::tensor_file::check_target;

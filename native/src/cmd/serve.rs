@@ -1,4 +1,4 @@
-//! `diffem serve`: the built page and a run's posterior over HTTP, on this machine only.
+//! `diffem serve`: serves the built page and a run's posterior over HTTP, on this machine only.
 
 use crate::args::Serve;
 use crate::report::server::{Server, site_at};
@@ -8,10 +8,10 @@ use anyhow::Result;
 use diffem::checkpoint::Precision;
 use std::path::Path;
 
-/// Observations that travel along.
+/// Number of observations that are served with the posterior.
 const EXAMPLES: usize = 16;
 
-/// Runs the command; it ends when the process is stopped.
+/// Runs the command, which serves until the process is stopped.
 pub fn run(args: &Serve) -> Result<()> {
     let site = site_at(&args.site)?;
     let bundle = args.run.as_deref().map(|run| open(run, args.lap)).transpose()?;

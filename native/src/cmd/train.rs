@@ -37,7 +37,7 @@ pub fn resume(args: &Resume) -> Result<ExitCode> {
     finish(&session, args.progress)
 }
 
-/// Runs what is left of `session` and draws its figures.
+/// Runs the remaining laps of `session` and draws its figures.
 fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
     if train(session, progress)? == Ended::Stopped {
         return Ok(ExitCode::from(EXIT_STOPPED));
@@ -51,7 +51,7 @@ fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The configuration with the command line's settings on top.
+/// The configuration, overridden by the settings of the command line.
 fn configure(args: &Train) -> Result<Config> {
     let settings: Vec<_> = args.settings.set.iter().cloned().chain(args.seed.map(|s| format!("seed={s}"))).collect();
     let config = load(&args.config, &settings)?;

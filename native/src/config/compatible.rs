@@ -1,10 +1,11 @@
-//! Whether two configurations make the same run.
+//! Whether two configurations describe the same run.
 
 use crate::config::Config;
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 
-/// Refuses to mix configurations; the number of laps, patience and reporting may differ.
+/// Returns an error if two configurations describe different runs. The number of laps, patience and reporting
+/// may differ.
 pub fn same_run(saved: &Config, current: &Config) -> Result<()> {
     match difference_of(saved, current)? {
         None => Ok(()),
@@ -15,8 +16,8 @@ pub fn same_run(saved: &Config, current: &Config) -> Result<()> {
     }
 }
 
-/// The first setting, other than the number of laps, patience and reporting, in which two configurations
-/// differ.
+/// The first setting in which two configurations differ, apart from the number of laps, patience and
+/// reporting; `None` if they agree.
 pub fn difference_of(saved: &Config, current: &Config) -> Result<Option<String>> {
     let mut saved = saved.clone();
     (saved.em.laps, saved.em.patience, saved.report) = (current.em.laps, current.em.patience, current.report.clone());

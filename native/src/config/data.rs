@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Most pixels of an image's side.
+/// Maximum side length of an image, in pixels.
 const MAX_SIDE: usize = 4096;
 
 /// Where the observations come from.
@@ -23,16 +23,16 @@ pub enum DataConfig {
     /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has
     /// parameters, and, for evaluation only, `x [n, d]`.
     File {
-        /// The file, relative to where the command runs.
+        /// Path of the file, relative to the working directory.
         path: String,
-        /// Length d of a signal; with `shape` it may be left out.
+        /// Length d of a signal; may be omitted if `shape` is given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<usize>,
-        /// Shape of the image that a signal is, flattened channel by channel, row by row.
+        /// Shape of each signal if signals are images, flattened channel by channel, row by row.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shape: Option<ImageShape>,
     },
-    /// Gaussian signals N(0, S), S with the given standard deviations and one correlation.
+    /// Gaussian signals N(0, S), where S has the given standard deviations and one common correlation.
     Gaussian {
         /// Number of observations.
         n: usize,
@@ -42,7 +42,7 @@ pub enum DataConfig {
         #[serde(default)]
         correlation: f64,
     },
-    /// Random smooth curves (the paper's manifold), scaled to [-2, 2].
+    /// Points on a random smooth curve (the paper's manifold), scaled to [-2, 2].
     Manifold {
         /// Number of observations.
         n: usize,
@@ -51,7 +51,7 @@ pub enum DataConfig {
         /// Smoothness: amplitudes fall as k^-alpha, alpha >= 1.
         alpha: f64,
     },
-    /// A closed curve in the plane (the browser's), scaled to [-2, 2].
+    /// Points on a closed curve in the plane (as in the browser), scaled to [-2, 2].
     Curve {
         /// Number of observations.
         n: usize,
@@ -61,21 +61,21 @@ pub enum DataConfig {
     },
     /// The 8x8 handwritten digits of UCI and scikit-learn, in [-2, 2].
     Digits {
-        /// Digits trained on, 1 to 1796; the others are for `evaluate`.
+        /// Number of digits that are observed for training, 2 to 1796; the others are kept for `evaluate`.
         n: usize,
     },
-    /// MNIST, Fashion-MNIST: gray images in IDX files, raw or in gzip, in [-2, 2].
+    /// MNIST or Fashion-MNIST: grayscale images in IDX files, raw or gzip-compressed, scaled to [-2, 2].
     Idx(IdxConfig),
-    /// CIFAR-10: 3x32x32 images in binary batches or Parquet files, in [-2, 2].
+    /// CIFAR-10: 3x32x32 images in binary batches or Parquet files, scaled to [-2, 2].
     Cifar10(Cifar10Config),
-    /// A folder of clean PNG and JPEG pictures, cut at the center and resized, in [-2, 2].
+    /// A folder of clean PNG and JPEG images, cropped at the center, resized and scaled to [-2, 2].
     Images(ImagesConfig),
-    /// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No
-    /// truth.
+    /// Your own corrupted images: a folder of PNG files whose transparent pixels (alpha < 128) are missing. There
+    /// is no truth.
     MaskedImages(MaskedImagesConfig),
 }
 
-/// The formats of images, one line each.
+/// The image formats, one line each.
 macro_rules! image_formats {
     ($data:expr) => {
         match $data {
@@ -99,7 +99,7 @@ impl DataConfig {
         }
     }
 
-    /// Images in files, if the observations come from some.
+    /// The image files that the observations come from, if they come from images.
     pub fn images(&self) -> Option<&dyn ImageData> {
         image_formats!(self)
     }
@@ -108,7 +108,7 @@ impl DataConfig {
         image_formats!(self)
     }
 
-    /// The same data in the file or directory `place`.
+    /// The same kind of data, read from the file or directory `place`.
     pub fn at(mut self, place: &str) -> Self {
         if let Self::File { path, .. } = &mut self {
             *path = place.to_string();
@@ -118,13 +118,13 @@ impl DataConfig {
         self
     }
 
-    /// Observations of the same signals from the file `path`.
+    /// Observations from the file `path`, of signals with the same length and image shape.
     pub fn in_file(&self, path: &Path) -> Self {
         let (signal, shape) = (Some(self.signal_len()), self.image_shape());
         Self::File { path: path.display().to_string(), signal, shape }
     }
 
-    /// Shape of the images that the signals are, if they are images.
+    /// Shape of a signal as an image; `None` if signals are not images.
     pub fn image_shape(&self) -> Option<ImageShape> {
         match self {
             Self::File { shape, .. } => *shape,

@@ -1,4 +1,5 @@
-//! Where the first reconstructions come from: those of the core, and files that only the command line knows.
+//! Where the first reconstructions come from: the core makes some, and only the command line reads the others
+//! from files.
 
 use anyhow::{Result, bail};
 use diffem::channel::Channel;
@@ -11,17 +12,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum InitConfig {
-    /// Posterior draws under a Gaussian prior fitted by exact EM; linear channels with Gaussian noise.
+    /// Posterior draws under a Gaussian prior fitted by exact EM, for linear channels with Gaussian noise.
     Gaussian(GaussianInit),
     /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
     Corrupted(Nothing),
-    /// What another run or program made of the same observations, such as one by another method; the weights are new. With the
-    /// truth itself and one lap, the bound that no method without clean signals can pass.
+    /// Reconstructions of the same observations by another run or program, for example by another method; the
+    /// weights are new. Starting from the truth itself and running one lap gives a bound that no method without
+    /// clean signals can beat.
     Reconstructions(Place),
-    /// Draws of another run's prior, guided to the observations by moment matching (channels that `em-mmps` takes); the
-    /// weights are new.
+    /// Draws from another run's prior, guided to the observations by moment matching, for the channels that
+    /// `em-mmps` supports; the weights are new.
     Prior(GuidedPrior),
-    /// The posterior of another run's checkpoint, whose weights are trained further.
+    /// Draws from the posterior of another run's checkpoint, whose weights are trained further.
     Checkpoint(Place),
 }
 
@@ -34,8 +36,8 @@ pub struct Nothing {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// A run directory (its best lap) or a lap directory inside one; for reconstructions also a .safetensors or .npz file
-    /// with `x [n, d]`.
+    /// A run directory, which stands for its best lap, or a lap directory inside one; for reconstructions also a
+    /// .safetensors or .npz file with `x [n, d]`.
     pub path: String,
 }
 
@@ -43,7 +45,7 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GuidedPrior {
-    /// A run directory with a prior (`diffem prior`), or a run of `em-mmps` or one of its lap directories.
+    /// A run directory with a prior (`diffem prior`), a run of `em-mmps`, or a lap directory of one.
     pub path: String,
     /// Conjugate-gradient iterations of the moment matching, 1 to 1000.
     #[serde(default = "iterations")]
@@ -61,7 +63,7 @@ impl Default for InitConfig {
 }
 
 impl InitConfig {
-    /// The start that the core makes by itself; `None` for one that is read from files.
+    /// The start as the core defines it; `None` if it is read from files.
     pub fn of_core(&self) -> Option<em::InitConfig> {
         match self {
             Self::Gaussian(gaussian) => Some(em::InitConfig::Gaussian(gaussian.clone())),
@@ -70,7 +72,7 @@ impl InitConfig {
         }
     }
 
-    /// Checks the ranges, and that such a start suits `channel`.
+    /// Checks the ranges, and that this start is possible with `channel`; the error names the field.
     pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
         if let Self::Prior(prior) = self
             && !(1..=1000).contains(&prior.iterations)

@@ -1,4 +1,4 @@
-//! The whole configuration of a run: a TOML file, a preset, and `--set` on top.
+//! The whole configuration of a run: a preset or a TOML file, overridden by `--set`.
 
 pub mod compatible;
 mod data;
@@ -28,13 +28,13 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Everything that decides a run's result.
+/// All settings that determine a run's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Name of the run; the default of `--out` is made from it.
+    /// Name of the run, from which the default of `--out` is derived.
     pub name: String,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     #[serde(default)]
     pub seed: u64,
     /// Noise levels of the diffusion.
@@ -49,10 +49,10 @@ pub struct Config {
     /// The denoiser's network.
     #[serde(default)]
     pub network: NetworkConfig,
-    /// M-step: training.
+    /// M-step: training of the posterior.
     #[serde(default)]
     pub m_step: MStepConfig,
-    /// E-step: sampling.
+    /// E-step: sampling of the reconstructions.
     #[serde(default)]
     pub e_step: EStepConfig,
     /// Held-out comparison without clean data.
@@ -61,7 +61,7 @@ pub struct Config {
     /// Comparison with the truth, where there is one.
     #[serde(default)]
     pub report: ReportConfig,
-    /// Laps and stopping.
+    /// Number of laps and early stopping.
     #[serde(default)]
     pub em: EmConfig,
     /// The first reconstructions.
@@ -77,13 +77,13 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReportConfig {
-    /// Points a side of the Sinkhorn divergence to the truth that is computed after every lap; 0 turns it off.
+    /// Points per side of the Sinkhorn divergence to the truth, computed after every lap; 0 turns it off.
     pub points: usize,
-    /// Its entropic regularization, > 0, in squared units of the signal.
+    /// Entropic regularization of the Sinkhorn divergence, > 0, in squared units of the signal.
     pub regularization: f64,
-    /// Least seconds between two saved points inside a lap.
+    /// Minimum number of seconds between two saved states within a lap.
     pub save_every: f64,
-    /// Posterior draws of each observation in the figures that end a training, 2 or more.
+    /// Posterior draws per observation in the figures drawn at the end of training, 2 or more.
     pub draws: usize,
 }
 
@@ -93,12 +93,12 @@ impl Default for ReportConfig {
     }
 }
 
-/// Most rows of a batch or a shard.
+/// Maximum number of rows in a batch or a shard.
 const MAX_ROWS: u64 = 1 << 24;
-/// Most rows of a random projection.
+/// Maximum number of rows of a random projection.
 const MAX_PROJECTIONS: u64 = 1 << 16;
 
-/// Reads a preset by name or a file by path, then applies `key=value` settings, then checks all ranges.
+/// Reads a preset by name or a file by path, applies `key=value` settings, and checks all ranges.
 pub fn load(source: &str, settings: &[String]) -> Result<Config> {
     let preset = PRESETS.iter().find(|preset| preset.name == source);
     let (text, origin) = match preset {
@@ -118,7 +118,7 @@ pub fn load(source: &str, settings: &[String]) -> Result<Config> {
     parse(&text, &origin, settings)
 }
 
-/// Parses TOML `text` from `origin` with `key=value` settings on top.
+/// Parses TOML `text` and applies `key=value` settings; errors name `origin`.
 pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     let mut origin = origin.to_string();
     if let Ok(table) = toml::from_str(text) {
@@ -126,13 +126,14 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     }
     let mut config: Config = toml::from_str(text).map_err(|e| anyhow!("{origin}: {}", plain(&e.to_string())))?;
     if !settings.is_empty() {
-        // On top of every default, so that a setting can change one field of a default.
+        // The table holds every default, so that a setting can change a single field of a default.
         let mut table = toml::Table::try_from(&config)?;
         for setting in settings {
             apply(&mut table, setting)?;
         }
         origin += &format!(" with --set {}", settings.join(" --set "));
-        // Through text, so that the message shows the line (not its number: nobody has that text before him).
+        // The table is parsed as text so that the message can quote the line. Its number would not help, because
+        // the user never sees this text.
         let text = toml::to_string(&table)?;
         config = toml::from_str(&text).map_err(|e| {
             let at = e.span().map_or(0, |span| span.start.min(text.len()));
@@ -145,7 +146,7 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     Ok(config)
 }
 
-/// A parser's message with the names of Rust's types in words.
+/// A parser's message in which plain words replace the names of Rust types.
 pub fn plain(message: &str) -> String {
     let words = [
         ("expected usize", "expected a whole number, 0 or more"),
@@ -160,8 +161,8 @@ pub fn plain(message: &str) -> String {
     words.into_iter().fold(message.trim_end().to_string(), replace)
 }
 
-/// `a.b.c=value`: the value is TOML where it parses as such, a string otherwise. Another `kind` empties its table: the
-/// fields of the old one do not belong to the new one.
+/// Applies a setting `a.b.c=value`. The value is read as TOML if it parses as TOML, and as a string otherwise.
+/// A new `kind` empties its table, because the fields of the old kind do not belong to the new one.
 fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
     let (key, value) =
         setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
@@ -195,7 +196,7 @@ fn at_most(field: &str, value: u64, most: u64) -> Result<()> {
 }
 
 impl Config {
-    /// Directory of the run where none is given.
+    /// Directory of the run if none is given.
     pub fn default_out(&self) -> PathBuf {
         PathBuf::from(format!("runs/out/{}-seed{}", self.name, self.seed))
     }
@@ -218,13 +219,13 @@ impl Config {
         })
     }
 
-    /// Checks every range; messages name the field.
+    /// Checks every range; the error names the field.
     pub fn validate(&self) -> Result<()> {
         let path_like = |c: char| c == '/' || c == '\\' || c.is_control();
         if self.name.is_empty() || self.name.contains(path_like) {
             bail!("name: expected a word that can be part of a file name, found {:?}", self.name);
         }
-        // TOML's integers are signed.
+        // TOML integers are signed.
         at_most("seed", self.seed, i64::MAX as u64)?;
         self.check_sizes()?;
         self.schedule.validate()?;
@@ -274,7 +275,7 @@ impl Config {
             .seed(self.seed)
     }
 
-    /// Bounds far above any use, below which no product of sizes overflows.
+    /// Checks bounds that lie far above any use and below which no product of sizes overflows.
     fn check_sizes(&self) -> Result<()> {
         at_most("m_step.batch", self.m_step.batch as u64, MAX_ROWS)?;
         at_most("m_step.micro_batch", self.m_step.micro_batch as u64, MAX_ROWS)?;
@@ -287,7 +288,7 @@ impl Config {
         Ok(())
     }
 
-    /// The resolved configuration as TOML, every default visible.
+    /// The resolved configuration as TOML, with every default written out.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).context("the configuration cannot be written as TOML")
     }

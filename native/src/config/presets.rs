@@ -1,11 +1,11 @@
 //! The presets.
 
-/// A configuration that the program carries with it.
+/// A configuration that is built into the program.
 pub struct Preset {
     pub name: &'static str,
-    /// Its TOML.
+    /// The configuration as TOML.
     pub toml: &'static str,
-    /// One line about it.
+    /// One-line description.
     pub about: &'static str,
 }
 
@@ -16,7 +16,7 @@ macro_rules! preset {
     };
 }
 
-/// All of them: a TOML file and one line here each.
+/// All presets: each has a TOML file and one line here.
 pub const PRESETS: &[Preset] = &[
     preset!("manifold", "smooth curve in R^5 seen through 2-D projections; minutes on 2 cores (the default)"),
     preset!("manifold-paper", "the same at the paper's sizes and with its settings; days on 2 cores"),

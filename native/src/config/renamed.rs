@@ -1,8 +1,8 @@
-//! Settings that had another name before 0.1.0: they are refused with the name that they have now.
+//! Settings that had another name before 0.1.0. They are refused, and the error gives the new name.
 
 use anyhow::{Result, bail};
 
-/// Dotted key before, and what to write today.
+/// Old dotted key, and what to write instead.
 const RENAMED: [(&str, &str); 8] = [
     ("em.start", "the table `init`, with the same fields"),
     ("conditioning.method", "`method = { kind = ... }`"),
@@ -14,7 +14,7 @@ const RENAMED: [(&str, &str); 8] = [
     ("channel.quantisation", "`kind = \"quantization\"`"),
 ];
 
-/// Refuses a table that uses an old name, and says the new one.
+/// Returns an error that gives the new name if a table uses an old one.
 pub fn refuse(table: &toml::Table) -> Result<()> {
     for (old, new) in RENAMED {
         let found = match old {
@@ -28,7 +28,7 @@ pub fn refuse(table: &toml::Table) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a setting `key=value` whose key, or the start of it, is an old name.
+/// Returns an error that gives the new name if the key of a setting `key=value` is or starts with an old one.
 pub fn refuse_setting(key: &str) -> Result<()> {
     let below = |old: &str| key == old || key.strip_prefix(old).is_some_and(|rest| rest.starts_with('.'));
     match RENAMED.iter().find(|(old, _)| below(old)) {

@@ -1,4 +1,4 @@
-//! Configurations survive being written and read; whatever is read instead is an error, never a panic.
+//! Configurations are read back as they were written; any other text is an error and never a panic.
 
 use super::*;
 use crate::data::folder::ImagesConfig;
@@ -17,7 +17,7 @@ use diffem::synthetic::Outline;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Whole numbers that TOML can hold.
+/// Integers from `least` that TOML can represent.
 fn whole(least: usize) -> impl Strategy<Value = usize> {
     least..=i64::MAX as usize
 }
@@ -147,7 +147,7 @@ fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
     ];
     (data, stages, prop::option::of(-9.0f32..9.0), 0.0..1e9).prop_map(|(data, mut stages, entry, std)| {
         let d = data.signal_len();
-        // A dense map first, where there is one: its rows are as long as the signal.
+        // A dense matrix comes first, because its rows are as long as the signal.
         stages.splice(0..0, entry.map(|v| LinearConfig { matrix: vec![vec![v; d]; 2] }.into()));
         stages.push(NoiseConfig { std }.into());
         (data, ChannelConfig(stages))
@@ -183,7 +183,7 @@ prop_compose! {
     }
 }
 
-/// A line of TOML that is nearly one of a configuration's.
+/// A line of TOML that resembles a line of a configuration.
 fn line() -> impl Strategy<Value = String> {
     let key = select(vec!["name", "seed", "em.laps", "data.kind", "std", "channel", "m_step", "kind", "x y", ""]);
     let value =
@@ -202,9 +202,9 @@ proptest! {
     fn what_is_written_is_read_back_unchanged(config in config()) {
         prop_assert!(config.validate().is_ok(), "{:#}", config.validate().unwrap_err());
         prop_assert_eq!(&parse(&config.to_toml().unwrap(), "t", &[]).unwrap(), &config);
-        // A setting that changes nothing goes through the resolved table.
+        // A setting that changes nothing still goes through the resolved table.
         prop_assert_eq!(&parse(&config.to_toml().unwrap(), "t", &[format!("seed={}", config.seed)]).unwrap(), &config);
-        // As checkpoints keep it.
+        // Checkpoints store the configuration as JSON.
         let json = serde_json::to_string(&config).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Config>(&json).unwrap(), &config);
     }
@@ -245,7 +245,7 @@ fn every_preset_is_valid() {
     }
 }
 
-/// `settings` on the preset "gaussian".
+/// The preset "gaussian" with `settings` applied.
 fn set(settings: &[&str]) -> Result<Config> {
     let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
     load("gaussian", &settings)

@@ -1,5 +1,5 @@
-//! CIFAR-10 in Parquet files, or in binary batches: records of one label and 32x32 red, green and blue
-//! pixels, 3073 bytes each.
+//! CIFAR-10 in Parquet files or in binary batches. A record of a batch has 3073 bytes: one label, then 32x32
+//! red, green and blue pixels.
 //!
 //! Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009);
 //! cifar-10-binary.tar.gz.
@@ -23,12 +23,12 @@ const TEST: &str = "test_batch.bin";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cifar10Config {
-    /// The directory of the files.
+    /// Directory that holds the files.
     pub path: String,
-    /// Images that are observed, chosen by the seed; 0: all.
+    /// Number of observed images, chosen by the seed; 0 means all.
     #[serde(default)]
     pub n: usize,
-    /// Images of the test batch for `evaluate`.
+    /// Number of images from the test batch that `evaluate` scores.
     #[serde(default = "default_test")]
     pub test: usize,
 }
@@ -55,14 +55,14 @@ impl ImageData for Cifar10Config {
     }
 }
 
-/// Binary batches, one after the other.
+/// Binary batches, read one after the other.
 struct Batches {
     dir: PathBuf,
-    /// Each file and its number of records.
+    /// Path and number of records of each file.
     files: Vec<(PathBuf, usize)>,
 }
 
-/// The batches in the directory `dir`.
+/// Opens the CIFAR-10 files in the directory `dir`: Parquet files where there are any, else binary batches.
 fn open(dir: &Path, with_test: bool) -> Result<Sources> {
     ensure!(
         dir.is_dir(),
@@ -81,7 +81,7 @@ fn open(dir: &Path, with_test: bool) -> Result<Sources> {
     Ok(Sources { train: set(&train)?, test })
 }
 
-/// The Parquet files in `dir`, or in a directory of it, whose name begins with `part`, sorted.
+/// Lists, in sorted order, the Parquet files in `dir` and its subdirectories whose names begin with `part`.
 fn parquet_files(dir: &Path, part: &str) -> Result<Vec<PathBuf>> {
     let files = below(dir, &["parquet"])?.0;
     let is_part = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(part));
@@ -115,7 +115,7 @@ impl Batches {
     }
 }
 
-/// Number of records of a batch, by its length.
+/// Number of records in a batch, computed from the length of the file.
 fn records(path: &Path) -> Result<usize> {
     let dir = path.parent().unwrap_or(path).display();
     let Ok(meta) = path.metadata() else {
@@ -153,7 +153,7 @@ impl ImageSet for Batches {
     }
 }
 
-/// The `n` records of a batch, the first of which is image `first`.
+/// Copies the `n` records of a batch into `rows`; the first record is image `first`.
 fn fill(path: &Path, n: usize, first: usize, rows: &mut Rows) -> Result<()> {
     let (mut file, mut record) = (BufReader::new(files::open(path)?), [0; RECORD]);
     for i in 0..n {
@@ -171,7 +171,7 @@ mod tests {
     use crate::data::image_set::scaled;
     use tempfile::{TempDir, tempdir};
 
-    /// Two records a batch; the planes of image i have the values 20 i, 20 i + 1, 20 i + 2.
+    /// Two records per batch; the planes of image i have the values 20 i, 20 i + 1, 20 i + 2.
     fn batches() -> TempDir {
         let dir = tempdir().unwrap();
         let record = |i: u8| [vec![i % 10], (0..3).flat_map(|c| vec![20 * i + c; 1024]).collect()].concat();

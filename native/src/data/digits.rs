@@ -1,4 +1,4 @@
-//! The 8x8 handwritten digits: 1797 gray images that the program carries with it.
+//! The 8x8 handwritten digits: 1797 gray images embedded in the program.
 //!
 //! Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits" (1998), UCI Machine
 //! Learning Repository, test set; the file is `sklearn/datasets/data/digits.csv.gz` of scikit-learn 1.9.1,
@@ -13,18 +13,18 @@ use flate2::read::GzDecoder;
 /// Shape of a digit.
 pub const SHAPE: ImageShape = ImageShape { channels: 1, height: 8, width: 8 };
 
-/// One line per image: 64 pixels in 0..=16, row by row, then the digit. Kept as it came: packed into 5 bits
-/// per pixel it would be larger (72 kB against 57 kB), and so its checksum is the one of its source.
+/// One line per image: 64 pixels in 0..=16, row by row, then the digit. The file is unchanged so that its
+/// checksum is that of its source; packed into 5 bits per pixel it would also be larger (72 kB against 57 kB).
 const CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
 
-/// All 1797 digits in the order of the file, `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, -2 for paper
-/// and 2 for full ink.
+/// Returns all 1797 digits in the order of the file, `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, with -2
+/// for paper and 2 for full ink.
 pub fn digits() -> Samples {
     let pixels = rows().into_iter().flat_map(|row| row.into_iter().take(64));
     Samples::new(pixels.map(|v| diffem::image::from_unit(f32::from(v) / 16.0)).collect(), 64)
 }
 
-/// The file's lines: 64 pixels and the digit.
+/// Reads the lines of the file; each holds 64 pixels and the digit.
 fn rows() -> Vec<Vec<u8>> {
     let mut csv = String::new();
     GzDecoder::new(CSV_GZ).read_to_string(&mut csv).expect("the embedded digits are a whole gzip file");
@@ -46,7 +46,7 @@ mod tests {
         let values: Vec<u64> = pixels.as_slice().iter().map(|&v| (4.0 * (v + 2.0)) as u64).collect();
         assert_eq!(values.iter().sum::<u64>(), 561_718);
         assert_eq!(values.iter().map(|v| v * v).sum::<u64>(), 6_907_012);
-        // Sums weighted by place fail on any change of order.
+        // Sums weighted by position detect any change of order.
         let by_column = |(i, v): (usize, &u64)| (i as u64 % 64 + 1) * v;
         let by_row = |(i, v): (usize, &u64)| i as u64 / 64 * v;
         assert_eq!(values.iter().enumerate().map(by_column).sum::<u64>(), 18_222_371);

@@ -1,4 +1,4 @@
-//! The element types a tensor file may hold, each decoded to `f32`.
+//! The element types that a tensor file may hold, each decoded to `f32`.
 
 use half::{bf16, f16};
 
@@ -16,7 +16,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// What to say when a file holds another type.
+    /// Accepted types, for error messages about any other type.
     pub const ACCEPTED: &str = "little-endian float32, float64, float16, bfloat16, int32, int64, uint8 or bool";
 
     /// The type of a numpy `descr`, such as `<f4`.

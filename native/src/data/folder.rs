@@ -1,4 +1,4 @@
-//! A folder of pictures (PNG, JPEG), read recursively in the order of the names.
+//! A folder of pictures (PNG, JPEG), read recursively in sorted order of the names.
 
 use super::image_set::{ImageData, ImageSet, Opened, Sources, default_channels, default_test, scaled};
 use super::listing::list;
@@ -11,24 +11,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Names printed of the files that are left out.
+/// Maximum number of skipped files that are listed by name.
 const NAMED: usize = 5;
 
-/// A folder of clean PNG and JPEG pictures, cut at the center and resized, in [-2, 2].
+/// A folder of clean PNG and JPEG pictures, cropped at the center, resized and scaled to [-2, 2].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesConfig {
-    /// The folder; folders inside it count.
+    /// The folder; subfolders are searched too.
     pub path: String,
-    /// 1 (gray) or 3 (red, green, blue).
+    /// Number of channels: 1 (gray) or 3 (red, green, blue).
     #[serde(default = "default_channels")]
     pub channels: usize,
     /// Rows of an image.
     pub height: usize,
     /// Columns of an image.
     pub width: usize,
-    /// Side of the square that is cut from the center first, in pixels of the picture; without it as much as
-    /// fits.
+    /// Side, in pixels of the original picture, of the square that is first cropped from the center; if it is
+    /// missing, the crop is as large as possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
     /// Gray level under transparent pixels, 0 to 255.
@@ -37,10 +37,10 @@ pub struct ImagesConfig {
     /// Leave out pictures that cannot be used, instead of stopping.
     #[serde(default)]
     pub skip_broken: bool,
-    /// Images that are observed, chosen by the seed; 0: all that are not for `evaluate`.
+    /// Number of observed images, chosen by the seed; 0 means all that are not held out for `evaluate`.
     #[serde(default)]
     pub n: usize,
-    /// Images that are not observed, for `evaluate`.
+    /// Number of images held out for `evaluate`; they are never observed.
     #[serde(default = "default_test")]
     pub test: usize,
 }
@@ -78,7 +78,7 @@ impl ImageData for ImagesConfig {
     }
 }
 
-/// Pictures and how each becomes an image of one size.
+/// The pictures of a folder and how they are brought to one size.
 struct Folder {
     dir: PathBuf,
     files: Vec<PathBuf>,
@@ -86,8 +86,8 @@ struct Folder {
 }
 
 impl Folder {
-    /// The pictures below `dir`. With `skip_broken` all are decoded once to leave out, and to name, those
-    /// that cannot be.
+    /// Opens the pictures below `dir`. With `skip_broken`, every picture is decoded once, and those that
+    /// cannot be decoded are named and left out.
     fn open(dir: &Path, fit: Fit, skip_broken: bool) -> Result<Self> {
         let mut files = list(dir, &["png", "jpg", "jpeg"])?;
         if skip_broken {
@@ -98,7 +98,7 @@ impl Folder {
     }
 }
 
-/// Those of `files` that can be used; the others are printed.
+/// Returns the `files` that can be used and prints the others.
 fn whole(files: Vec<PathBuf>, fit: &Fit) -> Result<Vec<PathBuf>> {
     let errors: Vec<Option<anyhow::Error>> = files.par_iter().map(|path| pixels(path, fit).err()).collect();
     let broken: Vec<String> = errors.iter().flatten().map(|e| format!("{e:#}")).collect();
@@ -138,7 +138,7 @@ impl ImageSet for Folder {
                 Ok(())
             })
             .collect();
-        // The first in the order of the rows, whichever thread came first.
+        // Reports the error of the first row, not of the fastest thread.
         read.into_iter().collect::<Result<Vec<()>>>()?;
         Ok(Samples::new(values, d))
     }

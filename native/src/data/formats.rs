@@ -1,34 +1,34 @@
-//! The formats of tensor files; the extension of a file says which one it has.
+//! The formats of tensor files; the extension of a file determines its format.
 
 use super::tensor::Format;
 use super::{npy, npz, safetensors_file};
 use std::path::Path;
 
-/// All of them: one line each.
+/// All formats, one line each.
 static FORMATS: [&Format; 3] = [&safetensors_file::FORMAT, &npz::FORMAT, &npy::FORMAT];
 
-/// The format of the file at `path`, if its extension is known.
+/// Returns the format of the file at `path` if its extension is known.
 pub fn format_of(path: &Path) -> Option<&'static Format> {
     let extension = path.extension()?.to_string_lossy().to_lowercase();
     FORMATS.iter().copied().find(|format| format.extension == extension)
 }
 
-/// Whether the file at `path` is one of tensors, by its extension.
+/// Returns whether the file at `path` is a tensor file, judged by its extension.
 pub fn is_tensor_file(path: &Path) -> bool {
     format_of(path).is_some()
 }
 
-/// What to say of a file to be read in an unknown format.
+/// Error message for reading a file of unknown format.
 pub fn unknown() -> String {
     expected(FORMATS.iter().map(|format| format.extension))
 }
 
-/// What to say of a file to be written in an unknown format.
+/// Error message for writing a file of unknown format.
 pub fn unknown_target() -> String {
     expected(FORMATS.iter().filter(|format| format.encode.is_some()).map(|format| format.extension))
 }
 
-/// `.a, .b or .c`
+/// Formats the error message, with the extensions joined as `.a, .b or .c`.
 fn expected(extensions: impl Iterator<Item = &'static str>) -> String {
     let names: Vec<String> = extensions.map(|extension| format!(".{extension}")).collect();
     let (last, others) = names.split_last().expect("there are formats");

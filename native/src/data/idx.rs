@@ -1,7 +1,7 @@
-//! IDX files of MNIST and Fashion-MNIST, raw or in gzip.
+//! IDX files of MNIST and Fashion-MNIST, raw or compressed with gzip.
 //!
-//! Big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height, width as 32-bit
-//! numbers, then the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
+//! The layout is big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height and
+//! width as 32-bit numbers, then the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
 
 use super::image_set::{ImageData, ImageSet, Opened, Rows, Sources, check_size, default_test};
 use crate::files;
@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// Where the Debian package puts its files.
+/// Directory where the Debian package installs its files.
 const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
 const MAGIC: u32 = 0x0000_0803;
 const LABELS: u32 = 0x0000_0801;
 const DAMAGED: &str = "the file is damaged or cut short; copy it again";
 
-/// MNIST, Fashion-MNIST: gray images in IDX files, raw or in gzip, in [-2, 2].
+/// MNIST and Fashion-MNIST: gray images in IDX files, raw or compressed with gzip, scaled to [-2, 2].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IdxConfig {
-    /// A directory with the names of MNIST, or one file of images.
+    /// A directory with the file names of MNIST, or one file of images.
     #[serde(default = "fashion_mnist")]
     pub path: String,
     /// Rows of an image.
@@ -33,10 +33,10 @@ pub struct IdxConfig {
     /// Columns of an image.
     #[serde(default = "mnist_side")]
     pub width: usize,
-    /// Images that are observed, chosen by the seed; 0: all.
+    /// Number of observed images, chosen by the seed; 0 means all.
     #[serde(default)]
     pub n: usize,
-    /// Images of the test file, or of those left over, for `evaluate`.
+    /// Number of images for `evaluate`, taken from the test file or else from the images left over.
     #[serde(default = "default_test")]
     pub test: usize,
 }
@@ -78,8 +78,8 @@ struct Idx {
     shape: ImageShape,
 }
 
-/// The training images at `path`, a file or a directory with the names of MNIST; a directory also has test
-/// images.
+/// Opens the training images at `path`, a file or a directory with the file names of MNIST. A directory also
+/// provides test images.
 fn open(path: &Path, shape: ImageShape, with_test: bool) -> Result<Sources> {
     let set = |path: PathBuf| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Idx::open(path, shape)?)) };
     if !path.is_dir() {
@@ -101,7 +101,7 @@ fn missing(path: &Path) -> String {
     )
 }
 
-/// The images of the part `train` or `t10k`; the names differ between distributions.
+/// Finds the image file of the part `train` or `t10k`; the file names differ between distributions.
 fn find(dir: &Path, part: &str) -> Result<PathBuf> {
     let stems = ["-images-idx3-ubyte", "-images.idx3-ubyte"];
     let names = stems.iter().flat_map(|stem| ["", ".gz"].map(|end| format!("{part}{stem}{end}")));
@@ -134,7 +134,7 @@ impl Idx {
             ensure!(found == size, "image {i} of {} has {found} of {size} bytes: {DAMAGED}", self.n);
             rows.put(i, &image);
         }
-        // Also where gzip checks its checksum.
+        // This read also makes gzip verify its checksum.
         let more = reader.read(&mut [0]).context(DAMAGED)?;
         ensure!(more == 0, "bytes follow the {} images that the header promises: {DAMAGED}", self.n);
         Ok(())
@@ -157,7 +157,7 @@ impl ImageSet for Idx {
     }
 }
 
-/// The bytes of a file, unpacked if they begin as gzip does.
+/// Opens a file and decompresses its bytes if they begin with the gzip signature.
 fn reader(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = BufReader::new(files::open(path)?);
     let start = file.fill_buf().with_context(|| path.display().to_string())?;
@@ -168,7 +168,7 @@ fn reader(path: &Path) -> Result<Box<dyn Read>> {
     })
 }
 
-/// n, height and width.
+/// Reads n, height and width.
 fn header(reader: &mut dyn Read) -> Result<(usize, usize, usize)> {
     let mut number = || -> Result<u32> {
         let mut bytes = [0; 4];
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!((sources.train.len(), sources.test.unwrap().len()), (4, 3));
     }
 
-    /// Also where the image that is cut is not one of those asked for.
+    /// Damage is reported even if the truncated image was not requested.
     #[test]
     fn damage_is_told_by_its_place() {
         let whole = idx(4);

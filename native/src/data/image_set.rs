@@ -1,5 +1,5 @@
-//! Sets of images: 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel, row
-//! by row.
+//! Sets of images. 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel and
+//! row by row.
 
 use anyhow::{Result, anyhow};
 use diffem::channel::Channel;
@@ -7,112 +7,112 @@ use diffem::image::ImageShape;
 use diffem::{Observations, Samples};
 use std::fmt::Display;
 
-/// Images in files. Only those asked for are kept in memory.
+/// Images in files. Only the requested images are kept in memory.
 pub trait ImageSet: Sync {
     /// Number of images.
     fn len(&self) -> usize;
 
-    /// Where they are, for messages.
+    /// Location of the images, for messages.
     fn origin(&self) -> String;
 
-    /// The images at `places`, in that order: `[places.len(), d]`.
+    /// Reads the images at `places`, in that order: `[places.len(), d]`.
     fn read(&self, places: &[usize]) -> Result<Samples>;
 }
 
-/// Pictures that are observations themselves.
+/// Pictures that are themselves observations.
 pub trait ObservedSet: Sync {
     /// Number of pictures.
     fn len(&self) -> usize;
 
-    /// The observations at `places`, in that order.
+    /// Reads the observations at `places`, in that order.
     fn read(&self, places: &[usize]) -> Result<Observations>;
 }
 
-/// The `[data]` of images in files: what a configuration says of one format, and how its files are opened.
+/// The `[data]` section for images in files: the configuration of one format, which can open its files.
 pub trait ImageData {
     /// Shape of the images.
     fn shape(&self) -> ImageShape;
 
-    /// Images that are observed; 0: all.
+    /// Number of observed images; 0 means all.
     fn n(&self) -> usize;
 
-    /// Images kept for `evaluate`; none for pictures that are observations themselves.
+    /// Number of images held out for `evaluate`; `None` for pictures that are themselves observations.
     fn test(&self) -> Option<usize>;
 
-    /// The same data in the file or directory `path`.
+    /// Sets the file or directory from which the data is read.
     fn set_path(&mut self, path: &str);
 
-    /// Checks what only this format has; messages name the field.
+    /// Checks the fields that only this format has; messages name the field.
     fn check(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Refuses a channel that cannot have made these pictures, where they are observations themselves.
+    /// Refuses a channel that cannot have produced these pictures, if they are themselves observations.
     fn check_channel(&self, _: &dyn Channel) -> Result<()> {
         Ok(())
     }
 
-    /// Opens the files; test images are looked for `with_test` only.
+    /// Opens the files; test images are looked up only if `with_test` is set.
     fn open(&self, with_test: bool) -> Result<Opened>;
 }
 
-/// What the files of a configuration hold.
+/// Contents of the files that a configuration names.
 pub enum Opened {
-    /// Clean images, which are to be corrupted.
+    /// Clean images that are still to be corrupted.
     Clean(Sources),
-    /// Observations.
+    /// Pictures that are themselves observations.
     Observed(Box<dyn ObservedSet>),
 }
 
-/// Images of the test set for `evaluate` where a configuration does not say.
+/// Default number of test images for `evaluate`.
 pub fn default_test() -> usize {
     1024
 }
 
-/// Channels where a configuration does not say: red, green and blue.
+/// Default number of channels: red, green and blue.
 pub fn default_channels() -> usize {
     3
 }
 
-/// A training set, and a test set where the data comes with one.
+/// A training set, and a test set if the data comes with one.
 pub struct Sources {
     pub train: Box<dyn ImageSet>,
     pub test: Option<Box<dyn ImageSet>>,
 }
 
-/// An error of the decoder, in the words of this program.
+/// Turns an error of the image decoder into an error in the style of this program.
 pub fn not_whole(error: impl Display) -> anyhow::Error {
     anyhow!("not a whole picture: {}", error.to_string().trim_end_matches('.'))
 }
 
-/// x = 4 p/255 - 2.
+/// Maps an 8-bit pixel p to x = 4 p/255 - 2.
 pub fn scaled(pixel: u8) -> f32 {
     diffem::image::from_byte(pixel)
 }
 
-/// Rows filled from images that come in the order of a file.
+/// Rows that are filled from images in the order of a file.
 pub struct Rows {
-    /// The row of each image of the file, if it is wanted.
+    /// Row of each image of the file, or `None` if the image is not requested.
     row_of: Vec<Option<usize>>,
     values: Vec<f32>,
     d: usize,
 }
 
 impl Rows {
-    /// Room for the images at `places` out of `total`; each place at most once.
+    /// Allocates rows for the images at `places` out of `total`; each place may occur at most once.
     pub fn new(total: usize, places: &[usize], d: usize) -> Self {
         let mut row_of = vec![None; total];
         places.iter().enumerate().for_each(|(row, place)| row_of[*place] = Some(row));
         Self { row_of, values: vec![0.0; places.len() * d], d }
     }
 
-    /// True when image `i` is one of those asked for.
+    /// Returns whether image `i` is requested.
     #[cfg(any(test, feature = "parquet"))]
     pub fn wants(&self, i: usize) -> bool {
         self.row_of[i].is_some()
     }
 
-    /// Takes image `i`, `[channels, height, width]`, if it is wanted.
+    /// Stores image `i`, `[channels, height, width]`, if it is requested.
     pub fn put(&mut self, i: usize, pixels: &[u8]) {
         if let Some(row) = self.row_of[i] {
             let values = &mut self.values[row * self.d..(row + 1) * self.d];
@@ -120,13 +120,13 @@ impl Rows {
         }
     }
 
-    /// `[n, d]`.
+    /// Returns the rows as samples `[n, d]`.
     pub fn into_samples(self) -> Samples {
         Samples::new(self.values, self.d)
     }
 }
 
-/// Height and width of a file's images must be those of the configuration.
+/// Checks that the images of a file have the height and width of the configuration.
 pub fn check_size(origin: impl Display, found: (usize, usize), shape: ImageShape) -> Result<()> {
     let ((height, width), wanted) = (found, (shape.height, shape.width));
     anyhow::ensure!(

@@ -1,9 +1,9 @@
-//! Files of a folder and of the folders inside it.
+//! Lists the files of a folder and of its subfolders.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 
-/// All files below `dir` with one of these extensions, sorted by name; hidden ones are left out.
+/// Lists all files below `dir` with one of these extensions, sorted by name, without hidden files.
 pub fn list(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     ensure!(dir.is_dir(), "data.path: {} is not a folder; expected one with pictures", dir.display());
     let (found, others) = below(dir, extensions)?;
@@ -14,7 +14,7 @@ pub fn list(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// All files below `dir` with one of these extensions, sorted by name, and the number of other files.
+/// Lists all files below `dir` with one of these extensions, sorted by name, and counts the other files.
 pub fn below(dir: &Path, extensions: &[&str]) -> Result<(Vec<PathBuf>, usize)> {
     let (mut found, mut others) = (Vec::new(), 0);
     collect(dir, extensions, &mut found, &mut others)?;
@@ -30,7 +30,7 @@ fn collect(dir: &Path, extensions: &[&str], found: &mut Vec<PathBuf>, others: &m
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
-        // A link to a directory is not followed: it could lead in a circle.
+        // Links to directories are not followed because they could form a cycle.
         if entry.file_type().with_context(failed)?.is_dir() {
             collect(&path, extensions, found, others)?;
             continue;

@@ -1,4 +1,4 @@
-//! Rows in mapped files: what is larger than memory is read and written page by page, as the system sees fit.
+//! Rows in memory-mapped files: the operating system reads and writes data larger than memory page by page.
 
 use anyhow::{Context, Result, ensure};
 use diffem::{Buffer, Samples};
@@ -13,16 +13,16 @@ use super::safetensors_file;
 use super::tensor::Metadata;
 use crate::files;
 
-/// Bytes from which tables stay in files.
+/// Size in bytes from which tables stay in files.
 pub const LARGE: u64 = 64 << 20;
 
-/// Values that one worker looks at.
+/// Number of values that one worker checks at a time.
 const PIECE: usize = 1 << 16;
 
-/// `f32` values of a file.
+/// `f32` values in a memory-mapped file.
 pub struct Mapped {
     map: Map,
-    /// Bytes of the file that they fill, aligned.
+    /// Byte range of the values in the file, aligned.
     range: Range<usize>,
 }
 
@@ -32,19 +32,18 @@ enum Map {
 }
 
 impl Mapped {
-    /// The bytes `range` of `file`, to be read; `None` where they are not aligned or this machine's numbers
-    /// are not the file's.
+    /// Maps the bytes `range` of `file` for reading. Returns `None` if they are not aligned or if this machine
+    /// stores numbers differently from the file.
     pub fn read(file: &File, range: Range<u64>) -> Result<Option<Self>> {
-        // SAFETY: the program replaces its files by renaming and never changes one in place that it reads so;
-        // another program that cuts a file short while it is mapped ends this one, as it would with any
-        // mapped file.
+        // SAFETY: this program replaces files by renaming and never changes a file in place that it maps for
+        // reading. Another program that truncates a mapped file ends this one, as is true of any mapped file.
         let map = Map::Read(unsafe { Mmap::map(file)? });
         Ok(Self::of(map, range))
     }
 
-    /// The bytes `range` of `file`, whose changes end up there.
+    /// Maps the bytes `range` of `file` for writing; changes are written to the file.
     fn write(file: &File, range: Range<u64>) -> Result<Self> {
-        // SAFETY: as in `read`; the file belongs to this process, and its room on the disk is allocated.
+        // SAFETY: as in `read`; the file belongs to this process, and its disk space is already allocated.
         let map = Map::Write(unsafe { MmapMut::map_mut(file)? });
         Self::of(map, range).context("this machine keeps numbers in another order of bytes than files do")
     }
@@ -56,7 +55,7 @@ impl Mapped {
         (aligned && cfg!(target_endian = "little")).then_some(Self { map, range })
     }
 
-    /// True when no value is NaN or infinite.
+    /// Returns whether all values are finite.
     pub fn is_finite(&self) -> bool {
         self.values().par_chunks(PIECE).all(|values| values.iter().all(|v| v.is_finite()))
     }
@@ -88,7 +87,7 @@ fn bytes_of(n: usize, d: usize) -> u64 {
     (n * d * size_of::<f32>()) as u64
 }
 
-/// `n` rows of `d` zeros: in memory, or where they are many in an unnamed file in the directory `dir`.
+/// Returns `n` rows of `d` zeros, in memory or, if they are large, in an unnamed file in the directory `dir`.
 pub fn scratch(dir: &Path, n: usize, d: usize) -> Result<Samples> {
     let len = bytes_of(n, d);
     if len < LARGE {
@@ -97,8 +96,8 @@ pub fn scratch(dir: &Path, n: usize, d: usize) -> Result<Samples> {
     Ok(Samples::elsewhere(Arc::new(Mapped::write(&files::scratch(dir, len)?, 0..len)?), d))
 }
 
-/// The `n` rows of `d` numbers called `name` in the `.safetensors` file `path`, in which every change ends
-/// up: those of the file that is there if they are `begun`, else zeros in a new file.
+/// Maps the tensor `name`, `[n, d]`, in the `.safetensors` file `path`; every change is written to the file.
+/// If `begun` is set, the rows are those of the existing file, otherwise zeros in a new file.
 pub fn table(path: &Path, name: &str, n: usize, d: usize, begun: bool) -> Result<Samples> {
     let head = safetensors_file::header(&[(name, vec![n, d])], &Metadata::new())?;
     let (start, len) = (head.len() as u64, head.len() as u64 + bytes_of(n, d));
@@ -128,7 +127,7 @@ mod tests {
         assert_eq!(TensorFile::open(&path, "").unwrap().rows("x").unwrap(), again);
         let error = table(&path, "x", 4, 2, true).unwrap_err().to_string();
         assert!(error.contains("expected") && error.contains("`x` [4, 2]"), "{error}");
-        // Made anew, while the old one is still mapped.
+        // The file is created anew while the old one is still mapped.
         assert_eq!(table(&path, "x", 3, 2, false).unwrap(), Samples::zeros(3, 2));
         assert_eq!(x.row(1), [1.0, 2.0]);
     }
@@ -144,7 +143,7 @@ mod tests {
         let mut file = TensorFile::open(&path, "").unwrap();
         let (rows, small) = (file.rows("x").unwrap(), file.rows("small").unwrap());
         assert!(rows == x && small == x.slice(0..2));
-        // A mapped file outlives its name, and is copied before it is changed.
+        // A mapped file outlives its name, and its rows are copied before they are changed.
         std::fs::remove_file(&path).unwrap();
         let mut changed = rows.clone();
         changed.row_mut(0)[0] = 1.0;

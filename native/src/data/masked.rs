@@ -1,5 +1,5 @@
-//! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing (a =
-//! 0, y = 0) in every color.
+//! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing
+//! (a = 0, y = 0) in every color.
 
 use super::image_set::{ImageData, ObservedSet, Opened, default_channels, not_whole, scaled};
 use super::listing::list;
@@ -15,27 +15,27 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Least α of a pixel that is seen.
+/// Smallest α of an observed pixel.
 const MIN_ALPHA: u8 = 128;
 
-/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. No
-/// truth.
+/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. The truth
+/// is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskedImagesConfig {
-    /// The folder; folders inside it count.
+    /// The folder; subfolders are searched too.
     pub path: String,
-    /// 1 (gray) or 3 (red, green, blue).
+    /// Number of channels: 1 (gray) or 3 (red, green, blue).
     #[serde(default = "default_channels")]
     pub channels: usize,
     /// Rows of an image.
     pub height: usize,
     /// Columns of an image.
     pub width: usize,
-    /// Cut pictures of other sizes at the center and resize them (nearest pixel), instead of stopping.
+    /// Crop pictures of other sizes at the center and resize them (nearest pixel), instead of stopping.
     #[serde(default)]
     pub resize: bool,
-    /// Pictures that are used, chosen by the seed; 0: all.
+    /// Number of pictures that are used, chosen by the seed; 0 means all.
     #[serde(default)]
     pub n: usize,
 }
@@ -67,7 +67,7 @@ impl ImageData for MaskedImagesConfig {
     }
 }
 
-/// Pictures of one folder and the shape that they must have, or are brought to.
+/// Pictures of one folder and the shape that they must have or are resized to.
 struct MaskedPictures {
     files: Vec<PathBuf>,
     shape: ImageShape,
@@ -75,7 +75,7 @@ struct MaskedPictures {
 }
 
 impl MaskedPictures {
-    /// The PNGs below `dir`; without `resize` all must be of the size of `shape`.
+    /// Opens the PNGs below `dir`; without `resize`, all must have the size of `shape`.
     fn open(dir: &Path, shape: ImageShape, resize: bool) -> Result<Self> {
         let files = list(dir, &["png"])?;
         if !resize {
@@ -95,7 +95,7 @@ impl MaskedPictures {
             false => picture,
             true => {
                 let (w, h) = proportioned(picture.width() as usize, picture.height() as usize, self.shape);
-                // Nearest, colors too: a mean would mix what is missing into what is seen.
+                // Nearest pixel for colors too, since a mean would mix missing pixels into observed ones.
                 center(&picture, w, h).resize_exact(width, height, FilterType::Nearest)
             }
         };
@@ -111,7 +111,7 @@ impl ObservedSet for MaskedPictures {
         self.files.len()
     }
 
-    /// y `[n, d]`, a `[n, height * width]`.
+    /// Reads y `[n, d]` and a `[n, height * width]`.
     fn read(&self, places: &[usize]) -> Result<Observations> {
         let (d, pixels) = (self.shape.len(), self.shape.pixels());
         let (mut y, mut a) = (vec![0.0f32; places.len() * d], vec![0.0f32; places.len() * pixels]);
@@ -129,7 +129,7 @@ impl ObservedSet for MaskedPictures {
     }
 }
 
-/// Gray in all three colors, so that the first is the pixel.
+/// Converts to gray; all three colors are equal, so the first one is the gray level.
 fn gray(picture: DynamicImage) -> RgbaImage {
     DynamicImage::ImageLumaA8(picture.into_luma_alpha8()).into_rgba8()
 }
@@ -169,7 +169,7 @@ fn check_sizes(files: &[PathBuf], shape: ImageShape) -> Result<()> {
     )
 }
 
-/// The channel must be y = a ∘ (x + noise) with one entry of a for each pixel: what such pictures hold.
+/// Checks that the channel is y = a ∘ (x + noise) with one entry of a per pixel, as in these pictures.
 fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
     let (d, pixels) = (shape.len(), shape.pixels());
     let expected = "masked-images expects a mask of pixels, after the noise where there is noise";
@@ -208,7 +208,7 @@ mod tests {
 
     const SHAPE: ImageShape = ImageShape { channels: 3, height: 1, width: 2 };
 
-    /// a.png is 2 x 1, its left pixel missing; b.png is 4 x 2, all seen.
+    /// a.png is 2 x 1 with its left pixel missing; b.png is 4 x 2 with all pixels observed.
     fn folder() -> TempDir {
         let dir = tempdir().unwrap();
         let a = RgbaImage::from_fn(2, 1, |x, _| Rgba([51, 0, 255, if x == 0 { 127 } else { 128 }]));
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!((seen.operator(0), seen.operator(1)), (&[1.0, 1.0][..], &[0.0, 1.0][..]));
         let gray =
             MaskedPictures::open(dir.path(), ImageShape { channels: 1, ..SHAPE }, true).unwrap().read(&[1]).unwrap();
-        // 0.7152 of green.
+        // The gray level has a weight of 0.7152 for green.
         assert_eq!((gray.y.row(0), gray.y.d()), (&[scaled(36), scaled(36)][..], 2));
     }
 

@@ -1,5 +1,5 @@
-//! Data: tensor files and images (one file per format), observations checked against a channel, and built-in
-//! signals.
+//! Data: tensor files and images (one module per format), observations checked against a channel, and
+//! built-in signals.
 
 pub mod cifar10;
 pub mod digits;

@@ -1,6 +1,6 @@
-//! numpy's `.npy`: one array.
+//! NumPy's `.npy` format: one array.
 //!
-//! An array is `\x93NUMPY`, a version, the length of a header, the header (a Python dict literal with exactly
+//! A file consists of `\x93NUMPY`, a version, the length of a header, the header (a Python dict literal with exactly
 //! the keys `descr`, `fortran_order` and `shape`), then the data (numpy.lib.format, versions 1.0 to 3.0).
 
 use std::fs::File;
@@ -22,7 +22,7 @@ pub static FORMAT: Format = Format {
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// The longest header read; numpy's own limit for files that are not trusted.
+/// Maximum length of a header, which is NumPy's own limit for untrusted files.
 const MAX_HEADER: usize = 10_000;
 
 /// An open `.npy` file: one array under the name that the caller chose.
@@ -32,7 +32,7 @@ struct NpyFile {
 }
 
 impl NpyFile {
-    /// Wraps `file`; the array is called `name`.
+    /// Wraps `file` and calls its array `name`.
     fn new(file: File, name: &str) -> Self {
         Self { file: BufReader::new(file), name: name.into() }
     }
@@ -50,7 +50,7 @@ impl Source for NpyFile {
     }
 }
 
-/// Reads the header at the beginning of `data`; the values come next.
+/// Reads the header at the beginning of `data`; the values follow it.
 pub fn read_header(data: &mut impl Read) -> Result<Header> {
     let mut start = [0; 8];
     ensure!(data.read_exact(&mut start).is_ok() && start.starts_with(MAGIC), "not an array in .npy format");
@@ -61,7 +61,7 @@ pub fn read_header(data: &mut impl Read) -> Result<Header> {
     parse_header(&String::from_utf8_lossy(&text))
 }
 
-/// Two bytes in version 1, four in versions 2 and 3.
+/// Reads the length of the header: two bytes in version 1, four in versions 2 and 3.
 fn header_length(data: &mut impl Read, version: u8) -> Result<usize> {
     let mut bytes = [0; 4];
     match version {
@@ -72,10 +72,10 @@ fn header_length(data: &mut impl Read, version: u8) -> Result<usize> {
     Ok(u32::from_le_bytes(bytes) as usize)
 }
 
-/// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }`.
+/// Parses a header such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }`.
 ///
-/// Only arrays of plain numbers are wanted, so this is no Python parser: it finds the three keys. A general
-/// parser of literals recurses as deep as the file nests brackets, which a hostile file could use to exhaust
+/// Only arrays of plain numbers are supported, so this function finds the three keys and is no Python parser.
+/// A general parser of literals recurses as deeply as the file nests brackets, so a hostile file could exhaust
 /// the stack.
 fn parse_header(text: &str) -> Result<Header> {
     let descr = value_of(text, "descr")?;
@@ -88,7 +88,7 @@ fn parse_header(text: &str) -> Result<Header> {
     Ok(Header { dtype, shape: parse_shape(value_of(text, "shape")?)?, fortran })
 }
 
-/// What follows `'key':`.
+/// Returns the text that follows `'key':`.
 fn value_of<'a>(text: &'a str, key: &str) -> Result<&'a str> {
     let (_, value) = text.split_once(&format!("'{key}':")).with_context(|| format!("no `{key}` in the .npy header"))?;
     Ok(value.trim_start())
@@ -97,16 +97,16 @@ fn value_of<'a>(text: &'a str, key: &str) -> Result<&'a str> {
 fn parse_shape(value: &str) -> Result<Vec<usize>> {
     let inner = value.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(inner, _)| inner);
     let dims = inner.with_context(|| format!("no shape in the .npy header: {DAMAGED}"))?;
-    // `(3,)` ends in a comma, and Python 2 wrote long integers as `3L`.
+    // `(3,)` ends with a comma, and Python 2 wrote long integers as `3L`.
     let dims = dims.split(',').map(|dim| dim.trim().trim_end_matches('L')).filter(|dim| !dim.is_empty());
     dims.map(|dim| dim.parse().with_context(|| format!("{dim:?} is not the length of a dimension"))).collect()
 }
 
-/// The bytes of a file that holds `tensor` as `<f4`.
+/// Returns the bytes of a file that holds `tensor` as `<f4`.
 pub fn encode(tensor: &Tensor) -> Vec<u8> {
     let dims: String = tensor.shape.iter().map(|dim| format!("{dim}, ")).collect();
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", dims.trim_end());
-    // Spaces and a newline bring the start of the data to a multiple of 64 bytes, as the format asks.
+    // Spaces and a newline align the start of the data to 64 bytes, as the format requires.
     let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
     header = format!("{header:<width$}\n", width = length - 1);
     let start = [&MAGIC[..], &[1, 0], &(length as u16).to_le_bytes(), header.as_bytes()].concat();

@@ -1,4 +1,4 @@
-//! numpy's `.npz`: a zip archive of `.npy` files.
+//! NumPy's `.npz` format: a zip archive of `.npy` files.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Write};
@@ -47,7 +47,7 @@ impl Source for NpzFile {
     }
 }
 
-/// The bytes of an `.npz` that holds `tensors` (as `<f4`, not compressed, like numpy.savez) and `metadata`.
+/// Returns the bytes of an `.npz` file with `tensors` (`<f4`, uncompressed as by numpy.savez) and `metadata`.
 fn encode(tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, tensor) in tensors {
@@ -63,7 +63,7 @@ fn encode(tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<Vec<u8>> {
     Ok(archive.finish()?.into_inner())
 }
 
-/// The same for every file of `length` bytes: the modification time is the constant 1980-01-01.
+/// Options that depend only on `length`, in bytes: the modification time is the constant 1980-01-01.
 fn options(length: usize) -> SimpleFileOptions {
     let options = SimpleFileOptions::DEFAULT.compression_method(CompressionMethod::Stored);
     options.large_file(u32::try_from(length).is_err())

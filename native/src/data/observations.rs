@@ -1,4 +1,4 @@
-//! Observations and signals from a file, checked against what the channel makes before any work begins.
+//! Observations and signals from a file, checked against the channel's sizes before any work begins.
 
 use std::path::Path;
 
@@ -7,33 +7,32 @@ use diffem::Samples;
 
 use super::tensor_file::TensorFile;
 
-/// What the channel makes of one signal; `None` where the channel leaves it to the data.
+/// Sizes that the channel expects; `None` where the channel leaves them to the data.
 #[derive(Clone, Debug, Default)]
 pub struct Expect {
     /// Length m of an observation.
     pub m: Option<usize>,
-    /// Shape of one observation's operator parameters, such as `[2, 5]`; `None` if the channel needs none.
+    /// Shape of the operator parameters of one observation, such as `[2, 5]`; `None` if the channel needs none.
     pub a_shape: Option<Vec<usize>>,
     /// Length d of a signal.
     pub d: Option<usize>,
 }
 
-/// What a file of observations holds, one observation per row.
+/// Contents of a file of observations, one observation per row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// Observations `[n, m]`.
     pub y: Samples,
     /// Operator parameters `[n, k]`, each row flattened, if the channel needs them.
     pub a: Option<Samples>,
-    /// The signals behind the observations `[n, d]`, if the file has them: for scores only, never for
-    /// training.
+    /// True signals `[n, d]`, if the file has them; they are used for scores only, never for training.
     pub truth: Option<Samples>,
 }
 
-/// Loads `y [n, m]`, `a [n, ...]` where the channel needs it, and `x [n, d]` where the file has it.
+/// Loads `y [n, m]`, `a [n, ...]` if the channel needs it, and `x [n, d]` if the file has it.
 ///
-/// `a` may come with its rows flattened. The array of a `.npy` file is `y`. All shapes are checked before any
-/// data is read.
+/// The rows of `a` may be flattened. The array of a `.npy` file is `y`. All shapes are checked before any data
+/// is read.
 ///
 /// # Errors
 /// A file that cannot be read (see [`TensorFile`]), or a tensor whose shape is not the expected one.
@@ -54,7 +53,7 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
     Ok(Loaded { y: file.rows("y")?, a, truth })
 }
 
-/// Loads the signals `name [n, d]`; the array of a `.npy` file is taken for it.
+/// Loads the signals `name [n, d]`; the array of a `.npy` file is treated as `name`.
 ///
 /// # Errors
 /// A file that cannot be read (see [`TensorFile`]), or a shape that is not `[n, d]`.
@@ -64,7 +63,7 @@ pub fn load_signals(path: &Path, name: &str, d: Option<usize>) -> Result<Samples
     file.rows(name)
 }
 
-/// Checks the shape `[n, row...]` of the tensor `name`, and gives n.
+/// Checks the shape `[n, row...]` of the tensor `name` and returns n.
 fn check_rows(file: &mut TensorFile, name: &str, what: &str, row: &[Option<usize>]) -> Result<usize> {
     let shape = file.shape(name)?;
     if let [n, rest @ ..] = &shape[..]
@@ -82,7 +81,7 @@ fn check_rows(file: &mut TensorFile, name: &str, what: &str, row: &[Option<usize
     )
 }
 
-/// As [`check_rows`], for operators, whose rows may be flattened.
+/// Like [`check_rows`], for operators, whose rows may be flattened.
 fn check_operators(file: &mut TensorFile, a_shape: &[usize]) -> Result<usize> {
     let flat = [Some(a_shape.iter().product())];
     let whole: Vec<_> = a_shape.iter().map(|&dim| Some(dim)).collect();
@@ -103,7 +102,7 @@ fn empty(path: &Path, name: &str, shape: &[usize]) -> String {
     format!("{}: tensor `{name}` has shape {shape:?}, which holds no values; expected at least one row", path.display())
 }
 
-/// The expected shape as text: `[n, 2]`, with a letter for a free length.
+/// Formats the expected shape, such as `[n, 2]`, with a letter for a free length.
 fn pattern(name: &str, row: &[Option<usize>]) -> String {
     let free = if name == "y" { "m" } else { "d" };
     let dims: Vec<_> = row.iter().map(|dim| dim.map_or(free.into(), |n| n.to_string())).collect();
@@ -136,7 +135,7 @@ mod tests {
         Tensor { shape: shape.into(), values: (0..shape.iter().product()).map(|i| i as f32).collect() }
     }
 
-    /// Loads a file of tensors of these names and shapes.
+    /// Writes and loads a file with tensors of these names and shapes.
     fn load(name: &str, shapes: &[(&str, &[usize])], expect: &Expect) -> Result<Loaded> {
         let dir = tempdir().unwrap();
         let path = dir.path().join(name);

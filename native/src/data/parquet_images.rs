@@ -1,5 +1,5 @@
-//! Images in Parquet files as Hugging Face keeps them: a column `img` or `image`, a struct {bytes, path} with
-//! a whole PNG or JPEG in `bytes`.
+//! Images in Parquet files as Hugging Face stores them: a column `img` or `image` of structs {bytes, path}
+//! with a whole PNG or JPEG in `bytes`.
 
 use super::image_set::{ImageSet, Rows, not_whole};
 use crate::files;
@@ -14,16 +14,16 @@ use std::path::{Path, PathBuf};
 
 const COLUMNS: [&str; 2] = ["img", "image"];
 
-/// Files, one after the other, of images of one shape.
+/// Images of one shape in Parquet files, read one file after the other.
 pub struct ParquetImages {
     dir: PathBuf,
-    /// Each file and its number of rows.
+    /// Path and number of rows of each file.
     files: Vec<(PathBuf, usize)>,
     shape: ImageShape,
 }
 
 impl ParquetImages {
-    /// The images of `files`, of 3 colors; `dir` is for messages.
+    /// Opens the images of `files`, which have 3 colors; `dir` appears in messages.
     pub fn open(dir: &Path, files: Vec<PathBuf>, shape: ImageShape) -> Result<Self> {
         let counted = files.into_iter().map(|path| {
             let n = reader(&path)?.metadata().file_metadata().num_rows();
@@ -32,7 +32,7 @@ impl ParquetImages {
         Ok(Self { dir: dir.to_path_buf(), files: counted.collect::<Result<_>>()?, shape })
     }
 
-    /// The rows of one file, the first of which is image `first`.
+    /// Copies the requested rows of one file into `rows`; the first row is image `first`.
     fn fill(&self, path: &Path, first: usize, rows: &mut Rows) -> Result<()> {
         let reader = reader(path)?;
         let schema = reader.metadata().file_metadata().schema();
@@ -49,7 +49,7 @@ impl ParquetImages {
         Ok(())
     }
 
-    /// Red, then green, then blue.
+    /// Decodes a row into its pixels: red, then green, then blue.
     fn pixels(&self, row: &Row) -> Result<Vec<u8>> {
         let picture = image::load_from_memory(bytes(row)?).map_err(not_whole)?;
         let (height, width) = (picture.height() as usize, picture.width() as usize);
@@ -60,7 +60,7 @@ impl ParquetImages {
     }
 }
 
-/// The field `bytes` of the only column.
+/// Returns the field `bytes` of the only column.
 fn bytes(row: &Row) -> Result<&[u8]> {
     let bytes = row.get_column_iter().find_map(|(_, column)| match column {
         Field::Group(group) => group.get_column_iter().find(|(name, _)| *name == "bytes").map(|(_, field)| field),
@@ -171,7 +171,7 @@ mod tests {
         let shape = ImageShape { channels: 3, height: 32, width: 32 };
         let set = ParquetImages::open(&dir, vec![dir.join("cifar10.parquet")], shape).unwrap();
         assert_eq!(set.len(), 5);
-        // Of both row groups.
+        // The two images come from different row groups.
         let x = set.read(&[4, 0]).unwrap();
         for (row, i) in [(0, 4), (1, 0)] {
             let planes = (0..3).flat_map(|c| (0..32).flat_map(move |y| (0..32).map(move |x| scaled([i, y, x][c]))));

@@ -1,4 +1,4 @@
-//! One picture: decoded, laid on a background, cropped at the center and resized.
+//! One picture: decoded, composited over a background, cropped at the center and resized.
 
 use super::image_set::not_whole;
 use anyhow::{Result, ensure};
@@ -10,15 +10,15 @@ use std::path::Path;
 /// How pictures of any size become images of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Fit {
-    /// Channels 1 or 3.
+    /// Shape of the images, with 1 or 3 channels.
     pub shape: ImageShape,
-    /// Side of the square cut from the center first, in pixels of the picture.
+    /// Side, in pixels of the picture, of the square that is first cropped from the center.
     pub crop: Option<usize>,
-    /// Gray level that transparent pixels are laid on.
+    /// Gray level of the background under transparent pixels.
     pub background: u8,
 }
 
-/// The picture in the file at `path`, upright.
+/// Decodes the picture in the file at `path` and turns it upright.
 pub fn decode(path: &Path) -> Result<DynamicImage> {
     let read = || -> image::ImageResult<DynamicImage> {
         let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
@@ -31,13 +31,13 @@ pub fn decode(path: &Path) -> Result<DynamicImage> {
 }
 
 impl Fit {
-    /// Pixels `[channels, height, width]`.
+    /// Returns the fitted pixels `[channels, height, width]`.
     pub fn pixels(&self, picture: DynamicImage) -> Result<Vec<u8>> {
         let cut = self.cut(self.laid(picture))?;
         let (width, height) = (self.shape.width as u32, self.shape.height as u32);
         let fitted = match (cut.width(), cut.height()) == (width, height) {
             true => cut,
-            // Bicubic, over all pixels that a new one covers.
+            // Bicubic interpolation over all pixels that a new pixel covers.
             false => cut.resize_exact(width, height, FilterType::CatmullRom),
         };
         Ok(match self.shape.channels {
@@ -46,7 +46,7 @@ impl Fit {
         })
     }
 
-    /// Without transparency: p = α p + (1 - α) background, before any resizing mixes visible and hidden
+    /// Removes transparency by p = α p + (1 - α) background, before resizing can mix visible and hidden
     /// pixels.
     fn laid(&self, picture: DynamicImage) -> DynamicImage {
         if !picture.color().has_alpha() {
@@ -65,8 +65,7 @@ impl Fit {
         .into()
     }
 
-    /// The square of side `crop` at the center, then the largest part of it that has the proportions of the
-    /// shape.
+    /// Crops the square of side `crop` at the center, then its largest part with the proportions of the shape.
     fn cut(&self, picture: DynamicImage) -> Result<DynamicImage> {
         let (mut width, mut height) = (picture.width() as usize, picture.height() as usize);
         if let Some(crop) = self.crop {
@@ -81,7 +80,7 @@ impl Fit {
     }
 }
 
-/// The largest width and height within those given in the proportions of `shape`.
+/// Largest width and height within those given that have the proportions of `shape`.
 pub fn proportioned(width: usize, height: usize, shape: ImageShape) -> (usize, usize) {
     match width * shape.height > height * shape.width {
         true => ((height * shape.width / shape.height).max(1), height),
@@ -89,13 +88,13 @@ pub fn proportioned(width: usize, height: usize, shape: ImageShape) -> (usize, u
     }
 }
 
-/// The middle of a picture.
+/// Crops the center of a picture to `width` and `height`.
 pub fn center(picture: &DynamicImage, width: usize, height: usize) -> DynamicImage {
     let (width, height) = (width as u32, height as u32);
     picture.crop_imm((picture.width() - width) / 2, (picture.height() - height) / 2, width, height)
 }
 
-/// Red, then green, then blue.
+/// Separates the colors: red, then green, then blue.
 fn planes(picture: &RgbImage) -> Vec<u8> {
     (0..3).flat_map(|c| picture.pixels().map(move |pixel| pixel.0[c])).collect()
 }
@@ -109,7 +108,7 @@ mod tests {
         Fit { shape: ImageShape { channels, height, width }, crop: None, background: 255 }
     }
 
-    /// Pixel (x, y) is 10 y + x.
+    /// Pixel (x, y) has the value 10 y + x.
     fn ramp(width: u32, height: u32) -> DynamicImage {
         GrayImage::from_fn(width, height, |x, y| Luma([(10 * y + x) as u8])).into()
     }
@@ -141,7 +140,7 @@ mod tests {
         assert_eq!(fit(1, 1, 1).pixels(DynamicImage::ImageLumaA8(picture)).unwrap(), [255]);
     }
 
-    /// Fourfold reduction of stripes of one pixel: every stripe counts, none is picked.
+    /// A fourfold reduction of one-pixel stripes averages all stripes rather than sampling some of them.
     #[test]
     fn a_reduction_averages() {
         let stripes = GrayImage::from_fn(64, 64, |x, _| Luma([if x % 2 == 0 { 0 } else { 200 }]));

@@ -1,4 +1,4 @@
-//! Signals as 8-bit pictures, and PNG files of them.
+//! Signals as 8-bit pictures and PNG files.
 
 use crate::files;
 #[cfg(test)]
@@ -8,17 +8,17 @@ use diffem::image::{ImageShape, to_byte};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use std::path::Path;
 
-/// An 8-bit image, channel by channel, row by row.
+/// An 8-bit image, stored channel by channel and row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bytes {
-    /// `[channels, height, width]`
+    /// Pixels `[channels, height, width]`.
     pub planes: Vec<u8>,
-    /// 1 (gray) or 3 (red, green, blue) channels.
+    /// Shape with 1 (gray) or 3 (red, green, blue) channels.
     pub shape: ImageShape,
 }
 
 impl Bytes {
-    /// A signal in [-2, 2] as bytes: 255 (v + 2) / 4, rounded; values beyond get the end's.
+    /// Converts a signal in [-2, 2] to bytes: 255 (v + 2) / 4, rounded; values outside the range are clamped.
     pub fn of(signal: &[f32], shape: ImageShape) -> Result<Self> {
         if !matches!(shape.channels, 1 | 3) || signal.len() != shape.len() {
             bail!("an image of {} channels: expected 1 (gray) or 3 (red, green, blue)", shape.channels);
@@ -26,7 +26,7 @@ impl Bytes {
         Ok(Self { planes: signal.iter().copied().map(to_byte).collect(), shape })
     }
 
-    /// Channel `c`, `[height, width]`.
+    /// Returns channel `c`, `[height, width]`.
     pub fn plane(&self, c: usize) -> &[u8] {
         &self.planes[c * self.shape.pixels()..(c + 1) * self.shape.pixels()]
     }

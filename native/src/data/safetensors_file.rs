@@ -1,4 +1,4 @@
-//! The safetensors format: the length of a JSON header (u64), the header, then the data of all tensors.
+//! The safetensors format: the length of a JSON header (u64), the header, and then the data of all tensors.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -19,20 +19,20 @@ pub static FORMAT: Format = Format {
     missing: "Save it under that name",
 };
 
-/// Values that are written at a time.
+/// Number of values that are written at a time.
 const PIECE: usize = 1 << 16;
 
-/// Bytes of the header's length.
+/// Size in bytes of the field that holds the header's length.
 const LENGTH: u64 = 8;
 
-/// The longest header that the format allows.
+/// Maximum length of a header, in bytes, that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// An open safetensors file; its header is checked, its data not read.
+/// An open safetensors file whose header is checked and whose data is not yet read.
 struct SafetensorsFile {
     file: File,
     header: Table,
-    /// Where the data begins in the file.
+    /// Offset of the data in the file.
     start: u64,
 }
 
@@ -43,8 +43,7 @@ impl SafetensorsFile {
         let header_length = header_length(&mut file, length)?;
         let mut json = Vec::new();
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut json)?;
-        // Not `SafeTensors::deserialize`: it needs the whole file in memory, and its sum of lengths can
-        // overflow.
+        // `SafeTensors::deserialize` would need the whole file in memory, and its sum of lengths can overflow.
         let header: Table = serde_json::from_slice(&json).context("not a safetensors header")?;
         let start = LENGTH + header_length;
         let data = length - start;
@@ -93,10 +92,10 @@ impl Source for SafetensorsFile {
     }
 }
 
-/// Name and values of a table to be written.
+/// Name and values of a tensor to be written.
 pub type Values<'a> = (&'a str, &'a [f32]);
 
-/// The bytes of a file that holds `tensors` (as F32) and `metadata`.
+/// Returns the bytes of a file that holds `tensors` (as F32) and `metadata`.
 fn encode(tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<Vec<u8>> {
     let shapes: Vec<_> = tensors.iter().map(|(name, t)| (*name, t.shape.clone())).collect();
     let values: Vec<Values<'_>> = tensors.iter().map(|(name, t)| (*name, &t.values[..])).collect();
@@ -105,8 +104,8 @@ fn encode(tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The length and the header of a file that holds tables of these names and shapes; their values follow in
-/// the order of the names.
+/// Returns the length and the header of a file that holds tensors of these names and shapes; their values
+/// follow in the order of the names.
 pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &Metadata) -> Result<Vec<u8>> {
     let mut end = 0;
     let entry = |(name, shape): &(&str, Vec<usize>)| {
@@ -118,19 +117,19 @@ pub fn header(shapes: &[(&str, Vec<usize>)], metadata: &Metadata) -> Result<Vec<
     let infos = sorted(shapes).into_iter().map(entry).collect();
     let mut json = serde_json::to_vec(&Table::new(None, infos)?)?;
     if !metadata.is_empty() {
-        // Sorted: the library keeps it in a hash map, whose order, and so the bytes of the file, would
-        // change.
+        // The metadata is sorted here: the library keeps it in a hash map, whose order, and thus the bytes of
+        // the file, would change from run to run.
         let tensors = json.strip_prefix(b"{").context("no header")?;
         let comma = if tensors == b"}" { "" } else { "," };
         let front = format!("{{\"__metadata__\":{}{comma}", serde_json::to_string(metadata)?);
         json = [front.as_bytes(), tensors].concat();
     }
-    // Spaces up to a multiple of 8 keep the data aligned.
+    // Padding with spaces to a multiple of 8 keeps the data aligned.
     json.resize(json.len().next_multiple_of(LENGTH as usize), b' ');
     Ok([&(json.len() as u64).to_le_bytes(), json.as_slice()].concat())
 }
 
-/// The values that [`header`] promises; no table is copied as a whole.
+/// Writes the values that [`header`] announces, without copying any tensor as a whole.
 pub fn write_values(tables: &[Values<'_>], out: &mut dyn Write) -> std::io::Result<()> {
     let pieces = sorted(tables).into_iter().flat_map(|(_, values)| values.chunks(PIECE));
     pieces.map(little_endian).try_for_each(|bytes| out.write_all(&bytes))

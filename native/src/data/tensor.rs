@@ -1,4 +1,4 @@
-//! Named tensors: what a file of them holds, and what a file format is.
+//! Named tensors, and the interface of a file format that stores them.
 
 use anyhow::{Context, Result};
 use diffem::Samples;
@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use super::dtype::Dtype;
 
-/// The most values a tensor may have: 16 GiB once decoded.
+/// Maximum number of values in a tensor, which take 16 GiB when decoded.
 pub const MAX_VALUES: usize = if usize::BITS > 32 { 1 << 32 } else { 1 << 28 };
 
-/// Number of values in `shape`, if it fits a `usize`.
+/// Number of values in a tensor of this `shape`, if it fits in a `usize`.
 pub fn product(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim))
 }
@@ -25,7 +25,7 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// The rows of a tensor of shape `[n, ...]`, each flattened: `[n, k]`. The tensor must not be empty or a
+    /// Flattens each row of a tensor of shape `[n, ...]` to give `[n, k]`. The tensor must not be empty or a
     /// scalar.
     pub fn into_samples(self) -> Samples {
         Samples::new(self.values, self.shape[1..].iter().product())
@@ -38,12 +38,12 @@ impl From<&Samples> for Tensor {
     }
 }
 
-/// What a file says of a tensor before its data.
+/// Description of a tensor that precedes its data in a file.
 #[derive(Debug)]
 pub struct Header {
     pub dtype: Dtype,
     pub shape: Vec<usize>,
-    /// The first index varies fastest (numpy's `fortran_order`).
+    /// Whether the first index varies fastest (NumPy's `fortran_order`).
     pub fortran: bool,
 }
 
@@ -51,7 +51,7 @@ impl Header {
     /// Number of values.
     ///
     /// # Errors
-    /// There are more than [`MAX_VALUES`].
+    /// Fails if there are more than [`MAX_VALUES`].
     pub fn count(&self) -> Result<usize> {
         product(&self.shape).filter(|&n| n <= MAX_VALUES).with_context(|| {
             format!("shape {:?} is too large (more than {MAX_VALUES} values). Split the file", self.shape)
@@ -64,30 +64,30 @@ pub trait Source {
     /// The names of the tensors, sorted.
     fn names(&self) -> Vec<String>;
 
-    /// The header of the tensor `name` and its bytes, none read yet. The name must be one of
+    /// Returns the header of the tensor `name` and a reader of its bytes. The name must be one of
     /// [`Source::names`].
     fn open(&mut self, name: &str) -> Result<(Header, Box<dyn Read + '_>)>;
 
-    /// Where the file holds the tensor `name` as `f32` in row-major order, if it does.
+    /// Location of the tensor `name` in the file, if it is stored there as `f32` in row-major order.
     fn place(&self, _: &str) -> Option<(&File, Range<u64>)> {
         None
     }
 }
 
-/// Texts that a file carries beside its tensors.
+/// Texts that a file stores in addition to its tensors.
 pub type Metadata = BTreeMap<String, String>;
 
-/// Gives the bytes of a file with these tensors and metadata.
+/// Returns the bytes of a file with these tensors and metadata.
 pub type Encode = fn(&[(&str, &Tensor)], &Metadata) -> Result<Vec<u8>>;
 
 /// A file format.
 pub struct Format {
-    /// Extension of its files.
+    /// File extension, without the dot.
     pub extension: &'static str,
-    /// Opens a file; an array without a name of its own gets the one given.
+    /// Opens a file; an array without a name of its own gets the given name.
     pub open: fn(File, &str) -> Result<Box<dyn Source>>,
-    /// How a file is written; none for a format that is only read.
+    /// Writes a file; `None` for a format that can only be read.
     pub encode: Option<Encode>,
-    /// What to do where a file lacks a tensor.
+    /// Advice for the user if a file lacks a tensor.
     pub missing: &'static str,
 }

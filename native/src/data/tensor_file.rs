@@ -1,8 +1,8 @@
-//! Files of named tensors: opened, read and written by their extension.
+//! Files of named tensors, which are opened, read and written in the format of their extension.
 //!
-//! Files come from outside and are not trusted. Shapes are read before data, a header may not promise more
-//! than [`MAX_VALUES`](super::tensor::MAX_VALUES), and memory grows with the bytes that are really there: a
-//! file of a few bytes that claims terabytes is an error, not an allocation.
+//! Files come from outside and are not trusted. Shapes are read before data, a header may not announce more
+//! than [`MAX_VALUES`](super::tensor::MAX_VALUES), and memory grows only with the bytes that are actually
+//! read: a file of a few bytes that claims terabytes is an error, not an allocation.
 
 use std::fmt;
 use std::io::Read;
@@ -33,18 +33,18 @@ impl fmt::Debug for TensorFile {
 }
 
 impl TensorFile {
-    /// Opens the file at `path`, whose extension says the format. The array of a `.npy` file has no name of
-    /// its own: it gets `npy_name`.
+    /// Opens the file at `path`, whose extension determines the format. The array of a `.npy` file has no name
+    /// of its own and is called `npy_name`.
     ///
     /// # Errors
-    /// The file cannot be read, has another extension, or its table of contents is broken.
+    /// Fails if the file cannot be read, has another extension, or has a damaged table of contents.
     pub fn open(path: &Path, npy_name: &str) -> Result<Self> {
         let Some(format) = format_of(path) else { bail!("{}: {}", path.display(), unknown()) };
         let source = (format.open)(files::open(path)?, npy_name).with_context(|| path.display().to_string())?;
         Ok(Self { path: path.into(), format, source })
     }
 
-    /// Where the file is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -54,40 +54,40 @@ impl TensorFile {
         self.source.names()
     }
 
-    /// Whether there is a tensor `name`.
+    /// Returns whether the file holds a tensor `name`.
     pub fn has(&self, name: &str) -> bool {
         self.names().iter().any(|n| n == name)
     }
 
-    /// The shape of the tensor `name`, without reading its data.
+    /// Returns the shape of the tensor `name` without reading its data.
     ///
     /// # Errors
-    /// There is no such tensor, or its header is broken or of a type that is not accepted.
+    /// Fails if there is no such tensor, or if its header is damaged or has a type that is not accepted.
     pub fn shape(&mut self, name: &str) -> Result<Vec<usize>> {
         self.opened(name, |header, _| Ok(header.shape))
     }
 
-    /// The tensor `name`, converted to finite `f32` in row-major order.
+    /// Reads the tensor `name`, converted to finite `f32` in row-major order.
     ///
     /// # Errors
-    /// As [`TensorFile::shape`]; and the data is damaged, too short or too long, empty, or holds NaN or
-    /// infinity.
+    /// Fails like [`TensorFile::shape`], and if the data is damaged, too short, too long or empty, or holds NaN
+    /// or infinity.
     pub fn require(&mut self, name: &str) -> Result<Tensor> {
         self.opened(name, |header, data| read_tensor(&header, data))
     }
 
-    /// The rows of the tensor `name` of shape `[n, ...]`, each flattened: read, or where they are many left
-    /// in the file and mapped.
+    /// Returns the rows of the tensor `name` of shape `[n, ...]`, each flattened. Small tensors are read; large
+    /// ones stay in the file and are memory-mapped.
     ///
     /// # Errors
-    /// As [`TensorFile::require`].
+    /// Fails like [`TensorFile::require`].
     pub fn rows(&mut self, name: &str) -> Result<Samples> {
         let shape = self.shape(name)?;
         let d = shape.iter().skip(1).product();
         let place = self.source.place(name).filter(|(_, range)| range.end - range.start >= LARGE && d > 0);
         match place.map(|(file, range)| Mapped::read(file, range)).transpose()?.flatten() {
             Some(mapped) if mapped.is_finite() => Ok(Samples::elsewhere(Arc::new(mapped), d)),
-            // Reading says which number is not.
+            // Reading reports which number is not finite.
             _ => Ok(self.require(name)?.into_samples()),
         }
     }
@@ -106,30 +106,30 @@ impl TensorFile {
     }
 }
 
-/// Proves that [`write_tensors`] can write to `path`, before the work whose result goes there.
+/// Checks that [`write_tensors`] can write to `path`, before the work whose result is written there.
 ///
 /// # Errors
-/// An extension that is not known, or a place that cannot be written.
+/// Fails if the extension is unknown or the path cannot be written.
 pub fn check_target(path: &Path) -> Result<()> {
     ensure!(encoder(path).is_some(), "{}: {}", path.display(), unknown_target());
     files::ensure_writable(path)
 }
 
-/// Writes `tensors` and `metadata` to `path`, as `.safetensors` or `.npz` by its extension, whole or not at
-/// all.
+/// Writes `tensors` and `metadata` atomically to `path`, in the format of its extension (`.safetensors` or
+/// `.npz`).
 ///
-/// The bytes depend on the arguments only: no clock, no hash order. An `.npz` keeps the metadata as
-/// `metadata.json`.
+/// The bytes depend only on the arguments, not on a clock or a hash order. An `.npz` file stores the metadata
+/// as `metadata.json`.
 ///
 /// # Errors
-/// Another extension, a tensor whose shape and values disagree, a name given twice, or a path that cannot be
-/// written.
+/// Fails for another extension, a tensor whose shape and values disagree, a name that is given twice, or a path
+/// that cannot be written.
 pub fn write_tensors(path: &Path, tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<()> {
     let bytes = encode(path, tensors, metadata).with_context(|| path.display().to_string())?;
     files::write_atomic(path, &bytes)
 }
 
-/// Writes `tables` to the `.safetensors` file `path`, whole or not at all, without a copy of them in memory.
+/// Writes `tables` atomically to the `.safetensors` file `path`, without copying them in memory.
 pub fn write_rows(path: &Path, tables: &[(&str, &Samples)]) -> Result<()> {
     let shapes: Vec<_> = tables.iter().map(|(name, x)| (*name, vec![x.n(), x.d()])).collect();
     let values: Vec<_> = tables.iter().map(|(name, x)| (*name, x.as_slice())).collect();
@@ -152,7 +152,7 @@ fn encode(path: &Path, tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Resu
     }
 }
 
-/// How tensors become the bytes of a file, by its extension.
+/// Returns the encoder for the extension of `path`, if that format can be written.
 fn encoder(path: &Path) -> Option<Encode> {
     format_of(path)?.encode
 }

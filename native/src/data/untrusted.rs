@@ -1,5 +1,5 @@
-//! Files from outside: whatever the bytes, reading them gives tensors or an error, never a panic or a huge
-//! allocation.
+//! Untrusted files: whatever their bytes are, reading them returns tensors or an error, and never causes a
+//! panic or a huge allocation.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,7 +14,7 @@ use super::tensor_file::{TensorFile, write_tensors};
 
 const FORMATS: [&str; 3] = ["safetensors", "npz", "npy"];
 
-/// Reads every tensor of a file of `bytes`.
+/// Reads every tensor of a file with these `bytes`.
 fn read(format: &str, bytes: &[u8]) -> Result<Vec<Tensor>> {
     let mut file = tempfile::Builder::new().suffix(&format!(".{format}")).tempfile()?;
     file.write_all(bytes)?;
@@ -31,7 +31,7 @@ fn error(format: &str, bytes: &[u8]) -> String {
     format!("{:#}", read(format, bytes).unwrap_err())
 }
 
-/// A small valid file: `[3, 2]` in a fixture of the format's own library, or written here.
+/// Bytes of a small valid file that holds tensors of shape `[3, 2]`.
 fn valid(format: &str) -> Vec<u8> {
     let tensor = Tensor { shape: vec![3, 2], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
     if format == "npy" {
@@ -106,7 +106,7 @@ fn headers_that_lie_are_errors() {
     );
 }
 
-/// The lengths add up to almost 2^64, so that adding the header's overflows.
+/// The lengths add up to almost 2^64, so adding the length of the header overflows.
 #[test]
 fn safetensors_lengths_that_overflow_together_are_an_error() {
     let dim = (1u64 << 61) - 1;
@@ -120,7 +120,7 @@ fn safetensors_lengths_that_overflow_together_are_an_error() {
 fn damage_inside_a_compressed_entry_is_found() {
     let mut whole = npz(&npy("{'descr': '|u1', 'fortran_order': False, 'shape': (4000,), }", &[7; 4000]));
     read("npz", &whole).unwrap();
-    // The checksum of the data, in the table of contents.
+    // Change the checksum of the data in the table of contents.
     let at = whole.windows(4).position(|w| w == b"PK\x01\x02").unwrap() + 16;
     whole[at] ^= 1;
     let error = error("npz", &whole);
@@ -143,7 +143,7 @@ proptest! {
         }
     }
 
-    /// Close to valid: a few bytes of a good file changed.
+    /// The file is almost valid: only a few of its bytes are changed.
     #[test]
     fn damaged_bytes_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
         for format in FORMATS {

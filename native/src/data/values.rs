@@ -1,4 +1,4 @@
-//! From the bytes of a tensor to its values, trusting neither the header nor the data.
+//! Decodes the bytes of a tensor into values, trusting neither the header nor the data.
 
 use std::io::Read;
 
@@ -6,13 +6,13 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::tensor::{Header, Tensor};
 
-/// Elements decoded at a time.
+/// Number of elements that are decoded at a time.
 const CHUNK: usize = 1 << 16;
 
-/// What to do about a file that contradicts itself.
+/// Error message for a file that contradicts itself.
 pub const DAMAGED: &str = "the file is damaged or cut short; write or copy it again";
 
-/// The tensor of `header` whose bytes are `data`, all of them: finite `f32` in row-major order.
+/// Reads the tensor that `header` describes from all bytes of `data`: finite `f32` in row-major order.
 pub fn read_tensor(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
     let stored = read_values(header, data)?;
     let values = if header.fortran { row_major(&header.shape, &stored) } else { stored };
@@ -38,13 +38,13 @@ fn read_values(header: &Header, data: &mut dyn Read) -> Result<Vec<f32>> {
         ensure!(bytes.len() == wanted, "the data ends after {read} of {} bytes: {DAMAGED}", count * size);
         header.dtype.decode(&bytes, &mut values);
     }
-    // Also where a zip archive checks its checksum.
+    // This read also makes a zip archive verify its checksum.
     let more = data.read(&mut [0]).context(DAMAGED)?;
     ensure!(more == 0, "bytes follow the {} of shape {:?}: {DAMAGED}", count * size, header.shape);
     Ok(values)
 }
 
-/// Reorders `stored`, whose first index varies fastest, so that the last one does.
+/// Reorders `stored`, whose first index varies fastest, so that the last index varies fastest.
 fn row_major(shape: &[usize], stored: &[f32]) -> Vec<f32> {
     let strides: Vec<usize> =
         shape.iter().scan(1, |stride, &dim| Some(std::mem::replace(stride, *stride * dim))).collect();
@@ -64,14 +64,14 @@ fn row_major(shape: &[usize], stored: &[f32]) -> Vec<f32> {
     stored.iter().map(|_| next()).collect()
 }
 
-/// The indices of the `i`-th value in row-major order.
+/// Returns the indices of the `i`-th value in row-major order.
 fn unravel(mut i: usize, shape: &[usize]) -> Vec<usize> {
     let mut index: Vec<usize> = shape.iter().rev().map(|&dim| (i % dim, i /= dim).0).collect();
     index.reverse();
     index
 }
 
-/// The bytes of `values` as files hold them.
+/// Encodes `values` as little-endian bytes, the byte order of the files.
 pub fn little_endian(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::super::tensor::MAX_VALUES;
     use super::*;
 
-    /// Reads `[2, 3, 2]` values, the first index fastest if `fortran`.
+    /// Reads values of shape `[2, 3, 2]`; the first index varies fastest if `fortran` is set.
     fn read(values: &[f32], fortran: bool) -> Result<Tensor> {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         read_tensor(&Header { dtype: Dtype::F32, shape: vec![2, 3, 2], fortran }, &mut &bytes[..])
@@ -143,7 +143,7 @@ mod tests {
         assert!(error(&[MAX_VALUES + 1]).ends_with(&large) && error(&[usize::MAX, 2]).ends_with(&large));
     }
 
-    /// More than one chunk, and not a whole number of them.
+    /// The data spans more than one chunk and not a whole number of chunks.
     #[test]
     fn long_data_is_read_to_the_end() {
         let bytes: Vec<u8> = (0..2 * CHUNK + 5).map(|i| (i % 251) as u8).collect();

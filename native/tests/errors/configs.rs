@@ -118,7 +118,7 @@ error: c.toml with --set em.laps=many: invalid type: string "many", expected a w
     setting_fails(
         "em.lapse=3",
         str![[r#"
-error: c.toml with --set em.lapse=3: unknown field `lapse`, expected one of `laps`, `patience`, `start`, at `lapse = 3`
+error: c.toml with --set em.lapse=3: unknown field `lapse`, expected `laps` or `patience`, at `lapse = 3`
 
 "#]],
     );

@@ -1,4 +1,4 @@
-"""Writes the fixtures beside it with the formats' own libraries (numpy 2.4, safetensors 0.8)."""
+"""Writes the fixtures into this directory with the formats' own libraries (numpy 2.4, safetensors 0.8)."""
 
 import pathlib
 

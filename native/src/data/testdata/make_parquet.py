@@ -1,5 +1,5 @@
-"""Writes cifar10.parquet beside it as Hugging Face's datasets writes CIFAR-10 (pyarrow 26, pillow 12): a column of images
-and one of labels, in two row groups.
+"""Writes cifar10.parquet into this directory as Hugging Face's datasets library writes CIFAR-10
+(pyarrow 26, pillow 12): a column of images and a column of labels, in two row groups.
 
     pip install pyarrow pillow
     python make_parquet.py
