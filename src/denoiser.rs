@@ -12,7 +12,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 
 /// D(x_t, σ): the mean of x given x_t = x + σ z (and whatever the denoiser is conditioned on).
 pub trait Denoiser {
-    /// `x_t [n, d]` -> `[n, d]`; one noise level for the whole batch, as in sampling.
+    /// Maps `x_t [n, d]` to `[n, d]`, at one noise level for the whole batch, as in sampling.
     fn denoise(&self, x_t: Tensor<2>, sigma: f64) -> Tensor<2>;
 }
 
@@ -24,7 +24,7 @@ impl<F: Fn(Tensor<2>, f64) -> Tensor<2>> Denoiser for F {
 
 /// The exact denoiser of x ~ N(μ, Σ): D = μ + Σ (Σ + σ² I)⁻¹ (x_t - μ).
 ///
-/// Built from a posterior N(μ_y, Σ_y) it is the exact conditional denoiser for that y.
+/// Built from a posterior N(μ_y, Σ_y), it is the exact conditional denoiser for that y.
 #[derive(Clone, Debug)]
 pub struct GaussianDenoiser {
     mean: Tensor<2>,
@@ -34,7 +34,7 @@ pub struct GaussianDenoiser {
 }
 
 impl GaussianDenoiser {
-    /// Denoiser of `law` on `device`.
+    /// Builds the exact denoiser of the distribution `law` on `device`.
     pub fn new(law: &Gaussian, device: &Device) -> Self {
         let eigen = SymmetricEigen::new(law.covariance.clone());
         let mean: Vec<f32> = law.mean.iter().map(|&v| v as f32).collect();
@@ -54,7 +54,7 @@ impl Denoiser for GaussianDenoiser {
             if i == j { self.eigenvalues[i] / (self.eigenvalues[i] + sigma * sigma) } else { 0.0 }
         });
         let matrix = &self.eigenvectors * shrink * self.eigenvectors.transpose();
-        // Symmetric, so column-major is row-major.
+        // The matrix is symmetric, so column-major order is also row-major order.
         let values: Vec<f32> = matrix.iter().map(|&v| v as f32).collect();
         let matrix = Tensor::from_data(TensorData::new(values, [d, d]), &self.device);
         (x_t - self.mean.clone()).matmul(matrix) + self.mean.clone()
@@ -95,21 +95,22 @@ impl Scalings {
     }
 }
 
-/// A measurement update of a batch: D = D₀ + K y - K A D₀, see [`crate::conditioning`].
+/// Measurement update of a batch, D = D₀ + K y - K A D₀; see [`crate::conditioning`].
 #[derive(Clone, Debug)]
 pub struct Gain {
     /// K A, `[n, d]` (diagonal) or `[n, d * d]` (dense).
     pub ka: Tensor<2>,
     /// K y, `[n, d]`.
     pub ky: Tensor<2>,
-    /// The cosine basis in which K A is diagonal and K y is given, if it is not that of the coordinates.
+    /// Cosine basis in which K A is diagonal and K y is given; `None` for the basis of the coordinates.
     pub basis: Option<DeviceDct>,
-    /// In that basis what is added to c_skip, `[n, d]`: x_t's weight in D₀ becomes that of a signal with a spectrum.
+    /// Correction to c_skip in that basis, `[n, d]`: it gives x_t the weight in D₀ that it has for a signal
+    /// with a spectrum.
     pub skip: Option<Tensor<2>>,
 }
 
 impl Gain {
-    /// D of D₀ `[n, d]` at `x_t [n, d]`.
+    /// Applies the update to D₀ `[n, d]` at `x_t [n, d]` and returns D.
     pub(crate) fn apply(&self, d0: Tensor<2>, x_t: Tensor<2>) -> Tensor<2> {
         let [n, d] = d0.dims();
         if let Some(basis) = &self.basis {
@@ -128,7 +129,8 @@ impl Gain {
 }
 
 impl<N: Network + ?Sized> Preconditioned<'_, N> {
-    /// D for `x_t [n, d]`, one noise level a row or a single one for all (`sigma` of length n or 1), `features [n, c]`.
+    /// Returns D for `x_t [n, d]` and `features [n, c]`, with one noise level per row or a single one for all
+    /// rows (`sigma` of length n or 1).
     pub fn forward(&self, x_t: Tensor<2>, sigma: &[f64], features: Tensor<2>, gain: Option<&Gain>) -> Tensor<2> {
         self.around(x_t, sigma, gain, |x, embedded| {
             let shape = [x.dims()[0], self.network.embedding_len()];
@@ -136,13 +138,13 @@ impl<N: Network + ?Sized> Preconditioned<'_, N> {
         })
     }
 
-    /// [`Preconditioned::forward`] but for rounding, at one noise level for all rows and with features that the network has
-    /// prepared.
+    /// Equals [`Preconditioned::forward`] up to rounding, at one noise level for all rows and with features
+    /// that the network has prepared.
     pub fn forward_prepared(&self, x_t: Tensor<2>, sigma: f64, prepared: Tensor<2>, gain: Option<&Gain>) -> Tensor<2> {
         self.around(x_t, &[sigma], gain, |x, embedded| self.network.forward_prepared(x, embedded, prepared))
     }
 
-    /// The same in training; dropout takes its randomness from `stream`.
+    /// [`Preconditioned::forward`] in training, where dropout takes its randomness from `stream`.
     pub fn forward_training(
         &self,
         x_t: Tensor<2>,
@@ -157,7 +159,7 @@ impl<N: Network + ?Sized> Preconditioned<'_, N> {
         })
     }
 
-    /// D from F = `network(c_in x_t, emb(ln σ))`; the embedding has as many rows as `sigma`.
+    /// Computes D from F = `network(c_in x_t, emb(ln σ))`; the embedding has as many rows as `sigma`.
     fn around(
         &self,
         x_t: Tensor<2>,
@@ -192,7 +194,7 @@ pub fn to_samples(tensor: Tensor<2>) -> Result<Samples> {
     Ok(Samples::new(values, d))
 }
 
-/// [`to_samples`] where reads cannot block, as on WebGPU in a browser.
+/// [`to_samples`] for platforms where reads cannot block, such as WebGPU in a browser.
 ///
 /// # Errors
 /// A device that fails.

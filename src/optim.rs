@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const BETA: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-8;
 
-/// Shape of the learning rate over a lap's M-step.
+/// Schedule of the learning rate over the M-step of a lap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -50,19 +50,19 @@ pub struct OptimState {
     pub first: Tensor<1>,
     /// Second moment v.
     pub second: Tensor<1>,
-    /// Updates since the optimizer was made.
+    /// Number of updates since the optimizer was created.
     pub updates: usize,
 }
 
-/// Numbers of one update.
+/// Settings of one update.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// Learning rate η.
     pub learning_rate: f64,
     /// Bound c on the gradient's norm; 0 for none.
     pub clip_norm: f64,
-    /// Decay ρ of the average in [0, 1); 0 keeps no average. In the first updates the smaller (1 + t)/(10 + t) is used,
-    /// so that a short training is not averaged with its random start.
+    /// Decay ρ of the average in [0, 1); 0 keeps no average. The first updates use (1 + t)/(10 + t) where
+    /// that is smaller, so that a short training run is not averaged with its random initialization.
     pub average_decay: f64,
 }
 
@@ -93,14 +93,14 @@ impl OptimState {
         Self { average: weights.clone(), weights, first: zeros.clone(), second: zeros, updates: 0 }
     }
 
-    /// The same weights and average with a new optimizer: what each lap begins with.
+    /// Keeps the weights and the average and creates a new optimizer, as at the beginning of each lap.
     pub fn restart(self) -> Self {
         let zeros = self.weights.zeros_like();
         Self { first: zeros.clone(), second: zeros, updates: 0, ..self }
     }
 
-    /// One update with the sum of the `gradients` (each `[P]`), added in the order given. Returns nothing that would
-    /// force the device to be waited for.
+    /// Takes one update with the sum of the `gradients` (each `[P]`), added in the order given. It does not
+    /// wait for the device.
     pub fn update(&mut self, gradients: Vec<Tensor<1>>, update: Update) {
         self.updates += 1;
         let c = update.coefficients(self.updates as i32);
@@ -138,7 +138,7 @@ impl OptimState {
     }
 }
 
-/// Checks a learning rate, named in messages.
+/// Checks a learning rate; `field` names it in messages.
 pub(crate) fn check_rate(field: &str, rate: f64) -> Result<()> {
     let good = (0.0..=10.0).contains(&rate);
     good.then_some(()).ok_or_else(|| Error::config(field, format!("expected a number in [0, 10], found {rate}")))

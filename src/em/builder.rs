@@ -173,7 +173,7 @@ impl<S: NetworkSpec> Em<S> {
     }
 
     /// Where reconstructions are kept, memory by default.
-    pub fn store(mut self, store: impl Store + Send + 'static) -> Self {
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Arc::new(store);
         self
     }

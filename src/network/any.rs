@@ -36,7 +36,8 @@ pub enum AnyNetwork {
 }
 
 impl NetworkConfig {
-    /// Checks the ranges for signals with `condition` features that are images of `image`, if they are.
+    /// Checks the ranges for signals with `condition` features; `image` is the shape of signals that are
+    /// images.
     pub fn validate(&self, image: Option<ImageShape>, condition: usize) -> Result<()> {
         match self {
             Self::Mlp(config) => config.validate(),
@@ -44,7 +45,8 @@ impl NetworkConfig {
         }
     }
 
-    /// Network for signals of length `d` with `condition` features; weights are a function of `seed` alone.
+    /// Builds the network for signals of length `d` with `condition` features; its weights are a function of
+    /// `seed` alone.
     pub fn init(
         &self,
         d: usize,

@@ -1,4 +1,4 @@
-//! What a network costs, from its sizes alone: nothing is allocated and nothing computed.
+//! Computes what a network costs from its sizes alone, without allocating or running the network.
 
 use super::{MlpConfig, NetworkConfig, UnetConfig};
 use crate::error::Result;
@@ -10,10 +10,12 @@ use std::ops::AddAssign;
 pub struct Cost {
     /// Number of parameters P.
     pub parameters: u64,
-    /// Floating-point operations of one call for one signal, an addition and a multiplication counted as two; only matrix
-    /// products and convolutions, which are nearly all. The backward pass takes twice as many.
+    /// Floating-point operations per call and signal, where an addition and a multiplication count as two.
+    /// Only matrix products and convolutions are counted, which are nearly all operations. The backward pass
+    /// takes twice as many.
     pub flops: u64,
-    /// Numbers that training keeps of one signal until its backward pass, with the fused layers of flex; about.
+    /// Approximate number of values that training keeps per signal until the backward pass, with flex's fused
+    /// layers.
     pub kept: u64,
 }
 
@@ -42,7 +44,8 @@ impl std::iter::Sum for Cost {
     }
 }
 
-/// A matrix `[inputs, outputs]` with a bias that meets `rows` vectors of each signal, and leaves `kept` numbers for each row.
+/// Cost of a matrix `[inputs, outputs]` with a bias that is applied to `rows` vectors per signal and keeps
+/// `kept` values per row.
 fn linear(inputs: usize, outputs: usize, rows: usize, kept: usize) -> Cost {
     let [inputs, outputs, rows, kept] = [inputs, outputs, rows, kept].map(|n| n as u64);
     Cost { parameters: inputs * outputs + outputs, flops: 2 * rows * inputs * outputs, kept: rows * kept }
@@ -55,13 +58,14 @@ fn matrix(inputs: usize, outputs: usize, rows: usize) -> Cost {
 }
 
 impl NetworkConfig {
-    /// Costs for signals of length `d` with `condition` features that are images of `image`, if they are.
+    /// Costs for signals of length `d` with `condition` features; `image` is the shape of signals that are
+    /// images.
     pub fn cost(&self, d: usize, image: Option<ImageShape>, condition: usize) -> Result<Cost> {
         self.validate(image, condition)?;
         Ok(match (self, image) {
             (Self::Mlp(config), _) => config.cost(d, condition),
             (Self::Unet(config), Some(shape)) => config.cost(shape, condition),
-            // Refused above.
+            // Validation has refused this above.
             (Self::Unet(_), None) => Cost::default(),
         })
     }
@@ -71,7 +75,7 @@ impl MlpConfig {
     /// Costs for signals of length `d` with `condition` features.
     pub fn cost(&self, d: usize, condition: usize) -> Cost {
         let (w, input) = (self.width, d + condition + self.embedding);
-        // Before and after the norm; the norm has a scale and a shift.
+        // Values are kept before and after the norm, which has a scale and a shift.
         let hidden = |inputs: usize| {
             let layer = linear(inputs, w, 1, 2 * w);
             Cost { parameters: layer.parameters + 2 * w as u64, ..layer }
@@ -84,7 +88,7 @@ impl MlpConfig {
 }
 
 impl UnetConfig {
-    /// Costs for images of `shape` with `condition` features, which must be whole planes.
+    /// Costs for images of `shape` with `condition` features, which must form whole planes.
     pub fn cost(&self, shape: ImageShape, condition: usize) -> Cost {
         let square = self.patch * self.patch;
         let planes = (shape.channels + condition / shape.pixels()) * square;
@@ -99,20 +103,21 @@ impl UnetConfig {
         let pixels = (shape.height / unit) * (shape.width / unit);
         let mut cost = self.stage_cost(i, pixels) * (2 * self.blocks[i] as u64);
         if i > 0 {
-            // Before and after the norm.
+            // Values are kept before and after the norm.
             cost += linear(9 * self.channels[i - 1], c, pixels, 2 * c);
         }
         if let Some(coarser) = self.channels.get(i + 1) {
-            // Memory and coarser level side by side, and the result.
+            // The skip connection and the coarser level side by side are kept, and the result.
             cost += linear(9 * (c + coarser), c, pixels, 2 * c + coarser);
         }
         cost
     }
 
-    /// A residual block and its attention.
+    /// Cost of a residual block and its attention at level `i`.
     fn stage_cost(&self, i: usize, pixels: usize) -> Cost {
         let c = self.channels[i];
-        // x, and what lies before and after the second convolution; with dropout the block is not fused.
+        // x and the values before and after the second convolution are kept; with dropout the block is not
+        // fused.
         let kept = if self.dropout > 0.0 { 11 } else { 3 };
         let mut cost = self.modulation_cost(c);
         cost += linear(9 * c, c, pixels, kept * c);
@@ -127,7 +132,8 @@ impl UnetConfig {
         let mut cost = self.modulation_cost(c);
         cost += matrix(c, 3 * c, pixels);
         cost += matrix(c, c, pixels);
-        // Scores and mixture of every pair of pixels; queries, keys, values, what they came from, and the weights.
+        // Scores and weighted sums are computed for every pair of pixels; queries, keys, values, their input
+        // and the attention weights are kept.
         cost.flops += 4 * (pixels * pixels * c) as u64;
         cost.kept += (pixels * 13 * c + 2 * heads * pixels * pixels) as u64;
         cost
@@ -157,7 +163,8 @@ mod tests {
 
     #[test]
     fn published_sizes_have_the_published_number_of_parameters() {
-        // 57.6 M (CIFAR-10) and 77.6 M (CelebA); x, y and the mask in, x out.
+        // The paper has 57.6 M (CIFAR-10) and 77.6 M (CelebA) parameters; x, y and the mask go in, x comes
+        // out.
         let (cifar, celeba) = (paper(&[128, 256, 384], 5, 1), paper(&[128, 256, 384, 512], 3, 3));
         assert_eq!(cifar.cost(square(32), 4 * 32 * 32).parameters, 57_557_379);
         assert_eq!(celeba.cost(square(64), 4 * 64 * 64).parameters, 77_627_651);
@@ -190,8 +197,8 @@ mod tests {
             }
         }
 
-        /// Every weight of a matrix takes part in one multiplication and one addition a pixel that it meets: one for the
-        /// modulation, all pixels of its level otherwise.
+        /// Every weight of a matrix takes part in one multiplication and one addition per pixel that it is
+        /// applied to: one for the modulation, all pixels of its level otherwise.
         #[test]
         fn operations_are_those_of_the_weights() {
             let config = UnetConfig { heads: vec![0, 0], ..paper(&[4, 12], 1, 9) };

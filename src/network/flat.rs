@@ -95,7 +95,7 @@ impl ModuleMapper for Replace<'_> {
     }
 }
 
-/// `module` (outside autodiff) with its parameters taken from `values` `[P]`.
+/// Returns `module` (outside autodiff) with its parameters taken from `values` `[P]`.
 pub fn unflatten<M: Module>(module: M, values: &Tensor<1>) -> M {
     module.map(&mut Replace { values, offset: 0 })
 }
@@ -112,7 +112,8 @@ impl ModuleVisitor for CollectGradients<'_> {
     }
 }
 
-/// The gradients of `module`'s parameters, one vector `[P]` in the order of [`flatten`]; zero where there is none.
+/// Gradients of `module`'s parameters as one vector `[P]` in the order of [`flatten`]; zero where a parameter
+/// has none.
 pub fn flatten_gradients<M: Module>(module: &M, mut gradients: GradientsParams) -> Tensor<1> {
     let mut visitor = CollectGradients { gradients: &mut gradients, out: Vec::new() };
     module.visit(&mut visitor);

@@ -1,11 +1,12 @@
-//! Initial weights, from a keyed generator: burn's own initialization depends on a global seed and the order of first use.
+//! Initial weights come from a keyed generator, because burn's own initialization depends on a global seed
+//! and the order of first use.
 
 use crate::noise::Key;
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Hands out the layers of a network one after another, each with its own stream.
+/// Creates the layers of a network one after another, each with its own random stream.
 pub(super) struct Initializer<'a> {
     pub key: Key,
     pub layer: usize,
@@ -13,7 +14,8 @@ pub(super) struct Initializer<'a> {
 }
 
 impl Initializer<'_> {
-    /// Weights `[inputs, outputs]` and bias uniform on ±scale/√inputs (PyTorch's default for scale 1).
+    /// Creates a layer with weights `[inputs, outputs]` and bias drawn uniformly on ±scale/√inputs (PyTorch's
+    /// default for scale 1).
     pub fn linear(&mut self, inputs: usize, outputs: usize, scale: f64) -> Linear {
         let bound = scale / (inputs as f64).sqrt();
         let mut stream = self.key.stream(self.layer, 0);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MlpConfig {
-    /// Units of a hidden layer, 1 to 65536.
+    /// Number of units per hidden layer, 1 to 65536.
     pub width: usize,
     /// Number of hidden layers, 1 to 64.
     pub depth: usize,
@@ -62,7 +62,8 @@ impl MlpConfig {
         Ok(())
     }
 
-    /// Network for signals of length `d` with `condition` features; weights are a function of `seed` alone.
+    /// Builds the network for signals of length `d` with `condition` features; its weights are a function of
+    /// `seed` alone.
     pub fn init(&self, d: usize, condition: usize, seed: u64, device: &Device) -> Mlp {
         let mut layers = Initializer { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
         let input = d + condition + self.embedding;
@@ -77,7 +78,7 @@ impl MlpConfig {
 }
 
 impl Hidden {
-    /// γ and β.
+    /// Scale γ and shift β.
     fn norm(&self) -> (Tensor<1>, Tensor<1>) {
         let gamma = self.norm.gamma.val();
         let beta = self.norm.beta.as_ref().map(|b| b.val()).unwrap_or_else(|| gamma.zeros_like());
@@ -86,7 +87,7 @@ impl Hidden {
 }
 
 impl Mlp {
-    /// `h` through the hidden layers from `layer` on and the last one.
+    /// Applies the hidden layers from `layer` on, and the last layer, to `h`.
     fn forward_from(&self, layer: usize, mut h: Tensor<2>) -> Tensor<2> {
         for layer in &self.hidden[layer..] {
             let (gamma, beta) = layer.norm();
@@ -143,7 +144,7 @@ mod tests {
         Tensor::from_data(TensorData::new(values, shape), device)
     }
 
-    /// With and without features.
+    /// Covers networks with and without features.
     #[test]
     fn a_prepared_condition_changes_nothing_but_rounding() {
         let (device, n, d) = (Device::flex(), 9, 5);

@@ -18,25 +18,27 @@ pub use unet::{Unet, UnetConfig};
 use crate::noise::{Stream, sin_cos_turn};
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// A network body; the preconditioning of [`crate::denoiser`] is put around it. A type of the user's own also derives burn's
-/// `Module`, and is built by a [`NetworkSpec`].
+/// A network body, which [`crate::denoiser`] wraps in its preconditioning. A user's own type also derives
+/// burn's `Module` and is built by a [`NetworkSpec`].
 pub trait Network: Sync {
-    /// `x [n, d]` scaled input, `embedding [n, e]` of ln σ, `condition [n, c]` -> `[n, d]`.
+    /// Maps the scaled input `x [n, d]`, the `embedding [n, e]` of ln σ and the `condition [n, c]` to `[n,
+    /// d]`.
     fn forward(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
 
-    /// The same in training, where dropout (if the network has any) takes its randomness from `stream`.
+    /// [`Network::forward`] in training, where dropout (if the network has any) takes its randomness from
+    /// `stream`.
     fn forward_training(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, _stream: Stream) -> Tensor<2> {
         self.forward(x, embedding, condition)
     }
 
-    /// `condition [n, c]` as [`Network::forward_prepared`] takes it: what depends on the condition alone, for a sampler, which
-    /// calls the network many times with the same one.
+    /// Computes what depends on `condition [n, c]` alone, in the form that [`Network::forward_prepared`]
+    /// takes: a sampler calls the network many times with the same condition.
     fn prepare(&self, condition: Tensor<2>) -> Tensor<2> {
         condition
     }
 
-    /// [`Network::forward`] but for rounding, at one noise level for all rows: `x [n, d]`, `embedding [1, e]`, and the
-    /// condition as [`Network::prepare`] gave it.
+    /// Equals [`Network::forward`] up to rounding, at one noise level for all rows: `x [n, d]`, `embedding
+    /// [1, e]`, and the condition as [`Network::prepare`] returns it.
     fn forward_prepared(&self, x: Tensor<2>, embedding: Tensor<2>, prepared: Tensor<2>) -> Tensor<2> {
         let rows = x.dims()[0];
         self.forward(x, embedding.expand([rows, self.embedding_len()]), prepared)
@@ -46,8 +48,9 @@ pub trait Network: Sync {
     fn embedding_len(&self) -> usize;
 }
 
-/// Sinusoidal embedding of ln σ, `[len(sigma), len]`: cosines then sines at geometric frequencies from 1/2 turn down to
-/// 1/512 turn per unit of ln σ, so that the whole range of noise levels is told apart (Vaswani et al. 2017).
+/// Sinusoidal embedding of ln σ, `[len(sigma), len]`: cosines then sines at geometric frequencies from 1/2
+/// turn down to 1/512 turn per unit of ln σ, which distinguishes noise levels over their whole range (Vaswani
+/// et al. 2017).
 pub(crate) fn embedding(sigma: &[f64], len: usize, device: &Device) -> Tensor<2> {
     let half = len / 2;
     let frequencies: Vec<f64> =

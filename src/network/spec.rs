@@ -1,4 +1,4 @@
-//! What makes a network: built-in configurations and those of users.
+//! Settings from which a network is built: the built-in configurations and the user's own.
 
 use super::{AnyNetwork, Mlp, MlpConfig, Network, NetworkConfig, Unet, UnetConfig};
 use crate::error::Result;
@@ -13,14 +13,15 @@ pub struct NetworkShape {
     pub signal: usize,
     /// Shape of the signals, if they are images.
     pub image: Option<ImageShape>,
-    /// Number of features c that the network sees of an observation.
+    /// Number of features c of an observation that the network receives.
     pub features: usize,
 }
 
-/// Settings from which a network is built: [`MlpConfig`], [`UnetConfig`], [`NetworkConfig`], or a type of the user's own.
+/// Settings from which a network is built: [`MlpConfig`], [`UnetConfig`], [`NetworkConfig`], or the user's
+/// own type.
 ///
-/// Training, sampling and export work with any implementation. A posterior is written to a file where the settings are
-/// `serde::Serialize`, and read back where they are `serde::de::DeserializeOwned`.
+/// Training, sampling and export work with any implementation. A posterior can be written to a file if the
+/// settings are `serde::Serialize`, and read back if they are `serde::de::DeserializeOwned`.
 pub trait NetworkSpec: Clone + Send + Sync {
     /// The network.
     type Network: Network + Module;
@@ -33,8 +34,8 @@ pub trait NetworkSpec: Clone + Send + Sync {
     /// Builds the network, outside autodiff; its weights are a function of `seed` alone.
     fn build(&self, shape: &NetworkShape, seed: u64, device: &Device) -> Result<Self::Network>;
 
-    /// A lower bound on the number of weights, so that a small file that announces a huge network is refused before any
-    /// memory is taken.
+    /// Lower bound on the number of weights, so that a small file that announces a huge network is refused
+    /// before memory is allocated.
     fn min_parameters(&self, _shape: &NetworkShape) -> u128 {
         0
     }

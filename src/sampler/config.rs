@@ -6,7 +6,7 @@ use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// Most steps of a draw, far above any use.
+/// Maximum number of steps per draw, far above any practical use.
 const MAX_STEPS: usize = 1_000_000;
 
 /// The registry: the enum of all samplers, tagged by `kind`, and the public items of their files.
@@ -14,7 +14,7 @@ macro_rules! samplers {
     ($($module:ident: $($kind:ident($config:ident)),+;)+) => {
         $(pub use super::$module::*;)+
 
-        /// A sampler, its number of steps and its grid.
+        /// A sampler with its number of steps and its grid.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -65,14 +65,14 @@ macro_rules! samplers {
 impl FromStr for SamplerConfig {
     type Err = serde_json::Error;
 
-    /// A sampler in JSON, with the keys of configuration files.
+    /// Parses a sampler from JSON, with the same keys as in configuration files.
     fn from_str(json: &str) -> std::result::Result<Self, Self::Err> {
         serde_json::from_str(json)
     }
 }
 
 impl SamplerConfig {
-    /// The sampler itself.
+    /// Builds the sampler.
     pub fn build(&self) -> Box<dyn Sampler> {
         self.settings().build()
     }

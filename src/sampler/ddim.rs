@@ -4,14 +4,14 @@ use super::{Sampler, SamplerSettings, Spacing, Step, Stepped};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Deterministic, first order.
+/// Deterministic sampler of first order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DdimConfig {
-    /// Steps, 1 or more; one network call each, and one at the end.
+    /// Number of steps, 1 or more; each takes one network call, and the final denoising takes one more.
     pub steps: usize,
-    /// Grid.
+    /// Spacing of the noise levels.
     #[serde(default)]
     pub spacing: Spacing,
 }
@@ -22,8 +22,8 @@ impl SamplerSettings for DdimConfig {
     }
 }
 
-/// Deterministic first order (Song et al. 2021): x_s = x_t - (1 - σ_s/σ_t)(x_t - D), Euler on the
-/// probability-flow ODE.
+/// The deterministic sampler of first order (Song et al. 2021), x_s = x_t - (1 - σ_s/σ_t)(x_t - D), which is
+/// Euler's method on the probability-flow ODE.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ddim;
 

@@ -4,14 +4,14 @@ use super::{Sampler, SamplerSettings, Spacing, Step, Stepped};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Ancestral, first order; the paper's.
+/// Ancestral sampler of first order, as in the paper.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DdpmConfig {
-    /// Steps, 1 or more; one network call each, and one at the end.
+    /// Number of steps, 1 or more; each takes one network call, and the final denoising takes one more.
     pub steps: usize,
-    /// Grid.
+    /// Spacing of the noise levels.
     #[serde(default)]
     pub spacing: Spacing,
 }
@@ -24,8 +24,8 @@ impl SamplerSettings for DdpmConfig {
 
 /// Ancestral sampling (Ho et al. 2020, in σ): x_s = x_t - τ (x_t - D) + σ_s √τ ε, τ = 1 - σ_s²/σ_t².
 ///
-/// The paper's E-step. With few steps its draws are too narrow (on a Gaussian of variance .7 with 64 steps:
-/// .61), since the noise of each step is drawn around the posterior mean as if that were x.
+/// The paper uses it in the E-step. With few steps its draws are too narrow (64 steps on a Gaussian of
+/// variance .7 give .61), because each step draws its noise around the posterior mean as if that were x.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ddpm;
 

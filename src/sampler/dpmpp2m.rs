@@ -1,17 +1,17 @@
-//! DPM-Solver++(2M), multistep, second order: deterministic and as an SDE.
+//! DPM-Solver++(2M), a multistep sampler of second order, in its deterministic form and as an SDE.
 
 use super::{Sampler, SamplerSettings, Spacing, Step, Stepped};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// DPM-Solver++(2M): multistep second order.
+/// DPM-Solver++(2M), a multistep sampler of second order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dpmpp2mConfig {
-    /// Steps, 1 or more; one network call each, and one at the end.
+    /// Number of steps, 1 or more; each takes one network call, and the final denoising takes one more.
     pub steps: usize,
-    /// Grid.
+    /// Spacing of the noise levels.
     #[serde(default)]
     pub spacing: Spacing,
 }
@@ -27,9 +27,9 @@ impl SamplerSettings for Dpmpp2mConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dpmpp2mSdeConfig {
-    /// Steps, 1 or more; one network call each, and one at the end.
+    /// Number of steps, 1 or more; each takes one network call, and the final denoising takes one more.
     pub steps: usize,
-    /// Grid.
+    /// Spacing of the noise levels.
     #[serde(default)]
     pub spacing: Spacing,
 }
@@ -45,7 +45,7 @@ impl SamplerSettings for Dpmpp2mSdeConfig {
 /// D_prev) h/(2 h_prev).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DpmPp2m {
-    /// 0: deterministic; 1: the reverse SDE.
+    /// η: 0 gives the deterministic sampler, 1 the reverse SDE.
     pub eta: f64,
 }
 

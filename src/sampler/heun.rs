@@ -5,14 +5,14 @@ use crate::error::{Error, Result};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Second order on the probability-flow ODE.
+/// Heun's method of second order on the probability-flow ODE.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeunConfig {
-    /// Steps, 1 or more; two network calls each, and one at the end.
+    /// Number of steps, 1 or more; each takes two network calls, and the final denoising takes one more.
     pub steps: usize,
-    /// Grid.
+    /// Spacing of the noise levels.
     #[serde(default)]
     pub spacing: Spacing,
     /// EDM's γ per step, in [0, 1]; 0 is deterministic.
@@ -33,9 +33,9 @@ impl SamplerSettings for HeunConfig {
     }
 }
 
-/// Heun's method on the probability-flow ODE dx/dσ = (x - D)/σ (EDM, arXiv 2206.00364, algorithms 1 and 2);
-/// two network calls per step. With `churn` > 0 each step first raises σ by the factor 1 + `churn` with fresh
-/// noise (EDM's γ).
+/// Heun's method on the probability-flow ODE dx/dσ = (x - D)/σ (EDM, arXiv 2206.00364, algorithms 1 and 2).
+/// It takes two network calls per step. With `churn` > 0 each step first raises σ by the factor 1 + `churn`
+/// with fresh noise (EDM's γ).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heun {
     /// γ >= 0 of every step; 0 is the deterministic method.

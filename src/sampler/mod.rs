@@ -1,7 +1,8 @@
-//! Samplers: from noise at σ_max to a draw from the distribution whose denoiser is given, through a decreasing grid of
-//! σ.
+//! Samplers take noise at σ_max to a draw from the distribution whose denoiser is given, along a decreasing
+//! grid of σ.
 //!
-//! All reverse the variance-exploding diffusion; the score is (D - x)/σ². The last level's D is returned.
+//! All of them reverse the variance-exploding diffusion; the score is (D - x)/σ². D at the last level is
+//! returned.
 
 mod config;
 mod ddim;
@@ -19,21 +20,21 @@ use crate::error::{Error, Result};
 use burn::tensor::Tensor;
 use std::ops::ControlFlow;
 
-/// Everything one step from `from` to `to` may use.
+/// Everything that one step from `from` to `to` may use.
 pub struct Step<'a> {
-    /// D(x, σ), one network call each.
+    /// D(x, σ); each evaluation is one network call.
     pub denoiser: &'a dyn Denoiser,
-    /// Fresh standard normal noise like x; every call gives new numbers.
+    /// Draws standard normal noise of the shape of x; every call returns new numbers.
     pub noise: &'a mut dyn FnMut() -> Tensor<2>,
     /// σ before the step.
     pub from: f64,
     /// σ after the step.
     pub to: f64,
-    /// The last step's starting σ and D, for multistep methods.
+    /// σ and D at the start of the previous step, for multistep methods; `None` in the first step.
     pub previous: Option<(f64, Tensor<2>)>,
 }
 
-/// What a step leaves: x at the new level and D at the old one.
+/// Result of a step: x at the new level and D at the old one.
 pub struct Stepped {
     /// x at σ = `to`, `[n, d]`.
     pub x: Tensor<2>,
@@ -41,12 +42,12 @@ pub struct Stepped {
     pub denoised: Tensor<2>,
 }
 
-/// One rule for going from a noise level to the next lower one.
+/// Rule for going from one noise level to the next lower one.
 pub trait Sampler: Send + Sync {
     /// Advances x from `step.from` to `step.to`.
     fn step(&self, x: Tensor<2>, step: Step<'_>) -> Stepped;
 
-    /// Network calls of one step.
+    /// Network calls per step.
     fn calls_per_step(&self) -> usize {
         1
     }
@@ -55,9 +56,9 @@ pub trait Sampler: Send + Sync {
     fn order(&self) -> usize;
 }
 
-/// What a callback is shown after each step.
+/// State of a chain, which a callback receives after each step.
 pub struct Progress<'a> {
-    /// Step, from 0.
+    /// Index of the step, from 0.
     pub index: usize,
     /// Number of steps.
     pub steps: usize,
@@ -65,20 +66,20 @@ pub struct Progress<'a> {
     pub sigma: f64,
     /// x at that level, `[n, d]`.
     pub x: &'a Tensor<2>,
-    /// The denoiser's mean at the level before.
+    /// The denoiser's mean at the previous level.
     pub denoised: &'a Tensor<2>,
 }
 
-/// A draw on its way: x at one of the levels of a decreasing grid of σ.
+/// A draw in progress: x at one of the levels of a decreasing grid of σ.
 ///
-/// For callers that do something else between two steps; [`sample`] takes all of them at once.
+/// It serves callers that do something else between two steps; [`sample`] takes all steps at once.
 pub struct Chain {
     grid: Vec<f64>,
-    /// Steps taken.
+    /// Number of steps taken.
     index: usize,
     x: Tensor<2>,
     previous: Option<(f64, Tensor<2>)>,
-    /// Noise asked for so far.
+    /// Number of noise draws so far.
     draws: usize,
 }
 
@@ -93,8 +94,8 @@ impl Chain {
         self.index + 1 >= self.grid.len()
     }
 
-    /// Takes one step, or none at the last level. `noise(i)` gives standard normal noise for a step; over the
-    /// whole chain it is called with i = 0, 1, 2...
+    /// Takes one step, or none at the last level. `noise(i)` returns standard normal noise for a step; over
+    /// the whole chain it is called with i = 0, 1, 2...
     pub fn step(
         mut self,
         sampler: &dyn Sampler,
@@ -114,23 +115,23 @@ impl Chain {
         Self { x, previous: Some((from, denoised)), index: self.index + 1, ..self }
     }
 
-    /// What the last step left; `None` before the first.
+    /// State after the last step; `None` before the first step.
     pub fn progress(&self) -> Option<Progress<'_>> {
         let (_, denoised) = self.previous.as_ref()?;
         let (index, steps) = (self.index - 1, self.grid.len() - 1);
         Some(Progress { index, steps, sigma: self.grid[self.index], x: &self.x, denoised })
     }
 
-    /// D at the level reached, `[n, d]`: the draw itself once the last level is.
+    /// D at the current level, `[n, d]`, which is the draw itself once the last level is reached.
     pub fn finish(self, denoiser: &dyn Denoiser) -> Tensor<2> {
         denoiser.denoise(self.x, self.grid[self.index])
     }
 }
 
-/// Draws from `x_start` (x at `grid[0]`, N(0, σ_max² I) in the usual case) down the decreasing `grid` of σ.
+/// Draws a sample from `x_start` (x at `grid[0]`, usually N(0, σ_max² I)) along the decreasing `grid` of σ.
 ///
-/// `noise(i)` gives standard normal noise for a step: it is called with i = 0, 1, 2... `on_step` may stop the
-/// run, which then ends with [`Error::Stopped`].
+/// `noise(i)` returns standard normal noise for a step and is called with i = 0, 1, 2... `on_step` may stop
+/// the run, which then ends with [`Error::Stopped`].
 pub fn sample(
     sampler: &dyn Sampler,
     denoiser: &dyn Denoiser,

@@ -5,20 +5,21 @@ use crate::error::{Error, Result};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Most Langevin steps per level, far above any use.
+/// Maximum number of Langevin steps per level, far above any practical use.
 const MAX_CORRECTIONS: usize = 1000;
 
-/// Predictor-corrector: ddim and Langevin steps.
+/// Predictor-corrector sampler: a ddim step, then Langevin steps at each level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PredictorCorrectorConfig {
-    /// Steps, 1 or more; 1 + `corrections` network calls each, and one at the end.
+    /// Number of steps, 1 or more; each takes 1 + `corrections` network calls, and the final denoising takes
+    /// one more.
     pub steps: usize,
-    /// Grid.
+    /// Spacing of the noise levels.
     #[serde(default)]
     pub spacing: Spacing,
-    /// Langevin steps per level, at most 1000.
+    /// Number of Langevin steps per level, at most 1000.
     #[serde(default = "one")]
     pub corrections: usize,
     /// Langevin step size in units of σ², in (0, 1).
@@ -52,11 +53,11 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// A [`Ddim`] predictor, then `corrections` Langevin steps at the new level:
-/// x ← x - τ (x - D) + σ √(2τ) ε.
+/// Takes a [`Ddim`] step as the predictor, then `corrections` Langevin steps at the new level: x ← x - τ (x -
+/// D) + σ √(2τ) ε.
 #[derive(Clone, Copy, Debug)]
 pub struct PredictorCorrector {
-    /// Langevin steps per level.
+    /// Number of Langevin steps per level.
     pub corrections: usize,
     /// Step size τ in (0, 1), in units of σ².
     pub tau: f64,

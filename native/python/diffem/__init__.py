@@ -92,8 +92,10 @@ class Run:
 
     def _chosen(self) -> int:
         laps = [line for line in self.metrics if line["event"] == "lap" and line["lap"] > 0]
-        good = [line["lap"] for line in laps if not line["monitor"] or line["monitor"]["excess"] <= _TOLERANCE]
-        best = good[-1] if good else laps[0]["lap"] if laps else None
+        excess = [line["monitor"]["excess"] if line["monitor"] else 0.0 for line in laps]
+        good = [line["lap"] for line, more in zip(laps, excess) if more <= _TOLERANCE]
+        least = laps[excess.index(min(excess))]["lap"] if laps else None
+        best = good[-1] if good else least
         return best if best in self.laps else self.laps[-1]
 
 

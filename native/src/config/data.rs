@@ -70,8 +70,8 @@ pub enum DataConfig {
     Cifar10(Cifar10Config),
     /// A folder of clean PNG and JPEG images, cropped at the center, resized and scaled to [-2, 2].
     Images(ImagesConfig),
-    /// Your own corrupted images: a folder of PNG files whose transparent pixels (alpha < 128) are missing. There
-    /// is no truth.
+    /// Your own corrupted images: a folder of PNG files whose transparent pixels (alpha < 128) are missing.
+    /// There is no truth.
     MaskedImages(MaskedImagesConfig),
 }
 

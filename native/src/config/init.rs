@@ -36,8 +36,8 @@ pub struct Nothing {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// A run directory, which stands for its best lap, or a lap directory inside one; for reconstructions also a
-    /// .safetensors or .npz file with `x [n, d]`.
+    /// A run directory, which stands for its best lap, or a lap directory inside one; for reconstructions
+    /// also a .safetensors or .npz file with `x [n, d]`.
     pub path: String,
 }
 

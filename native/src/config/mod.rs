@@ -132,8 +132,8 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
             apply(&mut table, setting)?;
         }
         origin += &format!(" with --set {}", settings.join(" --set "));
-        // The table is parsed as text so that the message can quote the line. Its number would not help, because
-        // the user never sees this text.
+        // The table is parsed as text so that the message can quote the line. Its number would not help,
+        // because the user never sees this text.
         let text = toml::to_string(&table)?;
         config = toml::from_str(&text).map_err(|e| {
             let at = e.span().map_or(0, |span| span.start.min(text.len()));

@@ -1,4 +1,4 @@
-//! Clean signals through a channel: observations in a file.
+//! Passes clean signals through a channel and writes the observations to a file.
 
 use crate::args::Corrupt;
 use crate::config::stages::stages as stages_of;
@@ -13,7 +13,7 @@ use diffem::channel::{Channel, ChannelConfig};
 use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 
-/// Writes the observations that `args` ask for; gives their number and the length of one.
+/// Writes the observations that `args` ask for. Returns the number of observations and their length.
 pub fn corrupt(args: &Corrupt) -> Result<(usize, usize)> {
     let config = args.config.as_ref().map(|source| load(source, &[])).transpose()?;
     let stages = stages(args, config.as_ref())?;
@@ -40,8 +40,8 @@ pub fn corrupt(args: &Corrupt) -> Result<(usize, usize)> {
     Ok((seen.n(), channel.observation_len()))
 }
 
-/// The signals of a tensor file; other files and folders are read as the `[data]` of `--config` says, all
-/// images in their order.
+/// The signals of a tensor file. Other files and folders are read as `[data]` of `--config` describes them, with
+/// all images in order.
 fn clean(args: &Corrupt, config: Option<&Config>) -> Result<Samples> {
     let config = config.filter(|_| !is_tensor_file(&args.clean));
     let data = config.map(|config| config.data.clone().at(&args.clean.display().to_string()));

@@ -1,5 +1,5 @@
-//! From a configuration to the observations, and the truth where there is one. Corruption is applied once;
-//! training reads the observations only.
+//! Makes or loads the observations that a configuration describes, and the truth if there is one. Corruption is
+//! applied once, and training reads only the observations.
 
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
@@ -18,13 +18,13 @@ use nalgebra::{DMatrix, DVector};
 use std::ops::Range;
 use std::path::Path;
 
-/// Clean signals kept for evaluation; never shown to training.
+/// Clean signals that are kept for evaluation and never used in training.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Truth {
     /// The signals behind the observations, `[n, d]`.
     pub x: Option<Samples>,
-    /// Two further independent samples of the signal's distribution (u1, u2 of the Sinkhorn divergence), and
-    /// a third for floors.
+    /// Three further independent samples of the signal's distribution: u1 and u2 of the Sinkhorn divergence, and
+    /// a third one for its floor.
     pub u: Option<[Samples; 3]>,
     /// Signals and observations that are never trained on.
     pub test: Option<(Samples, Observations)>,
@@ -32,15 +32,15 @@ pub struct Truth {
 
 /// The observations of a run and its truth.
 pub struct Dataset {
-    /// What is trained on.
+    /// Observations that the run trains on.
     pub observations: Observations,
-    /// For evaluation.
+    /// Truth for evaluation.
     pub truth: Truth,
 }
 
 impl Dataset {
-    /// Numbers that a run of this dataset writes before its second lap: observations, truth, and
-    /// reconstructions of the start, of a lap and of a state inside a lap.
+    /// How many numbers a run of this dataset writes before its second lap: observations, truth, and the
+    /// reconstructions of the start, of a lap and of a state within a lap.
     pub fn values_on_disk(&self, d: usize) -> usize {
         let values = |x: &Samples| x.n() * x.d();
         let seen = |o: &Observations| values(&o.y) + o.a.as_ref().map_or(0, values);
@@ -50,16 +50,16 @@ impl Dataset {
     }
 }
 
-/// Points of each truth sample that is drawn for evaluation.
+/// Number of points in each truth sample drawn for evaluation.
 pub const TRUTH_POINTS: usize = 16_384;
-/// Observations of the test set that is drawn for evaluation.
+/// Number of observations in the test set drawn for evaluation.
 const TEST_POINTS: usize = 1024;
 
-/// Bytes of signals that are corrupted at a time.
+/// Bytes of signals that are corrupted in one piece.
 const PIECE: usize = 32 << 20;
 
-/// Makes or loads the observations. Those of images are made piece by piece; many are kept in unnamed files
-/// in the directory `dir`.
+/// Makes or loads the observations. Observations of images are made piece by piece, and large tables are kept in
+/// unnamed files in the directory `dir`.
 pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     match &config.data {
         DataConfig::File { path, .. } => from_file(Path::new(path), channel),
@@ -95,8 +95,8 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Datase
     }
 }
 
-/// Number of observations that [`make`] makes; data are looked at only where the configuration takes all
-/// there are.
+/// Number of observations that [`make`] returns. Image data are opened only if the configuration uses all of
+/// them.
 pub fn count(config: &Config) -> Result<usize> {
     match &config.data {
         DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
@@ -118,14 +118,14 @@ pub fn count(config: &Config) -> Result<usize> {
     }
 }
 
-/// N(0, S), S_ij = ρ s_i s_j off the diagonal.
+/// The Gaussian N(0, S) with S_ij = ρ s_i s_j off the diagonal and S_ii = s_i².
 pub fn equicorrelated(std: &[f64], correlation: f64) -> Result<Gaussian> {
     let d = std.len();
     let entry = |i: usize, j: usize| std[i] * std[j] * if i == j { 1.0 } else { correlation };
     Ok(Gaussian::new(DVector::zeros(d), DMatrix::from_fn(d, d, entry))?)
 }
 
-/// Signals of a distribution, and their observations.
+/// Signals drawn from a distribution, and their observations.
 fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Dataset {
     let counts = Counts { observed: n, truth: TRUTH_POINTS, test: TEST_POINTS };
     let drawn = synthetic::draw(law, counts, channel, config.seed);
@@ -139,7 +139,7 @@ fn on_curve(n: usize, curve: &Curve, config: &Config, channel: &dyn Channel) -> 
     drawn(n, config, channel, &|count, key, set| curve.draw_points(count, key, set))
 }
 
-/// The first `n` digits of a shuffled order are observed, the others kept for testing.
+/// The first `n` digits in a shuffled order are observed, and the others are kept for testing.
 fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Dataset {
     let pixels = digits();
     let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, 0).permutation(pixels.n());
@@ -150,12 +150,13 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Dataset {
     Dataset { observations, truth: Truth { x: Some(x), u: None, test: Some((test, seen)) } }
 }
 
-/// The observations of the test signals `x`.
+/// Simulates the observations of the test signals `x`.
 pub fn observe_test(config: &Config, channel: &dyn Channel, x: &Samples) -> Observations {
     Observations::simulate(channel, x, Key::new(config.seed, Purpose::Observe, 0), Set::Test as usize)
 }
 
-/// Images of a shuffled order are observed; others, of the test set where there is one, are kept for testing.
+/// The first images in a shuffled order are observed. Others are kept for testing, from the test set if there is
+/// one.
 fn of_images(
     sources: &Sources,
     n: usize,
@@ -193,7 +194,7 @@ fn of_images(
     Ok(Dataset { observations, truth: Truth { x: Some(x), u: None, test: held.map(seen) } })
 }
 
-/// `n` observations, as `part` makes those of a range of rows.
+/// Makes `n` observations piece by piece; `part` makes those of a range of rows.
 fn pieces(
     channel: &dyn Channel,
     dir: &Path,
@@ -212,7 +213,7 @@ fn pieces(
     Ok(Observations { y, a })
 }
 
-/// How many of a set's images are observed when `kept` of them are not.
+/// Number of images in a set that are observed if `kept` of them are held back; `n = 0` takes all others.
 fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
     let (all, origin) = (set.len(), set.origin());
     let most = all.saturating_sub(kept);
@@ -222,7 +223,7 @@ fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
     Ok(if n == 0 { most } else { n })
 }
 
-/// The pictures are the observations; they stay in the order of their names.
+/// Reads images that are observations already, in the order of their names.
 fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     let all = set.len();
     if all < 2 || n > all {
@@ -237,7 +238,7 @@ fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn C
     Ok(Dataset { observations, truth: Truth::default() })
 }
 
-/// What a file of observations must look like for this channel.
+/// The shapes that a file of observations must have for this channel.
 pub fn expected(channel: &dyn Channel) -> Expect {
     let k = channel.operator_len();
     Expect {

@@ -1,13 +1,14 @@
-//! A run on disk. Every file appears whole (temporary name, then rename); a lap is finished when its `DONE` exists.
+//! A run on disk. Every file appears whole (temporary name, then rename), and a lap is finished when its `DONE`
+//! exists.
 //!
 //!     config.toml  observations.safetensors  truth.safetensors  metrics.jsonl  summary.json  figures/
 //!     lap-000/ reconstructions                          the start
 //!     lap-003/ model, ema, standardizer, state, reconstructions, DONE
 //!     start.safetensors                                 the prior of a Gaussian start
-//!     state.safetensors                                 the last saved point inside a lap
-//!     e-step-003.safetensors                            reconstructions of the lap under way, as far as they are made
-//!     prior/ model, ema, standardizer                          the unconditional denoiser, where one was trained
-//!     prior-state.safetensors                           the last saved point of its training
+//!     state.safetensors                                 the last saved state within a lap
+//!     e-step-003.safetensors                            reconstructions of the current lap made so far
+//!     prior/ model, ema, standardizer                   the unconditional denoiser, if one was trained
+//!     prior-state.safetensors                           the last saved state of its training
 
 use crate::config::Config;
 use crate::config::compatible::same_run;
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// Arrays of truth.safetensors for u1, u2, u3.
+/// Names of u1, u2 and u3 in truth.safetensors.
 const U: [&str; 3] = ["u1", "u2", "u3"];
 
 /// What to do about a state that cannot be read.
@@ -36,12 +37,12 @@ const DAMAGED: &str = "this state cannot be read; restore it, or delete it (in a
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
-    /// Whether [`RunDir::create`] made the directory itself.
+    /// Whether [`RunDir::create`] created the directory.
     made: bool,
 }
 
 impl RunDir {
-    /// Makes a new run directory; refuses one that holds anything already.
+    /// Creates a run directory. Returns an error if the directory exists and is not empty.
     pub fn create(path: &Path) -> Result<Self> {
         let made = !path.exists();
         files::ensure_writable_dir(path)?;
@@ -56,17 +57,18 @@ impl RunDir {
         Ok(Self { path: path.to_path_buf(), made })
     }
 
-    /// Removes a run whose start failed: one that holds no lap, not even the start. Another process's run is left alone.
+    /// Removes a run whose start failed, that is, one that holds no lap, not even the start. A run that another
+    /// process holds is left alone.
     pub fn discard_unstarted(&self) {
         let Ok(_lock) = self.lock() else { return };
         let begun = self.file("state.safetensors").exists() || self.laps().is_ok_and(|laps| !laps.is_empty());
         if !begun {
-            // The failure is what the user has to hear of, not that its traces are hard to remove.
+            // An error here is dropped: the user needs to read why the start failed, not that cleaning up failed.
             let _ = if self.made { std::fs::remove_dir_all(&self.path) } else { files::empty_dir(&self.path) };
         }
     }
 
-    /// Deletes what a killed process left half-written.
+    /// Deletes incomplete files that a killed process left behind.
     pub fn clear_leftovers(&self) -> Result<()> {
         [self.path.clone(), self.file("figures")].iter().try_for_each(|dir| files::clear_leftovers(dir))?;
         self.laps()?.into_iter().map(|lap| self.e_step(lap)).try_for_each(|path| files::remove_if_there(&path))
@@ -109,7 +111,7 @@ impl RunDir {
         }
     }
 
-    /// The run's configuration with `key=value` settings on top.
+    /// The run's configuration, overridden by `key=value` settings.
     pub fn config(&self, settings: &[String]) -> Result<Config> {
         let path = self.file("config.toml");
         let text =
@@ -117,12 +119,13 @@ impl RunDir {
         crate::config::parse(&text, &path.display().to_string(), settings)
     }
 
-    /// Refuses a configuration that would make another run of this one.
+    /// Returns an error if `config` describes a different run than this one.
     pub fn check_same(&self, config: &Config) -> Result<()> {
         same_run(&self.config(&[])?, config).with_context(|| self.file("config.toml").display().to_string())
     }
 
-    /// Writes what a run starts from; config.toml comes last and makes the directory a run.
+    /// Writes observations, truth and configuration. config.toml is written last, because it marks the directory
+    /// as a run.
     pub fn write_dataset(&self, config: &Config, dataset: &Dataset) -> Result<()> {
         write(&self.file("observations.safetensors"), &tables_of(&dataset.observations, ""))?;
         let t = &dataset.truth;
@@ -165,7 +168,7 @@ impl RunDir {
         Ok(Dataset { observations, truth: Truth { x, u, test } })
     }
 
-    /// Writes finished lap `lap` as one step: a directory under a temporary name, then renamed.
+    /// Writes the finished lap `lap` atomically: as a directory under a temporary name, which is then renamed.
     pub fn write_lap(&self, lap: usize, layout: &Layout, state: &State, config: &Config) -> Result<()> {
         let meta = weights_meta(config, lap);
         let host = |t| diffem::network::to_host(t);
@@ -186,12 +189,12 @@ impl RunDir {
         })
     }
 
-    /// Keeps the prior of a Gaussian start.
+    /// Writes the prior of a Gaussian start.
     pub fn write_start(&self, prior: &InitialPrior) -> Result<()> {
         files::write_atomic(&self.file("start.safetensors"), &diffem::em::encode_start(prior)?)
     }
 
-    /// The prior of a Gaussian start of signals of length `d`, if it was kept.
+    /// The prior of a Gaussian start for signals of length `d`; `None` if none was written.
     pub fn start(&self, d: usize) -> Result<Option<InitialPrior>> {
         let path = self.file("start.safetensors");
         if !path.exists() {
@@ -201,17 +204,17 @@ impl RunDir {
         prior.map(Some).with_context(|| format!("{}: delete it, and it is made anew", path.display()))
     }
 
-    /// The reconstructions of lap `lap` while they are being made.
+    /// Path of the reconstructions of lap `lap` while its E-step runs.
     fn e_step(&self, lap: usize) -> PathBuf {
         self.file(&format!("e-step-{lap:03}.safetensors"))
     }
 
-    /// Deletes what a lap needed only until it was finished.
+    /// Deletes the files that a lap needs only until it is finished.
     pub fn clear_lap(&self, lap: usize) -> Result<()> {
         [self.file("state.safetensors"), self.e_step(lap)].iter().try_for_each(|path| files::remove_if_there(path))
     }
 
-    /// Saves a point inside a lap; the reconstructions that it counts come first.
+    /// Saves a state within a lap. The reconstructions that it counts as done reach the disk first.
     pub fn write_state(&self, state: &State, config: &Config) -> Result<()> {
         if state.done > 0 {
             files::sync(&self.e_step(state.lap))?;
@@ -219,7 +222,7 @@ impl RunDir {
         files::write_atomic(&self.file("state.safetensors"), &diffem::em::encode_state(state, config)?)
     }
 
-    /// Finished laps, ascending.
+    /// The finished laps in ascending order.
     pub fn laps(&self) -> Result<Vec<usize>> {
         let entries = std::fs::read_dir(&self.path).with_context(|| format!("cannot list {}", self.path.display()))?;
         let lap = |entry: std::io::Result<std::fs::DirEntry>| -> Option<usize> {
@@ -232,7 +235,7 @@ impl RunDir {
         Ok(laps)
     }
 
-    /// The furthest saved state; `None` when not even the start was finished.
+    /// The most advanced saved state; `None` if there is none yet.
     pub fn latest_state(
         &self,
         config: &Config,
@@ -259,7 +262,7 @@ impl RunDir {
         Ok(best)
     }
 
-    /// A state must be one of this run's observations.
+    /// Returns an error if the numbers of rows and columns in `state` do not match this run's observations.
     fn check_rows(&self, state: &State, d: usize) -> Result<()> {
         let path = self.file("observations.safetensors");
         let n = TensorFile::open(&path, "y")?.shape("y")?[0];
@@ -282,7 +285,7 @@ impl RunDir {
     }
 }
 
-/// Order in which states come in a run.
+/// Sort key by which a later state of a run compares greater.
 pub fn progress_of(state: &State) -> (usize, bool, usize, usize) {
     (state.lap, state.phase == Phase::EStep, state.step, state.done)
 }
@@ -294,7 +297,8 @@ fn weights_meta(config: &Config, lap: usize) -> BTreeMap<&'static str, serde_jso
 fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<State> {
     let bytes = files::read(path)?;
     let decode = || -> Result<State> {
-        // The configuration first: its message says which setting differs, not only which shape.
+        // The configuration is compared first, because its message names the setting that differs and not only a
+        // shape.
         let (_, Of { run }) = checkpoint::decode::<Of>("state", &bytes).context(DAMAGED)?;
         same_run(&run, config)?;
         Ok(diffem::em::decode_state::<Config>(&bytes, parameters, config.signal_len(), device)?.0)
@@ -302,13 +306,14 @@ fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::te
     decode().with_context(|| path.display().to_string())
 }
 
-/// The part of a state's metadata that says which run it belongs to.
+/// The part of a state's metadata that identifies the run it belongs to.
 #[derive(Deserialize)]
 struct Of {
     run: Config,
 }
 
-/// Weights (the average) of a lap directory and the configuration they were trained with.
+/// The averaged weights of a lap directory, and the metadata `M` stored with them, such as the configuration they
+/// were trained with.
 pub fn read_weights<M: DeserializeOwned>(dir: &Path, layout: &Layout) -> Result<(Vec<f32>, M)> {
     let path = dir.join("ema.safetensors");
     let bytes = files::read(&path)?;
@@ -323,7 +328,7 @@ impl Store for RunDir {
     }
 
     fn resumed(&self, lap: usize, n: usize, d: usize) -> diffem::Result<Option<Samples>> {
-        let advice = "delete the run's state.safetensors to go on from the lap before it";
+        let advice = "delete the run's state.safetensors to continue from the previous lap";
         let table = mapped::table(&self.e_step(lap), "x", n, d, true);
         table.map(Some).map_err(|error| diffem::Error::Storage(format!("{error:#}; {advice}")))
     }

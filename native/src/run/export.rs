@@ -1,24 +1,24 @@
-//! A run's posterior as the one file that the browser loads.
+//! Packs a run's posterior into the one file that the browser loads.
 
 use crate::run::session::Session;
 use anyhow::Result;
 use diffem::checkpoint::Precision;
 use diffem::posterior::{Examples, Export};
 
-/// What was written.
+/// An exported posterior.
 pub struct Bundle {
-    /// The file.
+    /// Content of the file.
     pub bytes: Vec<u8>,
-    /// The lap whose posterior it is.
+    /// Lap whose posterior was exported.
     pub lap: usize,
     /// Number of weights.
     pub weights: usize,
-    /// Observations that travel along.
+    /// Number of observations in the file.
     pub examples: usize,
 }
 
 impl Bundle {
-    /// The posterior of lap `lap`, or of the best one, with at most `examples` observations.
+    /// Exports the posterior of lap `lap`, or of the best lap if it is `None`, with at most `examples` observations.
     pub fn of(session: &Session, lap: Option<usize>, examples: usize, precision: Precision) -> Result<Self> {
         let config = &session.config;
         config.channel.check_browser()?;
@@ -30,7 +30,7 @@ impl Bundle {
     }
 }
 
-/// The first observations that nothing was trained on, else the first of the run's own.
+/// The first test observations, which were never trained on, or else the first of the run's own.
 fn chosen(session: &Session, most: usize) -> Examples {
     let dataset = &session.dataset;
     let (observations, x) = match &dataset.truth.test {

@@ -1,4 +1,4 @@
-//! A run's images as folders of 8-bit PNG files, for tools that score pictures (dgm-eval, clean-fid,
+//! Writes a run's images as folders of 8-bit PNG files, for tools that score images (dgm-eval, clean-fid,
 //! torch-fidelity).
 
 use crate::args::ExportImages;
@@ -12,7 +12,7 @@ use diffem::image::ImageShape;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
-/// What was written.
+/// What [`export`] wrote.
 pub struct Written {
     /// The directory.
     pub out: PathBuf,
@@ -20,17 +20,17 @@ pub struct Written {
     pub lap: usize,
     /// Number of reconstructions.
     pub reconstructions: usize,
-    /// Number of images of the truth, where it is known.
+    /// Number of true images, if the truth is known.
     pub truth: Option<usize>,
 }
 
-/// Writes the images of a lap of `session` and, where it is known, their truth.
+/// Writes the reconstructed images of a lap of `session` and, if the truth is known, the true images.
 ///
 /// # Errors
-/// Signals that are no images, a lap that is not finished, a directory that holds something already.
+/// If the signals are not images, if the lap is not finished, or if the output directory is not empty.
 pub fn export(args: &ExportImages, session: &Session) -> Result<Written> {
     let Some(shape) = session.image_shape() else {
-        bail!("the signals of {} are no images: there is nothing to export", args.run.display());
+        bail!("the signals of {} are not images: there is nothing to export", args.run.display());
     };
     let lap = lap(args, session)?;
     let out = args.out.clone().unwrap_or_else(|| session.run.file(&format!("images-lap-{lap:03}")));
@@ -44,7 +44,7 @@ pub fn export(args: &ExportImages, session: &Session) -> Result<Written> {
     Ok(Written { out, lap, reconstructions: x.n(), truth: truth.map(Samples::n) })
 }
 
-/// The lap asked for, else the chosen one.
+/// The lap that was asked for, or else the one chosen by the held-out observations.
 fn lap(args: &ExportImages, session: &Session) -> Result<usize> {
     let finished = session.run.laps()?;
     let Some(&last) = finished.last() else { bail!("{} has no finished lap yet", args.run.display()) };
@@ -55,7 +55,7 @@ fn lap(args: &ExportImages, session: &Session) -> Result<usize> {
     }
 }
 
-/// What is there already may be the user's own.
+/// Refuses a directory that is not empty, because its content may be the user's own.
 fn refuse_content(out: &Path) -> Result<()> {
     if !out.is_dir() {
         return Ok(());
@@ -67,7 +67,7 @@ fn refuse_content(out: &Path) -> Result<()> {
     }
 }
 
-/// 000000.png, 000001.png, ... in the order of the rows.
+/// Writes the rows of `x` in order as 000000.png, 000001.png, ....
 fn write_folder(dir: &Path, x: &Samples, shape: ImageShape) -> Result<()> {
     files::ensure_writable_dir(dir)?;
     (0..x.n()).into_par_iter().try_for_each(|i| Bytes::of(x.row(i), shape)?.write(&dir.join(format!("{i:06}.png"))))

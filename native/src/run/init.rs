@@ -1,4 +1,4 @@
-//! What a run starts from, where that is another run.
+//! Checks of the other run that a run starts from.
 
 use crate::config::InitConfig;
 use crate::run::laps::{lap_dir, reconstructions_of};
@@ -6,8 +6,8 @@ use crate::run::prior::Prior;
 use anyhow::{Context, Result};
 use std::path::Path;
 
-/// Fails where the run that `init` names has not what the start needs, before anything is made for a run that
-/// cannot start.
+/// Returns an error if the run that `init` names lacks what the start needs, before anything is created for a
+/// run that cannot start.
 pub fn check(init: &InitConfig) -> Result<()> {
     match init {
         InitConfig::Checkpoint(place) => lap_dir(Path::new(&place.path), None).map(drop),

@@ -1,4 +1,4 @@
-//! Which laps a run has: the one that a command asks for, the best one, what belongs to it.
+//! Finds laps of a run: the one that a command asks for, or the best one, and the files of that lap.
 
 use crate::run::dir::RunDir;
 use crate::run::metrics::{self, Line};
@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use diffem::em::LapRecord;
 use std::path::{Path, PathBuf};
 
-/// The directory of a lap of a run: the one asked for, else the best by metrics.jsonl, else the last. `path`
-/// may also be a lap directory itself.
+/// The directory of a lap of a run: the one asked for, or else the best lap by metrics.jsonl, or else the last
+/// one. `path` may also be a lap directory itself.
 pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     if path.join("ema.safetensors").is_file() {
         return Ok(path.to_path_buf());
@@ -24,19 +24,18 @@ pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     }
 }
 
-/// The file of signals that `path` stands for: the reconstructions of a run (its best lap) or of a lap
-/// directory, or a file.
+/// The file of signals that `path` refers to: the reconstructions of a run (of its best lap) or of a lap
+/// directory, or `path` itself if it is a file.
 pub fn reconstructions_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() { Ok(path.to_path_buf()) } else { Ok(lap_dir(path, None)?.join("reconstructions.safetensors")) }
 }
 
-/// The lap that the held-out observations choose among the `finished` ones, the `last` one where they choose
-/// another.
+/// The lap chosen by the held-out observations if it is among the `finished` ones, and the `last` lap otherwise.
 pub fn chosen_lap(run: &RunDir, finished: &[usize], last: usize) -> Result<usize> {
     Ok(best_lap(run)?.filter(|lap| finished.contains(lap)).unwrap_or(last))
 }
 
-/// The lap that the held-out observations choose.
+/// The lap chosen by the held-out observations; `None` if there is none yet.
 pub fn best_lap(run: &RunDir) -> Result<Option<usize>> {
     let path = run.file("metrics.jsonl");
     let lines = if path.exists() { metrics::read(&path)? } else { Vec::new() };

@@ -1,4 +1,4 @@
-//! metrics.jsonl: one line per event, cut back on resume to what the saved state has seen.
+//! metrics.jsonl: one line per event. On resume it is cut back to the events up to the saved state.
 
 use crate::files;
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct TruthRecord {
     /// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6).
     pub sinkhorn: f64,
-    /// The same of a third truth sample: what a perfect reconstruction would score.
+    /// The same divergence for a third truth sample, which is the score of perfect reconstructions.
     pub sinkhorn_floor: f64,
     /// Points per side.
     pub points: usize,
@@ -28,11 +28,11 @@ impl TruthRecord {
     }
 }
 
-/// One line.
+/// One line of metrics.jsonl.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Line {
-    /// Training.
+    /// Progress of an M-step.
     MStep {
         /// Lap, from 1.
         lap: usize,
@@ -75,7 +75,7 @@ impl Line {
         matches!(self, Self::Lap { lap: 0, .. })
     }
 
-    /// Was this line written before or at `state`?
+    /// Whether this line was written before or at `state`.
     fn precedes(&self, state: &State) -> bool {
         match *self {
             Self::Lap { lap, .. } => lap < state.lap,
@@ -90,13 +90,13 @@ impl Line {
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
-    /// Is the line of lap 0 there already? A run killed before its first saved state makes its start again.
+    /// Whether the file holds the line of lap 0 already. A run that was killed before its first saved state makes
+    /// its start again.
     begun: bool,
 }
 
 impl MetricsFile {
-    /// Opens `path` after cutting it back to the lines that precede `state`; returns the seconds spent until
-    /// then.
+    /// Cuts `path` back to the lines that precede `state` and opens it. Also returns the seconds of work up to then.
     pub fn open(path: &Path, state: &State) -> Result<(Self, f64)> {
         let lines: Vec<Line> = if path.exists() { read(path)? } else { Vec::new() };
         let kept: Vec<&Line> = lines.iter().filter(|line| line.precedes(state)).collect();
@@ -109,7 +109,7 @@ impl MetricsFile {
         Ok((Self { path, file, begun }, seconds))
     }
 
-    /// Appends a line; the line of lap 0 only once.
+    /// Appends a line. The line of lap 0 is appended only once.
     pub fn append(&mut self, line: &Line) -> Result<()> {
         if line.is_start() && std::mem::replace(&mut self.begun, true) {
             return Ok(());
@@ -119,7 +119,7 @@ impl MetricsFile {
     }
 }
 
-/// Each line with the number of M-step steps taken in all laps until then.
+/// Pairs each line with the total number of optimizer steps taken in all laps up to it.
 pub fn with_total_steps(lines: &[Line]) -> impl Iterator<Item = (usize, &Line)> {
     let (mut before, mut last) = (0, (0, 0));
     lines.iter().map(move |line| {
@@ -133,7 +133,7 @@ pub fn with_total_steps(lines: &[Line]) -> impl Iterator<Item = (usize, &Line)> 
     })
 }
 
-/// Reads all whole lines; a torn last one, left by a killed process, is passed over.
+/// Reads all complete lines. An incomplete last line, which a killed process leaves, is skipped.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let text = String::from_utf8_lossy(&files::read(path)?).into_owned();
     let whole: Vec<&str> = text.lines().collect();

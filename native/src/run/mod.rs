@@ -1,4 +1,4 @@
-//! Runs: the directory, the data, training from wherever a run stands, and what is exported of it.
+//! Runs: the directory, the data, training from the last saved state, and exports.
 
 pub mod corruption;
 pub mod dataset;

@@ -1,7 +1,8 @@
-//! The prior of a run: an unconditional denoiser trained on the reconstructions of one lap, kept in `prior/` of the run.
+//! The prior of a run: an unconditional denoiser trained on the reconstructions of one lap, kept in `prior/` of
+//! the run directory.
 //!
-//! It is trained and sampled as a posterior is, through a channel that shows nothing. Its configuration is the run's with the
-//! settings of its own training on top; the weights carry it.
+//! It is trained and sampled in the same way as a posterior, through a channel that shows nothing. Its
+//! configuration is the run's, overridden by the settings of its own training, and is stored with the weights.
 
 use crate::config::Config;
 use crate::config::compatible::difference_of;
@@ -30,9 +31,9 @@ use std::time::Instant;
 /// What a prior was trained on, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Origin {
-    /// Lap whose reconstructions it learned.
+    /// Lap whose reconstructions the prior was trained on.
     pub lap: usize,
-    /// Its configuration.
+    /// Configuration of the prior.
     pub config: Config,
 }
 
@@ -48,7 +49,7 @@ fn directory(run: &RunDir) -> PathBuf {
     run.file("prior")
 }
 
-/// The point that a training of the prior was last saved at.
+/// Path of the last saved state of a training of the prior.
 fn saved_state(run: &RunDir) -> PathBuf {
     run.file("prior-state.safetensors")
 }
@@ -68,7 +69,7 @@ fn model(config: &Config) -> Model {
 }
 
 impl Prior {
-    /// Reads the prior of `run`, with `key=value` settings on top of its configuration.
+    /// Reads the prior of `run`; `key=value` settings override its configuration.
     pub fn load(run: &RunDir, settings: &[String], device: &Device) -> Result<Self> {
         if !exists(run) {
             let run = run.path().display();
@@ -77,17 +78,17 @@ impl Prior {
         Self::read(&directory(run), settings, device)
     }
 
-    /// The prior of the run at `path`: the one trained on its reconstructions, or the network of a run of EM-MMPS.
+    /// The prior of the run at `path`: the one trained on its reconstructions, or the network of an EM-MMPS run.
     pub fn of(path: &Path, device: &Device) -> Result<Self> {
         Self::read(&Self::find(path)?, &[], device)
     }
 
-    /// Fails where [`Prior::of`] would for want of a prior.
+    /// Returns the error of [`Prior::of`] if there is no prior at `path`.
     pub fn check(path: &Path) -> Result<()> {
         Self::find(path).map(drop)
     }
 
-    /// The directory of weights that are a prior.
+    /// The directory of the prior's weights.
     fn find(path: &Path) -> Result<PathBuf> {
         let own = path.join("prior");
         if weights(&own).is_file() {
@@ -121,8 +122,8 @@ impl Prior {
         read().with_context(|| format!("{}: cannot use this prior; train it anew with `diffem prior`", path.display()))
     }
 
-    /// One draw for each of `observations` into `out [n, d]`: the prior guided to them by moment matching, with the sampler of
-    /// `config` and so many iterations.
+    /// Writes one draw per observation into `out [n, d]`. The prior is guided to `observations` by moment matching
+    /// with `iterations` conjugate-gradient iterations and the sampler of `config`.
     pub fn guided_into(
         &self,
         channel: Arc<Compose>,
@@ -131,7 +132,7 @@ impl Prior {
         out: &mut Samples,
     ) -> Result<()> {
         let (own, d) = (&self.origin.config, config.signal_len());
-        ensure!(own.signal_len() == d, "the prior is one of signals of length {}, these have {d}", own.signal_len());
+        ensure!(own.signal_len() == d, "the prior is for signals of length {}, but these have length {d}", own.signal_len());
         let method = EmMmps { iterations, ..EmMmps::default() }.into();
         let model =
             Model { method, schedule: own.schedule.clone(), network: own.network.clone(), ..config.model(channel) };
@@ -143,20 +144,20 @@ impl Prior {
         Ok(EStep { posterior: &posterior, observations, key }.all_into(out)?)
     }
 
-    /// `n` draws, `[n, d]`.
+    /// `n` draws from the prior, `[n, d]`.
     pub fn draws(&self, n: usize, seed: u64) -> Result<Samples> {
         Ok(self.posterior.sample_seeded(&Observations::nothing(n), 1, seed)?)
     }
 }
 
-/// Trains the prior of `run` that `origin` describes on `device`, from the last saved point of the same training if there is
-/// one. The prior that the run had is replaced at the end.
+/// Trains the prior of `run` that `origin` describes on `device`, from the last saved state of the same training
+/// if there is one. The previous prior of the run is replaced at the end.
 pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
     let config = &origin.config;
     let _lock = run.lock()?;
     let x = run.reconstructions(origin.lap)?;
-    // There is nothing that could be compared.
+    // Without observations there is nothing to hold out and compare.
     let monitor = MonitorConfig { holdout: 0.0, ..MonitorConfig::default() };
     let em = Em::of(model(config), Observations::nothing(x.n())).m_step(config.m_step.clone()).monitor(monitor);
     let em = em.seed(config.seed).trainer(device)?;
@@ -170,7 +171,7 @@ pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode)
         }
     };
     let mut reporter = Reporter::new(run, origin, mode, &state);
-    // The saved point of a training that ended just before its prior was written.
+    // A saved state that is past the M-step comes from a training that ended just before its prior was written.
     let outcome = if state.phase == Phase::MStep { em.train(&mut state, &mut reporter) } else { Ok(()) };
     reporter.progress.finish();
     match (outcome, reporter.error.take()) {
@@ -181,7 +182,7 @@ pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode)
     }
 }
 
-/// The saved point of this training; another training's is not thrown away unasked.
+/// The saved state of this training. The state of another training is an error, so that it is not lost unnoticed.
 fn resume(run: &RunDir, origin: &Origin, parameters: usize, device: &Device) -> Result<Option<State>> {
     let path = saved_state(run);
     if !path.exists() {
@@ -202,13 +203,13 @@ fn resume(run: &RunDir, origin: &Origin, parameters: usize, device: &Device) -> 
     read().map(Some).with_context(|| path.display().to_string())
 }
 
-/// The part of a state's metadata that says which training it belongs to.
+/// The part of a state's metadata that identifies the training it belongs to.
 #[derive(Deserialize)]
 struct Saved {
     run: Origin,
 }
 
-/// Writes the prior as one step: a directory under a temporary name, then renamed.
+/// Writes the prior atomically: as a directory under a temporary name, which is then renamed.
 fn write(run: &RunDir, layout: &Layout, state: &State, origin: &Origin) -> Result<()> {
     files::replace_dir(&directory(run), |dir| {
         for (name, values) in [("model", &state.optim.weights), ("ema", &state.optim.average)] {
@@ -220,7 +221,7 @@ fn write(run: &RunDir, layout: &Layout, state: &State, origin: &Origin) -> Resul
     files::remove_if_there(&saved_state(run))
 }
 
-/// Shows the steps, and saves between them.
+/// Shows progress and saves the state between steps.
 struct Reporter<'a> {
     run: &'a RunDir,
     origin: &'a Origin,
@@ -251,7 +252,7 @@ impl<'a> Reporter<'a> {
             return Ok(ControlFlow::Continue(()));
         }
         self.progress.finish();
-        self.progress.message(&format!("stopped after {step} steps; the same command goes on from there"));
+        self.progress.message(&format!("stopped after {step} steps; the same command continues from there"));
         Ok(ControlFlow::Break(()))
     }
 }

@@ -1,4 +1,4 @@
-//! A run opened for work: configuration, channel, network, observations and device together.
+//! An open run: configuration, channel, network, observations and device together.
 
 use crate::config::{Config, InitConfig};
 use crate::data::mapped::scratch;
@@ -18,7 +18,7 @@ use diffem::{Observations, Posterior, Samples};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Everything a command needs of a run.
+/// Everything that a command needs from a run.
 pub struct Session {
     /// The directory.
     pub run: RunDir,
@@ -26,20 +26,20 @@ pub struct Session {
     pub config: Config,
     /// The channel.
     pub channel: Arc<Compose>,
-    /// The network's parameters.
+    /// Layout of the network's parameters.
     pub layout: Layout,
-    /// The laps, without a state.
+    /// Trainer that runs the laps; it holds no state.
     trainer: Trainer<NetworkConfig>,
     /// Observations and truth.
     pub dataset: Dataset,
     /// Where to compute.
     pub device: Device,
-    /// Its name.
+    /// Name of the device.
     pub device_name: String,
 }
 
 impl Session {
-    /// Makes a run directory for `config` and opens it.
+    /// Creates a run directory for `config` and opens it.
     pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
         let (device_name, device) = crate::device::open(device)?;
         let channel = Arc::new(config.build_channel()?);
@@ -50,7 +50,7 @@ impl Session {
             crate::resources::check_disk(out, dataset.values_on_disk(config.signal_len()))?;
             run.write_dataset(&config, &dataset)?;
             drop(dataset);
-            // Large tables stay in the files just written.
+            // Large tables are mapped from the files just written.
             run.dataset()
         };
         dataset()
@@ -58,7 +58,7 @@ impl Session {
             .inspect_err(|_| made.discard_unstarted())
     }
 
-    /// Opens an existing run with `key=value` settings on top of its configuration.
+    /// Opens an existing run; `key=value` settings override its configuration.
     pub fn open(path: &Path, settings: &[String], device: &str) -> Result<Self> {
         let run = RunDir::open(path)?;
         let config = run.config(settings)?;
@@ -84,12 +84,12 @@ impl Session {
         Ok(Self { run, config, channel, layout, trainer, dataset, device, device_name })
     }
 
-    /// The laps of this run.
+    /// The trainer that runs the laps of this run.
     pub fn em(&self) -> &Trainer<NetworkConfig> {
         &self.trainer
     }
 
-    /// Takes the run's observations for those of another channel of the same shapes.
+    /// Treats the run's observations as those of another channel with the same shapes.
     pub fn see_through(&mut self, config: Config, channel: Compose) -> Result<()> {
         let channel = Arc::new(channel);
         let em = config.em(channel.clone(), self.dataset.observations.clone()).store(self.run.clone());
@@ -97,7 +97,7 @@ impl Session {
         Ok(())
     }
 
-    /// The state before lap 1; keeps the prior of a Gaussian start in the run.
+    /// The state before lap 1. The prior of a Gaussian start is written to the run directory.
     pub fn start(&self) -> Result<State> {
         let (channel, config) = (self.channel.as_ref(), &self.config);
         let observations = &self.dataset.observations;
@@ -129,7 +129,7 @@ impl Session {
     pub fn start_prior(&self) -> Result<Option<InitialPrior>> {
         match self.run.start(self.config.signal_len())? {
             Some(prior) => Ok(Some(prior)),
-            // Runs of earlier versions have not kept it.
+            // Runs of earlier versions did not write it.
             None => self.fit_start(),
         }
     }
@@ -140,7 +140,7 @@ impl Session {
         Ok(self.trainer.fit_prior(&init)?)
     }
 
-    /// Reconstructions made elsewhere, which must be of as many signals of the same length.
+    /// Reads reconstructions made elsewhere, which must have the same number of signals and the same length.
     fn others(&self, path: &Path) -> Result<Samples> {
         let file = reconstructions_of(path)?;
         let x = crate::data::observations::load_signals(&file, "x", Some(self.config.signal_len()))?;
@@ -162,7 +162,7 @@ impl Session {
         Ok(self.trainer.begin_with(x, flatten(posterior.network()), Some(posterior.standardizer().clone()))?)
     }
 
-    /// The posterior of a lap directory.
+    /// Reads the posterior of a lap directory.
     fn load(&self, dir: &Path) -> Result<Posterior> {
         let (weights, _): (Vec<f32>, serde_json::Value) = read_weights(dir, &self.layout)?;
         let path = dir.join("frame.safetensors");
@@ -171,7 +171,7 @@ impl Session {
         Ok(self.trainer.posterior_in(&from_host(weights, &self.device), standardizer))
     }
 
-    /// The posterior of lap `lap`, or of the best lap; says which.
+    /// The posterior of lap `lap`, or of the best lap if it is `None`, together with the number of that lap.
     pub fn posterior(&self, lap: Option<usize>) -> Result<(usize, Posterior)> {
         let dir = lap_dir(self.run.path(), lap)?;
         let lap =
@@ -179,7 +179,7 @@ impl Session {
         Ok((lap.unwrap_or(0), self.load(&dir)?))
     }
 
-    /// One draw for each of `observations`, with the noise of `key`.
+    /// The E-step that makes one draw per observation with the noise of `key`.
     pub fn e_step<'a>(
         &'a self,
         posterior: &'a Posterior,
@@ -189,8 +189,9 @@ impl Session {
         EStep { posterior, observations, key }
     }
 
-    /// Writes the settings that the run was opened with into its configuration. Nothing is kept while another process trains the
-    /// run, if another run would come of it, or if it cannot go on.
+    /// Writes the settings that the run was opened with into its configuration. Returns an error and writes nothing
+    /// if another process trains the run, if the settings describe a different run, or if the saved state cannot
+    /// be read.
     pub fn keep_settings(&self) -> Result<()> {
         let _lock = self.run.lock()?;
         self.run.check_same(&self.config)?;
@@ -198,7 +199,7 @@ impl Session {
         self.run.write_config(&self.config)
     }
 
-    /// Shape of the images that the signals are, if they are images.
+    /// Shape of a signal as an image; `None` if signals are not images.
     pub fn image_shape(&self) -> Option<ImageShape> {
         self.config.data.image_shape()
     }

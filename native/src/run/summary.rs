@@ -1,4 +1,4 @@
-//! What is rebuilt from metrics.jsonl: summary.json and the event file for TensorBoard.
+//! Files that are rebuilt from metrics.jsonl: summary.json and the event file for TensorBoard.
 
 use crate::files;
 use crate::report::tensorboard::{Scalar, file_name, write_events as write_scalars};
@@ -24,7 +24,7 @@ pub fn write(session: &Session) -> Result<()> {
         "observations": session.dataset.observations.n(),
         "parameters": session.layout.len(),
         "network_calls_per_draw": session.config.e_step.sampler.calls(),
-        // Of the process that finished the run; null where the system does not tell.
+        // Peak memory of the process that finished the run; null where the system does not report it.
         "peak_memory_bytes": peak_memory(),
         "best_lap": best_lap(run)?.or_else(|| laps.len().checked_sub(1)),
         "laps": laps,
@@ -42,7 +42,7 @@ pub fn write_events(run: &RunDir) -> Result<()> {
     write_scalars(&path, scalars(&lines))
 }
 
-/// All curves: the loss by its running step number, everything else by lap.
+/// All curves: the loss and learning rate over the total number of steps, everything else over laps.
 fn scalars(lines: &[Line]) -> Vec<Scalar> {
     let mut out = Vec::new();
     let mut push = |tag: &str, step: usize, wall_time: f64, value: f64| {

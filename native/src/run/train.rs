@@ -1,4 +1,4 @@
-//! Drives a run from wherever it stands to its end: saves, reports, and stops cleanly.
+//! Drives a run from its last saved state to its end: saves, reports, and stops cleanly.
 
 use crate::report::progress::{Progress, ProgressMode};
 use crate::run::metrics::{Line, MetricsFile, TruthRecord};
@@ -11,7 +11,7 @@ use diffem::metric::TruthScorer;
 use std::ops::ControlFlow;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Runs what is left of `session`.
+/// Runs the remaining laps of `session`.
 pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
     let _lock = session.run.lock()?;
@@ -19,7 +19,7 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     let em = session.em();
     let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
     if saved.as_ref().is_some_and(|state| em.finished(state)) && session.run.file("summary.json").exists() {
-        // Its numbers, peak memory among them, are those of the process that did the work.
+        // summary.json stays, because its numbers (such as peak memory) are those of the process that did the work.
         return Ok(Ended::Finished);
     }
     let begun = saved.is_some();
@@ -27,7 +27,7 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     let mut state = match saved {
         Some(state) => state,
         None => {
-            progress.message("making the start");
+            progress.message("making the first reconstructions");
             session.start()?
         }
     };
@@ -59,8 +59,9 @@ struct Reporter<'a> {
     progress: Progress,
     metrics: MetricsFile,
     truth: Option<TruthScorer>,
-    /// Seconds of work before this process, and since when this one works; evaluation pushes `since` forward.
+    /// Seconds of work before this process.
     seconds: f64,
+    /// When this process began to work, moved forward by the time spent on evaluation.
     since: Instant,
     saved: Instant,
     shown: Option<(usize, bool)>,
@@ -119,7 +120,7 @@ impl<'a> Reporter<'a> {
         Ok(self.break_if_stopping(state))
     }
 
-    /// Ends the run, saying how to go on, when a signal asked for it.
+    /// Ends the run if a signal asked for it, with a message that says how to continue.
     fn break_if_stopping(&mut self, state: &State) -> ControlFlow<()> {
         if !stopping() {
             return ControlFlow::Continue(());
@@ -130,7 +131,7 @@ impl<'a> Reporter<'a> {
         ControlFlow::Break(())
     }
 
-    /// Moves the bar of a phase to `done`.
+    /// Moves the progress of a phase to `done`.
     fn show(&mut self, lap: usize, e_step: bool, done: usize, message: &str) {
         if self.shown != Some((lap, e_step)) {
             if self.shown.is_none_or(|(shown, _)| shown != lap) {
@@ -146,13 +147,14 @@ impl<'a> Reporter<'a> {
         self.done = done;
     }
 
-    /// Writes a finished lap, scores it, and rebuilds the event file.
+    /// Scores and writes a finished lap, and rebuilds the event file.
     fn lap(&mut self, record: &LapRecord, state: &State) -> Result<()> {
         let (seconds, evaluation) = (self.clock(), Instant::now());
         let run = &self.session.run;
         let truth = self.truth.as_ref().map(|t| TruthRecord::of(t, &state.x)).transpose()?;
         let &LapRecord { lap, loss, monitor } = record;
-        // The line first: a lap that is DONE must have its line, and a line without its lap is cut off on resume.
+        // The line is written first: a lap that is DONE must have its line, while a line without its lap is cut off
+        // on resume.
         self.metrics.append(&Line::Lap { lap, loss, monitor, truth, seconds, time: now() })?;
         run.write_lap(lap, &self.session.layout, state, &self.session.config)?;
         run.clear_lap(lap)?;

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct UnetConfig {
-    /// Channels of each level, finest first; every level halves height and width.
+    /// Number of channels per level, finest first; every level halves height and width.
     pub channels: Vec<usize>,
-    /// Residual blocks of each level, on the way down and again on the way up.
+    /// Number of residual blocks per level, on the way down and again on the way up.
     pub blocks: Vec<usize>,
-    /// Attention heads of each level; 0 for none.
+    /// Number of attention heads per level; 0 for none.
     pub heads: Vec<usize>,
     /// Length of the noise embedding, even, 2 to 4096.
     pub embedding: usize,
-    /// Side of the squares of pixels that the finest level sees as one pixel (with that many more channels);
-    /// 1 is the paper's.
+    /// Side of the square patches of pixels that the finest level treats as one pixel (with that many times
+    /// more channels); 1 in the paper.
     pub patch: usize,
     /// Probability that a value inside a residual block is dropped in training, in [0, 1).
     pub dropout: f64,
@@ -32,10 +32,10 @@ impl Default for UnetConfig {
 
 impl UnetConfig {
     /// Checks the ranges, that images of `shape` can be halved as often as there are levels, and that the
-    /// `condition` features are whole planes of their size.
+    /// `condition` features form whole planes of that size.
     ///
     /// # Errors
-    /// A size outside its range, an image that cannot be halved, features that are no planes.
+    /// A size outside its range, an image that cannot be halved, features that do not form whole planes.
     pub fn validate(&self, shape: ImageShape, condition: usize) -> Result<()> {
         self.validate_sizes()?;
         self.validate_fit(shape, condition)

@@ -27,18 +27,18 @@ pub struct Unet {
     config: UnetConfig,
 }
 
-/// One resolution.
+/// One resolution level.
 #[derive(Module, Debug)]
 struct Level {
-    /// From the finer level, halving the image.
+    /// Layer from the finer level, which halves the image.
     down: Option<Linear>,
     descent: Vec<Stage>,
-    /// From this level's memory and the coarser level side by side.
+    /// Layer from this level's skip connection and the coarser level, side by side.
     merge: Option<Linear>,
     ascent: Vec<Stage>,
 }
 
-/// A residual block and, at levels with attention, what follows it.
+/// A residual block and, at levels with attention, the attention that follows it.
 #[derive(Module, Debug)]
 struct Stage {
     modulation: Modulation,
@@ -47,7 +47,7 @@ struct Stage {
     attention: Option<Attention>,
 }
 
-/// (a, b, c) of a block from the noise embedding.
+/// Computes (a, b, c) of a block from the noise embedding.
 #[derive(Module, Debug)]
 struct Modulation {
     hidden: Linear,
@@ -70,7 +70,7 @@ struct Dropout {
 }
 
 impl Dropout {
-    /// Zeroes values with probability `rate` and scales the others up, so that the mean stays.
+    /// Zeroes values with probability `rate` and scales the others up, so that the mean is unchanged.
     fn apply(&mut self, x: Tensor<2>) -> Tensor<2> {
         let [n, c] = x.dims();
         let kept = 1.0 / (1.0 - self.rate) as f32;
@@ -81,8 +81,8 @@ impl Dropout {
 }
 
 impl UnetConfig {
-    /// Network for images of `shape` with `condition` features, which must be whole planes of the image's
-    /// size; weights are a function of `seed` alone.
+    /// Builds the network for images of `shape` with `condition` features, which must form whole planes of
+    /// the image's size; its weights are a function of `seed` alone.
     pub fn init(&self, shape: ImageShape, condition: usize, seed: u64, device: &Device) -> Result<Unet> {
         self.validate(shape, condition)?;
         let mut layers = Initializer { key: Key::new(seed, Purpose::Weights, 0), layer: 0, device };
@@ -294,7 +294,7 @@ mod tests {
         let values = drop(0);
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
-        // Standard deviations of about 0.004 and 0.003.
+        // The standard errors are about 0.004 and 0.003.
         assert!((mean - 1.0).abs() < 0.02 && (dropped - 0.25).abs() < 0.015, "{mean} {dropped}");
         assert_eq!(values, drop(0));
         assert_ne!(values, drop(1));

@@ -97,8 +97,9 @@ impl LiveTraining {
         };
         let channel = settings.channel.build(curve.d())?;
         let counts = Counts { observed: config.observations, truth: TRUTH, test: 0 };
-        let law = |count, key, set| curve.draw_points(count, key, set);
-        let Drawn { observations, u, .. } = synthetic::draw(&law, counts, &channel, seed);
+        let points = |count, key, set| curve.draw_points(count, key, set);
+        let Drawn { observations, u, .. } = synthetic::draw(&points, counts, &channel, seed);
+        settings.init.validate(&channel)?;
         let trainer = Em::new(channel, observations)
             .network(settings.network.clone())
             .schedule(settings.schedule.clone())
