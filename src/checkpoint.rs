@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
 
-/// Version of the files written here; files of a later one are refused.
+/// Version of the files that this build writes; files of a later version are refused.
 pub const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -20,7 +20,7 @@ struct Header<'a, M> {
     meta: &'a M,
 }
 
-/// What is read before the rest, which is of the kind's own type.
+/// Metadata that is read first; the type of the rest depends on the kind.
 #[derive(Serialize, Deserialize)]
 struct Kind {
     format_version: u32,
@@ -30,13 +30,14 @@ struct Kind {
 /// Named `f32` arrays: name, shape and values.
 pub type Arrays = Vec<(String, Vec<usize>, Vec<f32>)>;
 
-/// How numbers are kept.
+/// Precision in which numbers are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// As they are.
+    /// Unchanged, in 32 bits.
     #[default]
     F32,
-    /// In 16 bits: a relative error of at most 2^-11 from 6.1e-5 to 65504, absolute of 3e-8 below.
+    /// In 16 bits, with a relative error of at most 2^-11 from 6.1e-5 to 65504 and an absolute error of at
+    /// most 3e-8 below.
     F16,
 }
 
@@ -67,7 +68,7 @@ pub fn encode(content: &str, arrays: &Arrays, meta: &impl Serialize) -> Result<V
     encode_with(content, arrays, meta, &|_| Precision::F32)
 }
 
-/// [`encode`] with the precision that `precision` gives each array's name.
+/// [`encode`] with the precision that `precision` returns for each array's name.
 pub fn encode_with(
     content: &str,
     arrays: &Arrays,
@@ -88,12 +89,12 @@ pub fn encode_with(
             TensorView::new(dtype, shape.clone(), bytes).map(|v| (name.as_str(), v)).map_err(|e| fail(&e))
         })
         .collect::<Result<_>>()?;
-    // A single entry: the order of a map's entries would change from run to run.
+    // There is a single entry, because the order of a map's entries would change from run to run.
     serialize(views, Some(HashMap::from([("diffem".to_string(), header)]))).map_err(|e| fail(&e))
 }
 
-/// Reads what [`encode`] wrote and checks the kind of content and the version. `M` must pass over fields that it does not know:
-/// the version and the kind stand among its own.
+/// Reads what [`encode`] wrote and checks the kind of content and the version. `M` must ignore fields that it
+/// does not know, because the version and the kind stand among its own.
 pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Arrays, M)> {
     let fail = |message: String| Error::Checkpoint(message);
     let (_, metadata) =
@@ -129,7 +130,7 @@ pub(crate) fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f
     Ok((shape, values))
 }
 
-/// A flat weight vector as named tensors: linear weights are `[inputs, outputs]`.
+/// Splits a flat weight vector into named tensors; linear weights are `[inputs, outputs]`.
 pub(crate) fn split_weights(layout: &Layout, weights: &[f32]) -> Arrays {
     let mut offset = 0;
     let arrays = layout.entries.iter().map(|(name, shape)| {
@@ -140,18 +141,18 @@ pub(crate) fn split_weights(layout: &Layout, weights: &[f32]) -> Arrays {
     arrays.collect()
 }
 
-/// Named tensors, see [`decode_weights`].
+/// Encodes a flat weight vector as named tensors, which [`decode_weights`] reads.
 pub fn encode_weights(layout: &Layout, weights: &[f32], meta: &impl Serialize) -> Result<Vec<u8>> {
     encode("weights", &split_weights(layout, weights), meta)
 }
 
-/// The flat weight vector of a file of weights whose tensors must be exactly those of `layout`.
+/// Reads the flat weight vector of a weights file, whose tensors must be exactly those of `layout`.
 pub fn decode_weights<M: DeserializeOwned>(layout: &Layout, bytes: &[u8]) -> Result<(Vec<f32>, M)> {
     let (arrays, meta) = decode("weights", bytes)?;
     Ok((join_weights(layout, arrays)?, meta))
 }
 
-/// The flat weight vector of `arrays`, which must be exactly those of `layout`.
+/// Joins `arrays`, which must be exactly those of `layout`, into a flat weight vector.
 pub(crate) fn join_weights(layout: &Layout, mut arrays: Arrays) -> Result<Vec<f32>> {
     let mut weights = Vec::with_capacity(layout.len());
     for (name, shape) in &layout.entries {
@@ -185,7 +186,7 @@ impl StandardizerMeta {
         Self { mean, root, power }
     }
 
-    /// The standardizer, which must be one of signals of length `d`.
+    /// Returns the standardizer, which must be for signals of length `d`.
     pub(crate) fn standardizer(self, d: usize) -> Result<Standardizer> {
         if self.mean.len() != d {
             let found = self.mean.len();
@@ -197,7 +198,7 @@ impl StandardizerMeta {
     }
 }
 
-/// The coordinates of a run, to be kept beside its weights.
+/// Encodes the coordinates of a run, to be stored beside its weights.
 pub fn encode_standardizer(standardizer: &Standardizer) -> Result<Vec<u8>> {
     encode("standardizer", &Arrays::new(), &StandardizerMeta::of(standardizer))
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheel, installs it into a fresh virtual environment and tests the command and the module there.
-# cargo compiles in CARGO_TARGET_DIR; what the tests' release build has compiled there is used again.
+# Builds the wheel, installs it into a fresh virtual environment, and tests the command and the module there.
+# cargo compiles in CARGO_TARGET_DIR and reuses what the tests' release build has compiled there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,11 +10,11 @@ skip() {
     echo "the wheel is not checked: $1"
     exit 0
 }
-python3 -m venv "$work/build" >/dev/null 2>&1 || skip "python3 with venv is not to be had"
-"$work/build/bin/pip" install -q 'maturin>=1.9,<2' numpy safetensors 2>/dev/null || skip "maturin is not to be had"
+python3 -m venv "$work/build" >/dev/null 2>&1 || skip "python3 with venv is not available"
+"$work/build/bin/pip" install -q 'maturin>=1.9,<2' numpy safetensors 2>/dev/null || skip "maturin is not available"
 
-# maturin builds the command's package alone, whose dependencies have other features than those of the whole workspace
-# with its tests: all of burn would be compiled again. This cargo builds the command as the tests do.
+# maturin builds only the command's package, whose dependencies have other features than in the whole workspace with
+# its tests, so all of burn would be compiled again. This cargo wrapper builds the command as the tests do.
 mkdir "$work/bin"
 cat >"$work/bin/cargo" <<END
 #!/bin/sh

@@ -5,27 +5,27 @@ use burn::tensor::Device;
 
 /// A backend that a build may contain.
 pub struct Backend {
-    /// Its name for `--device`, and of its feature of this package.
+    /// Name for `--device` and of the package's feature.
     pub name: &'static str,
-    /// One line about it.
+    /// One-line description.
     pub about: &'static str,
-    /// What to do where it finds no device.
+    /// What to do if it finds no device.
     pub needs: &'static str,
-    /// Whether `name:n` picks one of several devices.
+    /// Whether `name:n` selects one of several devices.
     numbered: bool,
-    /// Place in the order in which `auto` looks for a device.
+    /// Position in the order in which `auto` looks for a device.
     preference: u8,
-    /// How to reach its devices; none where this build lacks it.
+    /// How to find and open its devices; `None` if this build lacks the backend.
     driver: Option<Driver>,
 }
 
-/// Number of devices on this machine, and how one of them is opened.
+/// Counts the devices on this machine and opens one of them.
 struct Driver {
     count: fn() -> usize,
     open: fn(usize) -> Device,
 }
 
-/// The driver of a backend, in builds that have the feature.
+/// The driver of a backend, in builds with its feature.
 macro_rules! driver {
     ($feature:literal, $count:expr, $open:expr) => {{
         #[cfg(feature = $feature)]
@@ -36,9 +36,8 @@ macro_rules! driver {
     }};
 }
 
-/// The backends, one row each; lists, checks and help follow from this table.
-// `ndarray` is deprecated by burn in favor of flex; it is kept as a second opinion that shares no kernel with
-// it.
+/// The backends, one row each. Lists, checks and help are derived from this table.
+// burn deprecates `ndarray` in favor of flex. It is kept as an independent check that shares no kernel with flex.
 #[allow(deprecated)]
 pub static BACKENDS: [Backend; 4] = [
     Backend {
@@ -80,23 +79,23 @@ pub static BACKENDS: [Backend; 4] = [
 ];
 
 impl Backend {
-    /// Whether this build contains it.
+    /// Whether this build contains the backend.
     pub fn built(&self) -> bool {
         self.driver.is_some()
     }
 
-    /// Number of its devices on this machine; 0 where the build lacks it.
+    /// Number of its devices on this machine; 0 if the build lacks the backend.
     pub fn count(&self) -> usize {
         self.driver.as_ref().map_or(0, |driver| (driver.count)())
     }
 
-    /// How to build with it.
+    /// The command that builds with this backend.
     pub fn build(&self) -> String {
         format!("cargo build --release --features {}", self.name)
     }
 }
 
-/// What `--device` may be: `flex, .., cuda:n or auto`.
+/// The values of `--device`: `flex, .., cuda:n or auto`.
 pub fn choices() -> String {
     let names = BACKENDS.iter().flat_map(|backend| {
         let numbered = backend.numbered.then(|| format!("{}:n", backend.name));
@@ -105,8 +104,8 @@ pub fn choices() -> String {
     format!("{} or auto", names.collect::<Vec<_>>().join(", "))
 }
 
-/// Opens the device called `name`, one of [`choices`]; `auto` is the first backend, GPUs before CPUs, that
-/// this build contains and that finds a device. Gives its full name as well.
+/// Opens the device `name`, one of [`choices`], and also returns its full name. `auto` is the first backend, GPUs
+/// before CPUs, that this build contains and that finds a device.
 pub fn open(name: &str) -> Result<(String, Device)> {
     let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
     let backend = match kind {
@@ -127,7 +126,7 @@ pub fn open(name: &str) -> Result<(String, Device)> {
         Some(Ok(index)) => index,
         Some(Err(_)) => bail!("--device {name}: expected a device number after the colon, such as {kind}:1"),
     };
-    // Asked first: burn panics at the first tensor on a device that is not there.
+    // The count is checked first, because burn panics at the first tensor on a missing device.
     match (driver.count)() {
         0 => bail!("--device {name}: no device found; {}, or use --device flex", backend.needs),
         n if index >= n && backend.numbered => {
@@ -139,8 +138,7 @@ pub fn open(name: &str) -> Result<(String, Device)> {
     Ok((label, (driver.open)(index)))
 }
 
-/// The preferred backend that finds a device; the first of the table, which says what it lacks, where none
-/// does.
+/// The preferred backend that finds a device, or else the first of the table, whose error says what is missing.
 fn automatic() -> &'static Backend {
     BACKENDS
         .iter()

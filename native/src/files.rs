@@ -1,8 +1,8 @@
-//! Files on disk: read with an error that says what to do, written whole or not at all.
+//! Files on disk: read errors say what to do, and files are written whole or not at all.
 //!
-//! Everything is written under a temporary name beside its final place, synced, then renamed, so that a crash, a full
-//! disk or an interrupt leaves either the old content or the new one. A crash can leave a `.tmp-…` entry behind; it
-//! is never read and may be deleted ([`clear_leftovers`]).
+//! Everything is written under a temporary name next to its final path, synced, and then renamed, so that a crash,
+//! a full disk or an interrupt leaves either the old content or the new one. A crash can leave a `.tmp-…` entry
+//! behind, which is never read and may be deleted ([`clear_leftovers`]).
 
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use tempfile::Builder;
 
 const PREFIX: &str = ".tmp-";
-/// Name of a directory that is being replaced, inside a temporary one.
+/// Name, inside a temporary directory, of a directory that is being replaced.
 const ASIDE: &str = "old";
 
 /// Opens `path` for reading; the error names it and says what to do.
@@ -25,7 +25,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|e| explain("read", path, e))
 }
 
-/// Writes `bytes` to `path`, replacing what is there, so that no reader ever sees a part of them.
+/// Writes `bytes` to `path` and replaces an existing file, so that no reader ever sees a part of them.
 ///
 /// The directory must exist. The file gets the usual permissions (0666 less the umask) and has reached the disk when
 /// this returns.
@@ -33,7 +33,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomic_with(path, |out| out.write_all(bytes))
 }
 
-/// [`write_atomic`] of what `fill` writes.
+/// Like [`write_atomic`], for the bytes that `fill` writes.
 pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     write_renamed(path, fill).map_err(|e| explain("write", path, e))
 }
@@ -49,7 +49,7 @@ fn write_renamed(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Resu
     sync_directory(parent(path))
 }
 
-/// Proves that a file can be written at `path`, and leaves nothing there.
+/// Checks that a file can be written at `path`, and leaves nothing there.
 pub fn ensure_writable(path: &Path) -> Result<()> {
     let taken = path.is_dir().then(|| ErrorKind::IsADirectory.into());
     taken
@@ -59,8 +59,8 @@ pub fn ensure_writable(path: &Path) -> Result<()> {
         .map_err(|e| explain("write", path, e))
 }
 
-/// Creates the directory `path` and its parents where missing, and proves that files can be written in it: a run
-/// should fail here, not after its first hour.
+/// Creates the directory `path` and its missing parents, and checks that files can be written in it: a run should
+/// fail here and not after its first hour.
 pub fn ensure_writable_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path)
         .and_then(|()| builder(0o666).tempfile_in(path))
@@ -68,11 +68,11 @@ pub fn ensure_writable_dir(path: &Path) -> Result<()> {
         .map_err(|e| explain("write in directory", path, e))
 }
 
-/// Makes the directory `path` whole or not at all: `fill` writes into a temporary sibling (with [`write_atomic`], so
-/// that its files are on the disk), which is then renamed to `path`.
+/// Creates the directory `path` whole or not at all: `fill` writes into a temporary sibling (with [`write_atomic`],
+/// so that its files reach the disk), which is then renamed to `path`.
 ///
-/// A directory already there is replaced. It is moved aside first, because a rename cannot replace a directory with
-/// content: a crash between the two renames leaves the old one, complete, under a `.tmp-…` name. When `fill` or the
+/// An existing directory is replaced. It is moved aside first, because a rename cannot replace a directory that is
+/// not empty: a crash between the two renames leaves the old one, complete, under a `.tmp-…` name. If `fill` or the
 /// second rename fails, the old one stays or is put back.
 pub fn replace_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let failed = |e| explain("write directory", path, e);
@@ -80,7 +80,7 @@ pub fn replace_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resul
     fill(fresh.path())?;
     sync_directory(fresh.path()).map_err(failed)?;
     swap(fresh.path(), path).map_err(failed)?;
-    // Its content has the final name now: nothing is left to delete under the temporary one.
+    // The content now has its final name, so there is nothing left to delete under the temporary one.
     let _moved = fresh.keep();
     Ok(())
 }
@@ -104,13 +104,13 @@ fn swap(fresh: &Path, path: &Path) -> std::io::Result<()> {
     sync_directory(parent(path))
 }
 
-/// Leaves the old directory on the disk when it could not be put back.
+/// Leaves the old directory on disk if it could not be put back.
 fn keep_for_rescue(aside: tempfile::TempDir) {
     let _kept = aside.keep();
 }
 
-/// Deletes what processes that were killed left half-written in the directory `dir`, if it exists. A directory that was being
-/// replaced stays: it may be the only copy.
+/// Deletes incomplete files that killed processes left in the directory `dir`, if it exists. A directory that was
+/// being replaced stays, because it may be the only copy.
 pub fn clear_leftovers(dir: &Path) -> Result<()> {
     if !dir.is_dir() {
         return Ok(());
@@ -137,12 +137,13 @@ fn remove(path: &Path) -> std::io::Result<()> {
     if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-/// The directory that holds `path`; the current one for a bare file name.
+/// The directory that holds `path`, or the current directory for a bare file name.
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Temporary names with the permissions of ordinary files: tempfile's own default hides them from other users.
+/// Builds temporary files with the permissions of ordinary files, because tempfile's default hides them from other
+/// users.
 fn builder(mode: u32) -> Builder<'static, 'static> {
     let mut builder = Builder::new();
     builder.prefix(PREFIX);
@@ -153,7 +154,7 @@ fn builder(mode: u32) -> Builder<'static, 'static> {
     builder
 }
 
-/// Makes a rename last: on unix the new name is an entry of the directory, which has to reach the disk as well.
+/// Makes a rename durable: on Unix, the new name is an entry of the directory, which must reach the disk as well.
 fn sync_directory(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     File::open(path)?.sync_all()?;
@@ -162,7 +163,7 @@ fn sync_directory(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Deletes a file that may be there.
+/// Deletes the file at `path` if it exists.
 pub fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => {
@@ -172,7 +173,7 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// An unnamed file of `len` bytes in the directory `dir`, that disappears with the process.
+/// Creates an unnamed file of `len` bytes in the directory `dir` that disappears when the process ends.
 pub fn scratch(dir: &Path, len: u64) -> Result<File> {
     let make = || {
         let file = builder(0o600).tempfile_in(dir)?.into_file();
@@ -182,7 +183,8 @@ pub fn scratch(dir: &Path, len: u64) -> Result<File> {
     make().map_err(|e| explain("write in directory", dir, e))
 }
 
-/// A file of `len` bytes at `path` that begins with `head`, for reading and writing; what was there is replaced.
+/// Creates a file of `len` bytes at `path` that begins with `head`, and opens it for reading and writing. An existing
+/// file is replaced.
 pub fn create_sized(path: &Path, head: &[u8], len: u64) -> Result<File> {
     let make = || {
         let mut temporary = builder(0o666).tempfile_in(parent(path))?;
@@ -194,12 +196,12 @@ pub fn create_sized(path: &Path, head: &[u8], len: u64) -> Result<File> {
     make().map_err(|e| explain("write", path, e))
 }
 
-/// Opens `path` for reading and writing.
+/// Opens the file at `path` for reading and writing.
 pub fn open_writable(path: &Path) -> Result<File> {
     File::options().read(true).write(true).open(path).map_err(|e| explain("write", path, e))
 }
 
-/// What was written to `path` through a mapping reaches the disk.
+/// Flushes to disk what was written to `path` through a mapping.
 pub fn sync(path: &Path) -> Result<()> {
     open_writable(path)?.sync_data().map_err(|e| explain("write", path, e))
 }
@@ -207,7 +209,7 @@ pub fn sync(path: &Path) -> Result<()> {
 fn explain(verb: &str, path: &Path, error: std::io::Error) -> anyhow::Error {
     let advice = advice(verb, path, error.kind());
     let cause = error.to_string();
-    // tempfile adds its random name, which tells the reader nothing.
+    // tempfile adds its random name, which is of no use to the reader.
     let cause = cause.split(" at path ").next().unwrap_or_default().to_string();
     anyhow!(cause).context(format!("cannot {verb} {}{advice}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! Room in memory and on the disk, asked before the work that needs it.
+//! Checks that memory and disk space suffice, before the work that needs them.
 
 use anyhow::{Result, ensure};
 use diffem::channel::Channel;
@@ -7,16 +7,16 @@ use std::path::Path;
 
 const VALUE: u64 = size_of::<f32>() as u64;
 
-/// Memory that `rows` signals take while they are drawn and observed: x, and y and a twice, together and
-/// apart. Later what is large lies in files.
+/// Bytes of memory that `rows` signals need while they are drawn and observed: x once, and y and a twice, once in
+/// pieces and once joined. Later, large tables are in files.
 fn memory_of(rows: usize, channel: &dyn Channel) -> u64 {
     let d = channel.signal_len() as u64;
     let seen = (channel.observation_len() + channel.operator_len()) as u64;
     (rows as u64).saturating_mul(VALUE * (d + 2 * seen))
 }
 
-/// Refuses `rows` signals that do not fit into memory; systems that do not tell how much is free are not
-/// asked.
+/// Returns an error if `rows` signals do not fit into memory. The check is skipped on systems that do not report free
+/// memory.
 pub fn check_memory(field: &str, rows: usize, channel: &dyn Channel) -> Result<()> {
     let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     fits(field, rows, memory_of(rows, channel), free.unwrap_or(u64::MAX))
@@ -34,24 +34,24 @@ fn fits(field: &str, rows: usize, needed: u64, free: u64) -> Result<()> {
     Ok(())
 }
 
-/// MemAvailable of /proc/meminfo.
+/// Bytes of MemAvailable in /proc/meminfo.
 fn available(meminfo: &str) -> Option<u64> {
     entry(meminfo, "MemAvailable:")
 }
 
-/// Most memory that this process has held so far, in bytes; known on Linux only.
+/// Peak memory of this process so far, in bytes; `None` on systems other than Linux.
 pub fn peak_memory() -> Option<u64> {
     entry(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// Bytes of a line such as `VmHWM:   1234 kB`.
+/// Bytes given by a line such as `VmHWM:   1234 kB`.
 fn entry(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
 
-/// Refuses to write `values` numbers where the disk has no room for them; `out` need not exist yet.
+/// Returns an error if the disk of `out` has no room for `values` numbers. `out` need not exist yet.
 pub fn check_disk(out: &Path, values: usize) -> Result<()> {
     let here = Path::new(".");
     let existing = out.ancestors().find(|path| path.exists()).unwrap_or(here);
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn too_many_signals_are_told_with_the_number_that_fits() {
         let channel = ChannelConfig(vec![MaskConfig { rate: 0.5 }.into()]).build(784).unwrap();
-        // 5 d values of 4 bytes each.
+        // Each signal takes 5 d values of 4 bytes.
         let needed = memory_of(60_000, &channel);
         assert_eq!(needed, 60_000 * 784 * 5 * 4);
         assert!(fits("data.n", 60_000, needed, needed).is_ok());

@@ -1,26 +1,26 @@
-//! Ctrl-C and SIGTERM: work that takes long asks whether it should stop, saves its state and ends.
+//! Ctrl-C and SIGTERM: long-running work asks whether it should stop, saves its state and ends.
 
 use anyhow::Result;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set by the first signal; the work saves its state at its next event and ends.
+/// Set by the first signal, after which the work saves its state at its next event and ends.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Exit code of work that was stopped by Ctrl-C or SIGTERM.
+/// Exit code of a process that was stopped by Ctrl-C or SIGTERM.
 pub const EXIT_STOPPED: u8 = 130;
 
 /// How work that a signal may stop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// All of it is done.
+    /// The work is done.
     Finished,
-    /// Stopped by a signal, with its state saved.
+    /// The work was stopped by a signal, and its state was saved.
     Stopped,
 }
 
-/// Makes Ctrl-C and SIGTERM stop the work at its next event; a second one ends the process at once. One
-/// handler serves all runs of a process.
+/// Makes Ctrl-C and SIGTERM stop the work at its next event. A second signal ends the process at once. One handler
+/// serves all runs of a process.
 pub fn catch_signals() -> Result<()> {
     static CAUGHT: OnceLock<()> = OnceLock::new();
     if CAUGHT.set(()).is_err() {

@@ -11,22 +11,23 @@ use crate::network::to_host;
 use crate::samples::Samples;
 use burn::tensor::Device;
 
-/// What the file is, as [`checkpoint::encode`] calls it.
+/// Kind of content, as [`checkpoint::encode`] takes it.
 const CONTENT: &str = "golden";
 
-/// The file that this build carries, made on flex.
+/// The golden file embedded in this build, made on flex.
 pub static GOLDEN: &[u8] = include_bytes!("../../tests/golden/backends.safetensors");
 
-/// Inputs, and what one backend made of them.
+/// Inputs and the quantities that one backend computed from them.
 pub struct Golden {
     settings: Settings,
     problems: Vec<Problem>,
-    /// In the order of [`quantities`].
+    /// Values in the order of [`quantities`].
     expected: Vec<Vec<f32>>,
 }
 
 impl Golden {
-    /// Draws the inputs of `settings` and computes every quantity on `device`, which must be one that reads can wait for.
+    /// Draws the inputs of `settings` and computes every quantity on `device`, which must support blocking
+    /// reads.
     ///
     /// # Errors
     /// A device that fails.
@@ -36,10 +37,10 @@ impl Golden {
         Ok(Self { settings, problems, expected })
     }
 
-    /// The bytes of a golden file.
+    /// Encodes the golden file as bytes.
     ///
     /// # Errors
-    /// What does not serialize.
+    /// A value that does not serialize.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let mut arrays = Arrays::new();
         for problem in &self.problems {
@@ -53,7 +54,7 @@ impl Golden {
     /// Reads the bytes of a golden file.
     ///
     /// # Errors
-    /// Bytes that are no whole golden file of this version, a tensor that is missing or does not fit.
+    /// Bytes that are not a complete golden file of this version; a tensor that is missing or does not fit.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let (mut arrays, settings) = checkpoint::decode::<Settings>(CONTENT, bytes)?;
         settings.network.validate()?;
@@ -69,10 +70,10 @@ impl Golden {
         }
     }
 
-    /// Tells this file from others: FNV-1a of its bytes, in hexadecimal.
+    /// Identifies this file: returns the FNV-1a hash of its bytes in hexadecimal.
     ///
     /// # Errors
-    /// What does not serialize.
+    /// A value that does not serialize.
     pub fn fingerprint(&self) -> Result<String> {
         let mix = |hash: u64, byte: &u8| (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
         Ok(format!("{:016x}", self.encode()?.iter().fold(0xcbf2_9ce4_8422_2325, mix)))
@@ -89,16 +90,17 @@ impl Golden {
         self.expected.get(position).map(Vec::as_slice)
     }
 
-    /// Computes every quantity on `device` and compares; `backend` names it in the report.
+    /// Computes every quantity on `device` and compares it with the golden values; `backend` names the device
+    /// in the report.
     ///
     /// # Errors
-    /// Weights that do not fit the network, a quantity of another length, a device that fails.
+    /// Weights that do not fit the network; a quantity of a different length; a device that fails.
     pub fn check(&self, backend: &str, device: &Device) -> Result<Report> {
         let found = compute(&self.problems, &self.settings, device)?;
         self.report(backend, found.iter().map(to_host).collect::<Result<_>>()?)
     }
 
-    /// [`Golden::check`] where reads cannot block, as on WebGPU in a browser.
+    /// [`Golden::check`] for platforms where reads cannot block, such as WebGPU in a browser.
     ///
     /// # Errors
     /// As [`Golden::check`].
@@ -124,10 +126,10 @@ impl Golden {
 }
 
 impl Report {
-    /// Checks that this is a report of every quantity of this build, against the file `golden`.
+    /// Checks that this report covers every quantity of this build and was made against the file `golden`.
     ///
     /// # Errors
-    /// Another golden file, a quantity that is missing, too many or held to another tolerance.
+    /// A different golden file; a quantity that is missing, unexpected or held to a different tolerance.
     pub fn verify(&self, golden: &Golden) -> Result<()> {
         let fingerprint = golden.fingerprint()?;
         if self.golden != fingerprint {
@@ -162,7 +164,8 @@ impl Inputs {
         ]
     }
 
-    /// Takes the inputs of problem `name`; `lengths` are those of the rows of x, y, a and x_t, each 1 or more.
+    /// Takes the inputs of problem `name` out of `arrays`; `lengths` are the row lengths of x, y, a and x_t,
+    /// each 1 or more.
     fn of(name: &str, lengths: [usize; 4], arrays: &mut Arrays) -> Result<Self> {
         let sigma = take(arrays, &format!("{name}: sigma"))?.1;
         let weights = take(arrays, &format!("{name}: weights"))?.1;

@@ -1,7 +1,8 @@
-//! One core, several backends: every quantity of the method (network, loss, gradients, training steps, posterior draws,
-//! optimizer) on a device, held to a golden file that another backend made.
+//! Conformance of the backends: every quantity of the method (network, loss, gradients, training steps,
+//! posterior draws, optimizer) is computed on a device and compared with a golden file that was made on
+//! another backend.
 //!
-//! For a quantity with golden values g and found values f the difference is max |f - g| / max |g|.
+//! For a quantity with golden values g and computed values f, the difference is max |f - g| / max |g|.
 
 mod golden;
 mod problem;
@@ -13,5 +14,5 @@ pub use problem::{Batch, Inputs, Problem, Settings};
 pub use quantities::quantities;
 pub use report::{Report, Row, table};
 
-/// Names of the backends that run in a browser; a page makes their reports.
+/// Names of the backends that run in a browser; a web page makes their reports.
 pub const BROWSER: [&str; 2] = ["wasm-cpu", "webgpu"];

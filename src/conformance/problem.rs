@@ -1,5 +1,6 @@
-//! Three small problems: a projection (dense gain, directions standardized), a mask (diagonal gain, coordinates standardized),
-//! and masked images with a U-Net. What enters them is drawn once and kept in the golden file.
+//! Three small problems: a projection (dense gain, directions standardized), a mask (diagonal gain,
+//! coordinates standardized), and masked images with a U-Net. Their inputs are drawn once and kept in the
+//! golden file.
 
 use crate::channel::{
     Channel, ChannelConfig, Compose, MaskConfig, NoiseConfig, PixelMaskConfig, ProjectionConfig, StageConfig,
@@ -25,9 +26,9 @@ use std::sync::Arc;
 /// The networks and the noise keys of every problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The network of vectors.
+    /// The network for vectors.
     pub network: MlpConfig,
-    /// The network of images.
+    /// The network for images.
     pub unet: UnetConfig,
     /// Seed of every noise key.
     pub seed: u64,
@@ -51,7 +52,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The network of signals that are images of a shape, or vectors.
+    /// The network for signals that are images of the shape `image`, or vectors where it is `None`.
     fn network_of(&self, image: Option<ImageShape>) -> NetworkConfig {
         match image {
             Some(_) => NetworkConfig::Unet(self.unet.clone()),
@@ -60,7 +61,7 @@ impl Settings {
     }
 }
 
-/// Arrays that enter a problem.
+/// Input arrays of a problem.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs {
     /// The network's parameters, `[P]`.
@@ -77,7 +78,7 @@ pub struct Inputs {
     pub sigma: Vec<f32>,
 }
 
-/// A channel, a network and arrays.
+/// A problem: a channel, a network and input arrays.
 pub struct Problem {
     /// "projection", "mask" or "images".
     pub name: &'static str,
@@ -85,7 +86,7 @@ pub struct Problem {
     pub schedule: Schedule,
     /// The network and the noise keys.
     pub settings: Settings,
-    /// The arrays.
+    /// The input arrays.
     pub inputs: Inputs,
     image: Option<ImageShape>,
     channel: Arc<Compose>,
@@ -110,12 +111,12 @@ pub struct Batch {
     pub weight: Vec<f64>,
 }
 
-/// What makes a problem.
+/// Definition of a problem.
 pub(super) struct Kind {
     pub name: &'static str,
     /// Signal length.
     pub d: usize,
-    /// Observations; no multiple of a power of two, so that edges of tiles are met.
+    /// Number of observations; it is odd, so that the edges of tiles are tested.
     n: usize,
     stages: Vec<StageConfig>,
     image: Option<ImageShape>,
@@ -152,7 +153,7 @@ pub(super) fn names() -> [&'static str; 3] {
     kinds().map(|kind| kind.name)
 }
 
-/// The problems with inputs that `inputs` gives for each one's kind and channel.
+/// Builds the problems with the inputs that `inputs` returns for the kind and channel of each.
 pub(super) fn problems(
     settings: &Settings,
     mut inputs: impl FnMut(&Kind, &Compose) -> Result<Inputs>,
@@ -173,8 +174,8 @@ fn schedule() -> Schedule {
     Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() }
 }
 
-/// Draws a problem's inputs: correlated signals, their observations, noise levels spread over the whole schedule, and
-/// weights, scales and shifts all away from what initialization gives.
+/// Draws a problem's inputs: correlated signals, their observations, noise levels spread over the whole
+/// schedule, and weights, scales and shifts that all differ from their initial values.
 fn draw(settings: &Settings, kind: &Kind, channel: &Compose, device: &Device) -> Result<Inputs> {
     let key = |purpose| Key::new(settings.seed, purpose, 0);
     let (n, d, schedule, config) = (kind.n, kind.d, schedule(), kind.conditioning());
@@ -234,7 +235,7 @@ impl Problem {
     /// The network with the problem's weights.
     ///
     /// # Errors
-    /// Weights of another number.
+    /// A number of weights that does not fit the network.
     pub fn network(&self, device: &Device) -> Result<AnyNetwork> {
         let Self { settings, inputs, image, .. } = self;
         let (d, features) = (inputs.x.d(), self.conditioning().feature_len());
@@ -246,7 +247,7 @@ impl Problem {
         Ok(unflatten(network, &from_host(inputs.weights.clone(), device)))
     }
 
-    /// All rows as one micro-batch; `inputs.x_t` are its noised signals.
+    /// All rows as one micro-batch; `inputs.x_t` are its noisy signals.
     pub fn batch(&self) -> Batch {
         let (conditioning, n, d) = (self.conditioning(), self.inputs.x.n(), self.channel.signal_len());
         let sigma: Vec<f64> = self.inputs.sigma.iter().map(|&s| s as f64).collect();

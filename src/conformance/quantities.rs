@@ -13,9 +13,9 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Quantities of a problem, in the order in which they are computed, and by how much the greatest difference may exceed
-/// zero in units of the greatest value. In 32 bits sums in another order differ by some 1e-6; training and sampling go
-/// through the network many times.
+/// Quantities of a problem in the order in which they are computed, each with the tolerance of its greatest
+/// difference relative to its greatest value. In 32 bits, sums taken in another order differ by about 1e-6;
+/// training and sampling apply the network many times.
 const OF_A_PROBLEM: [(&str, f64); 11] = [
     ("denoiser without gain", 1e-5),
     ("denoiser with gain", 1e-5),
@@ -41,7 +41,7 @@ pub fn quantities() -> Vec<(String, f64)> {
     names().into_iter().flat_map(|name| of(name, &OF_A_PROBLEM)).chain(of("optimizer", &OF_THE_OPTIMIZER)).collect()
 }
 
-/// Every quantity on `device`, flat.
+/// Computes every quantity on `device`, each as a flat vector.
 pub(super) fn compute(problems: &[Problem], settings: &Settings, device: &Device) -> Result<Vec<Tensor<1>>> {
     let mut all = Vec::new();
     for problem in problems {
@@ -95,7 +95,8 @@ impl Problem {
         (loss.inner(), flatten_gradients(&network, gradients))
     }
 
-    /// Five steps of training: the losses, the first step's gradient (first moment / (1 - β₁)), the trained weights.
+    /// Takes five training steps; returns the losses, the first step's gradient (first moment / (1 - β₁)) and
+    /// the trained weights.
     fn train(&self, network: &AnyNetwork, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
         let config =
             MStepConfig { steps: 5, batch: 40, micro_batch: 16, clip_norm: 0.0, ema: 0.5, ..Default::default() };
@@ -109,7 +110,7 @@ impl Problem {
         (Tensor::cat(losses, 0), gradient, state.average)
     }
 
-    /// A posterior draw of every observation, in the standardizer's coordinates.
+    /// One posterior draw per observation, in the standardizer's coordinates.
     fn sample(&self, network: &AnyNetwork, sampler: &SamplerConfig, device: &Device) -> Tensor<2> {
         let key = Key::new(self.settings.seed, Purpose::Sample, self.settings.lap);
         let (observations, posterior) = (self.observations(), self.posterior(network.clone(), sampler.clone(), device));
@@ -132,7 +133,7 @@ fn samplers() -> [SamplerConfig; 4] {
     ]
 }
 
-/// Three updates with random gradients in two pieces, clipped: weights, average and moments.
+/// Takes three clipped updates with random gradients in two pieces; returns weights, average and moments.
 fn optimizer(settings: &Settings, device: &Device) -> [Tensor<1>; 4] {
     let random = |index: usize| {
         let mut values = vec![0.0; 1009];

@@ -1,18 +1,19 @@
-//! Differences of one backend from the golden file, and the table of several.
+//! Differences of one backend from the golden file, and the table of several backends.
 
 use super::quantities::quantities;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
-/// One quantity.
+/// Comparison of one quantity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// Its name, such as "mask: gradient".
     pub quantity: String,
-    /// Greatest difference over the golden file's greatest value; none where a value is not a finite number.
+    /// Greatest difference divided by the golden file's greatest value; `None` where a value is not a finite
+    /// number.
     pub difference: Option<f64>,
-    /// What the difference may be.
+    /// Maximum difference allowed.
     pub tolerance: f64,
 }
 
@@ -23,11 +24,11 @@ impl Row {
     }
 }
 
-/// One backend.
+/// Comparison of one backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`Golden::fingerprint`](super::Golden::fingerprint) of the file compared with.
+    /// [`Golden::fingerprint`](super::Golden::fingerprint) of the golden file that it was compared with.
     pub golden: String,
     /// Name of the backend.
     pub backend: String,
@@ -36,7 +37,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The quantities out of tolerance, in words; none where all agree.
+    /// Describes the quantities out of tolerance in words; `None` where all agree.
     pub fn beyond(&self) -> Option<String> {
         let beyond = self.rows.iter().filter(|row| !row.agrees());
         let words: Vec<String> = beyond.map(|row| format!("{} {}", row.quantity, number(row.difference))).collect();
@@ -44,13 +45,13 @@ impl Report {
     }
 }
 
-/// Greatest difference of two vectors of one length in units of the greatest value of `expected`; none where that is zero
-/// or a value is not finite.
+/// Greatest difference of two vectors of equal length in units of the greatest value of `expected`; `None`
+/// where that is zero or a value is not finite.
 pub(super) fn difference(found: &[f32], expected: &[f32]) -> Option<f64> {
     let wide = |v: &f32| *v as f64;
     let scale = expected.iter().map(wide).fold(0.0, |max: f64, v| max.max(v.abs()));
     let pairs = found.iter().map(wide).zip(expected.iter().map(wide));
-    // A maximum drops what is not a number.
+    // A maximum ignores NaN.
     let finite = found.iter().chain(expected).all(|v| v.is_finite());
     let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     (finite && scale > 0.0).then(|| worst / scale)
@@ -60,7 +61,8 @@ fn number(difference: Option<f64>) -> String {
     difference.map_or("not finite".to_string(), |d| format!("{d:.1e}"))
 }
 
-/// A line a quantity, a column a backend; what is out of tolerance has an exclamation mark.
+/// Formats a table with one line per quantity and one column per backend; an exclamation mark marks a
+/// difference out of tolerance.
 pub fn table(reports: &[Report]) -> String {
     let mut out = String::from("greatest difference from the golden file, over its greatest value\n");
     let cells = |first: &str, second: &str, more: Vec<String>| {

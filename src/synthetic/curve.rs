@@ -4,21 +4,21 @@
 //! x_j(z) = Σ_k a_jk k^(-α) sin(2π (k b_jk z + c_jk)),   k = 1 ..= ⌈ε^(-1/α)⌉,   a, b, c ~ U(0, 1),   ε = 1e-3
 //! ```
 //!
-//! then scaled per coordinate to [-2, 2]. Source: the ground truth of EM-MMPS (Rozet et al. 2024, arXiv 2405.13712),
-//! used again by DiffEM (arXiv 2510.12691); there d = 5 and α = 3, which gives k = 1 ..= 10.
+//! then scaled per coordinate to [-2, 2]. Source: the ground truth of EM-MMPS (Rozet et al. 2024, arXiv
+//! 2405.13712), also used by DiffEM (arXiv 2510.12691); there d = 5 and α = 3, which gives k = 1 ..= 10.
 
 use crate::Samples;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
-/// ε: the series is cut where k^(-α) falls below it.
+/// ε: the series is truncated where k^(-α) falls below it.
 const CUT_OFF: f64 = 1e-3;
 
-/// Half of the range that a coordinate is scaled to.
+/// Half the width of the range that each coordinate is scaled to.
 const LIMIT: f64 = 2.0;
 
-/// Intervals of the grid over z in [0, 1] that gives the limits. With α = 3 a curve's extremes lie less than 1e-7
-/// beyond those of the grid: ½ max|x''| (h/2)², with |x''| <= 4π² Σ 1/k < 116.
+/// Number of intervals of the grid over z in [0, 1] that determines the limits. With α = 3 a curve's extremes
+/// lie less than 1e-7 beyond those of the grid: ½ max|x''| (h/2)², with |x''| <= 4π² Σ 1/k < 116.
 const GRID: usize = 1 << 14;
 
 /// One term of the series, a k^(-α) sin(2π (k b z + c)).
@@ -32,7 +32,7 @@ struct Term {
     phase: f64,
 }
 
-/// Closed curves in the plane, the same for every seed: pictures to recognize. θ = 2π z.
+/// Closed curves in the plane that are easy to recognize and the same for every seed; θ = 2π z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -56,9 +56,9 @@ pub struct Curve {
 impl Curve {
     /// Draws a curve in R^`d` of smoothness `alpha` (at least 1, which takes 1000 terms; 3 in the paper).
     ///
-    /// `uniforms` gives numbers in [0, 1), asked for in the order a, b, c for k = 1, 2, … of the first coordinate, then
-    /// of the next. The limits come from a fixed grid over z and not from a sample, so that the scale of a curve is the
-    /// same however many points are drawn from it.
+    /// `uniforms` returns numbers in [0, 1) and is called in the order a, b, c for k = 1, 2, … of the first
+    /// coordinate, then of the next. The limits come from a fixed grid over z and not from a sample, so that
+    /// the scale of a curve is the same however many points are drawn from it.
     pub fn draw(d: usize, alpha: f64, uniforms: &mut dyn FnMut() -> f64) -> Self {
         let mut coordinate = || (1..=terms_for(alpha)).map(|k| Term::draw(k as f64, alpha, uniforms)).collect();
         let terms: Vec<Vec<Term>> = (0..d).map(|_| coordinate()).collect();
@@ -100,7 +100,7 @@ impl Curve {
 
     fn scaled(&self, z: f64) -> impl Iterator<Item = f64> {
         self.point(z).into_iter().zip(&self.limits).map(|(x, &(low, high))| {
-            // A constant coordinate has no range to stretch: it goes to the middle.
+            // A constant coordinate has no range to scale, so it goes to the middle.
             if high > low { LIMIT * (2.0 * (x - low) / (high - low) - 1.0) } else { 0.0 }
         })
     }
@@ -116,7 +116,8 @@ impl Term {
     }
 }
 
-/// ⌈ε^(-1/α)⌉, where a rounding error must not turn a whole number (10 for α = 3) into the next one.
+/// ⌈ε^(-1/α)⌉, computed so that a rounding error does not turn a whole number (10 for α = 3) into the next
+/// one.
 fn terms_for(alpha: f64) -> usize {
     (CUT_OFF.powf(-1.0 / alpha) * (1.0 - 1e-12)).ceil() as usize
 }
@@ -134,7 +135,7 @@ fn limits(series: &[Term]) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    /// Uniforms by the golden ratio: evenly spread and the same on every machine.
+    /// Uniforms from the golden ratio, which are evenly spread and the same on every machine.
     fn golden(mut i: usize) -> impl FnMut() -> f64 {
         move || {
             i += 1;

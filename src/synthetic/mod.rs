@@ -1,7 +1,7 @@
-//! Made data whose law is known: the paper's manifold and what else is drawn from a law, its observations, and the clean
-//! signals that only evaluation sees.
+//! Synthetic data with a known distribution: signals on the paper's manifold or from another distribution,
+//! their observations, and the clean signals that only the evaluation uses.
 //!
-//! Every signal is keyed by (seed, set, index): the first rows do not depend on how many are drawn.
+//! Every signal is keyed by (seed, set, index), so the first rows do not depend on how many are drawn.
 
 mod curve;
 
@@ -12,12 +12,12 @@ use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::samples::Samples;
 
-/// Steps of [`Purpose::Truth`] and [`Purpose::Observe`] streams: which set is drawn.
+/// Which set is drawn; it is the step of the [`Purpose::Truth`] and [`Purpose::Observe`] streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Set {
     /// Signals that are observed and trained on.
     Train = 0,
-    /// First sample of the law for evaluation.
+    /// First sample of the distribution for evaluation.
     First = 1,
     /// Second sample.
     Second = 2,
@@ -27,34 +27,35 @@ pub enum Set {
     Third = 4,
 }
 
-/// A law of signals: `draw(count, key, set)` gives `[count, d]`, row i from the stream (i, set) of `key`.
+/// Distribution of signals: `draw(count, key, set)` returns `[count, d]`, with row i from the stream (i, set)
+/// of `key`.
 pub type Law<'a> = dyn Fn(usize, Key, usize) -> Samples + 'a;
 
 /// Numbers of signals of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Observed and trained on.
+    /// Signals that are observed and trained on.
     pub observed: usize,
-    /// In each of the three samples of the law.
+    /// Signals in each of the three samples of the distribution.
     pub truth: usize,
-    /// Observed and never trained on; 0 for none.
+    /// Signals that are observed but never trained on; 0 for none.
     pub test: usize,
 }
 
-/// Signals of a law, observed and not.
+/// Signals of a distribution, some of them observed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawn {
     /// The signals behind the observations, `[n, d]`.
     pub x: Samples,
-    /// What is trained on.
+    /// Observations to train on.
     pub observations: Observations,
-    /// Three further independent samples of the law.
+    /// Three further independent samples of the distribution.
     pub u: [Samples; 3],
     /// Signals and observations that are never trained on.
     pub test: (Samples, Observations),
 }
 
-/// Signals of `law` and their observations through `channel`.
+/// Draws signals from the distribution `law` and their observations through `channel`.
 pub fn draw(law: &Law<'_>, counts: Counts, channel: &dyn Channel, seed: u64) -> Drawn {
     let (truth, observe) = (Key::new(seed, Purpose::Truth, 0), Key::new(seed, Purpose::Observe, 0));
     let x = law(counts.observed, truth, Set::Train as usize);
@@ -65,14 +66,14 @@ pub fn draw(law: &Law<'_>, counts: Counts, channel: &dyn Channel, seed: u64) -> 
     Drawn { x, observations, u, test: (test, seen) }
 }
 
-/// The paper's manifold in R^`d`: the curve is a function of the seed.
+/// The paper's manifold in R^`d`; the curve is a function of the seed.
 pub fn manifold(d: usize, alpha: f64, seed: u64) -> Curve {
     let mut stream = Key::new(seed, Purpose::Truth, 1).stream(0, 0);
     Curve::draw(d, alpha, &mut || stream.uniform())
 }
 
 impl Curve {
-    /// `count` points at z ~ U(0, 1), `[count, d]`, scaled: the law of the curve.
+    /// Draws `count` scaled points of the curve at z ~ U(0, 1), `[count, d]`.
     pub fn draw_points(&self, count: usize, key: Key, set: usize) -> Samples {
         let z: Vec<f64> = (0..count).map(|i| key.stream(i, set).uniform()).collect();
         self.samples(&z)

@@ -4,6 +4,7 @@
 mod crates;
 mod made_up;
 mod rules;
+mod sizes;
 mod source;
 
 use crates::Crate;

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 __all__ = ["Run", "RunError", "load"]
 
-# Standard errors by which a lap may be worse than the best one and still be chosen, as the command chooses.
+# Number of standard errors by which a lap may be worse than the best one and still be chosen, as in the command.
 _TOLERANCE = 2.0
 
 
@@ -23,25 +23,25 @@ class RunError(ValueError):
 
 
 def load(path: str | PathLike[str], lap: int | None = None) -> Run:
-    """Opens the run in the directory ``path``, at its best lap or at ``lap`` (0 is the start).
+    """Opens the run in the directory ``path`` at its best lap, or at ``lap`` (0 is the start).
 
-    The best lap is the one that ``diffem sample`` takes: the last whose held-out energy score is not significantly
-    worse than the best before it. Raises :class:`RunError` where there is no run or no such finished lap.
+    The best lap is the one that ``diffem sample`` uses: the last lap whose held-out energy score is not significantly
+    worse than the best one before it. Raises :class:`RunError` if there is no run or no such finished lap.
     """
     return Run(Path(path), lap)
 
 
 class Run:
-    """One run. Files are read when an attribute is first used."""
+    """A run. Each file is read when its attribute is first used."""
 
     def __init__(self, path: Path, lap: int | None = None) -> None:
         if not (path / "config.toml").is_file():
             raise RunError(f"{path} is not a run directory: it has no config.toml; make one with `diffem train`")
         #: Directory of the run.
         self.path = path
-        #: Finished laps, ascending; 0 is the start.
+        #: Finished laps in ascending order; 0 is the start.
         self.laps = _finished(path)
-        #: The lap that :attr:`reconstructions` are of.
+        #: Lap of :attr:`reconstructions`.
         self.lap = self._chosen() if lap is None else self._checked(lap)
 
     def __repr__(self) -> str:
@@ -49,7 +49,7 @@ class Run:
 
     @cached_property
     def config(self) -> dict:
-        """The resolved configuration, ``config.toml``."""
+        """The resolved configuration from ``config.toml``."""
         path = self.path / "config.toml"
         try:
             return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[dict]:
-        """The events of ``metrics.jsonl``, one dict per line; empty before the first."""
+        """The events of ``metrics.jsonl``, one dict per line; empty before the first event."""
         return _lines(self.path / "metrics.jsonl")
 
     @cached_property
@@ -76,12 +76,12 @@ class Run:
 
     @cached_property
     def truth(self) -> dict[str, np.ndarray] | None:
-        """The signals behind the observations, by name (``x``, ``test_x``, ...); ``None`` where they are unknown."""
+        """The clean signals by name (``x``, ``test_x``, ...); ``None`` if they are unknown."""
         path = self.path / "truth.safetensors"
         return _arrays(path) if path.exists() else None
 
     def draws(self, path: str | PathLike[str]) -> np.ndarray:
-        """Draws ``[n, draws, d]`` (``[draws, d]`` of a prior) from a file that ``diffem sample`` wrote."""
+        """Draws ``[n, draws, d]``, or ``[draws, d]`` from a prior, read from a file that ``diffem sample`` wrote."""
         advice = f"write it with `diffem sample {self.path} --out {path}`"
         return _array(Path(path), "x", (2, 3), advice)
 
@@ -109,7 +109,7 @@ def _finished(path: Path) -> list[int]:
 
 
 def _lines(path: Path) -> list[dict]:
-    """The lines of ``path``; a torn last one, left by a killed process, is passed over."""
+    """The lines of ``path``. An incomplete last line, which a killed process leaves, is skipped."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8", errors="replace")
@@ -137,7 +137,7 @@ def _arrays(path: Path, advice: str = "restore the file") -> dict[str, np.ndarra
 
 
 def _array(path: Path, name: str, axes: int | tuple[int, ...], advice: str = "restore the file") -> np.ndarray:
-    """Array ``name`` of ``path``, with one of the numbers of axes in ``axes``."""
+    """Array ``name`` of ``path``, whose number of axes must be one of ``axes``."""
     array = _arrays(path, advice).get(name)
     expected = (axes,) if isinstance(axes, int) else axes
     if array is None or array.ndim not in expected:

@@ -1,4 +1,4 @@
-//! What a run will take, before it is begun: parameters, operations, memory, disk and time.
+//! Estimates the cost of a run before it starts: parameters, operations, memory, disk space and time.
 
 pub mod passes;
 mod timing;
@@ -14,68 +14,68 @@ use serde::Serialize;
 use std::sync::Arc;
 use timing::{Bench, Speed};
 
-/// Bytes of a number.
+/// Bytes per number.
 const VALUE: u64 = size_of::<f32>() as u64;
-/// Copies of the parameters that a training holds: the network's, the step's, and weights, average and two
-/// moments.
+/// Copies of the parameters in memory during training: the network's, the step's, the weights, their average and
+/// the two moments.
 const COPIES: u64 = 6;
-/// Copies of the parameters on the disk for a lap: model, average, and a state with weights, average and two
-/// moments.
+/// Copies of the parameters on disk per lap: the model, the average, and a state with the weights, their average
+/// and the two moments.
 const COPIES_ON_DISK: u64 = 6;
 
-/// What a run will take. What depends on the number of observations is unknown where that is.
+/// Estimated cost of a run. Fields that depend on the number of observations are `None` if it is unknown.
 #[derive(Debug, Serialize)]
 pub struct Estimate {
     pub name: String,
     pub device: String,
     pub workers: usize,
     pub laps: usize,
-    /// Observations n.
+    /// Number n of observations.
     pub observations: Option<usize>,
-    /// Why n is not known.
+    /// Why n is unknown.
     pub unknown: Option<String>,
     pub parameters: u64,
-    /// Floating-point operations of a network call for one signal.
+    /// Floating-point operations per network call for one signal.
     pub flop_per_call: u64,
     pub m_step: Half,
     pub e_step: Option<Half>,
     pub memory_bytes: Memory,
-    /// Files of a finished lap.
+    /// Size of the files of a finished lap.
     pub disk_bytes_per_lap: Option<u64>,
-    /// Timed here: an optimizer step, and an observation with all its network calls.
+    /// Measured times per optimizer step and per observation with all its network calls.
     pub measured_seconds: Speed,
     pub seconds_per_lap: Option<f64>,
-    /// All laps; start, held-out comparison and figures come on top.
+    /// Time of all laps, without start, held-out comparison and figures.
     pub seconds: Option<f64>,
 }
 
 /// One half of a lap.
 #[derive(Debug, Serialize)]
 pub struct Half {
-    /// Calls of the network for one signal each; a training step's has a backward pass as well.
+    /// Network calls, each for one signal; those of training steps include a backward pass.
     pub network_calls: u64,
-    /// Floating-point operations.
+    /// Number of floating-point operations.
     pub flop: f64,
     pub seconds: f64,
 }
 
-/// The arrays in memory at the fullest moment of an M-step, about; program and figures come on top.
+/// Approximate size of the arrays in memory at the peak of an M-step, without program and figures.
 #[derive(Debug, Serialize)]
 pub struct Memory {
     /// Weights, their average, and the optimizer's moments.
     pub weights: u64,
-    /// Gradients of a step's micro-batches.
+    /// Gradients of the micro-batches of a step.
     pub gradients: u64,
-    /// What the micro-batches at work keep for their backward pass.
+    /// Activations that concurrent micro-batches keep for their backward passes.
     pub activations: u64,
-    /// Observations, truth and reconstructions; those of 64 MB and more lie in mapped files.
+    /// Observations, truth and reconstructions, except tables of 64 MB or more, which are in mapped files.
     pub data: Option<u64>,
     pub total: u64,
 }
 
 impl Estimate {
-    /// Estimates a run of `config` on `device`, timing some steps; `observations` is their number or why it
-    /// is not known.
+    /// Estimates a run of `config` on `device` and times a few steps for it. `observations` is their number, or the
+    /// error that says why it is unknown.
     pub fn make(config: &Config, device: &Device, name: String, observations: Result<usize>) -> Result<Self> {
         let channel = Arc::new(config.build_channel()?);
         let shape = config.model(channel.clone()).shape();
@@ -107,27 +107,27 @@ impl Estimate {
         })
     }
 
-    /// The estimate for reading.
+    /// The estimate as a table to read.
     pub fn table(&self) -> String {
         let lines = [
             ("network", self.network_line()),
             ("M-step", half(&self.m_step)),
             ("E-step", self.e_step.as_ref().map_or("-".into(), half)),
             ("memory", self.memory_line()),
-            ("disk", self.disk_bytes_per_lap.map_or("-".into(), |n| format!("{} a lap", bytes(n)))),
+            ("disk", self.disk_bytes_per_lap.map_or("-".into(), |n| format!("{} per lap", bytes(n)))),
             ("time", self.time_line()),
         ];
         let lines: String = lines.iter().map(|(name, text)| format!("  {name:8} {text}\n")).collect();
         let unknown = self
             .unknown
             .iter()
-            .map(|why| format!("The number of observations is not known, and what depends on it is left out: {why}\n"));
+            .map(|why| format!("The number of observations is unknown, and what depends on it is left out: {why}\n"));
         let head = format!("{} on {}, {} workers; nothing is written\n", self.name, self.device, self.workers);
         [head, lines, unknown.collect()].concat()
     }
 
     fn network_line(&self) -> String {
-        format!("{} parameters; {} a call", count(self.parameters), operations(self.flop_per_call as f64))
+        format!("{} parameters; {} per call", count(self.parameters), operations(self.flop_per_call as f64))
     }
 
     fn memory_line(&self) -> String {
@@ -144,10 +144,10 @@ impl Estimate {
 
     fn time_line(&self) -> String {
         let Speed { step, observation } = self.measured_seconds;
-        let measured = format!("{} a step, {} an observation (measured)", duration(step), duration(observation));
+        let measured = format!("{} per step, {} per observation (measured)", duration(step), duration(observation));
         match (self.seconds_per_lap, self.seconds) {
             (Some(lap), Some(all)) => {
-                format!("{measured}; {} a lap, {} for {} laps", duration(lap), duration(all), self.laps)
+                format!("{measured}; {} per lap, {} for {} laps", duration(lap), duration(all), self.laps)
             }
             _ => measured,
         }
@@ -155,7 +155,7 @@ impl Estimate {
 }
 
 fn half(half: &Half) -> String {
-    format!("{} network calls, {}, {} a lap", count(half.network_calls), operations(half.flop), duration(half.seconds))
+    format!("{} network calls, {}, {} per lap", count(half.network_calls), operations(half.flop), duration(half.seconds))
 }
 
 fn m_step(config: &Config, cost: &Cost, speed: Speed) -> Half {
@@ -175,14 +175,14 @@ fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> 
     let pieces = m.batch.div_ceil(piece);
     let at_once = rayon::current_num_threads().min(pieces) as u64;
     let weights = COPIES * VALUE * cost.parameters;
-    // Those of finished pieces wait for the others; one being made is there twice.
+    // The gradients of finished pieces wait for the others, and a gradient in computation is held twice.
     let gradients = VALUE * cost.parameters * (pieces as u64 + at_once);
     let activations = VALUE * at_once * piece as u64 * cost.kept;
     let table = |width: usize| {
         let bytes = VALUE * n.unwrap_or(0) as u64 * width as u64;
         if bytes < LARGE { bytes } else { 0 }
     };
-    // Truth, reconstructions and those trained on; observations.
+    // Three tables of signals (the truth, the reconstructions, and those being trained on), and the observations.
     let (m, k) = (channel.observation_len(), channel.operator_len());
     let data = n.map(|_| 3 * table(config.signal_len()) + table(m) + table(k));
     let total = weights + gradients + activations + data.unwrap_or(0);
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    /// A batch of four pieces on however many workers; nothing but the data grows with n.
+    /// A batch of four pieces on any number of workers. Only the data grow with n.
     #[test]
     fn memory_is_the_sum_of_its_parts() {
         let config = crate::config::load("fashion-mask75", &["m_step.micro_batch=16".into()]).unwrap();

@@ -1,18 +1,18 @@
-//! What a lap costs in network passes, so that methods can be compared at equal budgets.
+//! Cost of a lap in network passes, so that methods can be compared at equal budgets.
 
 use crate::run::session::Session;
 
-/// Signals that go through the network in one lap.
+/// Number of signals that pass through the network in one lap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passes {
-    /// Forward.
+    /// Forward passes.
     pub forward: u64,
-    /// Backward, in training and for Jacobians.
+    /// Backward passes, in training and for Jacobians.
     pub backward: u64,
 }
 
 impl Passes {
-    /// Of one lap of `session`.
+    /// The passes of one lap of `session`.
     pub fn of(session: &Session) -> Self {
         let c = &session.config;
         let trained = (c.m_step.steps * c.m_step.batch) as u64;

@@ -1,5 +1,6 @@
-//! How long a training step and a reconstruction take: real ones are timed, on the network, channel and device of the run, with
-//! signals that are plain noise. Where one takes too long, a part of it is timed and the rest inferred.
+//! Measures how long a training step and a reconstruction take. Real ones are timed with the network, channel and
+//! device of the run, on signals of pure noise. If one takes too long, a part of it is timed and the rest is
+//! extrapolated.
 
 use crate::config::Config;
 use anyhow::Result;
@@ -15,25 +16,25 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Seconds after which nothing larger is timed.
+/// Seconds beyond which nothing larger is timed.
 const MAX_SECONDS: f64 = 2.0;
-/// Seconds of repetitions that an average is taken over.
+/// Minimum number of seconds over which repetitions are averaged.
 const MIN_SECONDS: f64 = 0.5;
-/// Signals that are trained on.
+/// Number of signals to train on.
 const SIGNALS: usize = 512;
-/// Network calls of the first samplers.
+/// Number of network calls of the samplers that are timed first.
 const FEW_CALLS: usize = 4;
 
-/// What was measured, in seconds.
+/// Measured times in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Speed {
-    /// An optimizer step of the M-step.
+    /// Time per optimizer step of the M-step.
     pub step: f64,
-    /// An observation of the E-step, with all its network calls.
+    /// Time per observation of the E-step, with all its network calls.
     pub observation: f64,
 }
 
-/// The run's parts that the timing needs.
+/// The parts of a run that the timing needs.
 pub struct Bench<'a> {
     pub config: &'a Config,
     pub channel: Arc<Compose>,
@@ -60,7 +61,7 @@ impl Bench<'_> {
         Ok(Speed { step, observation: shard_seconds(shard, calls, &mut draw)? / (shard * workers) as f64 })
     }
 
-    /// The run's posterior before any training, in the coordinates that the run itself would take from `x`.
+    /// The run's posterior before any training, in the coordinates that the run would derive from `x`.
     fn posterior(&self, x: &Samples) -> Result<Posterior> {
         let model = self.config.model(self.channel.clone());
         let network = model.build_network(self.config.seed, self.device)?;
@@ -68,7 +69,8 @@ impl Bench<'_> {
         Ok(Posterior::new(model, network, standardizer, self.device.clone()))
     }
 
-    /// Seconds of a shard for each worker, with a sampler of at most `calls` network calls.
+    /// Seconds for one shard of `size` observations per worker. A sampler of at most `calls` network calls is timed,
+    /// and the result is scaled to `calls`.
     fn draw(&self, posterior: &Posterior, size: usize, workers: usize, calls: usize) -> Result<f64> {
         let x = noise(size * workers, self.channel.signal_len());
         let observations = Observations::observe(self.channel.as_ref(), &x, 0);
@@ -88,7 +90,7 @@ fn noise(n: usize, d: usize) -> Samples {
     x
 }
 
-/// Mean seconds of `work(i)`, repeated for half a second at least.
+/// Mean seconds of `work(i)`, repeated for at least half a second.
 fn repeated(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     let begun = Instant::now();
     for i in 0.. {
@@ -101,8 +103,8 @@ fn repeated(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     Ok(0.0)
 }
 
-/// Seconds of a step of `batch` rows in pieces of `piece`, of which each worker takes one at a time; `time(batch, piece)` times
-/// steps, with larger and larger pieces.
+/// Seconds per step of `batch` rows in pieces of `piece` rows, one piece per worker at a time. `time(batch, piece)`
+/// times steps, with larger and larger pieces.
 fn step_seconds(
     batch: usize,
     piece: usize,
@@ -112,7 +114,7 @@ fn step_seconds(
     let piece = piece.min(batch);
     let pieces = batch.div_ceil(piece);
     let at_once = workers.min(pieces);
-    // The first use of anything is slow.
+    // The first call is slower than the others and is not counted.
     time(at_once, 1)?;
     let mut rows = 1;
     let seconds = loop {
@@ -126,11 +128,11 @@ fn step_seconds(
     if rows == piece && pieces > at_once && whole < MAX_SECONDS { time(batch, piece) } else { Ok(whole) }
 }
 
-/// Seconds of a shard of `shard` observations for each worker with `calls` network calls; `time(shard, calls)` times them, with
-/// larger and larger shards and few calls first.
+/// Seconds for one shard of `shard` observations per worker with `calls` network calls. `time(shard, calls)` times
+/// shards, at first with few calls and then with larger and larger shards.
 fn shard_seconds(shard: usize, calls: usize, time: &mut dyn FnMut(usize, usize) -> Result<f64>) -> Result<f64> {
     let few = calls.min(FEW_CALLS);
-    // Network calls of fewer rows are filled up to as many.
+    // Network calls of fewer rows are padded to this number.
     let mut rows = shard.min(8);
     time(rows, few)?;
     let seconds = loop {
@@ -148,7 +150,7 @@ fn shard_seconds(shard: usize, calls: usize, time: &mut dyn FnMut(usize, usize) 
 mod tests {
     use super::*;
 
-    /// Two workers, `row` seconds for a row of a step.
+    /// Times a step with two workers that take `row` seconds per row.
     fn step(row: f64, tried: &mut Vec<(usize, usize)>) -> f64 {
         let mut time = |batch: usize, piece: usize| {
             tried.push((batch, piece));
@@ -158,7 +160,7 @@ mod tests {
         step_seconds(256, 16, 2, &mut time).unwrap()
     }
 
-    /// A blur is diagonal in the cosine basis: what is timed must be that update, not a dense one or none.
+    /// A blur is diagonal in the cosine basis, so that diagonal update must be timed, not a dense one or none.
     #[test]
     fn a_blur_is_timed_with_its_own_update() {
         let settings = [

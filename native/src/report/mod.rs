@@ -1,4 +1,4 @@
-//! What a run reports while it works: progress, event files for TensorBoard, and the page.
+//! Reports of a run: progress, event files for TensorBoard, and the server of the page.
 
 pub mod phase;
 pub mod progress;

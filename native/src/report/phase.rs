@@ -1,4 +1,4 @@
-//! What is known of a phase of a run: how far it is, how fast, how long it will take.
+//! State of a phase of a run: how much is done, how fast it goes and how long it will take.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 /// A stretch of work that counts up to a known total.
 pub struct Phase {
-    /// "M-step", "E-step" or the like.
+    /// Name, such as "M-step" or "E-step".
     pub name: String,
-    /// What is counted.
+    /// Unit that is counted.
     unit: String,
     pub done: u64,
     total: u64,
     began: Duration,
-    /// When its last line was printed.
+    /// Time at which the last line was printed.
     pub printed: Duration,
     /// The last message of the phase.
     pub message: String,
@@ -26,13 +26,13 @@ impl Phase {
         Self { name, unit, done: 0, total, began: now, printed: now, message }
     }
 
-    /// Units per second so far, once any time has passed.
+    /// Units per second so far; `None` before any time has passed.
     fn rate(&self, now: Duration) -> Option<f64> {
         let seconds = now.saturating_sub(self.began).as_secs_f64();
         (seconds > 0.0).then(|| self.done as f64 / seconds)
     }
 
-    /// Seconds left at that rate, once anything is done.
+    /// Seconds left at the rate so far; `None` before anything is done.
     fn left(&self, now: Duration) -> Option<f64> {
         let rate = self.rate(now).filter(|&rate| rate > 0.0)?;
         Some(self.total.saturating_sub(self.done) as f64 / rate)
@@ -70,7 +70,7 @@ impl Phase {
     }
 }
 
-/// A phase's state as a scheduler reads it; fields are printed in this order, absent ones as `null`.
+/// State of a phase for a scheduler. Fields are printed in this order, and absent ones as `null`.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
     event: &'static str,
@@ -87,7 +87,7 @@ pub struct Report<'a> {
     message: &'a str,
 }
 
-/// `1:02:05` or `2:05`.
+/// Formats seconds as `1:02:05` or `2:05`.
 fn clock_time(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -107,7 +107,7 @@ mod tests {
     fn without_time_nothing_is_claimed_about_speed() {
         let phase = Phase::new("E-step", 8, "observations", Duration::from_secs(9));
         assert_eq!((phase.rate(Duration::from_secs(9)), phase.left(Duration::from_secs(9))), (None, None));
-        // Time has passed, nothing is done: a rate of zero, and no guess at the end.
+        // Time has passed but nothing is done: the rate is zero and the end is not guessed.
         assert_eq!((phase.rate(Duration::from_secs(10)), phase.left(Duration::from_secs(10))), (Some(0.0), None));
     }
 }

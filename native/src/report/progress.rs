@@ -14,25 +14,26 @@ pub enum ProgressMode {
     /// Bars when standard error is a terminal, plain lines otherwise
     #[default]
     Auto,
-    /// Bars with rate and time left, on standard error
+    /// Bars with rate and remaining time, on standard error
     Bars,
     /// A line every five seconds and at the end of each phase, on standard error
     Plain,
-    /// The same as JSON lines, on standard output
+    /// The same lines as JSON, on standard output
     Json,
-    /// Nothing
+    /// No output
     Quiet,
 }
 
-/// Time between two lines of one phase at least.
+/// Minimum time between two lines of one phase.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads the time since some fixed moment.
+/// Returns the time since a fixed moment.
 type Clock = Box<dyn Fn() -> Duration + Send>;
 
-/// Shows laps, and within a lap the phases that count up to a known total.
+/// Shows laps and, within a lap, phases that count up to a known total.
 ///
-/// A line that cannot be written (a reader that went away) is dropped: progress must never end a run.
+/// A line that cannot be written, for example because the reader closed the pipe, is dropped: progress must never
+/// end a run.
 pub struct Progress {
     view: View,
     clock: Clock,
@@ -66,13 +67,13 @@ impl Progress {
         Self { view, clock, lap: None, phase: None }
     }
 
-    /// Lap `lap` of `laps` begins, counted from 1.
+    /// Begins lap `lap` of `laps`, counted from 1.
     pub fn lap(&mut self, lap: usize, laps: usize) {
         self.finish();
         self.lap = Some((lap, laps));
     }
 
-    /// A phase of `total` units ("steps", "observations") begins; one still open is finished.
+    /// Begins a phase of `total` units ("steps", "observations") and finishes the previous one if it is open.
     pub fn start(&mut self, phase: &str, total: u64, unit: &str) {
         self.finish();
         self.phase = Some(Phase::new(phase, total, unit, (self.clock)()));
@@ -82,7 +83,7 @@ impl Progress {
         }
     }
 
-    /// `n` more units are done; `message` (the loss, say) stands beside the count and may be empty.
+    /// Counts `n` more units as done. `message`, such as the loss, is shown next to the count and may be empty.
     pub fn advance(&mut self, n: u64, message: &str) {
         let now = (self.clock)();
         let Some(phase) = &mut self.phase else { return };
@@ -97,8 +98,7 @@ impl Progress {
         }
     }
 
-    /// The phase is over: its last state is printed, a bar stays as it is. Without an open phase, nothing
-    /// happens.
+    /// Ends the open phase, if there is one: its last state is printed, and a bar stays as it is.
     pub fn finish(&mut self) {
         if self.phase.is_none() {
             return;
@@ -111,7 +111,7 @@ impl Progress {
         self.phase = None;
     }
 
-    /// Says something once, above a bar or as a line of its own.
+    /// Prints `text` once, above a bar or as a line of its own.
     pub fn message(&mut self, text: &str) {
         match &mut self.view {
             View::Bars(Some(bar)) => bar.suspend(|| put(&mut std::io::stderr(), text)),
@@ -132,14 +132,14 @@ impl Progress {
         }
     }
 
-    /// `lap 3/32 M-step`
+    /// Title of the open phase, such as `lap 3/32 M-step`.
     fn title(&self) -> String {
         let lap = self.lap.map(|(lap, laps)| format!("lap {lap}/{laps} ")).unwrap_or_default();
         lap + self.phase.as_ref().map_or("", |phase| &phase.name)
     }
 }
 
-/// An interrupted run leaves its last state on the screen or in the log.
+/// Prints the last state of an interrupted run to the screen or the log.
 impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
@@ -154,7 +154,7 @@ struct Message<'a> {
 }
 
 fn as_json(event: &impl Serialize) -> String {
-    // Strings and numbers only: there is nothing that could fail.
+    // Events hold only strings and numbers, so serialization cannot fail.
     serde_json::to_string(event).unwrap_or_default()
 }
 
@@ -170,7 +170,7 @@ fn template(unit: &str) -> String {
 }
 
 fn put(out: &mut impl Write, line: &str) {
-    // See `Progress`: a lost line is no reason to stop. The flush lets a reader see the line now.
+    // A lost line is no reason to stop (see `Progress`). The flush lets a reader see the line at once.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written, and the seconds that the clock shows.
+    /// Output so far, and the seconds that the clock shows.
     #[derive(Clone, Default)]
     struct Bench {
         written: Arc<Mutex<Vec<u8>>>,
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// 100 steps at one a second, with the loss as message.
+    /// Runs 100 steps at one per second, with the loss as message.
     fn m_step(bench: &Bench, progress: &mut Progress) {
         progress.lap(3, 32);
         progress.start("M-step", 100, "steps");

@@ -1,4 +1,4 @@
-//! The built page and a checkpoint over HTTP, on this machine only.
+//! Serves the built page and a checkpoint over HTTP, on this machine only.
 
 use anyhow::{Context, Result, anyhow, bail};
 use percent_encoding::percent_decode_str;
@@ -7,37 +7,36 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use tiny_http::{Header, Method, Request, Response};
 
-/// A server that listens already.
+/// A listening server.
 pub struct Server {
     site: PathBuf,
     server: tiny_http::Server,
 }
 
 impl Server {
-    /// Serves the page in the directory `site`, as [`site_at`] gives it, on `port` of 127.0.0.1; 0 takes a
-    /// free one.
+    /// Listens on `port` of 127.0.0.1 to serve the page in the directory `site`, as [`site_at`] returns it; port 0
+    /// takes a free one.
     pub fn listen(site: PathBuf, port: u16) -> Result<Self> {
         let server = tiny_http::Server::http((Ipv4Addr::LOCALHOST, port))
             .map_err(|e| anyhow!("--port {port}: cannot listen on 127.0.0.1 ({e}); choose another"))?;
         Ok(Self { site, server })
     }
 
-    /// Where the page is.
+    /// Address of the page.
     pub fn url(&self) -> String {
         format!("http://{}/", self.server.server_addr())
     }
 
-    /// Answers until the process is stopped. The page's own checkpoint is replaced by `checkpoint`, if there
-    /// is one.
+    /// Answers requests until the process is stopped. `checkpoint`, if given, replaces the page's own checkpoint.
     pub fn run(&self, checkpoint: Option<&[u8]>) {
         for request in self.server.incoming_requests() {
-            // A reader that goes away is no failure of the server.
+            // A client that disconnects is not a failure of the server.
             let _ = answer(request, &self.site, checkpoint);
         }
     }
 }
 
-/// The directory of a built page, without links in its name.
+/// The directory of a built page, with symbolic links resolved.
 pub fn site_at(path: &Path) -> Result<PathBuf> {
     if !path.join("index.html").is_file() {
         bail!(
@@ -49,14 +48,14 @@ pub fn site_at(path: &Path) -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("--site {}", path.display()))
 }
 
-/// What a path stands for.
+/// The resource that a path refers to.
 enum Found<'a> {
     File(PathBuf),
     Checkpoint(&'a [u8]),
     Nothing,
 }
 
-/// Looks `url` up; nothing outside `site` is found. The run's `checkpoint` stands in for the page's own.
+/// Looks up `url`. Nothing outside `site` is found, and the run's `checkpoint` replaces the page's own.
 fn find<'a>(url: &str, site: &Path, checkpoint: Option<&'a [u8]>) -> Found<'a> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let Ok(path) = percent_decode_str(path).decode_utf8() else { return Found::Nothing };

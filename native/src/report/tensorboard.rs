@@ -1,4 +1,4 @@
-//! Scalars as an event file that TensorBoard reads.
+//! Writes scalars as an event file for TensorBoard.
 //!
 //! A file is a sequence of TFRecords, `length: u64, crc(length): u32, payload, crc(payload): u32`, little
 //! endian, with the masked CRC-32C of TensorFlow (`tsl/lib/io/record_writer.cc`). A payload is a protobuf
@@ -8,9 +8,9 @@
 //!     Summary        1 value: repeated Summary.Value
 //!     Summary.Value  1 tag: string         2 simple_value: float
 //!
-//! Written by hand: of the crates for it, `tboard` runs `protoc` at build time and `tensorboard-rs` pulls an
-//! old `image` and `protobuf`; neither takes the wall time from its caller, and without that a file cannot be
-//! rebuilt from the log.
+//! The format is written by hand because the crates for it do not fit: `tboard` runs `protoc` at build time, and
+//! `tensorboard-rs` depends on old versions of `image` and `protobuf`. Neither takes the wall time from its caller,
+//! without which a file cannot be rebuilt from the log.
 
 use std::path::Path;
 
@@ -25,23 +25,23 @@ pub struct Scalar {
     pub tag: String,
     /// Position along the curve.
     pub step: i64,
-    /// When it was recorded, in seconds since 1970-01-01 UTC.
+    /// Time of recording, in seconds since 1970-01-01 UTC.
     pub wall_time: f64,
-    /// The value; NaN and infinities are kept, TensorBoard marks them.
+    /// The value; NaN and infinities are kept, and TensorBoard marks them.
     pub value: f32,
 }
 
-/// Name of the event file of a run that began `seconds` after 1970-01-01 UTC. TensorBoard takes any name with
-/// `tfevents` in it and reads several in the order of their names, hence the fixed width.
+/// Name of the event file of a run that began `seconds` after 1970-01-01 UTC. TensorBoard accepts any name that
+/// contains `tfevents` and reads several files in the order of their names, hence the fixed width.
 pub fn file_name(seconds: u64) -> String {
     format!("events.out.tfevents.{seconds:010}.diffem")
 }
 
-/// Writes all `records` as the event file `path`, replacing what was there as a whole. The bytes are a
-/// function of the records, so the file can be rebuilt from a log at any time.
+/// Writes all `records` as the event file `path` and replaces an existing file as a whole. The bytes depend only on
+/// the records, so the file can be rebuilt from a log at any time.
 ///
 /// # Errors
-/// When the file cannot be written; the message names it.
+/// If the file cannot be written; the message names it.
 pub fn write_events(path: &Path, records: impl IntoIterator<Item = Scalar>) -> Result<()> {
     write_atomic(path, &events(records))
 }
@@ -57,7 +57,7 @@ fn events(records: impl IntoIterator<Item = Scalar>) -> Vec<u8> {
     file
 }
 
-/// The event that every file opens with.
+/// The event that every file starts with.
 fn version_event(wall_time: f64) -> Vec<u8> {
     let mut event = Vec::new();
     push_double(&mut event, 1, wall_time);
@@ -84,12 +84,12 @@ fn push_record(file: &mut Vec<u8>, payload: &[u8]) {
     file.extend(masked_crc(payload).to_le_bytes());
 }
 
-/// A CRC of data that holds CRCs is weak; TensorFlow therefore stores it rotated and shifted.
+/// The CRC of data that contains CRCs is weak, so TensorFlow stores it rotated and shifted.
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// Wire types of protobuf: how the bytes of a field end.
+/// Wire types of protobuf, which say where the bytes of a field end.
 const VARINT: u64 = 0;
 const EIGHT_BYTES: u64 = 1;
 const LENGTH_FIRST: u64 = 2;
@@ -109,7 +109,7 @@ fn push_float(out: &mut Vec<u8>, field: u64, value: f32) {
     out.extend(value.to_le_bytes());
 }
 
-/// A negative int64 goes as its two's complement, ten bytes long.
+/// Writes an int64 as its two's complement, which takes ten bytes for negative values.
 fn push_int(out: &mut Vec<u8>, field: u64, value: i64) {
     push_key(out, field, VARINT);
     push_varint(out, value as u64);

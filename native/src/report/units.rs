@@ -1,25 +1,25 @@
-//! Numbers with units, for reading.
+//! Numbers formatted with units.
 
 use indicatif::{DecimalBytes, HumanCount};
 
-/// `57,557,379`
+/// Formats a count, such as `57,557,379`.
 pub fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
-/// `1.23 GB`
+/// Formats a number of bytes, such as `1.23 GB`.
 pub fn bytes(n: u64) -> String {
     DecimalBytes(n).to_string()
 }
 
-/// `1.23 GFLOP`
+/// Formats a number of floating-point operations, such as `1.23 GFLOP`.
 pub fn operations(flop: f64) -> String {
     let prefixes = ["", "k", "M", "G", "T", "P", "E", "Z"];
     let step = ((flop.max(1.0).log10() / 3.0) as usize).min(prefixes.len() - 1);
     format!("{} {}FLOP", three(flop / 1000f64.powi(step as i32)), prefixes[step])
 }
 
-/// `12.3 ms`, `1.50 s`, `12.0 min`, `34.5 h`
+/// Formats a duration, such as `12.3 ms`, `1.50 s`, `12.0 min` or `34.5 h`.
 pub fn duration(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s < 1e-3 => (s * 1e6, "µs"),
@@ -31,7 +31,7 @@ pub fn duration(seconds: f64) -> String {
     format!("{} {unit}", three(value))
 }
 
-/// Three digits, more where they stand before the point.
+/// Formats a number with three significant digits, or more if they precede the decimal point.
 fn three(value: f64) -> String {
     let places = match value {
         v if v < 10.0 => 2,

@@ -3,23 +3,24 @@
 //!
 //!     config.toml  observations.safetensors  truth.safetensors  metrics.jsonl  summary.json  figures/
 //!     lap-000/ reconstructions                          the start
-//!     lap-003/ model, ema, standardizer, state, reconstructions, DONE
+//!     lap-003/ model, ema, frame, state, reconstructions, DONE
 //!     start.safetensors                                 the prior of a Gaussian start
 //!     state.safetensors                                 the last saved state within a lap
 //!     e-step-003.safetensors                            reconstructions of the current lap made so far
-//!     prior/ model, ema, standardizer                   the unconditional denoiser, if one was trained
+//!     prior/ model, ema, frame                          the unconditional denoiser, if one was trained
 //!     prior-state.safetensors                           the last saved state of its training
+//!
+//! `frame.safetensors` holds the standardizer.
 
 use crate::config::Config;
 use crate::config::compatible::same_run;
-use crate::data::mapped;
 use crate::data::tensor_file::{TensorFile, write_rows};
 use crate::files;
 use crate::run::dataset::{Dataset, Truth};
 use anyhow::{Context, Result, bail};
 use diffem::em::{InitialPrior, Phase, State};
 use diffem::network::Layout;
-use diffem::{Observations, Samples, Store, checkpoint};
+use diffem::{Observations, Samples, checkpoint};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -205,7 +206,7 @@ impl RunDir {
     }
 
     /// Path of the reconstructions of lap `lap` while its E-step runs.
-    fn e_step(&self, lap: usize) -> PathBuf {
+    pub(super) fn e_step(&self, lap: usize) -> PathBuf {
         self.file(&format!("e-step-{lap:03}.safetensors"))
     }
 
@@ -319,19 +320,6 @@ pub fn read_weights<M: DeserializeOwned>(dir: &Path, layout: &Layout) -> Result<
     let bytes = files::read(&path)?;
     let advice = "cannot use these weights; restore the run's files, or choose another lap";
     checkpoint::decode_weights(layout, &bytes).with_context(|| format!("{}: {advice}", path.display()))
-}
-
-impl Store for RunDir {
-    fn reconstructions(&self, lap: usize, n: usize, d: usize) -> diffem::Result<Samples> {
-        let table = mapped::table(&self.e_step(lap), "x", n, d, false);
-        table.map_err(|error| diffem::Error::Storage(format!("{error:#}")))
-    }
-
-    fn resumed(&self, lap: usize, n: usize, d: usize) -> diffem::Result<Option<Samples>> {
-        let advice = "delete the run's state.safetensors to continue from the previous lap";
-        let table = mapped::table(&self.e_step(lap), "x", n, d, true);
-        table.map(Some).map_err(|error| diffem::Error::Storage(format!("{error:#}; {advice}")))
-    }
 }
 
 fn tables_of<'o>(observations: &'o Observations, prefix: &str) -> Vec<(String, &'o Samples)> {

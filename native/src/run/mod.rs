@@ -10,5 +10,6 @@ pub mod laps;
 pub mod metrics;
 pub mod prior;
 pub mod session;
+mod store;
 pub mod summary;
 pub mod train;

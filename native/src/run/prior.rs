@@ -132,7 +132,11 @@ impl Prior {
         out: &mut Samples,
     ) -> Result<()> {
         let (own, d) = (&self.origin.config, config.signal_len());
-        ensure!(own.signal_len() == d, "the prior is for signals of length {}, but these have length {d}", own.signal_len());
+        ensure!(
+            own.signal_len() == d,
+            "the prior is for signals of length {}, but these have length {d}",
+            own.signal_len()
+        );
         let method = EmMmps { iterations, ..EmMmps::default() }.into();
         let model =
             Model { method, schedule: own.schedule.clone(), network: own.network.clone(), ..config.model(channel) };
