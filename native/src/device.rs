@@ -37,7 +37,7 @@ macro_rules! driver {
 }
 
 /// The backends, one row each. Lists, checks and help are derived from this table.
-// burn deprecates `ndarray` in favor of flex. It is kept as an independent check that shares no kernel with flex.
+// burn deprecates `ndarray` in favor of flex; it is kept as a check that shares no kernel with flex.
 #[allow(deprecated)]
 pub static BACKENDS: [Backend; 4] = [
     Backend {
@@ -104,8 +104,8 @@ pub fn choices() -> String {
     format!("{} or auto", names.collect::<Vec<_>>().join(", "))
 }
 
-/// Opens the device `name`, one of [`choices`], and also returns its full name. `auto` is the first backend, GPUs
-/// before CPUs, that this build contains and that finds a device.
+/// Opens the device `name`, one of [`choices`], and also returns its full name. `auto` is the first backend,
+/// GPUs before CPUs, that this build contains and that finds a device.
 pub fn open(name: &str) -> Result<(String, Device)> {
     let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
     let backend = match kind {
@@ -138,7 +138,7 @@ pub fn open(name: &str) -> Result<(String, Device)> {
     Ok((label, (driver.open)(index)))
 }
 
-/// The preferred backend that finds a device, or else the first of the table, whose error says what is missing.
+/// The preferred backend that finds a device, or else the first one, whose error says what is missing.
 fn automatic() -> &'static Backend {
     BACKENDS
         .iter()

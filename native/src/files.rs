@@ -1,8 +1,8 @@
 //! Files on disk: read errors say what to do, and files are written whole or not at all.
 //!
-//! Everything is written under a temporary name next to its final path, synced, and then renamed, so that a crash,
-//! a full disk or an interrupt leaves either the old content or the new one. A crash can leave a `.tmp-…` entry
-//! behind, which is never read and may be deleted ([`clear_leftovers`]).
+//! Everything is written under a temporary name next to its final path, synced, and then renamed, so that a
+//! crash, a full disk or an interrupt leaves either the old content or the new one. A crash can leave a
+//! `.tmp-…` entry behind, which is never read and may be deleted ([`clear_leftovers`]).
 
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write};
@@ -27,8 +27,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Writes `bytes` to `path` and replaces an existing file, so that no reader ever sees a part of them.
 ///
-/// The directory must exist. The file gets the usual permissions (0666 less the umask) and has reached the disk when
-/// this returns.
+/// The directory must exist. The file gets the usual permissions (0666 less the umask) and has reached the
+/// disk when this returns.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomic_with(path, |out| out.write_all(bytes))
 }
@@ -59,8 +59,8 @@ pub fn ensure_writable(path: &Path) -> Result<()> {
         .map_err(|e| explain("write", path, e))
 }
 
-/// Creates the directory `path` and its missing parents, and checks that files can be written in it: a run should
-/// fail here and not after its first hour.
+/// Creates the directory `path` and its missing parents, and checks that files can be written in it: a run
+/// should fail here and not after its first hour.
 pub fn ensure_writable_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path)
         .and_then(|()| builder(0o666).tempfile_in(path))
@@ -68,12 +68,12 @@ pub fn ensure_writable_dir(path: &Path) -> Result<()> {
         .map_err(|e| explain("write in directory", path, e))
 }
 
-/// Creates the directory `path` whole or not at all: `fill` writes into a temporary sibling (with [`write_atomic`],
-/// so that its files reach the disk), which is then renamed to `path`.
+/// Creates the directory `path` whole or not at all: `fill` writes into a temporary sibling (with
+/// [`write_atomic`], so that its files reach the disk), which is then renamed to `path`.
 ///
-/// An existing directory is replaced. It is moved aside first, because a rename cannot replace a directory that is
-/// not empty: a crash between the two renames leaves the old one, complete, under a `.tmp-…` name. If `fill` or the
-/// second rename fails, the old one stays or is put back.
+/// An existing directory is replaced. It is moved aside first, because a rename cannot replace a directory
+/// that is not empty: a crash between the two renames leaves the old one, complete, under a `.tmp-…` name. If
+/// `fill` or the second rename fails, the old one stays or is put back.
 pub fn replace_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let failed = |e| explain("write directory", path, e);
     let fresh = builder(0o777).tempdir_in(parent(path)).map_err(failed)?;
@@ -109,8 +109,8 @@ fn keep_for_rescue(aside: tempfile::TempDir) {
     let _kept = aside.keep();
 }
 
-/// Deletes incomplete files that killed processes left in the directory `dir`, if it exists. A directory that was
-/// being replaced stays, because it may be the only copy.
+/// Deletes incomplete files that killed processes left in the directory `dir`, if it exists. A directory that
+/// was being replaced stays, because it may be the only copy.
 pub fn clear_leftovers(dir: &Path) -> Result<()> {
     if !dir.is_dir() {
         return Ok(());
@@ -142,8 +142,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Builds temporary files with the permissions of ordinary files, because tempfile's default hides them from other
-/// users.
+/// Builds temporary files with ordinary permissions, because tempfile hides its files from other users.
 fn builder(mode: u32) -> Builder<'static, 'static> {
     let mut builder = Builder::new();
     builder.prefix(PREFIX);
@@ -154,7 +153,7 @@ fn builder(mode: u32) -> Builder<'static, 'static> {
     builder
 }
 
-/// Makes a rename durable: on Unix, the new name is an entry of the directory, which must reach the disk as well.
+/// Makes a rename durable: on Unix, the directory that holds the new name must reach the disk as well.
 fn sync_directory(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     File::open(path)?.sync_all()?;
@@ -183,8 +182,8 @@ pub fn scratch(dir: &Path, len: u64) -> Result<File> {
     make().map_err(|e| explain("write in directory", dir, e))
 }
 
-/// Creates a file of `len` bytes at `path` that begins with `head`, and opens it for reading and writing. An existing
-/// file is replaced.
+/// Creates a file of `len` bytes at `path` that begins with `head`, and opens it for reading and writing. An
+/// existing file is replaced.
 pub fn create_sized(path: &Path, head: &[u8], len: u64) -> Result<File> {
     let make = || {
         let mut temporary = builder(0o666).tempfile_in(parent(path))?;

@@ -7,16 +7,16 @@ use std::path::Path;
 
 const VALUE: u64 = size_of::<f32>() as u64;
 
-/// Bytes of memory that `rows` signals need while they are drawn and observed: x once, and y and a twice, once in
-/// pieces and once joined. Later, large tables are in files.
+/// Bytes of memory that `rows` signals need while they are drawn and observed: x once, and y and a twice,
+/// once in pieces and once joined. Later, large tables are in files.
 fn memory_of(rows: usize, channel: &dyn Channel) -> u64 {
     let d = channel.signal_len() as u64;
     let seen = (channel.observation_len() + channel.operator_len()) as u64;
     (rows as u64).saturating_mul(VALUE * (d + 2 * seen))
 }
 
-/// Returns an error if `rows` signals do not fit into memory. The check is skipped on systems that do not report free
-/// memory.
+/// Returns an error if `rows` signals do not fit into memory. The check is skipped on systems that do not
+/// report free memory.
 pub fn check_memory(field: &str, rows: usize, channel: &dyn Channel) -> Result<()> {
     let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     fits(field, rows, memory_of(rows, channel), free.unwrap_or(u64::MAX))

@@ -19,8 +19,8 @@ pub enum Ended {
     Stopped,
 }
 
-/// Makes Ctrl-C and SIGTERM stop the work at its next event. A second signal ends the process at once. One handler
-/// serves all runs of a process.
+/// Makes Ctrl-C and SIGTERM stop the work at its next event. A second signal ends the process at once. One
+/// handler serves all runs of a process.
 pub fn catch_signals() -> Result<()> {
     static CAUGHT: OnceLock<()> = OnceLock::new();
     if CAUGHT.set(()).is_err() {

@@ -1,4 +1,4 @@
-//! Any corruption that can be simulated, given as two closures.
+//! Black-box channels: any corruption that can be simulated, given as two closures.
 
 use super::Channel;
 use crate::noise::Stream;
@@ -10,7 +10,7 @@ type Observe = Box<dyn Fn(&[f32], &[f32], &mut Stream, &mut [f32]) + Send + Sync
 ///
 /// ```
 /// use diffem::channel::{BlackBox, Channel};
-/// // Saturation: what exceeds the sensor's range is lost.
+/// // Saturation: values beyond the sensor's range are lost.
 /// let saturate = BlackBox::new(3, 3, |x, _, _, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = x.clamp(-1.0, 1.0)));
 /// assert_eq!(saturate.observation_len(), 3);
 /// ```
@@ -23,8 +23,8 @@ pub struct BlackBox {
 }
 
 impl BlackBox {
-    /// Signals of length `d` give observations of length `m` by `observe(x, a, stream, y)`. All randomness
-    /// must come from the stream.
+    /// Creates a channel from signals of length `d` to observations of length `m`: `observe(x, a, stream, y)`
+    /// writes one observation into `y`. All randomness must come from the stream.
     pub fn new(
         d: usize,
         m: usize,
@@ -33,7 +33,7 @@ impl BlackBox {
         Self { d, m, k: 0, draw: Box::new(|_, _| {}), observe: Box::new(observe) }
     }
 
-    /// Adds `k` known parameters, drawn for each observation by `draw(stream, a)`.
+    /// Adds `k` known operator parameters, which `draw(stream, a)` draws for each observation.
     pub fn with_operator(mut self, k: usize, draw: impl Fn(&mut Stream, &mut [f32]) + Send + Sync + 'static) -> Self {
         (self.k, self.draw) = (k, Box::new(draw));
         self

@@ -1,4 +1,4 @@
-//! A missing block of pixels, the same in every color channel: y = a ∘ x, with y = 0 where the block is.
+//! A missing block of pixels, the same in every color channel: y = a ∘ x, with y = 0 inside the block.
 
 use super::pixel_mask::{hide, mask_channel};
 use super::{Channel, LinearChannel, Signal, Stage};
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BlockMaskConfig {
-    /// Rows of the block, 1 to the image's.
+    /// Number of rows in the block, from 1 to the image's height.
     pub height: usize,
-    /// Columns of the block, 1 to the image's.
+    /// Number of columns in the block, from 1 to the image's width.
     pub width: usize,
 }
 
@@ -28,7 +28,7 @@ impl Stage for BlockMaskConfig {
     }
 }
 
-/// One missing block at a place drawn uniformly among those inside the image.
+/// One missing block, drawn uniformly among the positions inside the image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockMask {
     shape: ImageShape,
@@ -37,7 +37,8 @@ pub struct BlockMask {
 }
 
 impl BlockMask {
-    /// A missing block of `height` x `width` pixels, at least 1 x 1 and at most the image.
+    /// Creates a mask with a missing block of `height` x `width` pixels, from 1 x 1 up to the size of the
+    /// image.
     pub fn new(shape: ImageShape, height: usize, width: usize) -> Result<Self> {
         shape.validate("image")?;
         for (field, size, most) in [("height", height, shape.height), ("width", width, shape.width)] {

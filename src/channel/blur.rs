@@ -1,10 +1,10 @@
-//! Gaussian blur: y = (B_h ⊗ B_w) x on every color channel, B_n the convolution with w_k ∝ exp(-k² / 2σ²),
-//! |k| <= ⌈4σ⌉, Σ w_k = 1, of a line of n pixels.
+//! Gaussian blur: y = (B_h ⊗ B_w) x on every color channel, where B_n convolves a line of n pixels with w_k ∝
+//! exp(-k² / 2σ²), |k| <= ⌈4σ⌉, Σ w_k = 1.
 //!
-//! Beyond its ends a line is mirrored about the edge of its last pixel (... 1 0 | 0 1 2 ... n-1 | n-1 n-2
-//! ..., the half-sample symmetric extension, "reflect" in scipy). A constant image stays constant, and B_n is
-//! symmetric: it is diagonal in the DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999, "The
-//! discrete cosine transform").
+//! Beyond its ends, a line is mirrored about the outer edge of its last pixel (... 1 0 | 0 1 2 ... n-1 | n-1
+//! n-2 ..., the half-sample symmetric extension, "reflect" in scipy). A constant image stays constant, and
+//! B_n is symmetric: it is diagonal in the DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999,
+//! "The discrete cosine transform").
 
 use super::{Channel, LinearChannel, Signal, Spectrum, Stage};
 use crate::dct::{Dct, MAX_SIDE};
@@ -13,7 +13,7 @@ use crate::image::ImageShape;
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 
-/// Widest blur, in pixels; far wider than any image, where a blur is its mean.
+/// Maximum standard deviation in pixels: far larger than any image, which such a blur reduces to its mean.
 const MAX_SIGMA: f64 = 1e5;
 
 /// Gaussian blur, mirrored at the edges (images).
@@ -48,7 +48,7 @@ struct Tap {
 }
 
 impl Blur {
-    /// Blurs with standard deviation `sigma` pixels, in (0, 1e5].
+    /// Creates a blur with a standard deviation of `sigma` pixels, in (0, 1e5].
     pub fn new(shape: ImageShape, sigma: f64) -> Result<Self> {
         shape.validate("image")?;
         if !(sigma > 0.0 && sigma <= MAX_SIGMA) {
@@ -68,7 +68,7 @@ impl Blur {
                     *out = tap.weights.iter().zip(&line[tap.start..]).map(|(w, x)| w * x).sum();
                 }
             }
-            // Down the columns a whole line at a time: contiguous in memory.
+            // The vertical pass adds whole lines, which are contiguous in memory.
             y.fill(0.0);
             for (out, tap) in y.chunks_exact_mut(width).zip(&self.columns) {
                 for (&w, line) in tap.weights.iter().zip(across.chunks_exact(width).skip(tap.start)) {
@@ -84,7 +84,7 @@ fn reach(sigma: f64) -> usize {
     (4.0 * sigma).ceil() as usize
 }
 
-/// The kernel on the mirrored line, which has period 2 n: kernels longer than that are folded.
+/// Kernel on the mirrored line, which has period 2 n; longer kernels are wrapped around.
 fn kernel(n: usize, sigma: f64) -> Vec<f64> {
     let weight = |k: usize| (-0.5 * (k as f64 / sigma).powi(2)).exp();
     let total = 1.0 + 2.0 * (1..=reach(sigma)).map(weight).sum::<f64>();
@@ -97,11 +97,12 @@ fn kernel(n: usize, sigma: f64) -> Vec<f64> {
     kernel
 }
 
-/// Eigenvalues of B_h ⊗ B_w on every channel: Σ_k w_k cos(π j k / n) down times the same across.
+/// Eigenvalues of B_h ⊗ B_w on every channel: products of the vertical and horizontal eigenvalues Σ_k w_k
+/// cos(π j k / n).
 fn spectrum(shape: ImageShape, down: &[f64], across: &[f64]) -> Spectrum {
     let values = |kernel: &[f64]| -> Vec<f64> {
         let n = kernel.len() / 2;
-        // Angles π j k / n of the period 2 n.
+        // The angles π j k / n repeat with period 2 n.
         let cosine: Vec<f64> = (0..2 * n).map(|p| (std::f64::consts::PI * p as f64 / n as f64).cos()).collect();
         let value = |j: usize| kernel.iter().enumerate().map(|(k, w)| w * cosine[j * k % (2 * n)]).sum();
         (0..n).map(value).collect()
@@ -118,7 +119,7 @@ fn taps(kernel: &[f64], sigma: f64) -> Vec<Tap> {
 }
 
 fn tap(i: usize, n: usize, radius: usize, kernel: &[f64]) -> Tap {
-    // A mirrored pixel is nearer to i than the pixel that it stands for, so the row keeps the kernel's reach.
+    // A mirrored pixel is nearer to i than the pixel that it replaces, so the row keeps the kernel's reach.
     let (start, end) = (i.saturating_sub(radius), (i + radius + 1).min(n));
     let weights = (start..end).map(|j| {
         let (direct, mirrored) = ((j + 2 * n - i) % (2 * n), (2 * (2 * n) - 1 - j - i) % (2 * n));

@@ -1,4 +1,4 @@
-//! One stage after another: the output of a stage is the next one's signal.
+//! Stages in sequence: the output of each stage is the signal of the next.
 
 use super::{Channel, LinearChannel, Spectrum, write_rows};
 use crate::error::{Error, Result};
@@ -6,14 +6,14 @@ use crate::noise::Stream;
 use nalgebra::DMatrix;
 use std::borrow::Cow;
 
-/// y = Q_S(... Q_1(x)). The parameters of the stages stand side by side in `a`.
+/// y = Q_S(... Q_1(x)). The operator parameters `a` are those of all stages, one after another.
 pub struct Compose {
     stages: Vec<Box<dyn Channel>>,
     spectrum: Option<Spectrum>,
 }
 
 impl Compose {
-    /// Chains `stages`; each one's signal length must equal the last one's observation length.
+    /// Chains `stages`; the signal length of each must equal the observation length of the one before it.
     pub fn new(stages: Vec<Box<dyn Channel>>) -> Result<Self> {
         if stages.is_empty() {
             return Err(Error::config("channel", "expected one or more stages"));
@@ -33,7 +33,7 @@ impl Compose {
         Ok(Self { stages, spectrum })
     }
 
-    /// Runs the stages' `step(stage, a, input, output)` in order, from `x` to `y`.
+    /// Runs `step(stage, a, input, output)` for every stage in order, from `x` to `y`.
     fn forward(
         &self,
         x: &[f32],
@@ -55,7 +55,8 @@ impl Compose {
         }
     }
 
-    /// The two stages of a noiseless dense map followed by parameter-free diagonal noise of unit gain.
+    /// The linear map, the noise and the map's parameters, if the chain is a noiseless map followed by
+    /// parameter-free diagonal noise.
     fn map_then_noise<'a>(&'a self, a: &'a [f32]) -> Option<(&'a dyn LinearChannel, &'a dyn LinearChannel, &'a [f32])> {
         let [map, noise] = self.stages.as_slice() else {
             return None;
@@ -65,7 +66,7 @@ impl Compose {
         fits.then_some((map, noise, a))
     }
 
-    /// Lifts planes in the layout of stage `count`'s signal through the stages before it, last to first.
+    /// Lifts planes in the layout of stage `count`'s signal through the stages before it, from last to first.
     fn lift_from(&self, count: usize, y: &[f32], out: &mut [f32]) {
         let mut signal = y.to_vec();
         for stage in self.stages[..count].iter().rev() {
@@ -76,8 +77,8 @@ impl Compose {
         out.copy_from_slice(&signal);
     }
 
-    /// Features of the parameters of stage `i`: lifted planes where the stages before it lift, the parameters
-    /// otherwise.
+    /// Number of features for the parameters of stage `i`: that of the lifted planes where all stages before
+    /// it lift, otherwise that of the parameters.
     fn operator_feature_len(&self, i: usize) -> usize {
         let (stage, k) = (&self.stages[i], self.stages[i].operator_len());
         let lifted = stage.operator_lifts() && self.stages[..i].iter().all(|s| s.lifts());
@@ -141,8 +142,8 @@ impl Channel for Compose {
         y + (0..self.stages.len()).map(|i| self.operator_feature_len(i)).sum::<usize>()
     }
 
-    /// y, then the parameters of every stage, those laid out like the stage's signal lifted to the resolution
-    /// of the first.
+    /// Writes y, then the parameters of every stage; parameters laid out like their stage's signal are lifted
+    /// to the resolution of the first stage.
     fn condition(&self, y: &[f32], mut a: &[f32], c: &mut [f32]) {
         let (seen, mut c) = c.split_at_mut(if self.lifts() { self.signal_len() } else { self.observation_len() });
         if self.lifts() {
@@ -186,7 +187,7 @@ impl LinearChannel for Compose {
         x.copy_from_slice(&signal);
     }
 
-    /// Σ_y of the chain: each stage maps what came in and adds its own, Σ ← A Σ Aᵀ + Σ_s.
+    /// Σ_y of the chain: each stage maps the covariance of its input and adds its own, Σ ← A Σ Aᵀ + Σ_s.
     fn noise_covariance(&self, a: &[f32]) -> DMatrix<f64> {
         let mut covariance = DMatrix::zeros(self.signal_len(), self.signal_len());
         for (stage, a) in self.linear_stages(a) {
@@ -222,7 +223,7 @@ impl LinearChannel for Compose {
         }
     }
 
-    /// A linear map followed by additive noise, the common case, needs no products of matrices.
+    /// The common case of a linear map followed by additive noise needs no matrix products.
     fn write_matrix(&self, a: &[f32], out: &mut [f64]) {
         match self.map_then_noise(a) {
             Some((map, _, a)) => map.write_matrix(a, out),

@@ -6,7 +6,8 @@ use crate::image::ImageShape;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// The registry: the enum of all stages, tagged by `kind`, and the public items of their files.
+/// Registry: defines the enum of all stages, tagged by `kind`, and re-exports the public items of their
+/// files.
 macro_rules! stages {
     ($($kind:ident($config:ident) = $module:ident,)+) => {
         $(pub use super::$module::*;)+
@@ -22,7 +23,7 @@ macro_rules! stages {
         }
 
         impl StageConfig {
-            /// The settings, whatever the kind.
+            /// The settings as a trait object.
             pub fn as_stage(&self) -> &dyn Stage {
                 match self {
                     $(Self::$kind(config) => config,)+
@@ -59,7 +60,7 @@ impl<const N: usize> From<[StageConfig; N]> for ChannelConfig {
 impl FromStr for ChannelConfig {
     type Err = serde_json::Error;
 
-    /// Stages in JSON, with the keys of configuration files.
+    /// Parses stages in JSON, with the same keys as in configuration files.
     fn from_str(json: &str) -> std::result::Result<Self, Self::Err> {
         serde_json::from_str(json)
     }
@@ -69,12 +70,12 @@ impl ChannelConfig {
     /// Builds the channel for signals of length `d`.
     ///
     /// # Errors
-    /// A setting outside its range, named as in `channel[1].std`; no stage at all.
+    /// A setting outside its range, named as in `channel[1].std`; an empty list of stages.
     pub fn build(&self, d: usize) -> Result<Compose> {
         self.build_for(Signal::Vector(d))
     }
 
-    /// Builds the channel for images; every stage gets the shape that the one before it leaves.
+    /// Builds the channel for images; each stage receives the shape that the previous one outputs.
     ///
     /// # Errors
     /// Those of [`ChannelConfig::build`], and a shape that is empty or too large.
@@ -83,7 +84,7 @@ impl ChannelConfig {
         self.build_for(Signal::Image(shape))
     }
 
-    /// Checks that every stage is part of the browser's build.
+    /// Checks that every stage is available in the browser build.
     ///
     /// # Errors
     /// The first stage that is not, named as in `channel[1].kind`.
@@ -102,7 +103,7 @@ impl ChannelConfig {
     }
 }
 
-/// The error of stage `i` with the stage's place in the name of the setting.
+/// Error of stage `i`, with the stage's position in the name of the setting.
 fn placed(i: usize, error: Error) -> Error {
     match error {
         Error::Config { field, message } => Error::config(format!("channel[{i}].{field}"), message),

@@ -1,4 +1,4 @@
-//! Lower resolution: each value of y is the mean of a block of f x f pixels, of every color channel.
+//! Lower resolution: each value of y is the mean of a block of f x f pixels in one color channel.
 
 use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DownsampleConfig {
-    /// Side of a block, >= 1; divides the image's height and width.
+    /// Side length of a block, >= 1; it must divide the image's height and width.
     pub factor: usize,
 }
 
@@ -40,7 +40,7 @@ pub struct Downsample {
 }
 
 impl Downsample {
-    /// `factor` f >= 1 must divide the image's height and width.
+    /// Creates a channel with blocks of side `factor` f >= 1, which must divide the image's height and width.
     pub fn new(shape: ImageShape, factor: usize) -> Result<Self> {
         shape.validate("image")?;
         if factor == 0 || !shape.height.is_multiple_of(factor) || !shape.width.is_multiple_of(factor) {
@@ -57,7 +57,7 @@ impl Downsample {
         ImageShape { height, width, ..self.shape }
     }
 
-    /// Every value of `y` times `gain` on its whole block; any number of planes.
+    /// Writes every value of `y` times `gain` to its whole block, for any number of planes.
     fn spread(&self, y: &[f32], gain: f32, out: &mut [f32]) {
         let (width, f) = (self.shape.width, self.factor);
         for (block, line) in out.chunks_exact_mut(width * f).zip(y.chunks_exact(width / f)) {
@@ -89,7 +89,7 @@ impl Channel for Downsample {
         true
     }
 
-    /// Nearest up-sampling, which is also the least-norm solution of A x = y.
+    /// Nearest-neighbor upsampling, which is also the least-norm solution of A x = y.
     fn lift(&self, y: &[f32], out: &mut [f32]) {
         self.spread(y, 1.0, out);
     }

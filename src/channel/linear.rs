@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LinearConfig {
-    /// A row by row; every row as long as the signal.
+    /// A, row by row; every row is as long as the signal.
     pub matrix: Vec<Vec<f32>>,
 }
 
@@ -25,21 +25,21 @@ impl Stage for LinearConfig {
         Ok(Box::new(FixedLinear::new(Samples::new(self.matrix.concat(), d))?))
     }
 
-    /// Rows of a matrix are not an image.
+    /// The measurements form a vector, not an image.
     fn output(&self, _signal: Signal, length: usize) -> Signal {
         Signal::Vector(length)
     }
 }
 
-/// y = A x with A in R^(m x d) given once. With a rank-deficient A the directions in ker A never move under
-/// EM: many operators, not one, are what makes corrupted data identify the signal's distribution.
+/// y = A x with one given A in R^(m x d). With a rank-deficient A, components in ker A never change under EM:
+/// corrupted data identify the signal's distribution through many operators, not through one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FixedLinear {
     matrix: Samples,
 }
 
 impl FixedLinear {
-    /// `matrix` is A, one row per measurement: `[m, d]`, finite.
+    /// Creates the channel from A = `matrix [m, d]`, one row per measurement, all values finite.
     pub fn new(matrix: Samples) -> Result<Self> {
         if matrix.n() == 0 || matrix.as_slice().iter().any(|v| !v.is_finite()) {
             return Err(Error::config("matrix", "expected one or more rows of finite numbers"));
@@ -61,7 +61,7 @@ impl Channel for FixedLinear {
         self.apply(a, x, y);
     }
 
-    /// Rows of A are not coordinates of the signal, even when there are d of them.
+    /// Measurements are not coordinates of the signal, even when there are d of them.
     fn lifts(&self) -> bool {
         false
     }

@@ -2,7 +2,7 @@
 
 use nalgebra::DMatrix;
 
-/// y = A x + n with n ~ N(0, Σ_y): a linear channel with its operator fixed.
+/// y = A x + n with n ~ N(0, Σ_y): a linear channel with a fixed operator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearGaussian {
     /// A, m x d.
@@ -12,9 +12,9 @@ pub struct LinearGaussian {
 }
 
 impl LinearGaussian {
-    /// Drops the rows that carry nothing (zero in A and without noise), such as masked coordinates; returns
-    /// the kept rows' indices too. What remains has an invertible A Σ Aᵀ + Σ_y for invertible Σ and
-    /// independent rows.
+    /// Drops the rows that carry no information (zero in A and without noise), such as masked coordinates,
+    /// and also returns the indices of the rows that it keeps. The result has an invertible A Σ Aᵀ + Σ_y for
+    /// invertible Σ and independent rows.
     pub(crate) fn informative(&self) -> (Self, Vec<usize>) {
         let kept: Vec<usize> = (0..self.matrix.nrows())
             .filter(|&i| self.matrix.row(i).amax() > 0.0 || self.covariance[(i, i)] > 0.0)

@@ -1,5 +1,5 @@
-//! The corruption: y ~ Q(. | x, a). One [`Channel`] makes the data, re-corrupts the reconstructions and
-//! conditions the network, so the three cannot disagree.
+//! The corruption: y ~ Q(. | x, a). One [`Channel`] generates the data, re-corrupts the reconstructions and
+//! conditions the network, so these three uses cannot disagree.
 //!
 //! A channel separates the operator's parameters `a` (drawn once per observation, known) from the noise
 //! (unknown). Linear channels also have an adjoint, and with Gaussian noise a closed-form posterior under a
@@ -50,7 +50,7 @@ pub trait Channel: Send + Sync {
         0
     }
 
-    /// Natural shape of the parameters, `[k]` unless they are a matrix; the product is k.
+    /// Natural shape of the parameters, `[k]` unless they form a matrix; its product is k.
     fn operator_shape(&self) -> Vec<usize> {
         vec![self.operator_len()]
     }
@@ -74,14 +74,14 @@ pub trait Channel: Send + Sync {
         Some(LinearGaussian { matrix, covariance })
     }
 
-    /// True when [`Channel::lift`] takes an observation back to the signal's layout.
+    /// True when [`Channel::lift`] maps an observation back to the signal's layout.
     fn lifts(&self) -> bool {
         self.observation_len() == self.signal_len()
     }
 
-    /// An observation at the resolution of the signal, without inverting the channel: by default a copy.
-    /// Image channels take any number of whole planes, so that masks are lifted like images. Called only
-    /// where [`Channel::lifts`].
+    /// Writes an observation at the resolution of the signal into `out`, without inverting the channel; by
+    /// default a copy. Image channels accept any number of whole planes, so that masks are lifted like
+    /// images. This is called only if [`Channel::lifts`] is true.
     fn lift(&self, y: &[f32], out: &mut [f32]) {
         out.copy_from_slice(y);
     }
@@ -92,14 +92,14 @@ pub trait Channel: Send + Sync {
         false
     }
 
-    /// Length of the condition features c(y, a) that the network sees.
+    /// Length of the condition features c(y, a) that the network receives.
     fn condition_len(&self) -> usize {
         let y = if self.lifts() { self.signal_len() } else { self.observation_len() };
         y + self.operator_len()
     }
 
-    /// The condition features c(y, a), by default y (lifted to the signal's length where the channel can)
-    /// then a; a masked coordinate is told from a dark one by `a`.
+    /// Writes the condition features c(y, a) into `c`: by default y (lifted to the signal's length where the
+    /// channel can lift), then a, which distinguishes a masked coordinate from a dark one.
     fn condition(&self, y: &[f32], a: &[f32], c: &mut [f32]) {
         let (seen, operator) = c.split_at_mut(c.len() - a.len());
         if self.lifts() {
@@ -111,18 +111,18 @@ pub trait Channel: Send + Sync {
     }
 }
 
-/// A matrix row by row into `out`.
+/// Writes a matrix row by row into `out`.
 fn write_rows(matrix: &DMatrix<f64>, out: &mut [f64]) {
     let columns = matrix.ncols();
     out.iter_mut().enumerate().for_each(|(i, v)| *v = matrix[(i / columns, i % columns)]);
 }
 
-/// E[y | x, a] = A x with Gaussian noise.
+/// A linear channel: E[y | x, a] = A x, with Gaussian noise.
 pub trait LinearChannel: Channel {
-    /// A x into `y` (length m), without noise.
+    /// Writes A x into `y` (length m), without noise.
     fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]);
 
-    /// Aᵀ y into `x` (length d).
+    /// Writes Aᵀ y into `x` (length d).
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]);
 
     /// Σ_y, m x m.
@@ -135,12 +135,12 @@ pub trait LinearChannel: Channel {
         true
     }
 
-    /// True when A is diagonal and the noise independent between coordinates, for every a.
+    /// True when A is diagonal and the noise is independent across coordinates, for every a.
     fn is_diagonal(&self) -> bool {
         false
     }
 
-    /// Diagonals of A and Σ_y, each `[d]`, of a diagonal channel.
+    /// Writes the diagonals of A and Σ_y of a diagonal channel, each `[d]`.
     fn write_diagonal(&self, a: &[f32], matrix: &mut [f64], variance: &mut [f64]) {
         let ones = vec![1.0f32; matrix.len()];
         let mut diagonal = vec![0.0f32; matrix.len()];
@@ -158,17 +158,17 @@ pub trait LinearChannel: Channel {
         None
     }
 
-    /// A row by row into `out`, `[m, d]`.
+    /// Writes A row by row into `out`, `[m, d]`.
     fn write_matrix(&self, a: &[f32], out: &mut [f64]) {
         write_rows(&self.matrix(a), out);
     }
 
-    /// Σ_y row by row into `out`, `[m, m]`.
+    /// Writes Σ_y row by row into `out`, `[m, m]`.
     fn write_noise(&self, a: &[f32], out: &mut [f64]) {
         write_rows(&self.noise_covariance(a), out);
     }
 
-    /// A, m x d, column by column from [`LinearChannel::apply`].
+    /// A, m x d, computed column by column with [`LinearChannel::apply`].
     fn matrix(&self, a: &[f32]) -> DMatrix<f64> {
         let (d, m) = (self.signal_len(), self.observation_len());
         let (mut basis, mut column) = (vec![0.0f32; d], vec![0.0f32; m]);

@@ -29,7 +29,7 @@ pub struct AdditiveNoise {
 }
 
 impl AdditiveNoise {
-    /// Noise on signals of length `d`; `std` >= 0 in units of the scaled signal.
+    /// Creates noise for signals of length `d`; `std` >= 0 is in units of the scaled signal.
     pub fn new(d: usize, std: f64) -> Result<Self> {
         if !(std >= 0.0 && std.is_finite()) {
             return Err(Error::config("std", format!("expected a number >= 0, found {std}")));

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct PixelMaskConfig {
     /// Probability that a pixel is missing, in [0, 1).
     pub rate: f64,
-    /// If given, each image's own rate is drawn uniformly from [rate, max_rate]; below 1.
+    /// If given, the rate of each image is drawn uniformly from [rate, max_rate]; must be below 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<f64>,
 }
@@ -29,9 +29,9 @@ impl Stage for PixelMaskConfig {
     }
 }
 
-/// Each pixel is missing with the image's rate, independently; a fresh mask for every observation. The rate
-/// is the same for all images or drawn for each (Daras et al. 2023, arXiv 2305.19256, use one rate; Rozet et
-/// al. 2024 likewise).
+/// Each pixel is missing independently with the rate of its image; every observation has a fresh mask. The
+/// rate is the same for all images or drawn for each image (Daras et al. 2023, arXiv 2305.19256, and Rozet et
+/// al. 2024 use one rate).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PixelMask {
     shape: ImageShape,
@@ -40,8 +40,8 @@ pub struct PixelMask {
 }
 
 impl PixelMask {
-    /// `rate` in [0, 1) is the probability that a pixel is missing; with `max_rate` in [rate, 1) it is drawn
-    /// for each image uniformly between the two.
+    /// Creates a mask. `rate` in [0, 1) is the probability that a pixel is missing; with `max_rate` in [rate,
+    /// 1), it is drawn uniformly between the two for each image.
     pub fn new(shape: ImageShape, rate: f64, max_rate: Option<f64>) -> Result<Self> {
         shape.validate("image")?;
         if !(0.0..1.0).contains(&rate) {
@@ -62,15 +62,15 @@ impl PixelMask {
     }
 }
 
-/// The mask on every color channel.
+/// Applies the mask to every color channel.
 pub(super) fn hide(a: &[f32], x: &[f32], y: &mut [f32]) {
     for (y, x) in y.chunks_exact_mut(a.len()).zip(x.chunks_exact(a.len())) {
         y.iter_mut().zip(a).zip(x).for_each(|((y, a), x)| *y = a * x);
     }
 }
 
-/// A mask shared by the color channels, for a type with a `shape` and a method `draw`: masks differ only in
-/// how they are drawn.
+/// Implements a mask shared by the color channels for a type with a `shape` and a method `draw`: masks differ
+/// only in how they are drawn.
 macro_rules! mask_channel {
     ($name:ident) => {
         impl Channel for $name {

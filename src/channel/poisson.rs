@@ -1,5 +1,5 @@
-//! Photon counts: y = 4 N / peak - 2, N ~ Poisson(peak · p), p = max((x + 2) / 4, 0) the intensity. Not
-//! linear: the noise depends on the signal, Var(y | x) = 16 p / peak.
+//! Photon counts: y = 4 N / peak - 2, N ~ Poisson(peak · p), where p = max((x + 2) / 4, 0) is the intensity.
+//! The channel is not linear: the noise depends on the signal, Var(y | x) = 16 p / peak.
 
 use super::{Channel, Signal, Stage};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
-/// Most expected photons of a full pixel.
+/// Maximum expected count of a pixel at full intensity.
 const MAX_PEAK: f64 = 1e9;
 
 /// Photon counts, y = 4 Poisson(peak p) / peak - 2 with p = (x + 2) / 4.
@@ -34,7 +34,8 @@ pub struct Poisson {
 }
 
 impl Poisson {
-    /// Counts for signals of length `d`; `peak` in (0, 1e9] is the expected count at intensity 1.
+    /// Creates photon counts for signals of length `d`; `peak` in (0, 1e9] is the expected count at intensity
+    /// 1.
     pub fn new(d: usize, peak: f64) -> Result<Self> {
         if !(peak > 0.0 && peak <= MAX_PEAK) {
             return Err(Error::config("peak", format!("expected a number in (0, {MAX_PEAK}], found {peak}")));
@@ -66,7 +67,7 @@ fn count(mean: f64, stream: &mut Stream) -> f64 {
     if mean < 10.0 { by_inversion(mean, stream) } else { by_rejection(mean, stream) }
 }
 
-/// The least k with u < P(N <= k).
+/// The smallest k with u < P(N <= k).
 fn by_inversion(mean: f64, stream: &mut Stream) -> f64 {
     let (mut k, mut p, mut u) = (0.0, (-mean).exp(), stream.uniform());
     // P(N > 200) is below 1e-200 for means under 10: the bound only guards against a sum that rounds below 1.
@@ -78,8 +79,8 @@ fn by_inversion(mean: f64, stream: &mut Stream) -> f64 {
     k
 }
 
-/// Transformed rejection with squeeze, means of 10 or more (Hörmann 1993, "The transformed rejection method
-/// for generating Poisson random variables", algorithm PTRS).
+/// Transformed rejection with squeeze, for means of 10 or more (Hörmann 1993, "The transformed rejection
+/// method for generating Poisson random variables", algorithm PTRS).
 fn by_rejection(mean: f64, stream: &mut Stream) -> f64 {
     let b = 0.931 + 2.53 * mean.sqrt();
     let a = -0.059 + 0.02483 * b;
@@ -101,7 +102,7 @@ fn by_rejection(mean: f64, stream: &mut Stream) -> f64 {
     }
 }
 
-/// ln P(N = k) in the form that keeps its digits for large k (Loader 2000, "Fast and accurate computation of
+/// ln P(N = k) in a form that stays accurate for large k (Loader 2000, "Fast and accurate computation of
 /// binomial probabilities"): -k h(mean / k) - ln √(2πk) - δ(k) with h(r) = r - 1 - ln r and δ the error of
 /// Stirling's formula.
 fn log_probability(k: f64, mean: f64) -> f64 {
@@ -129,7 +130,8 @@ mod tests {
         }
     }
 
-    /// Frequencies of single counts, not only moments: at 10 both samplers draw from one distribution.
+    /// Compares frequencies of single counts, not only moments: at a mean of 10, both samplers draw from the
+    /// same distribution.
     #[test]
     fn frequencies_are_the_probabilities_in_both_samplers() {
         let n = 200_000;

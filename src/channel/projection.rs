@@ -19,7 +19,7 @@ impl Stage for ProjectionConfig {
         Ok(Box::new(Projection::new(signal.d(), self.rows)?))
     }
 
-    /// Rows of a matrix are not an image.
+    /// The measurements form a vector, not an image.
     fn output(&self, _signal: Signal, length: usize) -> Signal {
         Signal::Vector(length)
     }
@@ -29,7 +29,7 @@ impl Stage for ProjectionConfig {
     }
 }
 
-/// y = A x with A in R^(m x d), a fresh one for every observation; a = A row by row.
+/// y = A x with a fresh A in R^(m x d) for every observation; `a` holds A row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Projection {
     d: usize,
@@ -37,7 +37,7 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// `rows` (1 or more) directions in `d` dimensions.
+    /// Creates projections onto `rows` (1 or more) random directions in `d` dimensions.
     pub fn new(d: usize, rows: usize) -> Result<Self> {
         if rows == 0 || d == 0 {
             return Err(Error::config("rows", "expected 1 or more projections of a signal of length 1 or more"));
@@ -75,7 +75,7 @@ impl Channel for Projection {
         self.apply(a, x, y);
     }
 
-    /// Rows of A are not coordinates of the signal, even when there are d of them.
+    /// Measurements are not coordinates of the signal, even when there are d of them.
     fn lifts(&self) -> bool {
         false
     }

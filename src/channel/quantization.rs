@@ -1,4 +1,4 @@
-//! A sensor that rounds every value to one of a few levels. Not linear.
+//! A sensor that rounds every value to one of a few levels. The channel is not linear.
 
 use super::{Channel, Signal, Stage};
 use crate::error::{Error, Result};
@@ -29,7 +29,8 @@ pub struct Quantization {
 }
 
 impl Quantization {
-    /// Quantizes signals of length `d` to `levels` levels, 2 to 65536, uniform on [-2, 2].
+    /// Creates a channel that quantizes signals of length `d` to `levels` levels, 2 to 65536, uniform on [-2,
+    /// 2].
     pub fn new(d: usize, levels: u32) -> Result<Self> {
         if !(2..=65536).contains(&levels) {
             return Err(Error::config("levels", format!("expected 2 to 65536, found {levels}")));

@@ -1,4 +1,4 @@
-//! A sensor that saturates: values beyond its range are lost. Not linear.
+//! A sensor that saturates: values beyond its range are lost. The channel is not linear.
 
 use super::{Channel, Signal, Stage};
 use crate::error::{Error, Result};
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SaturationConfig {
-    /// Least value.
+    /// Lower limit.
     pub low: f64,
-    /// Greatest value, above `low`.
+    /// Upper limit, above `low`.
     pub high: f64,
 }
 
@@ -22,7 +22,7 @@ impl Stage for SaturationConfig {
     }
 }
 
-/// y = min(max(x, low), high): what exceeds the sensor's range is lost.
+/// y = min(max(x, low), high): values beyond the sensor's range are lost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saturation {
     d: usize,
@@ -31,7 +31,8 @@ pub struct Saturation {
 }
 
 impl Saturation {
-    /// Clamps signals of length `d` to [low, high], finite, low < high, in units of the scaled signal.
+    /// Creates a channel that clamps signals of length `d` to [low, high], finite, low < high, in units of
+    /// the scaled signal.
     pub fn new(d: usize, low: f64, high: f64) -> Result<Self> {
         if !low.is_finite() {
             return Err(Error::config("low", format!("expected a finite number, found {low}")));

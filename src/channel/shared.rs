@@ -1,4 +1,4 @@
-//! A channel that several own.
+//! Channels with shared ownership: an [`Arc`] of a channel is a channel.
 
 use super::{Channel, LinearChannel};
 use crate::noise::Stream;

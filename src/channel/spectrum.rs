@@ -1,6 +1,6 @@
 //! Linear channels that are the same for all observations and diagonal in the cosine basis U of an image,
 //! such as a blur with mirrored borders followed by noise: U A Uᵀ = diag g, U Σ_y Uᵀ = diag v. Their
-//! posteriors cost two transforms instead of d x d matrices.
+//! posteriors cost two transforms instead of operations on d x d matrices.
 
 use super::LinearChannel;
 use crate::dct::Dct;
@@ -20,19 +20,19 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// A noiseless operator with these factors `[d]` in `basis`.
+    /// Spectrum of a noiseless operator with the factors `gain [d]` in `basis`.
     pub(super) fn noiseless(basis: Dct, gain: Vec<f64>) -> Self {
         let variance = vec![0.0; gain.len()];
         Self { basis: Arc::new(basis), gain, variance }
     }
 
-    /// U.
+    /// The basis U.
     pub fn basis(&self) -> &Dct {
         &self.basis
     }
 
-    /// The spectrum of `stages` one after another; `None` where one of them is not diagonal in the basis of
-    /// the others or differs between observations.
+    /// Spectrum of `stages` in sequence; `None` if one of them is not diagonal in the basis of the others or
+    /// differs between observations.
     pub(super) fn of(stages: &[&dyn LinearChannel]) -> Option<Self> {
         let basis = stages.iter().find_map(|stage| stage.spectrum())?.basis.clone();
         let d = basis.shape().len();
@@ -50,7 +50,7 @@ impl Spectrum {
         Some(total)
     }
 
-    /// g ← g_s g, v ← g_s² v + v_s.
+    /// Appends a stage: g ← g_s g, v ← g_s² v + v_s.
     fn follow(&mut self, gain: &[f64], variance: &[f64]) {
         for (j, (g, v)) in self.gain.iter_mut().zip(&mut self.variance).enumerate() {
             *g *= gain[j];
@@ -59,7 +59,7 @@ impl Spectrum {
     }
 }
 
-/// (g, v) of a stage A = g I, Σ_y = v I on `d` values: diagonal in any basis.
+/// (g, v) of a stage with A = g I and Σ_y = v I on `d` values, which is diagonal in any basis.
 fn isotropic(stage: &dyn LinearChannel, d: usize) -> Option<(f64, f64)> {
     if !stage.is_diagonal() || stage.operator_len() > 0 || stage.signal_len() != d {
         return None;

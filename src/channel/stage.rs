@@ -1,4 +1,4 @@
-//! What a channel tells about itself through its settings.
+//! Settings of one stage of a channel, and what they reveal before the stage is built.
 
 use super::Channel;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ impl Signal {
     /// The shape of the image.
     ///
     /// # Errors
-    /// A vector: the stage `kind` needs images.
+    /// The signal is a vector, but the stage `kind` needs images.
     pub fn image(self, kind: &str) -> Result<ImageShape> {
         match self {
             Self::Image(shape) => Ok(shape),
@@ -43,8 +43,8 @@ pub trait Stage {
     /// Builds the stage for signals like `signal`.
     ///
     /// # Errors
-    /// A setting outside its range, named without the stage's place in the channel; a signal of the wrong
-    /// kind.
+    /// A setting is outside its range (named without the stage's position in the channel), or the signal is
+    /// of the wrong kind.
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>>;
 
     /// What the next stage acts on; `length` is the observation length of the built stage. By default an
@@ -61,16 +61,16 @@ pub trait Stage {
         false
     }
 
-    /// Checks that the browser's build has the stage.
+    /// Checks that the stage is available in the browser build.
     ///
     /// # Errors
-    /// The stage needs what WebAssembly lacks.
+    /// The stage needs something that WebAssembly lacks.
     fn check_browser(&self) -> Result<()> {
         Ok(())
     }
 
-    /// The setting, if any, whose value times the length of the signal is the size of the operator: its name
-    /// and value.
+    /// Name and value of the setting, if there is one, that gives the size of the operator when multiplied by
+    /// the signal length.
     fn multiplier(&self) -> Option<(&'static str, usize)> {
         None
     }

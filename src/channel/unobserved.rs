@@ -3,8 +3,8 @@
 use super::Channel;
 use crate::noise::Stream;
 
-/// y has length 0, whatever x is: the posterior given nothing is the prior. With this channel the parts that
-/// train and sample a posterior train and sample an unconditional denoiser, a network without condition
+/// y has length 0 for every x: the posterior given nothing is the prior. With this channel, the code that
+/// trains and samples a posterior trains and samples an unconditional denoiser, a network without condition
 /// features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unobserved {
@@ -12,7 +12,7 @@ pub struct Unobserved {
 }
 
 impl Unobserved {
-    /// For signals of length `d`.
+    /// Creates the channel for signals of length `d`.
     pub fn new(d: usize) -> Self {
         Self { d }
     }

@@ -1,4 +1,4 @@
-//! Settings of how observations enter the denoiser.
+//! Settings for how observations enter the denoiser.
 
 use super::standardizer::{Standardize, Standardizer};
 use crate::channel::{Channel, LinearChannel};
@@ -7,19 +7,21 @@ use crate::error::{Error, Result};
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
 
-/// Least power of a coefficient, relative to the greatest: keeps a basis for what no reconstruction shows.
+/// Minimum power of a coefficient relative to the largest: coefficients that no reconstruction contains stay
+/// usable.
 const MIN_POWER: f64 = 1e-9;
 
-/// What the network is shown of an observation.
+/// Features of an observation that the network receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Features {
-    /// The observation y and its operator's parameters a, as they are.
+    /// The observation y and its operator parameters a, unchanged.
     Observation,
-    /// For dense linear channels what (y, A) say of x whatever the order, sign and scale of A's rows: the least-norm solution
-    /// A⁺ y and the projector A⁺ A. For channels that are diagonal in the cosine basis (blur) the image
-    /// P Aᵀ (A P Aᵀ + Σ_y)⁻¹ y, P the covariance of the first reconstructions' spectrum. For all others y and a.
+    /// For dense linear channels, the information about x in (y, A) that does not depend on the order, sign
+    /// and scale of A's rows: the least-norm solution A⁺ y and the projector A⁺ A. For channels that are
+    /// diagonal in the cosine basis (blur), the image P Aᵀ (A P Aᵀ + Σ_y)⁻¹ y, where P is the covariance with
+    /// the spectrum of the first reconstructions. For all other channels, y and a.
     #[default]
     Geometry,
 }
@@ -29,15 +31,15 @@ pub enum Features {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ConditioningConfig {
-    /// What the network is shown.
+    /// Features that the network receives.
     pub features: Features,
     /// Coordinates in which the diffusion runs, from the moments of the first reconstructions.
     pub standardize: Standardize,
-    /// Updates the network's estimate by the observation (linear channels with Gaussian noise).
+    /// Whether the observation updates the network's estimate (linear channels with Gaussian noise).
     pub measurement_update: bool,
-    /// Least and greatest value that a signal can have, such as [-2, 2] for images: the first reconstructions and the
-    /// estimates of the sampler are clipped to it (a mean of such signals lies within it). Not in coordinates of standardized
-    /// directions. Off by default.
+    /// Smallest and largest value that a signal can have, such as [-2, 2] for images. The first
+    /// reconstructions and the sampler's estimates are clipped to this range (a mean of such signals lies
+    /// within it). It cannot be combined with standardized directions. Off by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
 }
@@ -49,7 +51,7 @@ impl Default for ConditioningConfig {
 }
 
 impl ConditioningConfig {
-    /// Checks the ranges for `channel`.
+    /// Checks the settings for `channel`.
     pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
         let Some([low, high]) = self.range else {
             return Ok(());
@@ -64,7 +66,7 @@ impl ConditioningConfig {
         Ok(())
     }
 
-    /// The coordinates for `channel`, from the moments of the first reconstructions `x [n, d]`.
+    /// Standardizer for `channel`, from the moments of the first reconstructions `x [n, d]`.
     pub fn standardizer(&self, channel: &dyn Channel, x: &Samples) -> Standardizer {
         let spectrum = channel.as_linear().and_then(LinearChannel::spectrum);
         let standardize = match self.standardize {
@@ -78,7 +80,7 @@ impl ConditioningConfig {
     }
 }
 
-/// True where the channel acts on each coordinate alone, and for channels without a linear form.
+/// True when the channel acts on each coordinate separately or has no linear form.
 fn is_diagonal(channel: &dyn Channel) -> bool {
     channel.as_linear().is_none_or(|linear| linear.is_diagonal())
 }

@@ -6,7 +6,7 @@ use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::Device;
 
-/// The gain of `measurements` at noise level `sigma(i)` of row i; `None` without measurements.
+/// Gain of `measurements`, with noise level `sigma(i)` for row i; `None` without measurements.
 pub(crate) fn gain(
     measurements: &[Measurement],
     sigma: impl Fn(usize) -> f64,
@@ -25,7 +25,7 @@ pub(crate) fn gain(
             measurement.update(schedule.posterior_variance(s), ka, ky);
             continue;
         };
-        // Of a signal with this spectrum: its variance given x_t, and x_t's weight beyond c_skip.
+        // For a signal with this spectrum: its variance given x_t, and the weight of x_t beyond c_skip.
         let variance: Vec<f64> = power.iter().map(|p| p * s * s / (p + s * s)).collect();
         measurement.update_each(&variance, ka, ky);
         let plain = schedule.sigma_data.powi(2) / (schedule.sigma_data.powi(2) + s * s);

@@ -1,11 +1,12 @@
-//! One observation's linear-Gaussian form and the update of an estimate by it.
+//! Linear-Gaussian form of one observation, and how it updates an estimate.
 
 use crate::dct::Dct;
 use crate::scratch::with_scratch;
 
-/// Longest signal for which dense linear channels get a measurement update, geometry features and standardized directions:
-/// each needs d x d numbers an observation. Longer ones are shown y and a as they are; channels that are diagonal, in their
-/// coordinates or in the cosine basis, have no limit.
+/// Maximum length of signals for which dense linear channels get a measurement update, geometry features and
+/// standardized directions, each of which needs d x d numbers per observation. For longer signals, the
+/// network receives y and a unchanged. Channels that are diagonal, in their coordinates or in the cosine
+/// basis, have no limit.
 pub const MAX_DENSE: usize = 256;
 
 /// Layout of the matrix K A of a measurement update.
@@ -15,14 +16,15 @@ pub enum OperatorStructure {
     None,
     /// K A is diagonal: d values.
     Diagonal,
-    /// K A is diagonal in the cosine basis of [`super::Conditioning::basis`]: d values, and K y is given in that basis.
+    /// K A is diagonal in the cosine basis of [`super::Conditioning::basis`]: d values, and K y is given in
+    /// that basis.
     Spectral,
     /// K A is full: d x d values.
     Dense,
 }
 
-/// Linear-Gaussian form of one observation, ready for updates at any noise level. One piece of memory holds all of it: an
-/// M-step makes one for every example.
+/// Linear-Gaussian form of one observation, ready for updates at any noise level. A single allocation holds
+/// all of it, because an M-step creates one per example.
 pub struct Measurement {
     /// A, then Σ_y, then y - A μ.
     values: Vec<f64>,
@@ -31,16 +33,17 @@ pub struct Measurement {
     pub(super) structure: OperatorStructure,
 }
 
-/// The parts of a measurement, by reference. Diagonal, spectral: A's diagonal and the variances, `[d]` each; dense: A row by
-/// row, `[m, d]`, and Σ_y row by row, `[m, m]`; y - A μ, `[m]` (spectral: its coefficients).
+/// References to the parts of a measurement. Diagonal and spectral: the diagonal of A and the variances,
+/// `[d]` each. Dense: A, `[m, d]`, and Σ_y, `[m, m]`, row by row. In all cases y - A μ, `[m]` (its
+/// coefficients if spectral).
 pub(super) struct Parts<'a> {
     pub(super) matrix: &'a mut [f64],
     pub(super) noise: &'a mut [f64],
     pub(super) y: &'a mut [f64],
 }
 
-/// L⁻¹ b and L⁻¹ z in place of `b [m, d]` and `z [m]` by Cholesky and forward substitution, row by row; `e [m, m]` = L Lᵀ, of
-/// which the lower triangle is read, becomes L.
+/// Replaces `b [m, d]` and `z [m]` by L⁻¹ b and L⁻¹ z, by Cholesky and forward substitution, row by row. `e
+/// [m, m]` = L Lᵀ, of which only the lower triangle is read, becomes L.
 fn forward_substitute(e: &mut [f64], b: &mut [f64], z: &mut [f64]) {
     let m = z.len();
     let d = b.len() / m.max(1);
@@ -68,7 +71,7 @@ impl Measurement {
         Self { values: vec![0.0; matrix + noise + m], m, structure }
     }
 
-    /// Where Σ_y and y begin.
+    /// Offsets of Σ_y and y.
     fn starts(&self) -> (usize, usize) {
         let noise = if self.structure == OperatorStructure::Dense { self.m * self.m } else { self.m };
         let y = self.values.len() - self.m;
@@ -99,7 +102,7 @@ impl Measurement {
         self.split().2
     }
 
-    /// Drops the measurements of a dense one that see nothing, such as masked coordinates.
+    /// Drops the rows of a dense measurement that are zero in A, such as masked coordinates.
     pub(super) fn drop_silent_rows(&mut self, d: usize) {
         let (m, (matrix, noise, y)) = (self.m, self.split());
         let seen = |i: &usize| matrix[i * d..(i + 1) * d].iter().any(|v| *v != 0.0);
@@ -134,8 +137,9 @@ impl Measurement {
         (matrix, y)
     }
 
-    /// The least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A: the update of an estimate that is
-    /// much less certain than the observation (variance 1 in standardized coordinates).
+    /// Writes the least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A, as the
+    /// update of an estimate that is much less certain than the observation (variance 1 in standardized
+    /// coordinates).
     pub(super) fn write_geometry(&self, d: usize, out: &mut [f32]) {
         let (solution, upper) = out.split_at_mut(d);
         with_scratch(d * d, |projector| {
@@ -145,7 +149,8 @@ impl Measurement {
         });
     }
 
-    /// The update of the estimate 0 `[d]`: of variance 1, or of the spectrum `power` in the basis of a spectral measurement.
+    /// Writes the update of the estimate 0 into `out [d]`. Its variance is 1 or, in the basis of a spectral
+    /// measurement, the spectrum `power`.
     pub(super) fn write_solution(&self, basis: Option<&Dct>, power: Option<&[f64]>, out: &mut [f32]) {
         let len = if self.structure == OperatorStructure::Dense { out.len() * out.len() } else { out.len() };
         with_scratch(len, |ka| match power {
@@ -158,14 +163,15 @@ impl Measurement {
         }
     }
 
-    /// y / a of each coordinate of a diagonal measurement; 0 for what is missing.
+    /// Writes y / a for each coordinate of a diagonal measurement, and 0 for missing coordinates.
     pub(super) fn write_estimates(&self, out: &mut [f32]) {
         for ((out, &a), &y) in out.iter_mut().zip(self.matrix()).zip(self.y()) {
             *out = if a == 0.0 { 0.0 } else { (y / a) as f32 };
         }
     }
 
-    /// Writes K A (shape as declared) and K y `[d]` for an estimate of variance `v`; spectral: their coefficients.
+    /// Writes K A (laid out as in [`OperatorStructure`]) and K y `[d]` for an estimate of variance `v`; a
+    /// spectral measurement writes their coefficients.
     pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
         match self.structure {
             OperatorStructure::None => {}
@@ -174,7 +180,7 @@ impl Measurement {
         }
     }
 
-    /// [`Measurement::update`] of a diagonal or spectral measurement for an estimate whose values have the variances `v [d]`.
+    /// [`Measurement::update`] of a diagonal or spectral measurement for an estimate with variances `v [d]`.
     pub fn update_each(&self, v: &[f64], ka: &mut [f32], ky: &mut [f32]) {
         debug_assert!(matches!(self.structure, OperatorStructure::Diagonal | OperatorStructure::Spectral));
         self.diagonal_update(|j| v[j], ka, ky);
@@ -193,7 +199,7 @@ impl Measurement {
     /// v Bᵀ B and v Bᵀ z.
     fn dense_update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
         let (m, d) = (self.m, ky.len());
-        // An M-step comes here twice an example.
+        // An M-step runs this twice per example.
         with_scratch(m * m + m * d + m + d, |scratch| self.dense_update_in(scratch, v, ka, ky));
     }
 

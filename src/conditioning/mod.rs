@@ -1,20 +1,22 @@
 //! How an observation enters the denoiser: the features c(y, a) that the network sees, and, for linear channels with
 //! Gaussian noise, a measurement update of its output.
 //!
-//! EDM's denoiser D₀ = c_skip x_t + c_out F leaves the network to learn A x = y from examples: for operators that differ from
-//! observation to observation that takes most of its capacity. Here D₀ is taken for a Gaussian estimate of x with variance
-//! v = c_out² (which it is for F = 0 under x ~ N(0, σ_d² I)) and updated by the observation, as in a Kalman filter:
+//! With EDM's denoiser D₀ = c_skip x_t + c_out F, the network has to learn A x = y from examples, which takes
+//! most of its capacity when operators differ between observations. Here D₀ is treated as a Gaussian estimate
+//! of x with variance v = c_out² (which it is for F = 0 under x ~ N(0, σ_d² I)) and updated by the
+//! observation, as in a Kalman filter:
 //!
 //! ```text
 //! D = D₀ + K (y - A D₀),   K = v Aᵀ (v A Aᵀ + Σ_y)⁻¹,   v = σ² σ_d² / (σ² + σ_d²)
 //! ```
 //!
-//! As σ falls below the noise, K vanishes and the network has the last word. The loss and the samplers stay as they are; a
-//! channel without a linear-Gaussian form gets no update.
+//! As σ falls below the noise level, K vanishes and the network alone determines the output. The loss and the
+//! samplers are unchanged, and a channel without a linear-Gaussian form gets no update.
 //!
-//! In the cosine basis U of an image, where a blur is diagonal, x has a spectrum P (the power of the first reconstructions)
-//! and everything is one number a coefficient: the estimate before the update is P/(P + σ²) x_t + c_out F in place of
-//! c_skip x_t + c_out F, its variance v = σ² P/(σ² + P), and K = v g / (v g² + s²). F = 0 is then Wiener's filter.
+//! In the cosine basis U of an image, where a blur is diagonal, x has a spectrum P (the power of the first
+//! reconstructions) and every quantity is one number per coefficient: the estimate before the update is P/(P
+//! + σ²) x_t + c_out F instead of c_skip x_t + c_out F, its variance is v = σ² P/(σ² + P), and K = v g / (v
+//! g² + s²). With F = 0, this is the Wiener filter.
 
 mod config;
 mod gain;
@@ -33,7 +35,8 @@ use crate::dct::Dct;
 use crate::samples::Samples;
 use measurement::Parts;
 
-/// Least standard deviation ascribed to an observation, in units of the scaled signal: keeps noiseless channels invertible.
+/// Minimum noise standard deviation of an observation, in units of the scaled signal: keeps noiseless
+/// channels invertible.
 const MIN_STD: f64 = 1e-4;
 
 /// A channel together with how its observations enter the denoiser.
@@ -43,7 +46,7 @@ pub struct Conditioning<'a> {
     pub channel: &'a dyn Channel,
     /// Settings.
     pub config: &'a ConditioningConfig,
-    /// Coordinates of the signal; A and y are taken to them as A L and y - A μ.
+    /// Coordinates of the signal, in which A and y become A L and y - A μ.
     pub standardizer: &'a Standardizer,
 }
 
@@ -52,18 +55,19 @@ fn spectrum(channel: &dyn Channel) -> Option<&Spectrum> {
 }
 
 fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
-    // The same operator for all observations has nothing to tell them apart by.
+    // A channel with a spectrum has one operator, so geometry features would not distinguish observations.
     let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal() && linear.spectrum().is_none());
     dense && channel.signal_len() <= MAX_DENSE && config.features == Features::Geometry
 }
 
-/// Number of features that a network trained as the posterior sees of an observation.
+/// Number of features per observation that a posterior network receives.
 pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize {
     let d = channel.signal_len();
     if geometric(channel, config) { d + d * (d + 1) / 2 } else { channel.condition_len() }
 }
 
-/// How the operator A of one observation is laid out for the measurement update, in the coordinates of `standardizer`.
+/// Structure of the operator A of one observation for the measurement update, in the coordinates of
+/// `standardizer`.
 pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardizer) -> OperatorStructure {
     match channel.as_linear() {
         Some(linear) if linear.is_diagonal() && standardizer.is_diagonal() => OperatorStructure::Diagonal,
@@ -74,22 +78,23 @@ pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardi
 }
 
 impl<'a> Conditioning<'a> {
-    /// OperatorStructure of the linear-Gaussian form of an observation.
+    /// Operator structure of the linear-Gaussian form of an observation.
     fn operator_structure(&self) -> OperatorStructure {
         operator_structure(self.channel, self.standardizer)
     }
 
-    /// The spectrum of x̃ under spectral measurements.
+    /// Spectrum of x̃, if measurements are spectral.
     pub fn power(&self) -> Option<&'a [f64]> {
         self.standardizer.power.as_deref().filter(|_| self.operator_structure() == OperatorStructure::Spectral)
     }
 
-    /// The cosine basis of spectral measurements.
+    /// Cosine basis, if measurements are spectral.
     pub fn basis(&self) -> Option<&'a Dct> {
         spectrum(self.channel).filter(|_| self.operator_structure() == OperatorStructure::Spectral).map(Spectrum::basis)
     }
 
-    /// Least and greatest value of each of the standardizer's coordinates, where signals have a range: `[d]` each.
+    /// Smallest and largest value of each of the standardizer's coordinates, if signals have a range: `[d]`
+    /// each.
     pub fn bounds(&self) -> Option<[Samples; 2]> {
         let bounds = self.config.range?;
         let bound = |v: f64| {
@@ -104,8 +109,8 @@ impl<'a> Conditioning<'a> {
         feature_len(self.channel, self.config)
     }
 
-    /// Writes the features of (y, a) into `features` and returns the measurement for updates; `None` where there is no
-    /// update.
+    /// Writes the features of (y, a) into `features` and returns the measurement for updates, or `None` if
+    /// there is no update.
     pub fn condition(&self, y: &[f32], a: &[f32], features: &mut [f32]) -> Option<Measurement> {
         let needed = self.config.measurement_update || self.config.features == Features::Geometry;
         let measurement = needed.then(|| self.measurement(y, a)).flatten();
@@ -156,7 +161,7 @@ impl<'a> Conditioning<'a> {
         Some(measurement)
     }
 
-    /// U (y - A μ), U A L Uᵀ and U Σ_y Uᵀ for the cosine basis U.
+    /// The measurement in the cosine basis U: U (y - A μ), U A L Uᵀ and U Σ_y Uᵀ.
     fn spectral(&self, spectrum: &Spectrum, y: &[f32]) -> Option<Measurement> {
         let scale = self.standardizer.uniform()?;
         let coefficients = |x: &[f64]| spectrum.basis().forward(x);
@@ -181,7 +186,7 @@ mod tests {
     use crate::noise::{Key, Purpose};
     use crate::{Observations, Samples};
 
-    /// The update of an estimate with variance v is the exact Gaussian posterior mean.
+    /// Checks that the update of an estimate with variance v equals the exact Gaussian posterior mean.
     fn agrees(stages: Vec<StageConfig>, structure: OperatorStructure) {
         let (d, v) = (4, 0.7f64);
         let channel = ChannelConfig(stages).build(d).unwrap();

@@ -1,8 +1,8 @@
-//! Coordinates in which the diffusion runs: x = μ + L x̃ with x̃ of mean 0 and covariance near I.
+//! Coordinates in which the diffusion runs: x = μ + L x̃, where x̃ has mean 0 and covariance near I.
 //!
-//! The preconditioning and the measurement update assume x̃ ~ N(0, σ_d² I). With μ and L Lᵀ the moments of the first
-//! reconstructions that is their Gaussian fit, so the network has only the remainder to learn: on a Gaussian signal seen
-//! through a linear channel F = 0 is already the exact posterior.
+//! The preconditioning and the measurement update assume x̃ ~ N(0, σ_d² I). If μ and L Lᵀ are the moments of
+//! the first reconstructions, this is their Gaussian fit, so the network only has to learn the remainder: for
+//! a Gaussian signal observed through a linear channel, F = 0 is already the exact posterior.
 
 use super::measurement::MAX_DENSE;
 use crate::error::{Error, Result};
@@ -11,9 +11,9 @@ use crate::scratch::with_scratch;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
-/// Least standard deviation of a direction, relative to the widest one.
+/// Minimum standard deviation of a direction, relative to the widest one.
 const MIN_SPREAD: f64 = 1e-3;
-/// Longest signal whose directions (not only its coordinates) are standardized by default.
+/// Maximum length of signals whose directions, not only their coordinates, are standardized by default.
 const MAX_DIRECTIONS: usize = 32;
 
 /// What is standardized.
@@ -21,22 +21,24 @@ const MAX_DIRECTIONS: usize = 32;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Standardize {
-    /// All coordinates alike for channels that are diagonal in the cosine basis (blur); else directions for dense linear
-    /// channels and up to 32 coordinates, coordinates otherwise.
+    /// All coordinates jointly for channels that are diagonal in the cosine basis (blur). Otherwise
+    /// directions for dense linear channels with up to 32 coordinates, and single coordinates for all other
+    /// channels.
     #[default]
     Auto,
-    /// Nothing.
+    /// No standardization.
     None,
-    /// All coordinates alike, by one mean and one standard deviation: for images, whose pixels are of one kind.
+    /// All coordinates jointly, with one mean and one standard deviation: for images, whose pixels share one
+    /// scale.
     Scale,
     /// Each coordinate.
     Coordinates,
-    /// Each principal direction of signals of up to 256 coordinates, each coordinate of longer ones.
+    /// Each principal direction of signals with up to 256 coordinates; each coordinate of longer signals.
     Directions,
 }
 
 impl Standardize {
-    /// True where directions are standardized for signals of length `d`, not only coordinates.
+    /// True when directions, not only coordinates, are standardized for signals of length `d`.
     pub(crate) fn is_full(self, d: usize, diagonal: bool) -> bool {
         match self {
             Self::None | Self::Scale | Self::Coordinates => false,
@@ -51,22 +53,22 @@ impl Standardize {
 pub struct Standardizer {
     /// μ, length d.
     pub mean: Vec<f64>,
-    /// L: its diagonal (d values) or L row by row (d x d values).
+    /// L, as its diagonal (d values) or row by row (d x d values).
     pub root: Vec<f64>,
     /// L⁻¹ in the same layout.
     inverse: Vec<f64>,
-    /// Variance of each coefficient of x̃ in the cosine basis, length d, where the channel is diagonal there: x̃ is then taken
-    /// for N(0, Uᵀ diag(power) U), an image with a spectrum, instead of N(0, σ_d² I).
+    /// Variance of each coefficient of x̃ in the cosine basis, length d, if the channel is diagonal there: x̃
+    /// is then treated as N(0, Uᵀ diag(power) U), an image with a spectrum, instead of N(0, σ_d² I).
     pub power: Option<Vec<f64>>,
 }
 
 impl Standardizer {
-    /// x = x̃ in d dimensions.
+    /// The identity x = x̃ in `d` dimensions.
     pub fn identity(d: usize) -> Self {
         Self { mean: vec![0.0; d], root: vec![1.0; d], inverse: vec![1.0; d], power: None }
     }
 
-    /// The standardizer of the moments of `x [n, d]`; `diagonal` says whether the channel is.
+    /// Standardizer from the moments of `x [n, d]`; `diagonal` says whether the channel is diagonal.
     pub fn of(x: &Samples, standardize: Standardize, diagonal: bool) -> Self {
         let d = x.d();
         match standardize {
@@ -100,14 +102,14 @@ impl Standardizer {
     /// One mean and one standard deviation for all values of `x`.
     fn scale(x: &Samples) -> Self {
         let (d, count) = (x.d(), x.as_slice().len() as f64);
-        // Row sums first: adding millions of squares to one number would lose digits.
+        // Rows are summed first, because adding millions of squares to one number would lose digits.
         let sum = |f: &dyn Fn(f64) -> f64| x.rows().map(|r| r.iter().map(|&v| f(v as f64)).sum::<f64>()).sum::<f64>();
         let mean = sum(&|v| v) / count;
         let std = (sum(&|v| (v - mean) * (v - mean)) / count).sqrt().max(f64::MIN_POSITIVE);
         Self { mean: vec![mean; d], root: vec![std; d], inverse: vec![1.0 / std; d], power: None }
     }
 
-    /// The standardizer with this μ and L (layouts as in the fields).
+    /// Creates the standardizer with these μ and L (laid out as in the fields).
     pub fn new(mean: Vec<f64>, root: Vec<f64>) -> Result<Self> {
         let d = mean.len();
         let bad =
@@ -127,7 +129,7 @@ impl Standardizer {
         Ok(Self { mean, root, inverse, power: None })
     }
 
-    /// The same coordinates with this spectrum: d positive numbers, or none.
+    /// Sets the spectrum of the coefficients: d positive numbers, or none.
     pub fn with_power(self, power: Option<Vec<f64>>) -> Result<Self> {
         let d = self.mean.len();
         match power.iter().find(|power| power.len() != d || power.iter().any(|v| !(*v > 0.0 && v.is_finite()))) {
@@ -141,13 +143,13 @@ impl Standardizer {
         self.root.len() == self.mean.len()
     }
 
-    /// s where L = s I: such a standardizer suits any orthonormal basis.
+    /// The scale s if L = s I; such a standardizer works in any orthonormal basis.
     pub fn uniform(&self) -> Option<f64> {
         let scale = *self.root.first()?;
         (self.is_diagonal() && self.root.iter().all(|l| *l == scale)).then_some(scale)
     }
 
-    /// x̃ = L⁻¹ (x - μ) of every row.
+    /// Computes x̃ = L⁻¹ (x - μ) for every row.
     pub fn standardize(&self, x: &Samples) -> Samples {
         let mut centered = vec![0.0; x.d()];
         self.map(x, |x, out| {
@@ -156,7 +158,7 @@ impl Standardizer {
         })
     }
 
-    /// x = μ + L x̃ of every row.
+    /// Computes x = μ + L x̃ for every row.
     pub fn restore(&self, x: &Samples) -> Samples {
         let mut standard = vec![0.0; x.d()];
         self.map(x, |x, out| {
@@ -186,7 +188,7 @@ impl Standardizer {
         }
     }
 
-    /// A L of a matrix `a [m, d]` given row by row, or of a diagonal one given by its diagonal (L diagonal too), in place.
+    /// Replaces A by A L in place, for `a [m, d]` row by row or, if `diagonal`, for the diagonals of A and L.
     pub fn compose(&self, a: &mut [f64], diagonal: bool) {
         let d = self.mean.len();
         if diagonal {

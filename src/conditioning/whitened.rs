@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// L⁻¹ A and L⁻¹ y of one observation.
 type Row = (Vec<f64>, Vec<f64>);
 
-/// One observation a row, each with its own operator; shorter ones are filled up with measurements that see nothing.
+/// Whitened observations, one per row, each with its own operator; shorter ones are padded with zeros.
 #[derive(Clone, Debug)]
 pub struct Whitened {
     /// L⁻¹ A: diagonals `[n, d]`, or rows `[n, m, d]` flattened to `[n, m · d]`.
@@ -15,12 +15,12 @@ pub struct Whitened {
     /// L⁻¹ y, `[n, m]`.
     y: Tensor<2>,
     diagonal: bool,
-    /// The basis in which the operators are diagonal, if it is not that of the coordinates.
+    /// The basis in which the operators are diagonal, if it is not the coordinate basis.
     basis: Option<DeviceDct>,
 }
 
 impl Whitened {
-    /// The `measurements` that `conditioning` made; all have the same layout.
+    /// Whitens `measurements`, which `conditioning` created; all have the same layout.
     pub fn new(measurements: &[Measurement], conditioning: Conditioning<'_>, device: &Device) -> Self {
         let (d, basis) = (conditioning.channel.signal_len(), conditioning.basis().map(|basis| basis.on(device)));
         let rows: Vec<Row> = measurements.iter().map(Measurement::whitened).collect();

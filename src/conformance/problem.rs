@@ -72,7 +72,7 @@ pub struct Inputs {
     pub y: Samples,
     /// Operator parameters `[n, k]`.
     pub a: Samples,
-    /// Noised signals in the standardizer's coordinates, `[n, d]`.
+    /// Noisy signals in the standardizer's coordinates, `[n, d]`.
     pub x_t: Samples,
     /// Their noise levels, `[n]`.
     pub sigma: Vec<f32>,

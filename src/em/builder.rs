@@ -1,4 +1,4 @@
-//! The front door: a run from a channel and its observations.
+//! Builder of a run from a channel and its observations.
 
 use super::config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
 use super::init::{InitConfig, InitialPrior, corrupted_init};
@@ -18,7 +18,8 @@ use burn::tensor::Device;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Settings of a run; [`Em::build`] checks them and makes the start. Every setting has a default.
+/// Settings of a run; [`Em::build`] checks them and makes the first reconstructions. Every setting has a
+/// default.
 ///
 /// ```
 /// # use diffem::{Em, Observations, Samples, channel::{AdditiveNoise, Compose}, noise::{Key, Purpose}, network::MlpConfig};
@@ -41,7 +42,7 @@ pub struct Em<S = NetworkConfig> {
     m_step: MStepConfig,
     monitor: MonitorConfig,
     init: InitConfig,
-    /// Reconstructions to begin with, in the place of `init`.
+    /// First reconstructions, which replace `init`.
     x: Option<Samples>,
     store: Arc<dyn Store>,
     seed: u64,
@@ -53,7 +54,7 @@ impl Em {
         Self::shared(Arc::new(channel), observations)
     }
 
-    /// [`Em::new`] with a channel that others hold too.
+    /// [`Em::new`] with a shared channel.
     pub fn shared(channel: Arc<dyn Channel>, observations: impl Into<Arc<Observations>>) -> Self {
         let EStepConfig { sampler, shard } = EStepConfig::default();
         let model = Model {
@@ -86,7 +87,8 @@ impl<S: NetworkSpec> Em<S> {
         }
     }
 
-    /// The network: [`crate::network::MlpConfig`], [`crate::network::UnetConfig`] or a [`NetworkSpec`] of the user's own.
+    /// The network: [`crate::network::MlpConfig`], [`crate::network::UnetConfig`] or the user's own
+    /// [`NetworkSpec`].
     pub fn network<T: NetworkSpec>(self, network: T) -> Em<T> {
         let Self { model, observations, em, m_step, monitor, init, x, store, seed } = self;
         let Model { channel, image, schedule, conditioning, method, sampler, shard, .. } = model;
@@ -112,13 +114,13 @@ impl<S: NetworkSpec> Em<S> {
         self
     }
 
-    /// The learning method, [`crate::method::Diffem`] unless another is named.
+    /// The learning method, [`crate::method::Diffem`] by default.
     pub fn method(mut self, method: impl Into<Method>) -> Self {
         self.model.method = method.into();
         self
     }
 
-    /// Sampling in the E-step; the posterior has the same sampler.
+    /// Sampling in the E-step; the posterior uses the same sampler.
     pub fn e_step(mut self, e_step: EStepConfig) -> Self {
         (self.model.sampler, self.model.shard) = (e_step.sampler, e_step.shard);
         self
@@ -154,7 +156,7 @@ impl<S: NetworkSpec> Em<S> {
         self
     }
 
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -166,13 +168,13 @@ impl<S: NetworkSpec> Em<S> {
         self
     }
 
-    /// The first reconstructions themselves, `[n, d]`, made elsewhere.
+    /// The first reconstructions, `[n, d]`, made elsewhere; they replace `init`.
     pub fn reconstructions(mut self, x: Samples) -> Self {
         self.x = Some(x);
         self
     }
 
-    /// Where reconstructions are kept, memory by default.
+    /// Where reconstructions are stored; in memory by default.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Arc::new(store);
         self
@@ -200,7 +202,8 @@ impl<S: NetworkSpec> Em<S> {
         Ok(Run { trainer, state, prior })
     }
 
-    /// Checks the settings and leaves the state to the caller, who may read it from a file; `init` does not matter.
+    /// Checks the settings and leaves the state to the caller, who may read it from a file; `init` is not
+    /// used.
     ///
     /// # Errors
     /// A setting outside its range, observations that do not fit the channel; the error names the field.
@@ -229,7 +232,7 @@ pub struct Run<S: NetworkSpec = NetworkConfig> {
 }
 
 impl<S: NetworkSpec> Run<S> {
-    /// Runs the laps that are left; `on_event` is told what happens.
+    /// Runs the remaining laps and calls `on_event` with every event.
     ///
     /// # Errors
     /// A loss or a reconstruction that is not finite; a device that fails.
@@ -240,7 +243,7 @@ impl<S: NetworkSpec> Run<S> {
         })
     }
 
-    /// Runs the laps that are left under an observer that may stop the run; a later call goes on from there.
+    /// Runs the remaining laps under an observer, which may stop the run; a later call continues from there.
     ///
     /// # Errors
     /// As [`Run::run`], and [`Error::Stopped`] where the observer stopped it.
@@ -248,10 +251,10 @@ impl<S: NetworkSpec> Run<S> {
         self.trainer.run(&mut self.state, observer)
     }
 
-    /// The posterior of the weights as they are now.
+    /// The posterior with the current weights.
     ///
     /// # Errors
-    /// Before any training.
+    /// Nothing is trained yet.
     pub fn posterior(&self) -> Result<Posterior<S>> {
         if self.state.optim.updates == 0 && self.state.lap == 1 {
             return Err(Error::config("posterior", "nothing is trained yet; call `run` first"));
@@ -264,17 +267,17 @@ impl<S: NetworkSpec> Run<S> {
         &self.state.x
     }
 
-    /// Finished laps, the first of which is the start.
+    /// Records of the finished laps; the first one is the start.
     pub fn history(&self) -> &[LapRecord] {
         &self.state.history
     }
 
-    /// The Gaussian prior of the start, where there is one.
+    /// The Gaussian prior of the start; `None` where there is none.
     pub fn initial_prior(&self) -> Option<&InitialPrior> {
         self.prior.as_ref()
     }
 
-    /// Where the run stands.
+    /// Current state of the run.
     pub fn state(&self) -> &State {
         &self.state
     }
@@ -284,7 +287,7 @@ impl<S: NetworkSpec> Run<S> {
         &self.trainer
     }
 
-    /// Both, for callers that take the steps themselves.
+    /// The trainer and the state, for callers that take the steps themselves.
     pub fn parts(&mut self) -> (&Trainer<S>, &mut State) {
         (&self.trainer, &mut self.state)
     }

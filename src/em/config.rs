@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct EmConfig {
     /// Number of laps (M-step then E-step), 1 or more.
     pub laps: usize,
-    /// Stop after this many laps without a better held-out score; 0 never stops early.
+    /// Number of laps without a better held-out score after which the run stops; 0 never stops early.
     pub patience: usize,
 }
 
@@ -28,30 +28,32 @@ impl Default for EmConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MStepConfig {
-    /// Optimizer steps a lap, 1 or more.
+    /// Optimizer steps per lap, 1 or more.
     pub steps: usize,
-    /// Observations a step, 1 or more.
+    /// Observations per step, 1 or more.
     pub batch: usize,
-    /// Rows a worker takes at a time; the gradient is the sum over these pieces in order, so this number (not the number
-    /// of threads) decides the rounding.
+    /// Rows that a worker takes at a time; the gradient is the sum over these pieces in order, so this number
+    /// (not the number of threads) determines the rounding.
     pub micro_batch: usize,
     /// First learning rate of a lap.
     pub learning_rate: f64,
     /// Last learning rate of a lap.
     pub final_learning_rate: f64,
-    /// Path between the two.
+    /// How the learning rate goes from the first to the last.
     pub decay: Decay,
     /// Bound on the gradient's global norm; 0 for none.
     pub clip_norm: f64,
     /// Decay of the exponential moving average of the weights that the E-step samples with, in [0, 1); 0 samples with the
     /// weights themselves.
     pub ema: f64,
-    /// New optimizer and schedule every lap. `false` is the published manifold script: created once, so that from the
-    /// second lap on it trains at the final learning rate.
+    /// Whether every lap starts with a new optimizer and schedule. `false` is what the published manifold
+    /// script does: it creates them once, so that from the second lap on it trains at the final learning
+    /// rate.
     pub restart_optimizer: bool,
     /// When new corruption is drawn.
     pub recorruption: Recorruption,
-    /// Mirrors every second image, by chance, before it is corrupted: for channels that a mirror image suits as well.
+    /// Whether each image is mirrored with probability 1/2 before it is corrupted, for channels that suit
+    /// mirrored images as well.
     pub flip: bool,
 }
 
@@ -80,7 +82,7 @@ impl Default for MStepConfig {
 pub struct EStepConfig {
     /// The sampler.
     pub sampler: SamplerConfig,
-    /// Observations a worker takes at a time, 1 or more; does not change the result.
+    /// Observations that a worker takes at a time, 1 or more; the number does not change the result.
     pub shard: usize,
 }
 
@@ -90,14 +92,14 @@ impl Default for EStepConfig {
     }
 }
 
-/// The comparison without clean data: re-corrupted reconstructions against held-out observations.
+/// Comparison of re-corrupted reconstructions with held-out observations, which needs no clean data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MonitorConfig {
     /// Fraction of the observations that is never trained on, in [0, 0.5]; 0 turns the comparison off.
     pub holdout: f64,
-    /// Most observations on a side of the comparison, 2 or more.
+    /// Maximum number of observations on each side of the comparison, 2 or more.
     pub points: usize,
     /// Entropic regularization of the Sinkhorn divergence, > 0, in squared units of the observations.
     pub regularization: f64,

@@ -1,7 +1,7 @@
-//! E-step: one posterior draw x_i ~ q_θ(. | y_i, a_i) for every observation, in shards that workers take.
+//! E-step: one posterior draw x_i ~ q_θ(. | y_i, a_i) for every observation, in shards that workers process.
 //!
-//! The noise of observation i at sampler step s is keyed by (seed, lap, i, s) alone and every kernel treats rows
-//! independently, so neither the shard size nor the number of workers changes a bit of the result.
+//! The noise of observation i at sampler step s is keyed by (seed, lap, i, s) alone, and every kernel treats
+//! rows independently, so neither the shard size nor the number of workers changes a bit of the result.
 
 use crate::error::Result;
 use crate::network::NetworkSpec;
@@ -34,13 +34,13 @@ impl<S: NetworkSpec> EStep<'_, S> {
         self.posterior.for_each_group(self.observations, from..n, &|i| self.row(i), on_group)
     }
 
-    /// All draws, `[n, d]`.
+    /// Returns all draws, `[n, d]`.
     pub fn all(&self) -> Result<Samples> {
         let (n, d) = (self.observations.n(), self.posterior.model().channel.signal_len());
         Samples::filled(n, d, |out| self.all_into(out))
     }
 
-    /// [`EStep::all`] into a table of `[n, d]`.
+    /// Writes the draws of [`EStep::all`] into the table `out [n, d]`.
     pub fn all_into(&self, out: &mut Samples) -> Result<()> {
         let mut done = 0;
         self.run(0, &mut |group| {

@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum InitConfig {
-    /// Posterior draws under a Gaussian prior fitted by exact EM; linear channels with Gaussian noise.
+    /// Posterior draws under a Gaussian prior fitted by exact EM, for linear channels with Gaussian noise.
     Gaussian(GaussianInit),
-    /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
+    /// The pseudo-inverse applied to the observation (or the observation itself, for other channels whose
+    /// observations are as long as their signals).
     Corrupted {},
 }
 
@@ -29,13 +30,15 @@ pub enum InitConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GaussianInit {
-    /// EM iterations; 0 takes the initial prior as it is.
+    /// Number of EM iterations; 0 uses the initial prior as it is.
     pub iterations: usize,
-    /// Standard deviation of the initial prior N(0, std² I), > 0: too wide is safe, too narrow barely moves. A blur with noise
-    /// has another one, smooth images with a power that is fitted to the observations.
+    /// Standard deviation of the initial prior N(0, std² I), > 0; a prior that is too wide is safe, one that
+    /// is too narrow barely moves. A blur with noise has a different initial prior: smooth images whose power
+    /// is fitted to the observations.
     pub std: f64,
-    /// Rank of the covariance besides a diagonal, for masks and noise; 0 takes a full one for signals of up to 512 values
-    /// (1024 where all observations share their operator, as under a blur) and rank 64 beyond.
+    /// Rank of the covariance besides a diagonal, for masks and noise; 0 selects a full covariance for
+    /// signals of up to 512 values (1024 where all observations share their operator, as under a blur) and
+    /// rank 64 for longer signals.
     pub rank: usize,
 }
 
@@ -52,7 +55,7 @@ impl Default for InitConfig {
 }
 
 impl InitConfig {
-    /// Checks the ranges, and that such a start suits `channel`; the error names the field.
+    /// Checks the ranges, and that this start suits `channel`; the error names the field.
     pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
         match self {
             Self::Gaussian(gaussian) => gaussian.validate(channel),
@@ -90,24 +93,25 @@ impl GaussianInit {
     }
 }
 
-/// Observations that a low-rank prior is fitted to, at most (the published number).
+/// Maximum number of observations that a low-rank prior is fitted to (the published number).
 const MAX_FITTED: usize = 16_384;
 
 /// Longest signal that gets a full covariance unless a rank is asked for, where operators differ from observation to
 /// observation.
 pub const MAX_COVARIANCE: usize = 512;
-/// The same where all observations share their operator, as under a blur: their posteriors cost one inversion for all.
+/// The same limit where all observations share their operator, as under a blur: a single inversion then
+/// serves all posteriors.
 pub const MAX_SHARED: usize = 1024;
-/// Observations that a loading takes, at least.
+/// Minimum number of observations per loading.
 const MIN_PER_LOADING: usize = 4;
-/// Observations that one worker takes.
+/// Observations that a worker takes at a time.
 const SHARD: usize = 64;
-/// Rank beyond (the published one).
+/// Rank for longer signals (the published one).
 const RANK: usize = 64;
 
 /// The Gaussian prior of a start: full covariance, or low rank plus a diagonal.
 pub enum InitialPrior {
-    /// Any covariance, for short signals.
+    /// Full covariance, for short signals.
     Full(Gaussian),
     /// Low rank plus a diagonal, for images.
     LowRank(LowRankGaussian),
@@ -118,17 +122,18 @@ pub fn most_covariance(channel: &dyn Channel) -> usize {
     if channel.operator_len() == 0 { MAX_SHARED } else { MAX_COVARIANCE }
 }
 
-/// Wiener's prior for blurs with noise, N(0, τ / ℓ²) in the cosine basis with the τ that is likeliest for the observations.
-/// EM does not move what a blur hides: a prior that is wide there, like N(0, I), stays so, and its draws are noise.
+/// Wiener's prior for blurs with noise, N(0, τ / ℓ²) in the cosine basis, with the maximum-likelihood τ of
+/// the observations. EM does not move the components that a blur hides: a prior that is wide there, such as
+/// N(0, I), stays wide, and its draws are noise.
 fn smooth(channel: &dyn Channel, observations: &Observations) -> Option<Gaussian> {
     let spectrum = channel.as_linear()?.spectrum()?;
     Some(Gaussian::stationary(spectrum.basis(), &Wiener::fitted(spectrum, &observations.y)?.prior()))
 }
 
 impl InitialPrior {
-    /// Fits the prior that `config` describes by EM, for blurs from a smooth prior; rank 0 takes a full covariance up to
-    /// [`most_covariance`] values and rank 64 beyond. A low-rank one is fitted to at most 16 384 observations,
-    /// with at most a loading for every four of them.
+    /// Fits the prior that `config` describes by EM, starting from a smooth prior for blurs; rank 0 selects a
+    /// full covariance up to [`most_covariance`] values and rank 64 beyond. A low-rank prior is fitted to at
+    /// most 16 384 observations, with at most one loading per four of them.
     pub fn fit(channel: &dyn Channel, observations: &Observations, config: &GaussianInit, seed: u64) -> Result<Self> {
         let GaussianInit { iterations, std, rank } = *config;
         let rank = if rank == 0 && channel.signal_len() > most_covariance(channel) { RANK } else { rank };
@@ -142,13 +147,13 @@ impl InitialPrior {
         Ok(Self::LowRank(LowRankGaussian::fit(channel, &seen, rank, std, iterations, seed)?.0))
     }
 
-    /// One posterior draw of every observation, `[n, d]`.
+    /// One posterior draw per observation, `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
         let fill = |out: &mut Samples| self.reconstruct_into(channel, observations, seed, out);
         Samples::filled(observations.n(), channel.signal_len(), fill)
     }
 
-    /// [`InitialPrior::reconstruct`] into a table of `[n, d]`.
+    /// Writes the draws of [`InitialPrior::reconstruct`] into the table `out [n, d]`.
     pub fn reconstruct_into(
         &self,
         channel: &dyn Channel,
@@ -162,7 +167,7 @@ impl InitialPrior {
         }
     }
 
-    /// The exact posterior mean of every observation, `[n, d]`.
+    /// The exact posterior mean for every observation, `[n, d]`.
     pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
         match self {
             Self::Full(prior) => prior.means(channel, observations),
@@ -171,13 +176,14 @@ impl InitialPrior {
     }
 }
 
-/// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MAX_DENSE`] coordinates; beyond, and for
-/// other channels, y at the resolution of the signal ([`Channel::lift`]): `[n, d]`.
+/// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MAX_DENSE`] coordinates;
+/// for longer signals and for other channels, y at the resolution of the signal ([`Channel::lift`]): `[n,
+/// d]`.
 pub fn corrupted_init(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
     Samples::filled(observations.n(), channel.signal_len(), |out| corrupted_init_into(channel, observations, out))
 }
 
-/// [`corrupted_init`] into a table of `[n, d]`.
+/// Writes the reconstructions of [`corrupted_init`] into the table `out [n, d]`.
 pub fn corrupted_init_into(channel: &dyn Channel, observations: &Observations, out: &mut Samples) -> Result<()> {
     let (d, m) = (channel.signal_len(), channel.observation_len());
     let linear = channel.as_linear().is_some();

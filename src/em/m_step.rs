@@ -1,8 +1,9 @@
-//! M-step: train D on (x, y'), x a reconstruction, y' ~ Q(. | x) drawn afresh, by denoising:
-//! minimize E λ(σ) mean_d (D(x + σ z, σ, c(y', a')) - x)², t ~ Beta, σ = σ(t), z ~ N(0, I).
+//! M-step: trains D by denoising on (x, y'), where x is a reconstruction and y' ~ Q(. | x) is drawn afresh.
+//! It minimizes E λ(σ) mean_d (D(x + σ z, σ, c(y', a')) - x)², t ~ Beta, σ = σ(t), z ~ N(0, I).
 //!
-//! A mini-batch is cut into micro-batches of fixed size; each has its own graph and worker, and their gradients are
-//! added in order. The order of observations, the corruption and the noise are functions of (seed, lap, step, row).
+//! A mini-batch is split into micro-batches of fixed size; each has its own graph and worker, and their
+//! gradients are added in order. The order of observations, the corruption and the noise are functions of
+//! (seed, lap, step, row).
 
 use super::config::MStepConfig;
 use crate::denoiser::to_tensor;
@@ -28,7 +29,7 @@ pub struct MStep<'a, S: NetworkSpec> {
     order: Order,
 }
 
-/// The permutations of the epoch under way.
+/// The permutation of the current epoch.
 struct Order {
     key: Key,
     epoch: Option<(usize, Vec<usize>)>,
@@ -73,20 +74,20 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         Self { posterior, method: model.method.learning(), source, config, order }
     }
 
-    /// Trains only on those of the rows of x, 1 or more, whose reconstructions suit the method.
+    /// Trains only on those of the `rows` of x, 1 or more, whose reconstructions suit the method.
     pub fn on_rows(mut self, rows: Vec<usize>) -> Self {
         self.source.rows = self.method.training_rows(self.source.x, rows);
         self
     }
 
-    /// Takes optimizer step number `step` of the lap; returns the mini-batch's loss, on the device.
+    /// Takes optimizer step number `step` of the lap and returns the loss of the mini-batch, on the device.
     pub fn step(&mut self, state: &mut OptimState, step: usize) -> Tensor<1> {
         let MStepConfig { batch, micro_batch, .. } = *self.config;
         let n = self.source.rows.len();
         let rows: Vec<usize> = (0..batch).map(|r| self.order.at(step * batch + r, n)).collect();
         let device = self.posterior.device();
-        // Plain parameters: every micro-batch makes its own leaves from them, so that the graphs share no node (burn
-        // locks graphs that do) and can be differentiated at the same time.
+        // The parameters are plain: every micro-batch makes its own leaves from them, so that the graphs
+        // share no node (burn locks graphs that do) and can be differentiated at the same time.
         let network = unflatten(self.posterior.network().clone(), &state.weights);
         let this: &Self = self;
         let piece = |i: usize| {

@@ -1,11 +1,13 @@
-//! Expectation-maximization: reconstruct every observation with the current posterior (E-step), train the posterior on
-//! the reconstructions re-corrupted afresh (M-step), repeat (DiffEM, arXiv 2510.12691, algorithm 1).
+//! Expectation-maximization reconstructs every observation with the current posterior (E-step), trains the
+//! posterior on freshly re-corrupted reconstructions (M-step), and repeats (DiffEM, arXiv 2510.12691,
+//! algorithm 1).
 //!
 //! A lap is one iteration of EM: an M-step, then an E-step. [`Em`] checks the settings and builds a [`Run`]; a [`Trainer`] is a
 //! run whose [`State`] the caller keeps.
 //!
-//! No file, clock or terminal is touched here. An [`Observer`] is told what happened and may stop the run; [`State`] is
-//! consistent at every event, so saving it there and continuing later gives the same bytes as never stopping.
+//! This module touches no file, clock or terminal. An [`Observer`] receives every event and may stop the run;
+//! [`State`] is consistent at every event, so a run that is saved there and continued later gives the same
+//! bytes as one that never stops.
 
 mod builder;
 mod config;

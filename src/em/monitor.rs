@@ -1,17 +1,19 @@
-//! Judging a lap without clean data: if X^k had the signal's law, its re-corruptions Q(X^k) would have the observations'
-//! law. Both are compared against observations that were never trained on.
+//! Judges a lap without clean data: if X^k were distributed as the signals are, its re-corruptions Q(X^k)
+//! would be distributed as the observations are. They are compared with observations that were never trained
+//! on.
 //!
-//! The two-sample distances compare joint rows (y, a). They see little of what a fine structure does to observations whose
-//! operators all differ, so laps are chosen by the energy score instead (Gneiting & Raftery 2007), a proper scoring rule
-//! for each held-out observation under its own operator:
+//! The two-sample distances compare joint rows (y, a). They are insensitive to fine structure in the signals
+//! when the operators of the observations all differ, so laps are chosen by the energy score instead
+//! (Gneiting & Raftery 2007), a proper scoring rule for each held-out observation under its own operator:
 //!
 //! ```text
 //! ES = mean over i of  E|y' - y_i| - ½ E|y' - y''|,   y', y'' ~ Q(. | x, a_i), x ~ X^k
 //! ```
 //!
-//! Its expectation is least for the true law, and the same y_i and a_i serve every lap, so that differences between laps are
-//! far more certain than the value. The theory says that the likelihood of the observations climbs lap by lap, so the lap
-//! chosen is the last one that is not worse than the best mean by more than two standard errors.
+//! Its expectation is smallest for the true distribution. The same y_i and a_i serve every lap, so that
+//! differences between laps are far more certain than the score itself. According to the theory the
+//! likelihood of the observations increases with every lap, so the chosen lap is the last one that is not
+//! worse than the best mean by more than two standard errors.
 
 use super::config::MonitorConfig;
 use crate::channel::Channel;
@@ -23,32 +25,34 @@ use crate::parallel;
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
 
-/// Simulated observations for each held-out one.
+/// Number of simulated observations per held-out observation.
 const SIMULATIONS: usize = 512;
 
-/// Held-out scores of one lap; smaller is better, the floors are what real observations score.
+/// Held-out scores of one lap; smaller is better. The floors are the scores of real observations.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MonitorRecord {
     /// Mean energy score of the held-out observations under their own operators.
     pub energy_score: f64,
-    /// How much worse than the best mean of the earlier laps, in standard errors of the paired difference; negative where
-    /// better, and 0 for the start and the first lap. The start is no reference: it is fitted to all observations, the
-    /// held-out ones included. Laps are chosen by it.
+    /// How much worse the score is than the best mean of the earlier laps, in standard errors of the paired
+    /// difference; negative where it is better, and 0 for the start and the first lap. Laps are chosen by
+    /// this value. The start is not a reference, because it is fitted to all observations, including the
+    /// held-out ones.
     pub excess: f64,
-    /// Energy distance between re-corrupted reconstructions and held-out observations (unbiased: near 0, either sign, when
-    /// the laws agree).
+    /// Energy distance between re-corrupted reconstructions and held-out observations (unbiased: near 0, with
+    /// either sign, when the distributions agree).
     pub energy: f64,
     /// The same between training and held-out observations.
     pub energy_floor: f64,
-    /// Sinkhorn divergence OT(u1, v) - OT(u1, u2), v the re-corrupted reconstructions, u1 and u2 held-out observations.
+    /// Sinkhorn divergence OT(u1, v) - OT(u1, u2), where v are the re-corrupted reconstructions, and u1 and
+    /// u2 are held-out observations.
     pub sinkhorn: f64,
-    /// The same with v training observations.
+    /// The same where v are training observations.
     pub sinkhorn_floor: f64,
-    /// Points on each side of the distances.
+    /// Number of points on each side of the distances.
     pub points: usize,
 }
 
-/// What the laps' reconstructions are compared with, and what no lap changes.
+/// What the reconstructions of every lap are compared with; it is the same for all laps.
 pub(super) struct Monitor<'a> {
     channel: &'a dyn Channel,
     seed: u64,
@@ -56,15 +60,15 @@ pub(super) struct Monitor<'a> {
     sinkhorn: Sinkhorn,
     /// Held-out joint rows, `[points, m + k]`.
     u1: Samples,
-    /// OT(u1, u2), u2 the held-out rows that follow.
+    /// OT(u1, u2), where u2 are the held-out rows that follow.
     own_cost: f64,
     energy_floor: f64,
     sinkhorn_floor: f64,
 }
 
 impl<'a> Monitor<'a> {
-    /// Compares with `held_out`; `train` gives the floors. `None` where the settings or the number of held-out observations
-    /// leave fewer than two points a side.
+    /// Prepares the comparison with `held_out`; `train` gives the floors. `None` where the settings or the
+    /// number of held-out observations leave fewer than two points per side.
     pub fn new(
         channel: &'a dyn Channel,
         held_out: Observations,
@@ -110,13 +114,14 @@ impl<'a> Monitor<'a> {
         })
     }
 
-    /// Energy score of each held-out observation against simulations by its own operator from the next rows of
-    /// `x`. Rows and noise are the same in every lap, so that chance hardly enters the difference of two laps.
+    /// Energy score of each held-out observation against simulations through its own operator from the next
+    /// rows of `x`. Rows and noise are the same in every lap, so that chance hardly affects the difference
+    /// between two laps.
     fn energy_scores(&self, x: &Samples) -> Vec<f32> {
         let (n, m, simulations) = (self.held_out.n(), self.channel.observation_len(), SIMULATIONS.min(x.n()));
         let key = Key::new(self.seed, Purpose::Monitor, 0);
         parallel::map(n, |i| {
-            // Step 0 makes the joint samples.
+            // Step 0 is that of the joint samples.
             let mut stream = key.stream(i, 1);
             let (seen, a) = (self.held_out.y.row(i), self.held_out.operator(i));
             let (mut y, mut previous) = (vec![0.0f32; m], vec![0.0f32; m]);
@@ -138,7 +143,7 @@ fn mean(scores: &[f32]) -> f64 {
     scores.iter().map(|&s| s as f64).sum::<f64>() / scores.len() as f64
 }
 
-/// Mean of scores - best in standard errors; 0 without earlier scores.
+/// Mean of `scores - best` in standard errors; 0 without earlier scores.
 fn excess(scores: &[f32], best: &[f32]) -> f64 {
     if best.len() != scores.len() {
         return 0.0;

@@ -27,7 +27,8 @@ struct StateMeta<M> {
     run: M,
 }
 
-/// A run's state but for its reconstructions, which are kept elsewhere; `run` identifies what it belongs to.
+/// Encodes a run's state without its reconstructions, which are stored elsewhere; `run` identifies the run
+/// that it belongs to.
 pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     let vector = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len()], v);
     let o = &state.optim;
@@ -48,9 +49,9 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     )
 }
 
-/// Reads [`encode_state`]'s bytes for a network of `parameters` weights and signals of length `d`. [`State::x`] is empty: the
-/// caller puts back the reconstructions of the lap before. So is [`State::partial`]: put back, or made by
-/// [`crate::Store`] when the E-step goes on.
+/// Reads [`encode_state`]'s bytes for a network of `parameters` weights and signals of length `d`.
+/// [`State::x`] is empty: the caller restores the reconstructions of the previous lap. [`State::partial`] is
+/// empty too: the caller restores it, or [`crate::Store`] creates it when the E-step continues.
 pub fn decode_state<M: DeserializeOwned>(
     bytes: &[u8],
     parameters: usize,
@@ -91,7 +92,7 @@ pub fn decode_state<M: DeserializeOwned>(
     Ok((state, meta.run))
 }
 
-/// Numbers of 48 bits as two arrays, the rounded values and what that leaves.
+/// Appends numbers of 48 bits as two arrays, the rounded values and the remainders.
 fn push_wide(arrays: &mut Arrays, name: &str, shape: Vec<usize>, values: impl Iterator<Item = f64>) {
     let (high, low) = values.map(|v| (v as f32, (v - v as f32 as f64) as f32)).unzip();
     arrays.extend([(name.to_string(), shape.clone(), high), (format!("{name}.rest"), shape, low)]);
@@ -102,7 +103,7 @@ fn take_wide(arrays: &mut Arrays, name: &str) -> Result<Vec<f64>> {
     Ok(high.iter().zip(&low).map(|(&high, &low)| high as f64 + low as f64).collect())
 }
 
-/// The Gaussian prior of a start. What is read back is equal to 48 bits.
+/// Encodes the Gaussian prior of a start; what is read back agrees to 48 bits.
 pub fn encode_start(prior: &InitialPrior) -> Result<Vec<u8>> {
     let mut arrays = Arrays::new();
     match prior {
@@ -114,7 +115,7 @@ pub fn encode_start(prior: &InitialPrior) -> Result<Vec<u8>> {
             let (d, k) = loadings.shape();
             push_wide(&mut arrays, "mean", vec![d], mean.iter().copied());
             push_wide(&mut arrays, "variance", vec![d], variance.iter().copied());
-            // Column by column.
+            // The loadings are stored column by column.
             push_wide(&mut arrays, "loadings", vec![k, d], loadings.iter().copied());
         }
     }

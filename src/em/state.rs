@@ -1,4 +1,4 @@
-//! Where a run stands, and what it tells of.
+//! The state of a run and the events that it reports.
 
 use super::monitor::MonitorRecord;
 use crate::conditioning::Standardizer;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// What a lap is doing.
+/// Phase of a lap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -18,40 +18,42 @@ pub enum Phase {
     EStep,
 }
 
-/// Figures of a finished lap; lap 0 is the start.
+/// Record of a finished lap; lap 0 is the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LapRecord {
     /// Lap, from 0.
     pub lap: usize,
-    /// Mean training loss over the last tenth of the M-step; none for lap 0.
+    /// Mean training loss over the last tenth of the M-step; `None` for lap 0.
     pub loss: Option<f64>,
     /// Held-out comparison, if it is on.
     pub monitor: Option<MonitorRecord>,
 }
 
-/// Standard errors by which a lap may be worse than the best mean and still be chosen.
+/// Number of standard errors by which a lap may be worse than the best mean and still be chosen.
 const TOLERANCE: f64 = 2.0;
 
 impl LapRecord {
-    /// The last lap whose held-out energy score is not significantly worse than the best one before it (laps only improve
-    /// in theory); the last lap where nothing is held out. `None` without a lap after the start.
+    /// The last lap whose held-out energy score is not significantly worse than the best one before it (in
+    /// theory laps only improve), or the last lap where nothing is held out. `None` without a lap after the
+    /// start.
     pub fn best(history: &[Self]) -> Option<usize> {
         let excess = |r: &Self| r.monitor.map_or(0.0, |m| m.excess);
         let laps = || history.iter().filter(|r| r.lap > 0);
         let good = laps().rfind(|r| excess(r) <= TOLERANCE);
-        // Where every lap is significantly worse than one before it, the one that is so by least.
+        // Where every lap is significantly worse than an earlier one, choose the one with the smallest
+        // excess.
         good.or_else(|| laps().min_by(|a, b| excess(a).total_cmp(&excess(b)))).map(|r| r.lap)
     }
 }
 
-/// Where a run stands; all that is needed to go on from there.
+/// The state of a run: all that is needed to continue from there.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// Lap under way, from 1.
+    /// Current lap, from 1.
     pub lap: usize,
-    /// Its phase.
+    /// Phase of the current lap.
     pub phase: Phase,
-    /// M-step steps taken in this lap.
+    /// Number of M-step steps taken in this lap.
     pub step: usize,
     /// Weights and optimizer.
     pub optim: OptimState,
@@ -59,33 +61,34 @@ pub struct State {
     pub standardizer: Standardizer,
     /// Reconstructions of all observations after the last lap, `[n, d]`.
     pub x: Samples,
-    /// This lap's new reconstructions, `[n, d]`, of which the first `done` are made; empty before the first.
+    /// New reconstructions of this lap, `[n, d]`, the first `done` of which are complete; empty before the
+    /// first.
     pub partial: Samples,
-    /// Observations reconstructed in this lap.
+    /// Number of observations reconstructed in this lap.
     pub done: usize,
     /// Losses of this lap's last steps, for its record: sum and count.
     pub tail_loss: (f64, usize),
     /// Scores of the held-out observations in the lap with the best mean.
     pub best_scores: Vec<f32>,
-    /// Finished laps.
+    /// Records of the finished laps.
     pub history: Vec<LapRecord>,
 }
 
 impl State {
-    /// The lap that the held-out observations choose, see [`LapRecord::best`]; `None` before lap 1.
+    /// The lap chosen by the held-out observations, see [`LapRecord::best`]; `None` before lap 1.
     pub fn best_lap(&self) -> Option<usize> {
         LapRecord::best(&self.history)
     }
 }
 
-/// What happened. The state passed along is consistent and may be saved.
+/// An event of a run. The state passed along with it is consistent and may be saved.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// Some optimizer steps were taken.
     MStep {
         /// Lap, from 1.
         lap: usize,
-        /// Steps taken in this lap.
+        /// Number of steps taken in this lap.
         step: usize,
         /// Mean loss since the last event.
         loss: f64,
@@ -96,7 +99,7 @@ pub enum Event<'a> {
     EStep {
         /// Lap, from 1.
         lap: usize,
-        /// Observations reconstructed in this lap.
+        /// Number of observations reconstructed in this lap.
         done: usize,
     },
     /// A lap is finished: the state holds its weights and reconstructions and already points at the next lap.
@@ -121,9 +124,10 @@ impl fmt::Display for LapRecord {
     }
 }
 
-/// Is told what happens; may stop the run by breaking.
+/// Receives the events of a run, and may stop it by breaking.
 pub trait Observer {
-    /// Called after every event. [`ControlFlow::Break`] ends the run with [`crate::Error::Stopped`], leaving the state whole.
+    /// Called after every event. [`ControlFlow::Break`] ends the run with [`crate::Error::Stopped`], leaving
+    /// the state consistent.
     fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()>;
 }
 

@@ -1,4 +1,4 @@
-//! Training: M-step and E-step, lap by lap.
+//! Training alternates M-step and E-step, lap by lap.
 
 use super::config::{EmConfig, MStepConfig, MonitorConfig};
 use super::e_step::EStep;
@@ -18,10 +18,11 @@ use burn::tensor::{Device, Tensor};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Steps of the M-step between two events; the loss is read from the device only then.
+/// Number of M-step steps between two events; the loss is read from the device only then.
 const LOG_EVERY: usize = 25;
 
-/// A run without its state: it begins, continues and finishes states that the caller keeps. [`super::Em`] makes one.
+/// A run without its state: it begins, continues and finishes states that the caller keeps. [`super::Em`]
+/// builds one.
 pub struct Trainer<S: NetworkSpec = NetworkConfig> {
     pub(super) model: Model<S>,
     /// The architecture with its initial weights, outside autodiff.
@@ -46,12 +47,12 @@ impl<S: NetworkSpec> Trainer<S> {
         &self.network
     }
 
-    /// What is seen.
+    /// The observations.
     pub fn observations(&self) -> &Observations {
         &self.observations
     }
 
-    /// Where it trains.
+    /// The device on which it trains.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -68,13 +69,13 @@ impl<S: NetworkSpec> Trainer<S> {
     /// State before lap 1 with the initial weights, from the first reconstructions `x [n, d]`.
     ///
     /// # Errors
-    /// Reconstructions of another shape than the observations'.
+    /// Reconstructions whose shape does not fit the observations.
     pub fn begin(&self, x: Samples) -> Result<State> {
         self.begin_with(x, flatten(&self.network), None)
     }
 
-    /// [`Trainer::begin`] from the first reconstructions `x [n, d]` and weights `[P]`; `standardizer` are the coordinates that
-    /// trained weights work in, by default those of the moments of `x`.
+    /// [`Trainer::begin`] from the first reconstructions `x [n, d]` and weights `[P]`; `standardizer` gives
+    /// the coordinates that trained weights work in; by default they come from the moments of `x`.
     pub fn begin_with(&self, x: Samples, weights: Tensor<1>, standardizer: Option<Standardizer>) -> Result<State> {
         let expected = (self.observations.n(), self.model.channel.signal_len());
         if (x.n(), x.d()) != expected {
@@ -84,7 +85,8 @@ impl<S: NetworkSpec> Trainer<S> {
             Some(range) => x.clipped(range),
             None => x,
         };
-        // The start is no reference for the laps: its prior is fitted to the held-out observations as well.
+        // The start is not a reference for the laps: its prior is fitted to the held-out observations as
+        // well.
         let monitor = self.comparison()?.score(&x, 0, &mut Vec::new())?;
         let moments = || self.model.conditioning.standardizer(self.model.channel.as_ref(), &x);
         Ok(State {
@@ -102,7 +104,7 @@ impl<S: NetworkSpec> Trainer<S> {
         })
     }
 
-    /// Runs the laps that are left.
+    /// Runs the remaining laps.
     pub fn run(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         if self.finished(state) {
             return Ok(());
@@ -137,7 +139,7 @@ impl<S: NetworkSpec> Trainer<S> {
         (train, order)
     }
 
-    /// The posterior of the weights that sample: the average where one is kept.
+    /// The posterior with the weights used for sampling: the average where one is kept.
     pub fn posterior(&self, state: &State) -> Posterior<S> {
         self.posterior_in(&state.optim.average, state.standardizer.clone())
     }
@@ -148,19 +150,21 @@ impl<S: NetworkSpec> Trainer<S> {
         Posterior::new(self.model.clone(), network, standardizer, self.device.clone())
     }
 
-    /// The E-step of `lap` with the posterior of [`Trainer::posterior`]. A caller that drives it ends the lap by putting all
-    /// draws into [`State::partial`], their number into [`State::done`], and going on with [`Trainer::run`].
+    /// The E-step of `lap` with the posterior of [`Trainer::posterior`]. A caller that drives it ends the lap
+    /// by putting all draws into [`State::partial`], their number into [`State::done`], and continuing with
+    /// [`Trainer::run`].
     pub fn e_step<'p>(&'p self, posterior: &'p Posterior<S>, lap: usize) -> EStep<'p, S> {
         let key = Key::new(self.seed, Purpose::Sample, lap);
         EStep { posterior, observations: &self.observations, key }
     }
 
-    /// Takes the steps that are left of the M-step under way, and nothing after it. Alone, with [`crate::channel::Unobserved`], it
-    /// trains the prior: an unconditional denoiser of the reconstructions in `state`.
+    /// Takes the remaining steps of the current M-step, and stops there. On its own, with
+    /// [`crate::channel::Unobserved`], it trains the prior: an unconditional denoiser of the reconstructions
+    /// in `state`.
     pub fn train(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         let (lap, steps) = (state.lap, self.m_step.steps);
         if state.step >= steps {
-            // A state from elsewhere: there is nothing to train.
+            // A state from elsewhere may have no steps left to train.
             state.phase = Phase::EStep;
             return Ok(());
         }
@@ -187,7 +191,8 @@ impl<S: NetworkSpec> Trainer<S> {
         Ok(())
     }
 
-    /// Mean of the losses since the last event; keeps the last tenth of the lap for its record.
+    /// Returns the mean loss since the last event, and keeps the losses of the last tenth of the lap for its
+    /// record.
     fn read_losses(&self, losses: &mut Vec<Tensor<1>>, state: &mut State) -> Result<f64> {
         let (steps, count) = (self.m_step.steps, losses.len());
         let first = state.step - count;
@@ -236,8 +241,8 @@ impl<S: NetworkSpec> Trainer<S> {
         stop_on(observer.on_event(Event::Lap(&record), state))
     }
 
-    /// The table of this lap's reconstructions. Those that an earlier process made are gone where the store keeps nothing; the
-    /// E-step then begins anew, with the same noise and so the same result.
+    /// Returns the table of this lap's reconstructions. Where the store keeps nothing, those that an earlier
+    /// process made are lost; the E-step then starts again, with the same noise and hence the same result.
     fn table(&self, state: &mut State, n: usize, d: usize) -> Result<Samples> {
         if state.done > 0 {
             if let Some(partial) = self.store.resumed(state.lap, n, d)? {

@@ -75,8 +75,8 @@ pub struct FetchWeights {
 /// `diffem calibrate`
 ///
 /// The report holds ranks of the truth among the posterior draws, coverage of central intervals and of balls
-/// (TARP), proper scores, and spread next to skill. It covers the clean test signals of the run, if it has any,
-/// and the run's own reconstructions corrupted afresh.
+/// (TARP), proper scores, and spread next to skill. It covers the clean test signals of the run, if it has
+/// any, and the run's own reconstructions corrupted afresh.
 #[derive(Args, Debug)]
 pub struct Calibrate {
     /// Run directory
@@ -102,8 +102,8 @@ pub struct Calibrate {
 /// `diffem check-backends`
 ///
 /// The network, loss, gradients, training steps, posterior draws and optimizer of every backend in this build
-/// are compared with the results of flex for the same weights, inputs and noise. A backend that finds no device
-/// is named and left out; a backend that disagrees fails the command.
+/// are compared with the results of flex for the same weights, inputs and noise. A backend that finds no
+/// device is named and left out; a backend that disagrees fails the command.
 #[derive(Args, Debug)]
 pub struct CheckBackends {
     /// Golden file [default: the one in this build]

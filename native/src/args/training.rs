@@ -91,8 +91,8 @@ pub struct Compare {
     /// Seeds that each contender is trained with
     #[arg(long, value_delimiter = ',', default_value = "0", value_name = "SEED,...")]
     pub seeds: Vec<u64>,
-    /// Add a second table that scores the last lap's posteriors against signals not trained on, by the mean of
-    /// COUNT draws and by a single draw; 0 leaves it out
+    /// Add a second table that scores the last lap's posteriors against signals not trained on, by the mean
+    /// of COUNT draws and by a single draw; 0 leaves it out
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub draws: usize,
     /// Directory of the runs [default: runs/out/compare-NAME]

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 pub enum InitConfig {
     /// Posterior draws under a Gaussian prior fitted by exact EM, for linear channels with Gaussian noise.
     Gaussian(GaussianInit),
-    /// The pseudo-inverse of the observation (or the observation itself, for other channels of equal lengths).
+    /// The pseudo-inverse of the observation, or the observation itself for other channels of equal lengths.
     Corrupted(Nothing),
     /// Reconstructions of the same observations by another run or program, for example by another method; the
-    /// weights are new. Starting from the truth itself and running one lap gives a bound that no method without
-    /// clean signals can beat.
+    /// weights are new. Starting from the truth itself and running one lap gives a bound that no method
+    /// without clean signals can beat.
     Reconstructions(Place),
     /// Draws from another run's prior, guided to the observations by moment matching, for the channels that
     /// `em-mmps` supports; the weights are new.

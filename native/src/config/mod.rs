@@ -161,8 +161,8 @@ pub fn plain(message: &str) -> String {
     words.into_iter().fold(message.trim_end().to_string(), replace)
 }
 
-/// Applies a setting `a.b.c=value`. The value is read as TOML if it parses as TOML, and as a string otherwise.
-/// A new `kind` empties its table, because the fields of the old kind do not belong to the new one.
+/// Applies a setting `a.b.c=value`. The value is read as TOML if possible, and as a string otherwise. A new
+/// `kind` empties its table, because the fields of the old kind do not belong to the new one.
 fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
     let (key, value) =
         setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;

@@ -13,8 +13,9 @@ use flate2::read::GzDecoder;
 /// Shape of a digit.
 pub const SHAPE: ImageShape = ImageShape { channels: 1, height: 8, width: 8 };
 
-/// One line per image: 64 pixels in 0..=16, row by row, then the digit. The file is unchanged so that its
-/// checksum is that of its source; packed into 5 bits per pixel it would also be larger (72 kB against 57 kB).
+/// One line per image: 64 pixels in 0..=16, row by row, then the digit. The file is unchanged, so that its
+/// checksum is that of its source. Packed into 5 bits per pixel it would also be larger (72 kB against
+/// 57 kB).
 const CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
 
 /// Returns all 1797 digits in the order of the file, `[1797, 64]`: 8x8 pixels in [-2, 2], row by row, with -2

@@ -1,7 +1,9 @@
 //! IDX files of MNIST and Fashion-MNIST, raw or compressed with gzip.
 //!
 //! The layout is big-endian: 00 00, type 08 (unsigned bytes), number of dimensions 03, then n, height and
-//! width as 32-bit numbers, then the pixels. Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
+//! width as 32-bit numbers, then the pixels.
+//!
+//! Source: <http://yann.lecun.com/exdb/mnist/>, "The IDX file format".
 
 use super::image_set::{ImageData, ImageSet, Opened, Rows, Sources, check_size, default_test};
 use crate::files;

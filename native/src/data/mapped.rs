@@ -32,8 +32,8 @@ enum Map {
 }
 
 impl Mapped {
-    /// Maps the bytes `range` of `file` for reading. Returns `None` if they are not aligned or if this machine
-    /// stores numbers differently from the file.
+    /// Maps the bytes `range` of `file` for reading. Returns `None` if they are not aligned or if this
+    /// machine stores numbers differently from the file.
     pub fn read(file: &File, range: Range<u64>) -> Result<Option<Self>> {
         // SAFETY: this program replaces files by renaming and never changes a file in place that it maps for
         // reading. Another program that truncates a mapped file ends this one, as is true of any mapped file.

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 /// Smallest α of an observed pixel.
 const MIN_ALPHA: u8 = 128;
 
-/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. The truth
-/// is not known.
+/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. The
+/// truth is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskedImagesConfig {

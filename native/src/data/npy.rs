@@ -1,7 +1,8 @@
 //! NumPy's `.npy` format: one array.
 //!
-//! A file consists of `\x93NUMPY`, a version, the length of a header, the header (a Python dict literal with exactly
-//! the keys `descr`, `fortran_order` and `shape`), then the data (numpy.lib.format, versions 1.0 to 3.0).
+//! A file consists of `\x93NUMPY`, a version, the length of a header, the header (a Python dict literal with
+//! exactly the keys `descr`, `fortran_order` and `shape`), then the data (numpy.lib.format, versions 1.0 to
+//! 3.0).
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
@@ -75,8 +76,8 @@ fn header_length(data: &mut impl Read, version: u8) -> Result<usize> {
 /// Parses a header such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }`.
 ///
 /// Only arrays of plain numbers are supported, so this function finds the three keys and is no Python parser.
-/// A general parser of literals recurses as deeply as the file nests brackets, so a hostile file could exhaust
-/// the stack.
+/// A general parser of literals recurses as deeply as the file nests brackets, so a hostile file could
+/// exhaust the stack.
 fn parse_header(text: &str) -> Result<Header> {
     let descr = value_of(text, "descr")?;
     let quoted = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(code, _)| code);

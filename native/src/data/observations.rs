@@ -12,7 +12,8 @@ use super::tensor_file::TensorFile;
 pub struct Expect {
     /// Length m of an observation.
     pub m: Option<usize>,
-    /// Shape of the operator parameters of one observation, such as `[2, 5]`; `None` if the channel needs none.
+    /// Shape of the operator parameters of one observation, such as `[2, 5]`; `None` if the channel needs
+    /// none.
     pub a_shape: Option<Vec<usize>>,
     /// Length d of a signal.
     pub d: Option<usize>,
@@ -31,8 +32,8 @@ pub struct Loaded {
 
 /// Loads `y [n, m]`, `a [n, ...]` if the channel needs it, and `x [n, d]` if the file has it.
 ///
-/// The rows of `a` may be flattened. The array of a `.npy` file is `y`. All shapes are checked before any data
-/// is read.
+/// The rows of `a` may be flattened. The array of a `.npy` file is `y`. All shapes are checked before any
+/// data is read.
 ///
 /// # Errors
 /// A file that cannot be read (see [`TensorFile`]), or a tensor whose shape is not the expected one.
@@ -74,7 +75,7 @@ fn check_rows(file: &mut TensorFile, name: &str, what: &str, row: &[Option<usize
         return Ok(*n);
     }
     bail!(
-        "{}: tensor `{name}` has shape {shape:?}; expected {} (one {what} a row). {}",
+        "{}: tensor `{name}` has shape {shape:?}; expected {} (one {what} per row). {}",
         file.path().display(),
         pattern(name, row),
         advice(name, &shape, row.len() + 1)
@@ -174,17 +175,17 @@ mod tests {
         let a: (&str, &[usize]) = ("a", &[4, 2, 5]);
         assert_eq!(
             error(&[("y", &[4, 3, 2]), a]),
-            "tensor `y` has shape [4, 3, 2]; expected [n, 2] (one observation a row). \
+            "tensor `y` has shape [4, 3, 2]; expected [n, 2] (one observation per row). \
              Flatten each row, `y.reshape(len(y), -1)`, or choose another file"
         );
         assert_eq!(
             error(&[("y", &[4]), a]),
-            "tensor `y` has shape [4]; expected [n, 2] (one observation a row). \
+            "tensor `y` has shape [4]; expected [n, 2] (one observation per row). \
              Add the missing axis, for example `y.reshape(n, -1)`"
         );
         assert_eq!(
             error(&[("y", &[4, 3]), a]),
-            "tensor `y` has shape [4, 3]; expected [n, 2] (one observation a row). \
+            "tensor `y` has shape [4, 3]; expected [n, 2] (one observation per row). \
              Change the sizes in the configuration, or choose another file"
         );
         let y: (&str, &[usize]) = ("y", &[4, 2]);
@@ -222,7 +223,7 @@ mod tests {
         write_tensors(&path, &[("clean", &ramp(&[3, 4]))], &BTreeMap::new()).unwrap();
         assert_eq!(load_signals(&path, "clean", Some(4)).unwrap().n(), 3);
         let error = load_signals(&path, "clean", Some(5)).unwrap_err().to_string();
-        assert!(error.contains("tensor `clean` has shape [3, 4]; expected [n, 5] (one signal a row)"), "{error}");
+        assert!(error.contains("tensor `clean` has shape [3, 4]; expected [n, 5] (one signal per row)"), "{error}");
         let free = load_signals(&path, "other", None).unwrap_err().to_string();
         assert!(free.contains("there is no tensor `other`; the file holds `clean`"), "{free}");
     }

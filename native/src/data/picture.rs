@@ -65,7 +65,8 @@ impl Fit {
         .into()
     }
 
-    /// Crops the square of side `crop` at the center, then its largest part with the proportions of the shape.
+    /// Crops the square of side `crop` at the center, then its largest part with the proportions of the
+    /// shape.
     fn cut(&self, picture: DynamicImage) -> Result<DynamicImage> {
         let (mut width, mut height) = (picture.width() as usize, picture.height() as usize);
         if let Some(crop) = self.crop {

@@ -43,7 +43,7 @@ impl SafetensorsFile {
         let header_length = header_length(&mut file, length)?;
         let mut json = Vec::new();
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut json)?;
-        // `SafeTensors::deserialize` would need the whole file in memory, and its sum of lengths can overflow.
+        // `SafeTensors::deserialize` needs the whole file in memory, and its sum of lengths can overflow.
         let header: Table = serde_json::from_slice(&json).context("not a safetensors header")?;
         let start = LENGTH + header_length;
         let data = length - start;

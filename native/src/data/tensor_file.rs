@@ -33,8 +33,8 @@ impl fmt::Debug for TensorFile {
 }
 
 impl TensorFile {
-    /// Opens the file at `path`, whose extension determines the format. The array of a `.npy` file has no name
-    /// of its own and is called `npy_name`.
+    /// Opens the file at `path`, whose extension determines the format. The array of a `.npy` file has no
+    /// name of its own and is called `npy_name`.
     ///
     /// # Errors
     /// Fails if the file cannot be read, has another extension, or has a damaged table of contents.
@@ -70,14 +70,14 @@ impl TensorFile {
     /// Reads the tensor `name`, converted to finite `f32` in row-major order.
     ///
     /// # Errors
-    /// Fails like [`TensorFile::shape`], and if the data is damaged, too short, too long or empty, or holds NaN
-    /// or infinity.
+    /// Fails like [`TensorFile::shape`], and if the data is damaged, too short, too long or empty, or holds
+    /// NaN or infinity.
     pub fn require(&mut self, name: &str) -> Result<Tensor> {
         self.opened(name, |header, data| read_tensor(&header, data))
     }
 
-    /// Returns the rows of the tensor `name` of shape `[n, ...]`, each flattened. Small tensors are read; large
-    /// ones stay in the file and are memory-mapped.
+    /// Returns the rows of the tensor `name` of shape `[n, ...]`, each flattened. Small tensors are read;
+    /// large ones stay in the file and are memory-mapped.
     ///
     /// # Errors
     /// Fails like [`TensorFile::require`].
@@ -122,8 +122,8 @@ pub fn check_target(path: &Path) -> Result<()> {
 /// as `metadata.json`.
 ///
 /// # Errors
-/// Fails for another extension, a tensor whose shape and values disagree, a name that is given twice, or a path
-/// that cannot be written.
+/// Fails for another extension, a tensor whose shape and values disagree, a name that is given twice, or a
+/// path that cannot be written.
 pub fn write_tensors(path: &Path, tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Result<()> {
     let bytes = encode(path, tensors, metadata).with_context(|| path.display().to_string())?;
     files::write_atomic(path, &bytes)

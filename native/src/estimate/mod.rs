@@ -16,11 +16,11 @@ use timing::{Bench, Speed};
 
 /// Bytes per number.
 const VALUE: u64 = size_of::<f32>() as u64;
-/// Copies of the parameters in memory during training: the network's, the step's, the weights, their average and
-/// the two moments.
-const COPIES: u64 = 6;
-/// Copies of the parameters on disk per lap: the model, the average, and a state with the weights, their average
+/// Copies of the parameters in memory during training: the network's, the step's, the weights, their average
 /// and the two moments.
+const COPIES: u64 = 6;
+/// Copies of the parameters on disk per lap: the model, the average, and a state with the weights, their
+/// average and the two moments.
 const COPIES_ON_DISK: u64 = 6;
 
 /// Estimated cost of a run. Fields that depend on the number of observations are `None` if it is unknown.
@@ -74,8 +74,8 @@ pub struct Memory {
 }
 
 impl Estimate {
-    /// Estimates a run of `config` on `device` and times a few steps for it. `observations` is their number, or the
-    /// error that says why it is unknown.
+    /// Estimates a run of `config` on `device` and times a few steps for it. `observations` is their number,
+    /// or the error that says why it is unknown.
     pub fn make(config: &Config, device: &Device, name: String, observations: Result<usize>) -> Result<Self> {
         let channel = Arc::new(config.build_channel()?);
         let shape = config.model(channel.clone()).shape();
@@ -182,7 +182,7 @@ fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> 
         let bytes = VALUE * n.unwrap_or(0) as u64 * width as u64;
         if bytes < LARGE { bytes } else { 0 }
     };
-    // Three tables of signals (the truth, the reconstructions, and those being trained on), and the observations.
+    // The truth, the reconstructions and the signals being trained on; and the observations.
     let (m, k) = (channel.observation_len(), channel.operator_len());
     let data = n.map(|_| 3 * table(config.signal_len()) + table(m) + table(k));
     let total = weights + gradients + activations + data.unwrap_or(0);

@@ -1,6 +1,6 @@
-//! Measures how long a training step and a reconstruction take. Real ones are timed with the network, channel and
-//! device of the run, on signals of pure noise. If one takes too long, a part of it is timed and the rest is
-//! extrapolated.
+//! Measures how long a training step and a reconstruction take. Real ones are timed with the network, channel
+//! and device of the run, on signals of pure noise. If one takes too long, a part of it is timed and the rest
+//! is extrapolated.
 
 use crate::config::Config;
 use anyhow::Result;
@@ -69,8 +69,8 @@ impl Bench<'_> {
         Ok(Posterior::new(model, network, standardizer, self.device.clone()))
     }
 
-    /// Seconds for one shard of `size` observations per worker. A sampler of at most `calls` network calls is timed,
-    /// and the result is scaled to `calls`.
+    /// Seconds for one shard of `size` observations per worker. A sampler of at most `calls` network calls is
+    /// timed, and the result is scaled to `calls`.
     fn draw(&self, posterior: &Posterior, size: usize, workers: usize, calls: usize) -> Result<f64> {
         let x = noise(size * workers, self.channel.signal_len());
         let observations = Observations::observe(self.channel.as_ref(), &x, 0);
@@ -103,8 +103,8 @@ fn repeated(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     Ok(0.0)
 }
 
-/// Seconds per step of `batch` rows in pieces of `piece` rows, one piece per worker at a time. `time(batch, piece)`
-/// times steps, with larger and larger pieces.
+/// Seconds per step of `batch` rows in pieces of `piece` rows, one piece per worker at a time. The function
+/// `time(batch, piece)` times steps; it is called with larger and larger pieces.
 fn step_seconds(
     batch: usize,
     piece: usize,
@@ -128,8 +128,8 @@ fn step_seconds(
     if rows == piece && pieces > at_once && whole < MAX_SECONDS { time(batch, piece) } else { Ok(whole) }
 }
 
-/// Seconds for one shard of `shard` observations per worker with `calls` network calls. `time(shard, calls)` times
-/// shards, at first with few calls and then with larger and larger shards.
+/// Seconds for one shard of `shard` observations per worker with `calls` network calls. `time(shard, calls)`
+/// times shards; it is called with larger and larger shards, and with few calls first.
 fn shard_seconds(shard: usize, calls: usize, time: &mut dyn FnMut(usize, usize) -> Result<f64>) -> Result<f64> {
     let few = calls.min(FEW_CALLS);
     // Network calls of fewer rows are padded to this number.
@@ -160,7 +160,7 @@ mod tests {
         step_seconds(256, 16, 2, &mut time).unwrap()
     }
 
-    /// A blur is diagonal in the cosine basis, so that diagonal update must be timed, not a dense one or none.
+    /// A blur is diagonal in the cosine basis, so the diagonal update must be timed, not a dense one or none.
     #[test]
     fn a_blur_is_timed_with_its_own_update() {
         let settings = [

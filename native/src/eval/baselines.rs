@@ -1,5 +1,6 @@
-//! Classical deconvolutions of the test observations, beside the trained posteriors: for channels that blur
-//! and add noise. Estimates are clipped to the data's range, as scikit-image clips to its own.
+//! Classical deconvolutions of the test observations as baselines for the trained posteriors, for channels
+//! that blur and add noise. Estimates are clipped to the range of the data, as scikit-image does for its own
+//! range.
 
 use crate::eval::restoration::{Estimate, Judge, RANGE, Restoration};
 use crate::run::session::Session;
@@ -9,15 +10,16 @@ use diffem::baseline::{RichardsonLucy, Wiener};
 use diffem::channel::{Channel, LinearChannel, Spectrum};
 use diffem::metric::psnr;
 
-/// Balances that the oracle tries: 10^(k/4), k from -32 to 8.
+/// The oracle tries the balances 10^(k/4) for these k.
 const QUARTER_DECADES: std::ops::RangeInclusive<i32> = -32..=8;
-/// Richardson–Lucy iterations where the residual stays above the noise.
+/// Maximum number of Richardson–Lucy iterations, which apply if the residual stays above the noise.
 const MAX_ITERATIONS: usize = 1000;
-/// Iterations after which the oracle looks.
+/// Numbers of iterations among which the oracle chooses.
 const CHECKPOINTS: [usize; 8] = [5, 10, 20, 50, 100, 200, 500, MAX_ITERATIONS];
 
-/// Scores of Wiener deconvolution and, for blurs that keep constants, Richardson–Lucy: with their one setting
-/// taken from the observations, and with the setting that the truth says is best. Nothing for other channels.
+/// Scores Wiener deconvolution and, for blurs that preserve constants, Richardson–Lucy. Each is scored with its
+/// one setting taken from the observations and with the oracle setting that is best for the truth. The result
+/// is empty for other channels.
 pub fn deconvolutions(session: &Session, judge: &Judge<'_>) -> Result<Vec<Restoration>> {
     let Some(linear) = session.channel.as_linear() else { return Ok(Vec::new()) };
     let Some(spectrum) = linear.spectrum() else { return Ok(Vec::new()) };
@@ -38,13 +40,13 @@ fn wiener(session: &Session, judge: &Judge<'_>, spectrum: &Spectrum) -> Result<V
     let balances = QUARTER_DECADES.map(|k| 10f64.powf(f64::from(k) / 4.0));
     let restored = balances.map(|balance| (balance, clipped(Wiener::new(spectrum, balance).restore(y))));
     let (balance, x) = best(judge, restored)?;
-    let label = format!("Wiener (balance {balance:.1e} best for the truth)");
+    let label = format!("Wiener (oracle balance {balance:.1e})");
     out.push(judge.score(label, Estimate::Restoration, &x, 0)?);
     Ok(out)
 }
 
 fn richardson_lucy(judge: &Judge<'_>, linear: &dyn LinearChannel, spectrum: &Spectrum) -> Result<Vec<Restoration>> {
-    // In units of [0, 1].
+    // Richardson–Lucy works in units of [0, 1].
     let y = mapped(&judge.seen().y, |v| (f64::from(v) / RANGE + 0.5) as f32);
     let back = |x: &Samples| clipped(mapped(x, |v| ((f64::from(v) - 0.5) * RANGE) as f32));
     let variance = spectrum.variance.iter().sum::<f64>() / spectrum.variance.len() as f64 / (RANGE * RANGE);
@@ -54,7 +56,7 @@ fn richardson_lucy(judge: &Judge<'_>, linear: &dyn LinearChannel, spectrum: &Spe
         let mut counts = lucy.until(variance, MAX_ITERATIONS);
         counts.sort_unstable();
         let middle = counts[counts.len() / 2];
-        let label = format!("Richardson-Lucy (until the residual is the noise, median of {middle} iterations)");
+        let label = format!("Richardson-Lucy (stopped at the noise level, median of {middle} iterations)");
         out.push(judge.score(label, Estimate::Restoration, &back(lucy.x()), 0)?);
     }
     let mut lucy = RichardsonLucy::new(linear, &y);
@@ -65,12 +67,12 @@ fn richardson_lucy(judge: &Judge<'_>, linear: &dyn LinearChannel, spectrum: &Spe
         (count as f64, back(lucy.x()))
     });
     let (count, x) = best(judge, restored.into_iter())?;
-    let label = format!("Richardson-Lucy ({count} iterations best for the truth)");
+    let label = format!("Richardson-Lucy (oracle, {count} iterations)");
     out.push(judge.score(label, Estimate::Restoration, &x, 0)?);
     Ok(out)
 }
 
-/// The setting and images of the highest PSNR.
+/// Returns the setting and the images with the highest PSNR.
 fn best(judge: &Judge<'_>, candidates: impl Iterator<Item = (f64, Samples)>) -> Result<(f64, Samples)> {
     let scored = candidates.map(|(setting, x)| Ok((psnr(judge.x(), &x, RANGE, None)?, setting, x)));
     let scored: Vec<(f64, f64, Samples)> = scored.collect::<Result<_>>()?;

@@ -1,4 +1,4 @@
-//! Calibration of a run's posteriors: are they as wide as their errors?
+//! Calibration of a run's posteriors, which tests whether they are as wide as their errors.
 
 use crate::args::Calibrate;
 use crate::files;
@@ -14,12 +14,12 @@ use serde::Serialize;
 pub enum Signals {
     /// The clean test set.
     Truth,
-    /// The run's own reconstructions, corrupted afresh.
+    /// The run's own reconstructions, corrupted anew.
     Own,
 }
 
 impl Signals {
-    /// In words.
+    /// Name of the set in tables and figures.
     pub fn name(self) -> &'static str {
         match self {
             Self::Truth => "clean test signals",
@@ -35,7 +35,7 @@ pub struct Tested {
     pub calibration: Calibration,
 }
 
-/// Scores of one set of signals as they are written down.
+/// Scores of one set of signals as written to calibration.json.
 #[derive(Serialize)]
 struct Scores {
     signals: &'static str,
@@ -70,7 +70,7 @@ impl Points {
     }
 }
 
-/// Tests the posteriors of `session` as `args` ask.
+/// Tests the calibration of the posteriors of `session` as `args` specify.
 pub fn calibrate(args: &Calibrate, session: &Session) -> Result<Vec<Tested>> {
     let (lap, posterior) = session.posterior(args.lap)?;
     let test = |(signals, x, seen): (Signals, Samples, Observations)| {
@@ -80,16 +80,16 @@ pub fn calibrate(args: &Calibrate, session: &Session) -> Result<Vec<Tested>> {
     sets(session, lap, args)?.into_iter().map(test).collect()
 }
 
-/// Writes calibration.json into the run of `session`.
+/// Writes calibration.json to the run directory of `session`.
 pub fn write(session: &Session, tested: &[Tested]) -> Result<()> {
     let scores: Vec<Scores> = tested.iter().map(Scores::of).collect();
     let text = serde_json::to_string_pretty(&scores)? + "\n";
     files::write_atomic(&session.run.file("calibration.json"), text.as_bytes())
 }
 
-/// Signals and their observations: the clean test set where there is one, and always the lap's
-/// reconstructions, corrupted afresh. The second needs no clean data; it asks whether the posterior fits the
-/// prior that it was trained on.
+/// Returns signals and their observations: the clean test set if there is one, and always the reconstructions
+/// of the lap, corrupted anew. The latter need no clean data; they test whether the posterior is consistent
+/// with the prior on which it was trained.
 fn sets(session: &Session, lap: usize, args: &Calibrate) -> Result<Vec<(Signals, Samples, Observations)>> {
     let mut sets = Vec::new();
     if let Some((x, seen)) = &session.dataset.truth.test {
@@ -129,7 +129,7 @@ impl Scores {
     }
 }
 
-/// The scores for reading: coverage at 50 and 90 %.
+/// Formats the scores as a table, with coverage at 50 and 90 %.
 pub fn table(tested: &[Tested]) -> String {
     let heads = ["50 % int.", "90 % int.", "50 % ball", "90 % ball", "rank p", "CRPS", "energy", "spread", "skill"];
     let heads = heads.map(|head| format!(" {head:>9}")).concat();

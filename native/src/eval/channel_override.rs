@@ -1,4 +1,4 @@
-//! Observations that came through another channel than the run was trained with: another rate, other noise.
+//! Observations through a channel that differs from that of training, for example in its rate or noise.
 
 use crate::config::Config;
 use crate::config::stages::stages;
@@ -7,7 +7,7 @@ use crate::run::session::Session;
 use anyhow::{Context, Result, ensure};
 use diffem::channel::{Channel, Compose};
 
-/// What the network is fed for an observation.
+/// Shapes of the network's inputs for one observation.
 #[derive(PartialEq)]
 struct Fed {
     observation: usize,
@@ -33,8 +33,11 @@ impl Fed {
     }
 }
 
-/// Takes the observations that `session` reconstructs for those of the channel `text`, and observes its test
-/// signals through it. Refused where the network would be fed arrays of other shapes.
+/// Treats the observations of `session` as observations through the channel `text`, and observes the test
+/// signals through that channel.
+///
+/// # Errors
+/// Fails if the inputs of the network would have other shapes.
 pub fn see_through(session: &mut Session, text: &str) -> Result<()> {
     let config = Config { channel: stages(text)?, ..session.config.clone() };
     let channel = config.build_channel().context("--channel")?;

@@ -1,4 +1,4 @@
-//! Every backend of the build against one golden file, in one table.
+//! Compares every backend of the build with one golden file, in one table.
 
 use crate::args::CheckBackends;
 use crate::device::{self, BACKENDS, Backend};
@@ -7,16 +7,16 @@ use anyhow::{Context, Result, bail, ensure};
 use diffem::conformance::{BROWSER, GOLDEN, Golden, Report, Settings, table};
 use std::path::Path;
 
-/// The reports of all backends that could be checked, and a line for each of the others.
+/// Reports of all backends that could be checked, and one line for each of the others.
 pub struct Checked {
     reports: Vec<Report>,
     absent: String,
 }
 
-/// Checks the backends of this build; the reports of others are read from the files that `args` name.
+/// Checks the backends of this build and reads the reports of other backends from the files named in `args`.
 pub fn check_all(args: &CheckBackends) -> Result<Checked> {
     let golden = read_golden(args.golden.as_deref())?;
-    // Before the work: a mistake in a file must not cost it.
+    // Read the reports first, so that a faulty file fails before the checks run.
     let given = given(&args.with, &golden)?;
     let (mut reports, mut absent) = (Vec::new(), String::new());
     for backend in &BACKENDS {
@@ -36,12 +36,12 @@ pub fn check_all(args: &CheckBackends) -> Result<Checked> {
 }
 
 impl Checked {
-    /// The table of differences for reading.
+    /// Formats the differences as a table.
     pub fn table(&self) -> String {
         format!("{}{}", table(&self.reports), self.absent)
     }
 
-    /// Fails where a backend is beyond a tolerance; the message names the quantities.
+    /// Fails if a backend exceeds a tolerance; the message names the quantities.
     pub fn verify(&self) -> Result<()> {
         let beyond: Vec<String> = self.reports.iter().filter_map(Report::beyond).collect();
         ensure!(beyond.is_empty(), "{}", beyond.join("\n"));
@@ -49,7 +49,7 @@ impl Checked {
     }
 }
 
-/// Why a backend cannot run.
+/// Returns the reason why a backend cannot run, if there is one.
 fn missing(backend: &Backend) -> Option<String> {
     match backend.count() {
         _ if !backend.built() => Some(format!("not compiled in (build with --features {})", backend.name)),
@@ -71,7 +71,7 @@ fn read_golden(path: Option<&Path>) -> Result<Golden> {
     Golden::decode(&files::read(path)?).with_context(|| format!("{}: {advice}", path.display()))
 }
 
-/// Makes a golden file on flex; gives its fingerprint.
+/// Writes a golden file computed on the flex backend and returns its fingerprint.
 pub fn write_golden(path: &Path) -> Result<String> {
     files::ensure_writable(path)?;
     let (_, device) = device::open("flex")?;
@@ -80,7 +80,7 @@ pub fn write_golden(path: &Path) -> Result<String> {
     Ok(golden.fingerprint()?)
 }
 
-/// The reports in `paths`, each of another backend that this build does not run itself.
+/// Reads the reports in `paths`, each from a different backend that this build does not run itself.
 fn given(paths: &[impl AsRef<Path>], golden: &Golden) -> Result<Vec<Report>> {
     let mut reports: Vec<Report> = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {

@@ -1,4 +1,4 @@
-//! Draws from posteriors and from a prior, written to a file.
+//! Writes draws from posteriors and from a prior to a file.
 
 use crate::args::Sample;
 use crate::data::observations::load_observations;
@@ -13,7 +13,7 @@ use crate::run::session::Session;
 use anyhow::{Context, Result, bail};
 use diffem::Observations;
 
-/// Writes posterior draws `x [n, draws, d]` of the observations that `args` name; gives n and the lap.
+/// Writes posterior draws `x [n, draws, d]` for the observations named in `args`; returns n and the lap.
 pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
     let mut session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
     if let Some(channel) = &args.channel {
@@ -41,7 +41,7 @@ pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
     Ok((n, lap))
 }
 
-/// Writes draws `x [draws, d]` of the run's prior; gives the lap that it was trained on.
+/// Writes draws `x [draws, d]` from the run's prior; returns the lap on which the prior was trained.
 pub fn prior(args: &Sample) -> Result<usize> {
     let run = RunDir::open(&args.run)?;
     let (_, device) = device::open(&args.compute.device)?;

@@ -1,4 +1,4 @@
-//! `diffem evaluate`: scores against the truth at full size.
+//! `diffem evaluate`: scores against the truth on full-size samples.
 
 use crate::args::{Evaluate, LapChoice};
 use crate::data::observations::load_signals;
@@ -22,15 +22,15 @@ use diffem::noise::{Key, Purpose};
 use diffem::{Observations, Samples};
 use std::borrow::Cow;
 
-/// Projections of the sliced Wasserstein distance.
+/// Number of projections in the sliced Wasserstein distance.
 const DIRECTIONS: usize = 256;
 
 /// Signals to score.
 struct Scored {
     label: String,
-    /// Lap whose reconstructions they are; none for a file.
+    /// Lap of the reconstructions; `None` for signals from a file.
     lap: Option<usize>,
-    /// Those of a file; laps are read when they are scored, one at a time.
+    /// Signals from a file; the reconstructions of a lap are read when they are scored, one lap at a time.
     file: Option<Samples>,
 }
 
@@ -43,11 +43,11 @@ impl Scored {
     }
 }
 
-/// Scores the run of `session` as `args` ask, through the channel of `args` where they name one: `session`
-/// has it then.
+/// Scores the run of `session` as `args` specify. If `args` name a channel, it replaces that of `session`.
 ///
 /// # Errors
-/// Weights that are missing, before any work; nothing to compare with; laps that are not finished.
+/// Fails if weights are missing (before any work), if there is nothing to compare with, or if a lap is not
+/// finished.
 pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
     // Loaded first, so that a missing file fails early.
     let networks = networks(args, session)?;
@@ -72,12 +72,12 @@ pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
     Ok(report)
 }
 
-/// Scores the posteriors on the test signals seen through another channel than they were trained for.
+/// Scores the posteriors on test signals observed through a channel that differs from that of training.
 fn through_another(args: &Evaluate, session: &mut Session, channel: &str) -> Result<Report> {
     if session.dataset.truth.test.is_none() {
         bail!("--channel: {} has no test signals to observe", args.run.display());
     }
-    // Fitted to the run's own observations.
+    // The start is fitted to the run's own observations, so it is taken before the channel changes.
     let start = session.start_prior()?;
     see_through(session, channel)?;
     let test = restoration(args, session, start)?;
@@ -88,7 +88,7 @@ fn with_st_lpips(args: &Evaluate) -> bool {
     args.features.iter().any(|name| name == st_lpips::NETWORK.name)
 }
 
-/// Three disjoint samples of the signal's distribution.
+/// Returns three disjoint samples from the distribution of the signals.
 fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
     let Some(path) = &args.truth else {
         return Ok(session.dataset.truth.u.clone());
@@ -125,13 +125,13 @@ fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<
     Ok(out)
 }
 
-/// Rows of the smallest of the samples.
+/// Number of rows in the smallest sample.
 fn rows(scored: &[Scored], session: &Session) -> usize {
     let n = |sample: &Scored| sample.file.as_ref().map_or(session.dataset.observations.n(), Samples::n);
     scored.iter().map(n).min().unwrap_or(0)
 }
 
-/// The samples to score.
+/// Returns the samples to score.
 fn scored(args: &Evaluate, session: &Session) -> Result<Vec<Scored>> {
     if let Some(path) = &args.samples {
         let d = session.config.signal_len();
@@ -146,7 +146,7 @@ fn scored(args: &Evaluate, session: &Session) -> Result<Vec<Scored>> {
     Ok(laps(args, session)?.into_iter().map(of_lap).collect())
 }
 
-/// The laps to score, with their labels.
+/// Returns the laps to score, with their labels.
 fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
     let finished = session.run.laps()?;
     let Some(&last) = finished.last() else { bail!("{} has no finished lap yet", args.run.display()) };
@@ -169,7 +169,7 @@ fn laps(args: &Evaluate, session: &Session) -> Result<Vec<(usize, String)>> {
     Ok(out)
 }
 
-/// The laps asked for.
+/// Resolves the requested laps.
 fn choice(asked: &[LapChoice], finished: &[usize]) -> Vec<usize> {
     let laps = |choice: &LapChoice| match choice {
         LapChoice::All => finished.to_vec(),
@@ -178,7 +178,7 @@ fn choice(asked: &[LapChoice], finished: &[usize]) -> Vec<usize> {
     asked.iter().flat_map(laps).collect()
 }
 
-/// Fixed random unit vectors.
+/// Returns fixed random unit vectors of length `d`, one per row.
 fn directions(d: usize) -> Samples {
     let mut rows = Samples::zeros(DIRECTIONS, d);
     for i in 0..DIRECTIONS {
@@ -190,21 +190,21 @@ fn directions(d: usize) -> Samples {
     rows
 }
 
-/// The networks asked for that describe single images.
+/// Loads the requested networks that compute features of single images.
 fn networks(args: &Evaluate, session: &Session) -> Result<Vec<Box<dyn Network>>> {
     let chosen = features::describing(&args.features);
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
     if session.image_shape().is_none() {
-        bail!("--features: the signals of {} are no images", args.run.display());
+        bail!("--features: the signals of {} are not images", args.run.display());
     }
     let dir = directory(args.weights.as_deref())?;
     chosen.into_iter().map(|load| load(&dir, &session.device)).collect()
 }
 
-/// Scores of images in the networks' features: against the truth, and of corrupted images against the
-/// observations.
+/// Scores images in the features of the networks: clean images against the truth, and re-corrupted images
+/// against the observations.
 fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -> Result<[Vec<FeatureScores>; 2]> {
     let Some(shape) = session.image_shape() else { return Ok(Default::default()) };
     let scored = scored(args, session)?;
@@ -234,8 +234,8 @@ fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -
     Ok([images, against(&session.dataset.observations.y, "observations (floor)", &again)?])
 }
 
-/// Estimates of the test signals against the truth: floors, classical baselines, the Gaussian start's exact
-/// posterior, the trained posteriors.
+/// Scores estimates of the test signals against the truth: floors, classical baselines, the exact posterior of
+/// the Gaussian start, and the trained posteriors.
 fn restoration(args: &Evaluate, session: &Session, start: Option<InitialPrior>) -> Result<Vec<Restoration>> {
     let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
     if with_st_lpips(args) {

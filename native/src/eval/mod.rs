@@ -1,4 +1,4 @@
-//! Judging a run: restorations of test signals, baselines, and features of pretrained networks.
+//! Evaluation of a run: restorations of test signals, baselines, and features of pretrained networks.
 
 pub mod baselines;
 pub mod calibration;

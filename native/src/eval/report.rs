@@ -1,4 +1,4 @@
-//! evaluation.json: what `evaluate` found, lap by lap, with floors.
+//! evaluation.json: the results of `evaluate`, lap by lap, with floors.
 
 use crate::eval::features::scores::{self, FeatureScores};
 use crate::eval::restoration::{self, Restoration};
@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use diffem::channel::ChannelConfig;
 use serde::{Deserialize, Serialize};
 
-/// File in the run directory.
+/// Name of the report in the run directory.
 const FILE: &str = "evaluation.json";
-/// That of observations that came through another channel.
+/// Name of the report on observations through another channel.
 const FILE_OF_CHANNEL: &str = "evaluation-channel.json";
 
-/// Distances of one sample to the truth.
+/// Distances between one sample and the truth.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Distances {
     pub sample: String,
@@ -29,23 +29,23 @@ pub struct Distances {
 /// All scores.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// Channel of the test observations where it is not the run's.
+    /// Channel of the test observations, if it is not that of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChannelConfig>,
     #[serde(default)]
     pub distances: Vec<Distances>,
     #[serde(default)]
     pub test: Vec<Restoration>,
-    /// Images against the truth's, no image twice.
+    /// Scores of images against the truth; no image occurs in both sets.
     #[serde(default)]
     pub features: Vec<FeatureScores>,
-    /// Reconstructions corrupted afresh against the observations, both shown as images: needs no truth.
+    /// Scores of re-corrupted reconstructions against the observations, both as images; they need no truth.
     #[serde(default)]
     pub proximal: Vec<FeatureScores>,
 }
 
 impl Report {
-    /// The last one written in `run`, if there is one.
+    /// Reads the last report written in `run`, if there is one.
     pub fn read(run: &RunDir) -> Result<Option<Self>> {
         let path = run.file(FILE);
         if !path.exists() {
@@ -56,18 +56,18 @@ impl Report {
         report.map(Some).with_context(advice)
     }
 
-    /// Writes it into `run`.
+    /// Writes the report to the directory of `run`.
     pub fn write(&self, run: &RunDir) -> Result<()> {
         let name = if self.channel.is_some() { FILE_OF_CHANNEL } else { FILE };
         files::write_atomic(&run.file(name), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 
-    /// True without any score.
+    /// Returns whether the report has no scores.
     pub fn is_empty(&self) -> bool {
         [self.distances.len(), self.test.len(), self.features.len(), self.proximal.len()] == [0; 4]
     }
 
-    /// The report for reading.
+    /// Formats the report as tables.
     pub fn table(&self) -> String {
         let mut out = String::new();
         if !self.distances.is_empty() {
@@ -83,7 +83,7 @@ impl Report {
         if !self.test.is_empty() {
             out += &restoration::table(&self.test);
         }
-        for (what, rows) in [("images", &self.features), ("corrupted again", &self.proximal)] {
+        for (what, rows) in [("images", &self.features), ("re-corrupted", &self.proximal)] {
             if !rows.is_empty() {
                 out += &scores::table(what, rows);
             }

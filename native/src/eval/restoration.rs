@@ -1,5 +1,5 @@
-//! How close posteriors come to the truth of the test observations, value by value, and to the observations
-//! themselves.
+//! Restoration scores: how close posteriors are to the truth of the test observations, value by value, and to
+//! the observations themselves.
 
 use crate::data::pixels::Bytes;
 use crate::eval::features::scores::bytes;
@@ -16,77 +16,77 @@ use serde::{Deserialize, Serialize};
 /// Width of the presets' signal range [-2, 2].
 pub const RANGE: f64 = diffem::image::PIXEL_RANGE as f64;
 
-/// What stands for a posterior.
+/// Estimate that represents a posterior.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimate {
-    /// Its mean: the least squared error.
+    /// Posterior mean, which has the least squared error.
     Mean,
-    /// One draw: what training sees, sharp and with twice the squared error of the mean.
+    /// One posterior draw, as used in training: sharp, with twice the squared error of the mean.
     Draw,
-    /// The truth itself: the floor of the measurement fit.
+    /// The truth itself, which is the floor of the measurement fit.
     Truth,
-    /// The observation itself, unseen values at 0.
+    /// The observation itself, with 0 for unobserved values.
     Observation,
-    /// A classical restoration, which no other observation is needed for.
+    /// A classical restoration, which needs no other observation.
     Restoration,
 }
 
-/// Scores of one estimate. Scores that do not exist are null: of unseen values for a channel that hides none,
-/// SSIM of data that are no images or smaller than its window, ST-LPIPS where it is not asked for, χ² without
-/// noise, an infinite PSNR.
+/// Scores of one estimate. Scores that do not exist are null: scores of missing values if the channel hides
+/// none, SSIM of data that are not images or smaller than its window, ST-LPIPS if it was not requested, χ²
+/// without noise, and an infinite PSNR.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Restoration {
-    /// Whose posterior.
+    /// Name of the posterior.
     pub posterior: String,
-    /// Its lap, 0 for the start; null for what needs no posterior.
+    /// Lap of the posterior, 0 for the start; null for an estimate that needs no posterior.
     #[serde(default)]
     pub lap: Option<usize>,
     pub estimate: Estimate,
-    /// dB, over all values.
+    /// PSNR in dB over all values.
     pub psnr: Option<f64>,
-    /// dB, over the values that the observations lack.
+    /// PSNR in dB over the values that are missing from the observations.
     pub psnr_missing: Option<f64>,
-    /// Over all windows.
+    /// SSIM over all windows.
     pub ssim: Option<f64>,
-    /// Over the windows in whose middle a value is missing.
+    /// SSIM over the windows whose central value is missing.
     pub ssim_missing: Option<f64>,
-    /// Mean perceptual distance to the truth, both as 8-bit pictures; 0 for the truth.
+    /// Mean perceptual distance to the truth, between 8-bit pictures; 0 for the truth.
     pub st_lpips: Option<f64>,
-    /// Fit to the measurements, 1 for the truth.
+    /// Fit to the measurements (χ² per measurement); 1 for the truth.
     pub chi2: Option<f64>,
-    /// sqrt(2 / M): how far from 1 the truth's χ² may be (one standard deviation).
+    /// Standard deviation of the truth's χ² about 1: sqrt(2 / M).
     pub chi2_deviation: Option<f64>,
     pub observations: usize,
-    /// Posterior draws averaged; 0 for an exact mean.
+    /// Number of averaged posterior draws; 0 for an exact mean.
     pub draws: usize,
 }
 
 impl Restoration {
-    /// The same for the posterior of lap `lap`.
+    /// Returns the same scores, attributed to the posterior of lap `lap`.
     pub fn of_lap(self, lap: usize) -> Self {
         Self { lap: Some(lap), ..self }
     }
 }
 
-/// The test set with what does not change between estimates.
+/// A test set with everything that is shared by its estimates.
 pub struct Judge<'a> {
     x: &'a Samples,
     seen: &'a Observations,
     channel: &'a Compose,
     shape: Option<ImageShape>,
     missing: Option<Vec<bool>>,
-    /// The perceptual distance, and the truth as pictures.
+    /// Perceptual distance and the truth as pictures.
     eye: Option<(StLpips, Vec<Bytes>)>,
 }
 
 impl<'a> Judge<'a> {
-    /// The run's test set, if it has one.
+    /// Judge on the run's test set, if there is one.
     pub fn new(session: &'a Session) -> Option<Self> {
         session.dataset.truth.test.as_ref().map(|(x, seen)| Self::of(session, x, seen))
     }
 
-    /// The truth of the run's own observations, where it is known.
+    /// Judge on the run's own observations, if their truth is known.
     pub fn of_training(session: &'a Session) -> Option<Self> {
         session.dataset.truth.x.as_ref().map(|x| Self::of(session, x, &session.dataset.observations))
     }
@@ -96,12 +96,12 @@ impl<'a> Judge<'a> {
         Self { x, seen, channel, shape, missing: missing(session, x, seen), eye: None }
     }
 
-    /// Scores have the perceptual distance of the network that `load` gives from now on.
+    /// Adds the perceptual distance of the network that `load` returns to all later scores.
     ///
     /// # Errors
-    /// Signals that are no images, images that are too small, no network.
+    /// Fails if the signals are not images, if the images are too small, or if the network cannot be loaded.
     pub fn look_with(&mut self, load: impl FnOnce() -> Result<StLpips>) -> Result<()> {
-        let shape = self.shape.context("--features st-lpips: the signals of this run are no images")?;
+        let shape = self.shape.context("--features st-lpips: the signals of this run are not images")?;
         let (height, width) = (shape.height, shape.width);
         ensure!(
             StLpips::takes(shape),
@@ -122,12 +122,12 @@ impl<'a> Judge<'a> {
         self.x
     }
 
-    /// Their observations.
+    /// Observations of the clean signals.
     pub fn seen(&self) -> &'a Observations {
         self.seen
     }
 
-    /// Means of `draws` draws from the posteriors of lap `lap` of `session`, and the first of the draws.
+    /// Returns the mean of `draws` draws from each posterior of lap `lap` of `session`, and the first draw.
     pub fn estimates(&self, session: &Session, lap: usize, draws: usize) -> Result<[Samples; 2]> {
         let (_, posterior) = session.posterior(Some(lap))?;
         let mut sum = vec![0.0f64; self.x.as_slice().len()];
@@ -145,8 +145,8 @@ impl<'a> Judge<'a> {
         Ok([Samples::new(mean, self.x.d()), first])
     }
 
-    /// dB over the values that the observations lack, over all where they lack none; infinite for the truth
-    /// itself.
+    /// Returns the PSNR in dB over the values that are missing from the observations, or over all values if the
+    /// channel masks none; it is infinite for the truth itself.
     pub fn psnr(&self, estimated: &Samples) -> Result<Option<f64>> {
         match psnr(self.x, estimated, RANGE, self.missing.as_deref()) {
             Err(MetricError::TooFew { set: "keep", .. }) => Ok(None),
@@ -185,7 +185,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// What needs no posterior: the truth, and the observations where they are signals themselves.
+    /// Scores the estimates that need no posterior: the truth, and the observations if they are signal-shaped.
     pub fn floors(&self) -> Result<Vec<Restoration>> {
         let mut out = vec![self.score("truth (floor)".into(), Estimate::Truth, self.x, 0)?];
         if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal() || linear.spectrum().is_some()) {
@@ -195,7 +195,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The score where it exists: there may be nothing to average, no window that fits, no error at all.
+/// Returns the score if it exists: there may be no values to average, no window that fits, or zero error.
 fn finite(score: Result<f64, MetricError>) -> Result<Option<f64>> {
     match score {
         Ok(score) => Ok(Some(score).filter(|score| score.is_finite())),
@@ -204,19 +204,19 @@ fn finite(score: Result<f64, MetricError>) -> Result<Option<f64>> {
     }
 }
 
-/// Which values of x are missing from the observations; `None` where the channel masks nothing.
+/// Marks the values of x that are missing from the observations; `None` if the channel masks nothing.
 fn missing(session: &Session, x: &Samples, seen: &Observations) -> Option<Vec<bool>> {
     let masks = session.config.channel.0.iter().filter(|stage| stage.as_stage().is_mask()).count();
     let (d, k) = (x.d(), session.channel.operator_len());
     if masks != 1 || k == 0 || d % k != 0 {
         return None;
     }
-    // A mask of pixels is shared by the color channels, which stand one after another.
+    // A mask of pixels is shared by the color channels, which are stored one after another.
     let row = |a: &[f32]| (0..d).map(|j| a[j % k] == 0.0).collect::<Vec<_>>();
     seen.a.as_ref().map(|a| a.rows().flat_map(row).collect())
 }
 
-/// The scores for reading.
+/// Formats the scores as a table.
 pub fn table(rows: &[Restoration]) -> String {
     let looked = rows.iter().any(|row| row.st_lpips.is_some());
     let heads = ["PSNR (dB)", "missing", "SSIM", "missing", "χ²", "ST-LPIPS"];

@@ -32,8 +32,8 @@ type Clock = Box<dyn Fn() -> Duration + Send>;
 
 /// Shows laps and, within a lap, phases that count up to a known total.
 ///
-/// A line that cannot be written, for example because the reader closed the pipe, is dropped: progress must never
-/// end a run.
+/// A line that cannot be written, for example because the reader closed the pipe, is dropped: progress must
+/// never end a run.
 pub struct Progress {
     view: View,
     clock: Clock,
@@ -83,7 +83,7 @@ impl Progress {
         }
     }
 
-    /// Counts `n` more units as done. `message`, such as the loss, is shown next to the count and may be empty.
+    /// Counts `n` more units as done. `message` (such as the loss; may be empty) is shown next to the count.
     pub fn advance(&mut self, n: u64, message: &str) {
         let now = (self.clock)();
         let Some(phase) = &mut self.phase else { return };

@@ -14,8 +14,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `port` of 127.0.0.1 to serve the page in the directory `site`, as [`site_at`] returns it; port 0
-    /// takes a free one.
+    /// Listens on `port` of 127.0.0.1 to serve the page in the directory `site`, as [`site_at`] returns it;
+    /// port 0 takes a free one.
     pub fn listen(site: PathBuf, port: u16) -> Result<Self> {
         let server = tiny_http::Server::http((Ipv4Addr::LOCALHOST, port))
             .map_err(|e| anyhow!("--port {port}: cannot listen on 127.0.0.1 ({e}); choose another"))?;
@@ -27,7 +27,7 @@ impl Server {
         format!("http://{}/", self.server.server_addr())
     }
 
-    /// Answers requests until the process is stopped. `checkpoint`, if given, replaces the page's own checkpoint.
+    /// Answers requests until the process is stopped. A given `checkpoint` replaces the page's own.
     pub fn run(&self, checkpoint: Option<&[u8]>) {
         for request in self.server.incoming_requests() {
             // A client that disconnects is not a failure of the server.

@@ -8,9 +8,9 @@
 //!     Summary        1 value: repeated Summary.Value
 //!     Summary.Value  1 tag: string         2 simple_value: float
 //!
-//! The format is written by hand because the crates for it do not fit: `tboard` runs `protoc` at build time, and
-//! `tensorboard-rs` depends on old versions of `image` and `protobuf`. Neither takes the wall time from its caller,
-//! without which a file cannot be rebuilt from the log.
+//! The format is written by hand because the crates for it do not fit: `tboard` runs `protoc` at build time,
+//! and `tensorboard-rs` depends on old versions of `image` and `protobuf`. Neither takes the wall time from
+//! its caller, without which a file cannot be rebuilt from the log.
 
 use std::path::Path;
 
@@ -31,14 +31,14 @@ pub struct Scalar {
     pub value: f32,
 }
 
-/// Name of the event file of a run that began `seconds` after 1970-01-01 UTC. TensorBoard accepts any name that
-/// contains `tfevents` and reads several files in the order of their names, hence the fixed width.
+/// Name of the event file of a run that began `seconds` after 1970-01-01 UTC. TensorBoard accepts any name
+/// that contains `tfevents` and reads several files in the order of their names, hence the fixed width.
 pub fn file_name(seconds: u64) -> String {
     format!("events.out.tfevents.{seconds:010}.diffem")
 }
 
-/// Writes all `records` as the event file `path` and replaces an existing file as a whole. The bytes depend only on
-/// the records, so the file can be rebuilt from a log at any time.
+/// Writes all `records` as the event file `path` and replaces an existing file as a whole. The bytes depend
+/// only on the records, so the file can be rebuilt from a log at any time.
 ///
 /// # Errors
 /// If the file cannot be written; the message names it.

@@ -40,8 +40,8 @@ pub fn corrupt(args: &Corrupt) -> Result<(usize, usize)> {
     Ok((seen.n(), channel.observation_len()))
 }
 
-/// The signals of a tensor file. Other files and folders are read as `[data]` of `--config` describes them, with
-/// all images in order.
+/// The signals of a tensor file. Other files and folders are read as `[data]` of `--config` describes them,
+/// with all images in order.
 fn clean(args: &Corrupt, config: Option<&Config>) -> Result<Samples> {
     let config = config.filter(|_| !is_tensor_file(&args.clean));
     let data = config.map(|config| config.data.clone().at(&args.clean.display().to_string()));

@@ -1,5 +1,5 @@
-//! Makes or loads the observations that a configuration describes, and the truth if there is one. Corruption is
-//! applied once, and training reads only the observations.
+//! Makes or loads the observations that a configuration describes, and the truth if there is one. Corruption
+//! is applied once, and training reads only the observations.
 
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
@@ -23,8 +23,8 @@ use std::path::Path;
 pub struct Truth {
     /// The signals behind the observations, `[n, d]`.
     pub x: Option<Samples>,
-    /// Three further independent samples of the signal's distribution: u1 and u2 of the Sinkhorn divergence, and
-    /// a third one for its floor.
+    /// Three further independent samples of the signal's distribution: u1 and u2 of the Sinkhorn divergence,
+    /// and a third one for its floor.
     pub u: Option<[Samples; 3]>,
     /// Signals and observations that are never trained on.
     pub test: Option<(Samples, Observations)>,
@@ -58,8 +58,8 @@ const TEST_POINTS: usize = 1024;
 /// Bytes of signals that are corrupted in one piece.
 const PIECE: usize = 32 << 20;
 
-/// Makes or loads the observations. Observations of images are made piece by piece, and large tables are kept in
-/// unnamed files in the directory `dir`.
+/// Makes or loads the observations. Observations of images are made piece by piece, and large tables are kept
+/// in unnamed files in the directory `dir`.
 pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     match &config.data {
         DataConfig::File { path, .. } => from_file(Path::new(path), channel),
@@ -155,8 +155,8 @@ pub fn observe_test(config: &Config, channel: &dyn Channel, x: &Samples) -> Obse
     Observations::simulate(channel, x, Key::new(config.seed, Purpose::Observe, 0), Set::Test as usize)
 }
 
-/// The first images in a shuffled order are observed. Others are kept for testing, from the test set if there is
-/// one.
+/// The first images in a shuffled order are observed. Others are kept for testing, from the test set if there
+/// is one.
 fn of_images(
     sources: &Sources,
     n: usize,

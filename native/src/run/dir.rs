@@ -1,5 +1,5 @@
-//! A run on disk. Every file appears whole (temporary name, then rename), and a lap is finished when its `DONE`
-//! exists.
+//! A run on disk. Every file appears whole (temporary name, then rename), and a lap is finished when its
+//! `DONE` exists.
 //!
 //!     config.toml  observations.safetensors  truth.safetensors  metrics.jsonl  summary.json  figures/
 //!     lap-000/ reconstructions                          the start
@@ -58,13 +58,13 @@ impl RunDir {
         Ok(Self { path: path.to_path_buf(), made })
     }
 
-    /// Removes a run whose start failed, that is, one that holds no lap, not even the start. A run that another
-    /// process holds is left alone.
+    /// Removes a run whose start failed, that is, one that holds no lap, not even the start. A run that
+    /// another process holds is left alone.
     pub fn discard_unstarted(&self) {
         let Ok(_lock) = self.lock() else { return };
         let begun = self.file("state.safetensors").exists() || self.laps().is_ok_and(|laps| !laps.is_empty());
         if !begun {
-            // An error here is dropped: the user needs to read why the start failed, not that cleaning up failed.
+            // Errors of the removal are dropped, because the user needs to read why the start failed.
             let _ = if self.made { std::fs::remove_dir_all(&self.path) } else { files::empty_dir(&self.path) };
         }
     }
@@ -125,8 +125,8 @@ impl RunDir {
         same_run(&self.config(&[])?, config).with_context(|| self.file("config.toml").display().to_string())
     }
 
-    /// Writes observations, truth and configuration. config.toml is written last, because it marks the directory
-    /// as a run.
+    /// Writes observations, truth and configuration. config.toml is written last, because it marks the
+    /// directory as a run.
     pub fn write_dataset(&self, config: &Config, dataset: &Dataset) -> Result<()> {
         write(&self.file("observations.safetensors"), &tables_of(&dataset.observations, ""))?;
         let t = &dataset.truth;
@@ -169,7 +169,7 @@ impl RunDir {
         Ok(Dataset { observations, truth: Truth { x, u, test } })
     }
 
-    /// Writes the finished lap `lap` atomically: as a directory under a temporary name, which is then renamed.
+    /// Writes the finished lap `lap` atomically: into a temporary directory, which is then renamed.
     pub fn write_lap(&self, lap: usize, layout: &Layout, state: &State, config: &Config) -> Result<()> {
         let meta = weights_meta(config, lap);
         let host = |t| diffem::network::to_host(t);
@@ -298,8 +298,8 @@ fn weights_meta(config: &Config, lap: usize) -> BTreeMap<&'static str, serde_jso
 fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<State> {
     let bytes = files::read(path)?;
     let decode = || -> Result<State> {
-        // The configuration is compared first, because its message names the setting that differs and not only a
-        // shape.
+        // The configuration is compared first, because its message names the setting that differs and not
+        // only a shape.
         let (_, Of { run }) = checkpoint::decode::<Of>("state", &bytes).context(DAMAGED)?;
         same_run(&run, config)?;
         Ok(diffem::em::decode_state::<Config>(&bytes, parameters, config.signal_len(), device)?.0)
@@ -313,8 +313,8 @@ struct Of {
     run: Config,
 }
 
-/// The averaged weights of a lap directory, and the metadata `M` stored with them, such as the configuration they
-/// were trained with.
+/// The averaged weights of a lap directory, and the metadata `M` stored with them, such as the configuration
+/// they were trained with.
 pub fn read_weights<M: DeserializeOwned>(dir: &Path, layout: &Layout) -> Result<(Vec<f32>, M)> {
     let path = dir.join("ema.safetensors");
     let bytes = files::read(&path)?;

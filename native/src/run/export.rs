@@ -18,7 +18,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Exports the posterior of lap `lap`, or of the best lap if it is `None`, with at most `examples` observations.
+    /// Exports the posterior of lap `lap`, or of the best lap, with at most `examples` observations.
     pub fn of(session: &Session, lap: Option<usize>, examples: usize, precision: Precision) -> Result<Self> {
         let config = &session.config;
         config.channel.check_browser()?;

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use diffem::em::LapRecord;
 use std::path::{Path, PathBuf};
 
-/// The directory of a lap of a run: the one asked for, or else the best lap by metrics.jsonl, or else the last
-/// one. `path` may also be a lap directory itself.
+/// The directory of a lap of a run: the one asked for, or else the best lap by metrics.jsonl, or else the
+/// last one. `path` may also be a lap directory itself.
 pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     if path.join("ema.safetensors").is_file() {
         return Ok(path.to_path_buf());
@@ -30,7 +30,7 @@ pub fn reconstructions_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() { Ok(path.to_path_buf()) } else { Ok(lap_dir(path, None)?.join("reconstructions.safetensors")) }
 }
 
-/// The lap chosen by the held-out observations if it is among the `finished` ones, and the `last` lap otherwise.
+/// The lap chosen by the held-out observations if it is in `finished`, and the lap `last` otherwise.
 pub fn chosen_lap(run: &RunDir, finished: &[usize], last: usize) -> Result<usize> {
     Ok(best_lap(run)?.filter(|lap| finished.contains(lap)).unwrap_or(last))
 }

@@ -90,13 +90,14 @@ impl Line {
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
-    /// Whether the file holds the line of lap 0 already. A run that was killed before its first saved state makes
-    /// its start again.
+    /// Whether the file holds the line of lap 0 already. A run that was killed before its first saved state
+    /// makes its start again.
     begun: bool,
 }
 
 impl MetricsFile {
-    /// Cuts `path` back to the lines that precede `state` and opens it. Also returns the seconds of work up to then.
+    /// Cuts `path` back to the lines that precede `state` and opens it. Also returns the seconds of work so
+    /// far.
     pub fn open(path: &Path, state: &State) -> Result<(Self, f64)> {
         let lines: Vec<Line> = if path.exists() { read(path)? } else { Vec::new() };
         let kept: Vec<&Line> = lines.iter().filter(|line| line.precedes(state)).collect();

@@ -1,8 +1,8 @@
-//! The prior of a run: an unconditional denoiser trained on the reconstructions of one lap, kept in `prior/` of
-//! the run directory.
+//! The prior of a run: an unconditional denoiser trained on the reconstructions of one lap, kept in `prior/`
+//! of the run directory.
 //!
 //! It is trained and sampled in the same way as a posterior, through a channel that shows nothing. Its
-//! configuration is the run's, overridden by the settings of its own training, and is stored with the weights.
+//! configuration is the run's, overridden by the settings of its own training; the weights carry it.
 
 use crate::config::Config;
 use crate::config::compatible::difference_of;
@@ -78,7 +78,7 @@ impl Prior {
         Self::read(&directory(run), settings, device)
     }
 
-    /// The prior of the run at `path`: the one trained on its reconstructions, or the network of an EM-MMPS run.
+    /// The prior of the run at `path`: the one trained on its reconstructions, or the network of EM-MMPS.
     pub fn of(path: &Path, device: &Device) -> Result<Self> {
         Self::read(&Self::find(path)?, &[], device)
     }
@@ -122,8 +122,8 @@ impl Prior {
         read().with_context(|| format!("{}: cannot use this prior; train it anew with `diffem prior`", path.display()))
     }
 
-    /// Writes one draw per observation into `out [n, d]`. The prior is guided to `observations` by moment matching
-    /// with `iterations` conjugate-gradient iterations and the sampler of `config`.
+    /// Writes one draw per observation into `out [n, d]`. The prior is guided to `observations` by moment
+    /// matching with `iterations` conjugate-gradient iterations and the sampler of `config`.
     pub fn guided_into(
         &self,
         channel: Arc<Compose>,
@@ -154,8 +154,8 @@ impl Prior {
     }
 }
 
-/// Trains the prior of `run` that `origin` describes on `device`, from the last saved state of the same training
-/// if there is one. The previous prior of the run is replaced at the end.
+/// Trains the prior of `run` that `origin` describes on `device`, from the last saved state of the same
+/// training if there is one. The previous prior of the run is replaced at the end.
 pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
     let config = &origin.config;
@@ -175,7 +175,7 @@ pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode)
         }
     };
     let mut reporter = Reporter::new(run, origin, mode, &state);
-    // A saved state that is past the M-step comes from a training that ended just before its prior was written.
+    // A saved state past the M-step comes from a training that ended just before its prior was written.
     let outcome = if state.phase == Phase::MStep { em.train(&mut state, &mut reporter) } else { Ok(()) };
     reporter.progress.finish();
     match (outcome, reporter.error.take()) {
@@ -186,7 +186,7 @@ pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode)
     }
 }
 
-/// The saved state of this training. The state of another training is an error, so that it is not lost unnoticed.
+/// The saved state of this training. A state of another training is an error, so that it is not lost.
 fn resume(run: &RunDir, origin: &Origin, parameters: usize, device: &Device) -> Result<Option<State>> {
     let path = saved_state(run);
     if !path.exists() {
@@ -213,7 +213,7 @@ struct Saved {
     run: Origin,
 }
 
-/// Writes the prior atomically: as a directory under a temporary name, which is then renamed.
+/// Writes the prior atomically: into a temporary directory, which is then renamed.
 fn write(run: &RunDir, layout: &Layout, state: &State, origin: &Origin) -> Result<()> {
     files::replace_dir(&directory(run), |dir| {
         for (name, values) in [("model", &state.optim.weights), ("ema", &state.optim.average)] {

@@ -189,9 +189,9 @@ impl Session {
         EStep { posterior, observations, key }
     }
 
-    /// Writes the settings that the run was opened with into its configuration. Returns an error and writes nothing
-    /// if another process trains the run, if the settings describe a different run, or if the saved state cannot
-    /// be read.
+    /// Writes the settings that the run was opened with into its configuration. Returns an error and writes
+    /// nothing if another process trains the run, if the settings describe a different run, or if the saved
+    /// state cannot be read.
     pub fn keep_settings(&self) -> Result<()> {
         let _lock = self.run.lock()?;
         self.run.check_same(&self.config)?;

@@ -19,7 +19,7 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     let em = session.em();
     let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
     if saved.as_ref().is_some_and(|state| em.finished(state)) && session.run.file("summary.json").exists() {
-        // summary.json stays, because its numbers (such as peak memory) are those of the process that did the work.
+        // summary.json is kept: its numbers, such as peak memory, are those of the process that did the work.
         return Ok(Ended::Finished);
     }
     let begun = saved.is_some();
@@ -153,8 +153,8 @@ impl<'a> Reporter<'a> {
         let run = &self.session.run;
         let truth = self.truth.as_ref().map(|t| TruthRecord::of(t, &state.x)).transpose()?;
         let &LapRecord { lap, loss, monitor } = record;
-        // The line is written first: a lap that is DONE must have its line, while a line without its lap is cut off
-        // on resume.
+        // The line is written first: a lap that is DONE must have its line, while a line without its lap is
+        // cut off on resume.
         self.metrics.append(&Line::Lap { lap, loss, monitor, truth, seconds, time: now() })?;
         run.write_lap(lap, &self.session.layout, state, &self.session.config)?;
         run.clear_lap(lap)?;

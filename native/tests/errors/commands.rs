@@ -150,7 +150,7 @@ fn observations_that_do_not_fit_the_run() {
         &dir,
         &["sample", "run", "--observations", "o.npz"],
         str![[r#"
-error: o.npz: tensor `y` has shape [20, 3]; expected [n, 1] (one observation a row). Change the sizes in the configuration, or choose another file
+error: o.npz: tensor `y` has shape [20, 3]; expected [n, 1] (one observation per row). Change the sizes in the configuration, or choose another file
 
 "#]],
     );
@@ -221,7 +221,7 @@ error: run has no truth to compare with: pass --truth FILE with clean signals x 
         &dir,
         &["evaluate", "run", "--truth", "x.npz"],
         str![[r#"
-error: x.npz: tensor `x` has shape [20, 3]; expected [n, 2] (one signal a row). Change the sizes in the configuration, or choose another file
+error: x.npz: tensor `x` has shape [20, 3]; expected [n, 2] (one signal per row). Change the sizes in the configuration, or choose another file
 
 "#]],
     );

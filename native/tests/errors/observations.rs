@@ -46,14 +46,14 @@ fn observations_of_another_rank() {
     observations_fail(
         &[("y", (vec![20], signals(20, 1, 1).1)), a()],
         str![[r#"
-error: o.safetensors: tensor `y` has shape [20]; expected [n, 1] (one observation a row). Add the missing axis, for example `y.reshape(n, -1)`
+error: o.safetensors: tensor `y` has shape [20]; expected [n, 1] (one observation per row). Add the missing axis, for example `y.reshape(n, -1)`
 
 "#]],
     );
     observations_fail(
         &[("y", (vec![20, 1, 1], signals(20, 1, 1).1)), a()],
         str![[r#"
-error: o.safetensors: tensor `y` has shape [20, 1, 1]; expected [n, 1] (one observation a row). Flatten each row, `y.reshape(len(y), -1)`, or choose another file
+error: o.safetensors: tensor `y` has shape [20, 1, 1]; expected [n, 1] (one observation per row). Flatten each row, `y.reshape(len(y), -1)`, or choose another file
 
 "#]],
     );
@@ -64,7 +64,7 @@ fn observations_of_another_length() {
     observations_fail(
         &[("y", signals(20, 3, 1)), a()],
         str![[r#"
-error: o.safetensors: tensor `y` has shape [20, 3]; expected [n, 1] (one observation a row). Change the sizes in the configuration, or choose another file
+error: o.safetensors: tensor `y` has shape [20, 3]; expected [n, 1] (one observation per row). Change the sizes in the configuration, or choose another file
 
 "#]],
     );
@@ -75,7 +75,7 @@ fn operators_of_another_shape() {
     observations_fail(
         &[y(), ("a", (vec![20, 2, 1], a().1.1))],
         str![[r#"
-error: o.safetensors: tensor `a` has shape [20, 2, 1]; expected [n, 1, 2] (one operator a row). Change the sizes in the configuration, or choose another file
+error: o.safetensors: tensor `a` has shape [20, 2, 1]; expected [n, 1, 2] (one operator per row). Change the sizes in the configuration, or choose another file
 
 "#]],
     );
@@ -97,7 +97,7 @@ fn truth_of_another_length() {
     observations_fail(
         &[y(), a(), ("x", signals(20, 3, 3))],
         str![[r#"
-error: o.safetensors: tensor `x` has shape [20, 3]; expected [n, 2] (one signal a row). Change the sizes in the configuration, or choose another file
+error: o.safetensors: tensor `x` has shape [20, 3]; expected [n, 2] (one signal per row). Change the sizes in the configuration, or choose another file
 
 "#]],
     );

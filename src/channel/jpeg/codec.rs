@@ -8,10 +8,10 @@ use ::image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use ::image::{ExtendedColorType, ImageDecoder, ImageResult};
 use std::io::Cursor;
 
-/// Longest side that the format can hold.
+/// Maximum side that the format supports, in pixels.
 const MAX_SIDE: usize = 65535;
 
-/// y is what a JPEG file of quality `quality` holds of x; deterministic.
+/// y is x after JPEG compression at quality `quality`; deterministic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Jpeg {
     shape: ImageShape,
@@ -19,7 +19,8 @@ pub struct Jpeg {
 }
 
 impl Jpeg {
-    /// `quality` 1 (smallest file) to 100; images of 1 or 3 color channels and sides up to 65535.
+    /// Creates the channel. `quality` is 1 (smallest file) to 100; images have 1 or 3 color channels and
+    /// sides up to 65535.
     pub fn new(shape: ImageShape, quality: u8) -> Result<Self> {
         shape.validate("image")?;
         if !(1..=100).contains(&quality) {
@@ -55,7 +56,7 @@ impl Channel for Jpeg {
         self.shape.len()
     }
 
-    /// Files interleave the colors, signals do not.
+    /// JPEG files interleave the colors; signals do not.
     fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
         let (c, n) = (self.shape.channels, self.shape.pixels());
         let pixels: Vec<u8> = (0..n * c).map(|i| to_byte(x[(i % c) * n + i / c])).collect();

@@ -1,4 +1,5 @@
-//! JPEG compression. Not linear. The codec needs the cargo feature `jpeg`; the settings are read without it.
+//! JPEG compression, which is not linear. The codec needs the cargo feature `jpeg`; the settings parse
+//! without it.
 
 #[cfg(feature = "jpeg")]
 mod codec;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JpegConfig {
-    /// 1 (smallest file) to 100.
+    /// Quality, from 1 (smallest file) to 100.
     pub quality: u8,
 }
 
@@ -31,7 +32,7 @@ impl Stage for JpegConfig {
         Err(Error::config("kind", "\"jpeg\" needs the cargo feature `jpeg`, which this build lacks"))
     }
 
-    /// The browser's build leaves the codec out.
+    /// The browser build leaves the codec out.
     fn check_browser(&self) -> Result<()> {
         let message = "\"jpeg\" does not run in the browser; export a run with another channel";
         Err(Error::config("kind", message))

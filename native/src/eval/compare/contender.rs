@@ -1,10 +1,10 @@
-//! One of the methods that are compared.
+//! One of the compared methods.
 
 use crate::args::Compare;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
-/// A method: its name and the settings that make it.
+/// A method: its name and the settings that define it.
 #[derive(Debug)]
 pub struct Contender {
     pub name: String,
@@ -12,7 +12,7 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// `NAME KEY=VALUE ...`
+    /// Parses `NAME KEY=VALUE ...`.
     pub fn parse(text: &str) -> Result<Self> {
         let mut words = text.split_whitespace().map(str::to_string);
         let name = words.next().unwrap_or_default();
@@ -29,7 +29,7 @@ impl Contender {
         }
     }
 
-    /// Settings of one run; `{out}` and `{seed}` in values are filled in.
+    /// Settings of one run, in which `{out}` and `{seed}` are replaced by their values.
     pub fn resolved(&self, args: &Compare, out: &Path, seed: u64) -> Vec<String> {
         let own = self
             .settings
@@ -38,7 +38,7 @@ impl Contender {
         args.settings.set.iter().cloned().chain(own).chain([format!("seed={seed}")]).collect()
     }
 
-    /// The run with this seed.
+    /// Directory of the run with this seed.
     pub fn dir(&self, out: &Path, seed: u64) -> PathBuf {
         out.join(format!("{}-seed{seed}", self.name))
     }

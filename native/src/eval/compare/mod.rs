@@ -1,4 +1,4 @@
-//! Several methods trained on the same observations, over seeds, and compared.
+//! Comparison of several methods, trained on the same observations over several seeds.
 
 mod contender;
 pub mod outcome;
@@ -16,27 +16,27 @@ use contender::Contender;
 use outcome::{Outcome, Score};
 use std::path::{Path, PathBuf};
 
-/// What came of a comparison.
+/// Result of a comparison.
 pub struct Comparison {
     /// Directory of the runs.
     pub out: PathBuf,
-    /// What laps are judged by.
+    /// Score of the laps.
     pub score: Score,
-    /// One per contender.
+    /// Outcomes, one per contender.
     pub outcomes: Vec<Outcome>,
 }
 
-/// Trains, or continues, the runs that `args` name and compares them; at most `most` contenders. `None` where
-/// a signal stopped it.
+/// Trains or continues the runs named in `args` and compares them, with at most `most` contenders. Returns
+/// `None` if a signal interrupts it.
 ///
 /// # Errors
-/// Contenders that are no names with settings, settings that do not make a configuration, runs that have no
-/// score in common.
+/// Fails if a contender is not a name with settings, if settings do not form a valid configuration, or if the
+/// runs have no score in common.
 pub fn compare(args: &Compare, most: usize) -> Result<Option<Comparison>> {
     let contenders = args.contenders.iter().map(|text| Contender::parse(text)).collect::<Result<Vec<_>>>()?;
     check(args, &contenders, most)?;
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/out/compare-{}", plain(&args.config))));
-    // All of them before the first is trained: a mistake in the last must not cost the hours of the others.
+    // Load all configurations first, so that a mistake in the last one does not waste hours of training.
     for (contender, seed) in all(&contenders, &args.seeds) {
         load(&args.config, &contender.resolved(args, &out, seed)).with_context(|| contender.name.clone())?;
     }
@@ -45,7 +45,7 @@ pub fn compare(args: &Compare, most: usize) -> Result<Option<Comparison>> {
             return Ok(None);
         }
     }
-    // One run at a time is open: together they may not fit into memory.
+    // Only one run is open at a time because together they may not fit in memory.
     let open = |contender: &Contender, seed| Session::open(&contender.dir(&out, seed), &[], &args.compute.device);
     let score = Score::of(all(&contenders, &args.seeds).map(|(contender, seed)| open(contender, seed)))?;
     let outcome = |contender| Outcome::of(contender, &args.seeds, |seed| open(contender, seed), score, args.draws);
@@ -57,7 +57,7 @@ fn all<'a>(contenders: &'a [Contender], seeds: &'a [u64]) -> impl Iterator<Item 
     seeds.iter().flat_map(move |seed| contenders.iter().map(move |contender| (contender, *seed)))
 }
 
-/// The file's or preset's name as a part of a path.
+/// Returns the name of the file or preset as a path component.
 fn plain(config: &str) -> String {
     Path::new(config).file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy().into_owned())
 }
@@ -75,7 +75,7 @@ fn check(args: &Compare, contenders: &[Contender], most: usize) -> Result<()> {
     Ok(())
 }
 
-/// Trains one run, or continues it.
+/// Trains or continues one run.
 fn train(args: &Compare, contender: &Contender, seed: u64, out: &Path) -> Result<Ended> {
     let (dir, settings) = (contender.dir(out, seed), contender.resolved(args, out, seed));
     Progress::new(args.progress).message(&format!("{}, seed {seed}", contender.name));

@@ -1,4 +1,4 @@
-//! What the runs of a contender say: a score for each lap, and how close the last posteriors come to unseen
+//! Results of a contender's runs: a score for each lap, and how close the last posteriors are to unseen
 //! signals.
 
 use super::contender::Contender;
@@ -9,19 +9,19 @@ use crate::run::session::Session;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-/// What a lap is judged by, the same for all contenders.
+/// Score of a lap, the same for all contenders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Score {
-    /// Of the reconstructions, to the truth.
+    /// Sinkhorn divergence between the reconstructions and the truth.
     Sinkhorn,
-    /// Of the reconstructions, where the signals are images and their truth is known.
+    /// PSNR of the reconstructions, if the signals are images and their truth is known.
     Psnr,
-    /// Of the held-out observations, where there is no truth.
+    /// Energy score of the held-out observations, if there is no truth.
     Energy,
 }
 
 impl Score {
-    /// The first that every lap of every run has.
+    /// Chooses the first score that every lap of every run has.
     pub fn of(sessions: impl Iterator<Item = Result<Session>>) -> Result<Self> {
         let (mut divergences, mut images) = (true, true);
         for session in sessions {
@@ -36,17 +36,17 @@ impl Score {
         })
     }
 
-    /// Its name, with its unit.
+    /// Name of the score, with its unit.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sinkhorn => "Sinkhorn divergence to the truth",
-            Self::Psnr => "PSNR of the reconstructions (of missing pixels, where some are), dB",
+            Self::Psnr => "PSNR of the reconstructions (missing pixels only, if any), dB",
             Self::Energy => "held-out energy score",
         }
     }
 }
 
-/// One contender's runs.
+/// Results of one contender's runs.
 #[derive(Serialize)]
 pub struct Outcome {
     pub contender: String,
@@ -54,29 +54,30 @@ pub struct Outcome {
     pub seeds: Vec<u64>,
     pub score: &'static str,
     pub laps: Vec<Row>,
-    /// The last lap's posteriors of unseen signals: their mean, and one draw; empty where they were not asked
-    /// for.
+    /// Scores of the last lap's posteriors on unseen signals, for their mean and for one draw; empty if they
+    /// were not requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<Unseen>,
 }
 
-/// A lap over the seeds.
+/// Scores of one lap over the seeds.
 #[derive(Serialize)]
 pub struct Row {
     pub lap: usize,
-    /// One per seed.
+    /// Scores, one per seed.
     pub scores: Vec<f64>,
     #[serde(flatten)]
     pub spread: Spread,
     pub floor: Option<f64>,
-    /// Training and sampling so far, mean over the seeds.
+    /// Time of training and sampling so far, averaged over the seeds.
     pub seconds: f64,
-    /// Signals that went forward and backward through the network so far.
+    /// Number of signals passed forward through the network so far; `backward` counts the backward passes.
     pub forward: f64,
     pub backward: f64,
 }
 
-/// Mean and standard deviation over the seeds, divided by n - 1; 0 for one seed.
+/// Mean and standard deviation over the seeds. The variance is divided by n - 1; the deviation is 0 for one
+/// seed.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Spread {
     pub mean: f64,
@@ -92,20 +93,21 @@ impl Spread {
     }
 }
 
-/// Scores of one estimate of unseen signals over the seeds; null where a score does not exist.
+/// Scores of one estimate of unseen signals over the seeds; null if a score does not exist.
 #[derive(Serialize)]
 pub struct Unseen {
     pub estimate: Estimate,
-    /// dB, over all values.
+    /// PSNR in dB over all values.
     pub psnr: Option<Spread>,
-    /// dB, over the values that the observations lack.
+    /// PSNR in dB over the values that are missing from the observations.
     pub psnr_missing: Option<Spread>,
     pub ssim: Option<Spread>,
     pub chi2: Option<Spread>,
 }
 
 impl Outcome {
-    /// For the laps that the runs of all `seeds` have; with `draws` draws of each unseen signal's posterior.
+    /// Collects the laps that the runs of all `seeds` share, and scores unseen signals with `draws` draws from
+    /// each posterior.
     pub fn of(
         contender: &Contender,
         seeds: &[u64],
@@ -135,7 +137,7 @@ impl Outcome {
     }
 }
 
-/// One run: what a lap costs, and its laps.
+/// One run: the cost of a lap, and the laps.
 struct Run {
     passes: Passes,
     laps: Vec<Lap>,
@@ -143,7 +145,7 @@ struct Run {
     scores: Vec<f64>,
 }
 
-/// One run's lap.
+/// One lap of a run.
 struct Lap {
     lap: usize,
     truth: Option<(f64, f64)>,
@@ -200,7 +202,7 @@ fn row(runs: &[Run], i: usize) -> Row {
     }
 }
 
-/// Scores of the posterior means of lap `last`, of `draws` draws each, and of their first draws; none without
+/// Scores the posterior means of lap `last`, over `draws` draws each, and their first draws; `None` without
 /// test signals or draws.
 fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Restoration; 2]>> {
     let (Some(judge), 1..) = (Judge::new(session), draws) else { return Ok(None) };
@@ -210,7 +212,7 @@ fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Restor
 }
 
 impl Unseen {
-    /// Of the mean and of one draw; `runs` has one entry per seed.
+    /// Scores of the mean and of one draw over the seeds; `runs` has one entry per seed.
     fn over_seeds(runs: &[[Restoration; 2]]) -> Vec<Self> {
         let of = |k: usize| {
             let spread = |value: fn(&Restoration) -> Option<f64>| {

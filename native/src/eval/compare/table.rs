@@ -1,11 +1,11 @@
-//! A comparison for reading: compare.json and the tables.
+//! Output of a comparison: compare.json and the tables.
 
 use super::outcome::{Outcome, Score, Spread};
 use crate::files;
 use anyhow::Result;
 use std::path::Path;
 
-/// Writes compare.json into `out`; gives the tables.
+/// Writes compare.json to `out` and returns the tables.
 pub fn write(outcomes: &[Outcome], score: Score, out: &Path) -> Result<String> {
     let text = serde_json::to_string_pretty(outcomes)? + "\n";
     files::write_atomic(&out.join("compare.json"), text.as_bytes())?;
@@ -13,7 +13,7 @@ pub fn write(outcomes: &[Outcome], score: Score, out: &Path) -> Result<String> {
 }
 
 fn table(outcomes: &[Outcome], score: Score) -> String {
-    let heads = format!("{:>12} {:>11} {:>10} {:>9} {:>9}", "mean", "deviation", "seconds", "forward", "backward");
+    let heads = format!("{:>12} {:>11} {:>10} {:>9} {:>9}", "mean", "std. dev.", "seconds", "forward", "backward");
     let mut out = format!("{}\n{:20} {:>4} {heads}\n", score.name(), "contender", "lap");
     for o in outcomes {
         for row in &o.laps {
@@ -33,7 +33,7 @@ fn table(outcomes: &[Outcome], score: Score) -> String {
     out
 }
 
-/// The last posteriors of unseen signals; empty where they were not asked for.
+/// Formats the scores of the last posteriors on unseen signals; empty if they were not requested.
 fn unseen_table(outcomes: &[Outcome]) -> String {
     if outcomes.iter().all(|o| o.test.is_empty()) {
         return String::new();
@@ -44,7 +44,7 @@ fn unseen_table(outcomes: &[Outcome]) -> String {
         let cell = |value: Option<Spread>, places: usize| {
             let text = match value {
                 None => "-".to_string(),
-                // One run has no deviation.
+                // A single run has no standard deviation.
                 Some(v) if o.seeds.len() == 1 => format!("{:.places$}", v.mean),
                 Some(v) => format!("{:.places$} ± {:.places$}", v.mean, v.deviation),
             };

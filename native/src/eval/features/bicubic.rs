@@ -1,22 +1,22 @@
-//! Resizing to the bit of `Image.resize(..., BICUBIC)` of Pillow 3 to 12 on 8-bit images: cubic convolution
-//! with a = -1/2 (Keys, "Cubic convolution interpolation for digital image processing", 1981), widened where
-//! the image shrinks, in fixed point with 22 bits, along rows and then along columns. (Pillow 13 goes along
-//! columns first where the height shrinks more than the width.)
+//! Resizes 8-bit images bit for bit as `Image.resize(..., BICUBIC)` of Pillow 3 to 12 does: cubic convolution
+//! with a = -1/2 (Keys, "Cubic convolution interpolation for digital image processing", 1981), widened if
+//! the image shrinks, in fixed point with 22 bits, along rows and then along columns. (Pillow 13 resizes
+//! columns first if the height shrinks more than the width.)
 
 use crate::data::pixels::Bytes;
 
-/// Fractional bits of the coefficients.
+/// Number of fractional bits of the coefficients.
 const BITS: u32 = 22;
-/// Pillow's parameter of the kernel.
+/// Kernel parameter a of Pillow.
 const PILLOW: f64 = -0.5;
 
-/// Which input values make one output value, and how much of each.
+/// Input values that contribute to one output value, and their weights.
 struct Tap {
     first: usize,
     weights: Vec<i64>,
 }
 
-/// `plane [height, width]` resized to `[size, size]`.
+/// Resizes `plane [height, width]` to `[size, size]`.
 pub fn resize(plane: &[u8], (height, width): (usize, usize), size: usize) -> Vec<u8> {
     let wide = if width == size { plane.to_vec() } else { along_rows(plane, width, &taps(width, size)) };
     if height == size {
@@ -26,8 +26,8 @@ pub fn resize(plane: &[u8], (height, width): (usize, usize), size: usize) -> Vec
     transposed(&columns, size)
 }
 
-/// `[3, size, size]`: the image resized, each byte of channel c turned into `value(c, byte)`; a gray image
-/// three times.
+/// Resizes the image and maps each byte of channel c to `value(c, byte)`: `[3, size, size]`. A gray image is
+/// repeated three times.
 pub fn planes(image: &Bytes, size: usize, value: impl Fn(usize, u8) -> f32) -> Vec<f32> {
     let (shape, channels) = (image.shape, image.shape.channels);
     let resized: Vec<Vec<u8>> =
@@ -35,7 +35,7 @@ pub fn planes(image: &Bytes, size: usize, value: impl Fn(usize, u8) -> f32) -> V
     (0..3).flat_map(|c| resized[c % channels].iter().map(move |v| (c, *v))).map(|(c, v)| value(c, v)).collect()
 }
 
-/// `[rows, columns]` to `[columns, rows]`.
+/// Transposes `[rows, columns]` to `[columns, rows]`.
 fn transposed(plane: &[u8], columns: usize) -> Vec<u8> {
     (0..columns).flat_map(|j| plane[j..].iter().step_by(columns).copied()).collect()
 }
@@ -64,7 +64,7 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
     (0..to).map(tap).collect()
 }
 
-/// Keys's kernel with parameter `a` at the distance `x`.
+/// Keys's kernel with parameter `a` at distance `x`.
 pub fn cubic(x: f64, a: f64) -> f64 {
     match x.abs() {
         x if x < 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,

@@ -1,14 +1,15 @@
 //! DINOv2 (Oquab et al., "DINOv2: learning robust visual features without supervision", 2023): the vision
-//! transformer without registers whose class token dgm-eval takes for FD-DINOv2 (Stein et al., "Exposing
-//! flaws of generative model evaluation metrics and their unfair treatment of diffusion models", 2023),
-//! ViT-L/14 at 224 x 224.
+//! transformer ViT-L/14 without registers at 224 x 224. dgm-eval uses its class token for FD-DINOv2 (Stein et
+//! al., "Exposing flaws of generative model evaluation metrics and their unfair treatment of diffusion
+//! models", 2023).
 //!
 //! ```text
 //! x = [class token, patches] + positions;  24 times: x += s1 attention(norm(x)), x += s2 mlp(norm(x));  norm(x) of the class
 //! ```
 //!
-//! Images are resized as Pillow does (bicubic, 8 bits), then standardized by ImageNet's means and deviations.
-//! Positions were learned for 37 x 37 patches and are interpolated to 16 x 16 as the published code does.
+//! Images are resized as by Pillow (bicubic, 8 bits), then standardized by ImageNet's means and standard
+//! deviations. Positions were learned for 37 x 37 patches and are interpolated to 16 x 16 as in the published
+//! code.
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, Norm, Padding};
@@ -24,24 +25,24 @@ use burn::tensor::{Device, Tensor, TensorData};
 use std::path::Path;
 
 const EPSILON: f64 = 1e-6;
-/// Of red, green and blue in [0, 1].
+/// Means and standard deviations of red, green and blue in [0, 1].
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Sizes of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Features of a token.
+    /// Number of features per token.
     pub width: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub depth: usize,
-    /// Attention heads; they divide the width.
+    /// Number of attention heads, which divides the width.
     pub heads: usize,
     /// Side of a patch in pixels.
     pub patch: usize,
-    /// Patches per side that the positions were learned for.
+    /// Number of patches per side for which the positions were learned.
     pub learned: usize,
-    /// Side of the images in pixels, a multiple of the patch's.
+    /// Side of the images in pixels, a multiple of the side of a patch.
     pub side: usize,
 }
 
@@ -49,13 +50,13 @@ pub struct Config {
 pub const VIT_L14: Config = Config { width: 1024, depth: 24, heads: 16, patch: 14, learned: 37, side: 224 };
 
 impl Config {
-    /// Patches per side.
+    /// Number of patches per side.
     fn grid(&self) -> usize {
         self.side / self.patch
     }
 }
 
-/// What its scores are called.
+/// Names of the network's scores.
 pub const NAMES: Names = Names {
     network: "dinov2-vitl14",
     frechet: ["FD-DINOv2", "fd_dinov2"],
@@ -66,7 +67,7 @@ pub const NAMES: Names = Names {
 /// Registered in [`features`](super).
 pub static NETWORK: FeatureNetwork = FeatureNetwork {
     name: NAMES.network,
-    about: "DINOv2 ViT-L/14 as dgm-eval takes it: FD-DINOv2; about a second an image on two cores",
+    about: "DINOv2 ViT-L/14 as in dgm-eval: FD-DINOv2; about one second per image on two cores",
     weights: WeightFile {
         file: "dinov2_vitl14_pretrain.pth",
         package: "PyTorch Hub downloads it (1.2 GB)",
@@ -82,9 +83,9 @@ pub static NETWORK: FeatureNetwork = FeatureNetwork {
 pub struct DinoV2 {
     config: Config,
     patches: Conv,
-    /// Class token with its position, `[1, 1, width]`.
+    /// Class token plus its position, `[1, 1, width]`.
     class: Tensor<3>,
-    /// `[1, patches, width]`
+    /// Positions of the patches, `[1, patches, width]`.
     positions: Tensor<3>,
     blocks: Vec<Block>,
     norm: Norm,
@@ -94,11 +95,11 @@ pub struct DinoV2 {
 struct Block {
     heads: usize,
     norms: [Norm; 2],
-    /// Queries, keys and values, one after another.
+    /// Projections to queries, keys and values, one after another.
     qkv: Linear,
     project: Linear,
     mlp: [Linear; 2],
-    /// s1, s2 `[1, 1, width]`.
+    /// Scales s1 and s2, `[1, 1, width]` each.
     scales: [Tensor<3>; 2],
 }
 
@@ -161,7 +162,7 @@ impl Block {
         })
     }
 
-    /// `x [n, tokens, width]`
+    /// Applies the block to `x [n, tokens, width]`.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [s1, s2] = &self.scales;
         let x = x.clone() + self.attention(self.norms[0].forward(x)) * s1.clone();
@@ -181,7 +182,7 @@ impl Block {
     }
 }
 
-/// Positions `[1, from², width]` on a coarser or finer grid, `[1, to², width]`.
+/// Interpolates positions `[1, from², width]` to a coarser or finer grid, `[1, to², width]`.
 fn interpolated(positions: Tensor<3>, from: usize, to: usize) -> Tensor<3> {
     if from == to {
         return positions;
@@ -193,9 +194,9 @@ fn interpolated(positions: Tensor<3>, from: usize, to: usize) -> Tensor<3> {
     weights.matmul(columns).reshape([to, to, width]).swap_dims(0, 1).reshape([1, to * to, width])
 }
 
-/// `[to, from]`: how much of each value of an axis goes into each new one, by cubic convolution with a = -3/4
-/// and no smoothing, values beyond the ends being those at the ends. The scale is (to + 0.1) / from: a tenth
-/// too many, as when the published features were made.
+/// Interpolation weights `[to, from]` along one axis: cubic convolution with a = -3/4 and without smoothing,
+/// where the end values extend beyond the ends. The scale is (to + 0.1) / from, with the same extra tenth as
+/// in the published features.
 fn cubic_weights(from: usize, to: usize) -> Vec<f32> {
     const KEYS: f64 = -0.75;
     let scale = from as f64 / (to as f64 + 0.1);
@@ -224,7 +225,7 @@ mod tests {
         height: usize,
         width: usize,
         channels: usize,
-        /// All features of the small network, and every 16th of ViT-L/14's.
+        /// All features of the small network, or every 16th feature of ViT-L/14.
         small: Vec<f32>,
         large: Vec<f32>,
     }
@@ -250,7 +251,7 @@ mod tests {
         compare(&DinoV2::assemble(&source, SMALL).unwrap(), 1, |case| &case.small);
     }
 
-    /// The file is what `dinov2.py CODE FILE` writes: weights by formula, as the published file has them.
+    /// `dinov2.py CODE FILE` writes the file, with weights by formula in the layout of the published file.
     #[test]
     #[ignore = "needs a file: DIFFEM_DINOV2=FILE"]
     fn features_from_a_file_are_those_of_the_published_code() {

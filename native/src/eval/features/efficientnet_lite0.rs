@@ -1,13 +1,13 @@
 //! EfficientNet-Lite0 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural
-//! networks", 2019; the Lite variant without squeeze-and-excitation, with ReLU6), as trained on ImageNet: 224
-//! x 224 pixels in, 1280 features and 1000 logits out.
+//! networks", 2019; the Lite variant without squeeze-and-excitation, with ReLU6), trained on ImageNet. It maps
+//! 224 x 224 pixels to 1280 features and 1000 logits.
 //!
 //! ```text
 //! stem 3x3/2 -> 16 blocks (1x1 expand, kxk depthwise, 1x1 project, + x where shapes agree) -> head 1x1 -> mean -> linear
 //! ```
 //!
-//! Batch normalizations (ε = 1e-3) are folded into the convolutions before them; padding is TensorFlow's
-//! "SAME", whose odd pixel comes last. Pixels enter as (v - 127) / 128.
+//! Batch normalizations (ε = 1e-3) are folded into the preceding convolutions. Padding is TensorFlow's "SAME",
+//! whose odd pixel comes last. Pixels are scaled to (v - 127) / 128.
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, mean_of_planes};
@@ -19,13 +19,13 @@ use anyhow::Result;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::path::Path;
 
-/// Features of an image.
+/// Number of features per image.
 const FEATURES: usize = 1280;
 const CLASSES: usize = 1000;
-/// Sides of the network's images.
+/// Side of the network's input images.
 const SIDE: usize = 224;
 const EPSILON: f64 = 1e-3;
-/// Channels of the stem.
+/// Number of channels of the stem.
 const STEM: usize = 32;
 
 /// Stages: (repeats, kernel, stride of the first, expansion, channels).
@@ -45,7 +45,7 @@ struct Block {
     project: Conv,
 }
 
-/// What its scores are called.
+/// Names of the network's scores.
 pub const NAMES: Names = Names {
     network: "efficientnet-lite0",
     frechet: ["FD-EffLite0", "fd_efflite0"],
@@ -127,7 +127,7 @@ impl Network for EfficientNetLite0 {
 }
 
 impl Block {
-    /// The `i`-th block; `channels` are those taken, those inside and those given.
+    /// Loads the `i`-th block with its numbers of input, inner and output channels.
     fn assemble(
         source: &Source<'_>,
         i: usize,
@@ -199,7 +199,8 @@ mod tests {
         assert!(golden.iter().any(|case| case.channels == 3));
     }
 
-    /// DIFFEM_IMAGENET holds PNG files named `*_CLASS.png`; 17 of foolbox 3.3.4's 20 samples are named right.
+    /// DIFFEM_IMAGENET holds PNG files named `*_CLASS.png`; 17 of the 20 samples of foolbox 3.3.4 are classified
+    /// correctly.
     #[test]
     #[ignore = "needs the weight file and images: DIFFEM_WEIGHTS=DIR DIFFEM_IMAGENET=DIR"]
     fn most_photographs_are_named_right() {

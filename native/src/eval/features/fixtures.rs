@@ -1,4 +1,4 @@
-//! What the tests of several networks share.
+//! Fixtures that the tests of several networks share.
 
 use super::source::Tensors;
 use crate::data::pixels::Bytes;
@@ -6,7 +6,7 @@ use anyhow::Result;
 use diffem::image::ImageShape;
 use std::path::PathBuf;
 
-/// Weights by formula, the same as golden/formula.py's: a hash of the tensor's name and of the value's place.
+/// Weights by formula, the same as in golden/formula.py: a hash of the tensor's name and the value's index.
 pub struct Formula;
 
 impl Tensors for Formula {
@@ -16,19 +16,19 @@ impl Tensors for Formula {
             name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         let value = |u: f64| match (name.ends_with("_embed") || name.ends_with("_token"), shape.len()) {
             (true, _) => u,
-            // Those of a distance.
+            // The weights of a distance are not negative.
             _ if name.starts_with("lin") => u.abs(),
             // Gains and variances are near 1, biases and means near 0.
             (_, 1) if ["weight", "running_var", "gamma"].iter().any(|end| name.ends_with(end)) => 1.0 + u / 4.0,
             (_, 1) => u / 4.0,
-            // Keeps the mean square through a ReLU.
+            // This scale preserves the mean square through a ReLU.
             _ => u * (6.0 / row as f64).sqrt(),
         };
         Ok((0..n as u64).map(|i| value(unit(seed.wrapping_add(i))) as f32).collect())
     }
 }
 
-/// In [-1, 1), of 24 bits (splitmix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// Number in [-1, 1) with 24 bits (splitmix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
 /// generators", 2014).
 fn unit(i: u64) -> f64 {
     let mut z = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -37,7 +37,7 @@ fn unit(i: u64) -> f64 {
     ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.0
 }
 
-/// What a variable names; says on the terminal that the test is skipped where it is not set.
+/// Path in an environment variable; prints that the test is skipped if the variable is not set.
 pub fn given(variable: &str) -> Option<PathBuf> {
     let value = std::env::var_os(variable).map(Into::into);
     if value.is_none() {
@@ -46,7 +46,7 @@ pub fn given(variable: &str) -> Option<PathBuf> {
     value
 }
 
-/// The same picture as in golden/formula.py.
+/// Returns the same picture as golden/formula.py.
 pub fn picture(shape: ImageShape) -> Bytes {
     let value = |c: usize, i: usize, j: usize| ((i * i + 3 * i * j + 7 * j + 50 * c) % 256) as u8;
     let planes = (0..shape.channels)
@@ -54,7 +54,7 @@ pub fn picture(shape: ImageShape) -> Bytes {
     Bytes { planes: planes.collect(), shape }
 }
 
-/// No value differs by more than `tolerance` times the greatest expected one.
+/// Asserts that no value differs by more than `tolerance` times the largest expected one.
 pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));

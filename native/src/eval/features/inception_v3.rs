@@ -1,11 +1,12 @@
-//! Inception-v3 as the Fréchet Inception distance takes it (Szegedy et al., "Rethinking the Inception
+//! Inception-v3 as used by the Fréchet Inception distance (Szegedy et al., "Rethinking the Inception
 //! architecture for computer vision", 2016; Heusel et al., "GANs trained by a two time-scale update rule",
-//! 2017): TensorFlow's network of 2015-12-05 in the port of pytorch-fid, whose weights and conventions these
-//! are.
+//! 2017): TensorFlow's network of 2015-12-05 with the weights and conventions of the pytorch-fid port.
 //!
-//! * Pixels enter in [-1, 1] at 299 x 299, by bilinear interpolation between their centers, without smoothing.
-//! * Averages of 3x3 windows leave the padding out, and the last block takes their maximum instead.
-//! * Features are the 2048 means before the classes; logits are those of the 1008 classes without bias, as torch-fidelity's.
+//! * Pixels are scaled to [-1, 1] and resized to 299 x 299 by bilinear interpolation between pixel centers,
+//!   without smoothing.
+//! * Average pooling over 3x3 windows excludes the padding, and the last block uses max pooling instead.
+//! * Features are the 2048 means before the classifier. Logits are those of the 1008 classes without bias, as
+//!   in torch-fidelity.
 
 use super::layers::{Conv, Kernel, Padding, average_around, max_pool, mean_of_planes};
 use super::network::{FeatureNetwork, Names, Network, Outputs, Scores};
@@ -20,11 +21,11 @@ use std::path::Path;
 
 const FEATURES: usize = 2048;
 const CLASSES: usize = 1008;
-/// Sides of the network's images.
+/// Side of the network's input images.
 const SIDE: usize = 299;
 const EPSILON: f64 = 1e-3;
 
-/// What its scores are called.
+/// Names of the network's scores.
 pub const NAMES: Names =
     Names { network: "inception-v3", frechet: ["FID", "fid"], kernel: ["KID", "kid"], inception: Some(["IS", "is"]) };
 
@@ -47,32 +48,33 @@ pub static NETWORK: FeatureNetwork = FeatureNetwork {
 pub struct InceptionV3 {
     stem: Vec<Conv>,
     blocks: Vec<Vec<Branch>>,
-    /// `[2048, 1008]`
+    /// Weights of the classifier, `[2048, 1008]`.
     classes: Tensor<2>,
     device: Device,
 }
 
-/// What a branch does before its convolutions.
+/// Pooling of a branch before its convolutions.
 #[derive(Clone, Copy)]
 enum Pool {
     None,
-    /// Means of the windows around every value.
+    /// Average over the window around every value.
     Average,
-    /// Greatest values of the windows around every value.
+    /// Maximum over the window around every value.
     Maximum,
-    /// Greatest values of every other window, none over the border.
+    /// Maximum over every other window, without padding.
     Halve,
 }
 
-/// One of the paths whose outputs are put together.
+/// One of the branches whose outputs are concatenated.
 struct Branch {
     pool: Pool,
     convs: Vec<Conv>,
-    /// Convolutions of what the others give, put together; may be empty.
+    /// Parallel convolutions of the output of `convs`, whose outputs are concatenated; may be empty.
     split: Vec<Conv>,
 }
 
-/// A convolution of a branch: name, channels given, height and width. One whose name ends with `/2` halves.
+/// A convolution of a branch: name, output channels, height and width. A name that ends with `/2` marks a
+/// stride of 2.
 type Step<'a> = (&'a str, usize, [usize; 2]);
 
 impl InceptionV3 {
@@ -119,16 +121,16 @@ fn conv(source: &Source<'_>, name: &str, kernel: Kernel) -> Result<Conv> {
     source.conv_norm(&format!("{name}.conv"), &format!("{name}.bn"), EPSILON, kernel)
 }
 
-/// A block to be read.
+/// A block whose weights are to be loaded.
 struct Block<'a> {
     source: &'a Source<'a>,
     name: &'a str,
-    /// Channels taken.
+    /// Number of input channels.
     input: usize,
 }
 
 impl Block<'_> {
-    /// 35 x 35 values per channel.
+    /// Block with 35 x 35 values per channel.
     fn five(&self, pooled: usize) -> Result<Vec<Branch>> {
         Ok(vec![
             self.branch(Pool::None, &[("branch1x1", 64, [1, 1])], &[])?,
@@ -138,7 +140,7 @@ impl Block<'_> {
         ])
     }
 
-    /// From 35 x 35 to 17 x 17.
+    /// Block that reduces 35 x 35 to 17 x 17.
     fn to_six(&self) -> Result<Vec<Branch>> {
         Ok(vec![
             self.branch(Pool::None, &[("branch3x3/2", 384, [3, 3])], &[])?,
@@ -147,7 +149,7 @@ impl Block<'_> {
         ])
     }
 
-    /// 17 x 17, with `c` channels inside.
+    /// Block with 17 x 17 values and `c` inner channels.
     fn six(&self, c: usize) -> Result<Vec<Branch>> {
         let once = [("branch7x7_1", c, [1, 1]), ("branch7x7_2", c, [1, 7]), ("branch7x7_3", 192, [7, 1])];
         let twice = [
@@ -165,7 +167,7 @@ impl Block<'_> {
         ])
     }
 
-    /// From 17 x 17 to 8 x 8.
+    /// Block that reduces 17 x 17 to 8 x 8.
     fn to_seven(&self) -> Result<Vec<Branch>> {
         let long = [
             ("branch7x7x3_1", 192, [1, 1]),
@@ -180,7 +182,7 @@ impl Block<'_> {
         ])
     }
 
-    /// 8 x 8.
+    /// Block with 8 x 8 values.
     fn seven(&self, pool: Pool) -> Result<Vec<Branch>> {
         let long = [("branch3x3dbl_1", 448, [1, 1]), ("branch3x3dbl_2", 384, [3, 3])];
         let [short_split, long_split] = [["branch3x3_2a", "branch3x3_2b"], ["branch3x3dbl_3a", "branch3x3dbl_3b"]]
@@ -214,7 +216,7 @@ impl Block<'_> {
     }
 }
 
-/// Beginning of a branch of three convolutions.
+/// First two steps of a branch of three convolutions.
 const TRIPLE: [Step<'static>; 2] = [("branch3x3dbl_1", 64, [1, 1]), ("branch3x3dbl_2", 96, [3, 3])];
 
 impl Branch {
@@ -255,7 +257,7 @@ impl Network for InceptionV3 {
     }
 }
 
-/// `[1, 3, 299, 299]` in [0, 1]; gray images three times.
+/// Resizes an image to `[1, 3, 299, 299]` in [0, 1]; a gray image is repeated three times.
 fn enlarged(image: &Bytes, device: &Device) -> Tensor<4> {
     let (shape, value) = (image.shape, |v: &u8| f32::from(*v) / 255.0);
     let pixels: Vec<f32> = (0..3).flat_map(|c| image.plane(c % shape.channels).iter().map(value)).collect();
@@ -303,7 +305,7 @@ mod tests {
         compare(&InceptionV3::assemble(&Source { tensors: &Formula, device: &device }).unwrap());
     }
 
-    /// The file is what `inception_v3.py FILE` writes: the same weights, as the published file has them.
+    /// `inception_v3.py FILE` writes the file, with the same weights in the layout of the published file.
     #[test]
     #[ignore = "needs a file: DIFFEM_INCEPTION=FILE"]
     fn features_from_a_file_are_those_of_pytorch_fid() {
@@ -311,8 +313,8 @@ mod tests {
         compare(&from_file(&file, &crate::device::open("auto").unwrap().1, InceptionV3::assemble).unwrap());
     }
 
-    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` as `export-images` writes them, DIFFEM_FID
-    /// is what pytorch-fid says of them with the weights DIFFEM_INCEPTION.
+    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` written by `export-images`; DIFFEM_FID is the
+    /// distance that pytorch-fid computes for them with the weights DIFFEM_INCEPTION.
     #[test]
     #[ignore = "needs files: DIFFEM_INCEPTION=FILE DIFFEM_FOLDERS=DIR DIFFEM_FID=NUMBER"]
     fn distances_of_folders_are_those_of_pytorch_fid() {

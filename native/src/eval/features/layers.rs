@@ -1,20 +1,20 @@
-//! Layers that the feature networks share, at rest: parameters are fixed and nothing is random.
+//! Layers that the feature networks share, for inference only: parameters are fixed and nothing is random.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, conv2d, layer_norm, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 
-/// Zeros around the planes that a convolution takes.
+/// Zero padding around the input planes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
-    /// As many as let ceil(size / stride) values come out, an odd one last: TensorFlow's "SAME".
+    /// TensorFlow's "SAME": the output has ceil(size / stride) values, and an odd zero goes last.
     Same,
-    /// So many on each side.
+    /// This many zeros on each side.
     Fixed(usize),
 }
 
-/// What follows a convolution.
+/// Activation that follows a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     None,
@@ -23,24 +23,24 @@ pub enum Activation {
     Relu6,
 }
 
-/// What an architecture says of a convolution.
+/// Hyperparameters of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Channels taken.
+    /// Number of input channels.
     pub input: usize,
-    /// Channels given.
+    /// Number of output channels.
     pub output: usize,
-    /// Height and width.
+    /// Height and width of the kernel.
     pub size: [usize; 2],
     pub stride: usize,
     pub padding: Padding,
-    /// 1, or the number of channels for a convolution of each channel by itself.
+    /// Number of groups: 1, or the number of channels for a depthwise convolution.
     pub groups: usize,
     pub activation: Activation,
 }
 
 impl Kernel {
-    /// A kernel of stride 1 that keeps the size, followed by a ReLU.
+    /// A kernel of stride 1 that preserves the size, followed by a ReLU.
     pub fn new([input, output]: [usize; 2], size: [usize; 2]) -> Self {
         Self { input, output, size, stride: 1, padding: Padding::Same, groups: 1, activation: Activation::Relu }
     }
@@ -50,7 +50,7 @@ impl Kernel {
         [self.output, self.input / self.groups, self.size[0], self.size[1]]
     }
 
-    /// Zeros before and after an axis of this size.
+    /// Number of zeros before and after an axis of this size.
     fn zeros(&self, size: usize, axis: usize) -> (usize, usize) {
         match self.padding {
             Padding::Fixed(n) => (n, n),
@@ -63,17 +63,17 @@ impl Kernel {
     }
 }
 
-/// A convolution with bias, and its activation.
+/// A convolution with bias and activation.
 pub struct Conv {
-    /// `[output, input / groups, height, width]`
+    /// Weights `[output, input / groups, height, width]`.
     pub weight: Tensor<4>,
-    /// `[output]`
+    /// Bias `[output]`.
     pub bias: Tensor<1>,
     pub kernel: Kernel,
 }
 
 impl Conv {
-    /// `x [n, input, height, width]` to `[n, output, ..]`.
+    /// Maps `x [n, input, height, width]` to `[n, output, ..]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let ([_, _, height, width], kernel) = (x.dims(), &self.kernel);
         let padding = [kernel.zeros(height, 0), kernel.zeros(width, 1)];
@@ -87,50 +87,50 @@ impl Conv {
     }
 }
 
-/// x Wᵀ + b.
+/// The linear layer x Wᵀ + b.
 pub struct Linear {
-    /// `[input, output]`
+    /// Transposed weights Wᵀ `[input, output]`.
     pub weight: Tensor<2>,
-    /// `[output]`
+    /// Bias `[output]`.
     pub bias: Tensor<1>,
 }
 
 impl Linear {
-    /// `x [.., input]` to `[.., output]`.
+    /// Maps `x [.., input]` to `[.., output]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         linear(x, self.weight.clone(), Some(self.bias.clone()))
     }
 }
 
-/// Layer normalization of the last axis.
+/// Layer normalization over the last axis.
 pub struct Norm {
-    /// `[features]`
+    /// Gain `[features]`.
     pub gamma: Tensor<1>,
-    /// `[features]`
+    /// Bias `[features]`.
     pub beta: Tensor<1>,
     pub epsilon: f64,
 }
 
 impl Norm {
-    /// `x [.., features]`, normalized.
+    /// Normalizes `x [.., features]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         layer_norm(x, self.gamma.clone(), Some(self.beta.clone()), self.epsilon)
     }
 }
 
-/// Greatest values of 3x3 windows.
+/// Max pooling over 3x3 windows.
 pub fn max_pool(x: Tensor<4>, stride: usize, padding: usize) -> Tensor<4> {
     max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([stride; 2]).with_padding([padding; 2]))
 }
 
-/// Means of 3x3 windows around every value, over the values that there are (TensorFlow's, not PyTorch's
-/// default).
+/// Average pooling over the 3x3 window around every value. Padding is excluded from the mean, which is the
+/// default in TensorFlow but not in PyTorch.
 pub fn average_around(x: Tensor<4>) -> Tensor<4> {
     let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
     avg_pool2d(x, options.with_count_include_pad(false))
 }
 
-/// Means of whole planes: `[n, c, height, width]` to `[n, c]`.
+/// Global average pooling: `[n, c, height, width]` to `[n, c]`.
 pub fn mean_of_planes(x: Tensor<4>) -> Tensor<2> {
     x.flatten::<3>(2, 3).mean_dim(2).flatten(1, 2)
 }

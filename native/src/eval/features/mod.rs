@@ -1,5 +1,5 @@
-//! Feature networks: pretrained weights that the user brings, images in, feature vectors and class logits
-//! out.
+//! Feature networks, which map images to feature vectors and class logits with pretrained weights that the
+//! user provides.
 
 pub mod bicubic;
 pub mod dinov2;
@@ -16,11 +16,11 @@ pub mod weights;
 
 use network::{FeatureNetwork, Load, Names, Scores};
 
-/// The networks, one line each; options, scores and the list of weights follow from this.
+/// All networks, one line each; options, scores and the list of weights are derived from this array.
 pub static NETWORKS: [&FeatureNetwork; 4] =
     [&efficientnet_lite0::NETWORK, &inception_v3::NETWORK, &dinov2::NETWORK, &st_lpips::NETWORK];
 
-/// What the scores of the networks that describe single images are called.
+/// Names of the scores of the networks that compute features of single images.
 pub fn names() -> impl Iterator<Item = Names> {
     NETWORKS.iter().filter_map(|network| match network.scores {
         Scores::Features(names, _) => Some(names),
@@ -28,7 +28,7 @@ pub fn names() -> impl Iterator<Item = Names> {
     })
 }
 
-/// How those of `chosen` that describe single images are loaded.
+/// Loaders of the `chosen` networks that compute features of single images.
 pub fn describing(chosen: &[String]) -> Vec<Load> {
     let load = |name: &String| match NETWORKS.iter().find(|network| network.name == name)?.scores {
         Scores::Features(_, load) => Some(load),

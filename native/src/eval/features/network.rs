@@ -1,4 +1,4 @@
-//! What a feature network is: images in, vectors out.
+//! Interface of a feature network, which maps images to vectors.
 
 use super::weights::WeightFile;
 use crate::data::pixels::Bytes;
@@ -8,73 +8,73 @@ use diffem::Samples;
 use rayon::prelude::*;
 use std::path::Path;
 
-/// Images of a network call.
+/// Number of images per network call.
 const BATCH: usize = 4;
 
-/// How the scores in a network's features are called.
+/// Names of the scores in a network's features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// The network, as on the command line.
+    /// Name of the network on the command line.
     pub network: &'static str,
-    /// Fréchet distance: in tables and in evaluation.json.
+    /// Name of the Fréchet distance in tables and in evaluation.json.
     pub frechet: [&'static str; 2],
-    /// Kernel distance, likewise.
+    /// Name of the kernel distance in tables and in evaluation.json.
     pub kernel: [&'static str; 2],
-    /// Inception score, for a network with classes.
+    /// Name of the inception score in tables and in evaluation.json, for a network with classes.
     pub inception: Option<[&'static str; 2]>,
 }
 
-/// A network that `evaluate` can compare images with.
+/// A network with which `evaluate` can compare images.
 pub struct FeatureNetwork {
     /// Name on the command line.
     pub name: &'static str,
-    /// Its entry in the help of `evaluate`.
+    /// Description of the network in the help of `evaluate`.
     pub about: &'static str,
-    /// Its weights, which the user brings.
+    /// Weight file, which the user provides.
     pub weights: WeightFile,
-    /// What it is good for.
+    /// Scores that the network can compute.
     pub scores: Scores,
 }
 
-/// What a network scores.
+/// Scores that a network computes.
 #[derive(Clone, Copy)]
 pub enum Scores {
-    /// Sets of images by the features of each: names of the scores, and how the network is loaded.
+    /// Distances between sets of images in their features: names of the scores and loader of the network.
     Features(Names, Load),
-    /// Pairs of images by a distance.
+    /// A distance between pairs of images.
     Distance,
 }
 
 /// Reads a network's weights from a directory.
 pub type Load = fn(&Path, &Device) -> Result<Box<dyn Network>>;
 
-/// What a network says of n images.
+/// Outputs of a network for n images, on the device.
 pub struct Outputs {
-    /// `[n, features]`
+    /// Features `[n, features]`.
     pub features: Tensor<2>,
-    /// `[n, classes]`, of a network with classes.
+    /// Logits `[n, classes]` of a network with classes.
     pub logits: Option<Tensor<2>>,
 }
 
 /// A network with its weights.
 pub trait Network: Sync {
-    /// What its scores are called.
+    /// Names of the network's scores.
     fn names(&self) -> Names;
 
-    /// Outputs for 1 or more `images`, of any size: it resizes them itself.
+    /// Outputs for one or more `images` of any size, which the network resizes itself.
     fn outputs(&self, images: &[Bytes]) -> Outputs;
 }
 
-/// What a network says of n images, on the host.
+/// Outputs of a network for n images, on the host.
 pub struct Features {
-    /// `[n, features]`
+    /// Features `[n, features]`.
     pub features: Samples,
-    /// `[n, classes]`, of a network with classes.
+    /// Logits `[n, classes]` of a network with classes.
     pub logits: Option<Samples>,
 }
 
 impl Features {
-    /// Outputs of `network` for 1 or more `images`; batches run side by side, and none depends on another.
+    /// Outputs of `network` for one or more `images`; batches are independent and run in parallel.
     pub fn of(network: &dyn Network, images: &[Bytes]) -> Result<Self> {
         let batch = |batch: &[Bytes]| {
             let Outputs { features, logits } = network.outputs(batch);
@@ -91,7 +91,7 @@ impl Features {
     }
 }
 
-/// The values of a tensor, row by row.
+/// Returns the values of a tensor in row-major order.
 pub fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     tensor.into_data().try_to_vec::<f32>().map_err(|e| anyhow!("{e:?}"))
 }

@@ -1,5 +1,5 @@
-//! Distances between sets of images in the features of networks. They are named after the network: the
-//! numbers of one are not comparable with those of another.
+//! Distances between sets of images in the features of networks. They are named after the network because the
+//! numbers of one network are not comparable with those of another.
 
 use super::names;
 use super::network::{Features, Names, Network};
@@ -11,13 +11,13 @@ use diffem::metric::{Frechet, Kid, Moments, inception_score};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Most parts of the inception score, as usual.
+/// Maximum number of splits in the inception score, which is the usual number.
 const SPLITS: usize = 10;
-/// Names of the deviations in evaluation.json.
+/// Names of the standard deviations in evaluation.json.
 const KERNEL: &str = "kid_deviation";
 const INCEPTION: &str = "is_deviation";
 
-/// A score from parts of a set: mean over the parts, and their deviation.
+/// Mean and standard deviation of a score over parts of a set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub mean: f64,
@@ -29,9 +29,9 @@ pub struct Spread {
 #[serde(into = "Named", try_from = "Named")]
 pub struct FeatureScores {
     pub sample: String,
-    /// Lap of the reconstructions; none for floors and files.
+    /// Lap of the reconstructions; `None` for floors and files.
     pub lap: Option<usize>,
-    /// What the scores are called.
+    /// Names of the scores.
     pub names: Names,
     /// Fréchet distance to the reference set.
     pub frechet: f64,
@@ -39,11 +39,11 @@ pub struct FeatureScores {
     pub kernel: Spread,
     /// Inception score with the network's classes, if it has any.
     pub inception: Option<Spread>,
-    /// Images per side.
+    /// Number of images in each of the two sets.
     pub images: usize,
 }
 
-/// [`FeatureScores`] in evaluation.json, where scores have the names of their network.
+/// [`FeatureScores`] in evaluation.json, where the scores are named after their network.
 #[derive(Serialize, Deserialize)]
 struct Named {
     sample: String,
@@ -91,7 +91,7 @@ impl TryFrom<Named> for FeatureScores {
     }
 }
 
-/// A reference set in the features of several networks, and how images are scored against it.
+/// Scores images against a reference set in the features of several networks.
 pub struct FeatureScorer<'a> {
     shape: ImageShape,
     kid: Kid,
@@ -106,20 +106,20 @@ struct Reference<'a> {
 }
 
 impl<'a> FeatureScorer<'a> {
-    /// Scorer against the images `reference [n, d]` in [-2, 2], n >= 4.
+    /// Creates a scorer against the images `reference [n, d]` in [-2, 2], with n >= 4.
     pub fn new(networks: &'a [Box<dyn Network>], shape: ImageShape, reference: &Samples) -> Result<Self> {
         if reference.n() < 4 {
-            bail!("feature distances need 4 or more images a side, found {}", reference.n());
+            bail!("feature distances need 4 or more images per set, found {}", reference.n());
         }
         let images = bytes(reference, shape)?;
-        // Subsets of half of a small set, so that they differ.
+        // Subsets have at most half of a small set, so that they differ.
         let kid = Kid { subset_size: Kid::default().subset_size.min(reference.n() / 2), ..Kid::default() };
         let references = networks.iter().map(|network| Reference::new(&**network, &images)).collect::<Result<_>>()?;
         Ok(Self { shape, kid, references })
     }
 
-    /// Scores `images [n, d]` with each network; best of the reference's size: the Fréchet distance depends
-    /// on it.
+    /// Scores `images [n, d]` with each network. The set should be as large as the reference because the
+    /// Fréchet distance depends on its size.
     pub fn score(&self, sample: &str, lap: Option<usize>, images: &Samples) -> Result<Vec<FeatureScores>> {
         let images = bytes(images, self.shape)?;
         self.references.iter().map(|reference| reference.score(sample, lap, &images, &self.kid)).collect()
@@ -152,13 +152,13 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// Signals as pictures.
+/// Converts signals to 8-bit pictures.
 pub fn bytes(signals: &Samples, shape: ImageShape) -> Result<Vec<Bytes>> {
     signals.rows().map(|row| Bytes::of(row, shape)).collect()
 }
 
-/// `n` rows of `x` at even (0) or odd (1) places, so that two sets with other rows come of one; the first `n`
-/// rows of a set that is too small to be parted.
+/// Returns `n` rows of `x` at even (0) or odd (1) indices, which splits one set into two disjoint sets. If the
+/// set is too small to split, returns its first `n` rows.
 pub fn half(x: &Samples, parity: usize, n: usize) -> Samples {
     match x.n() >= 2 * n {
         true => x.select(&(0..n).map(|i| 2 * i + parity).collect::<Vec<_>>()),
@@ -166,7 +166,7 @@ pub fn half(x: &Samples, parity: usize, n: usize) -> Samples {
     }
 }
 
-/// The scores for reading, network by network; `what` says what the images are.
+/// Formats the scores as one table per network; `what` describes the images.
 pub fn table(what: &str, rows: &[FeatureScores]) -> String {
     let mut networks: Vec<Names> = Vec::new();
     for row in rows {
@@ -177,7 +177,7 @@ pub fn table(what: &str, rows: &[FeatureScores]) -> String {
     networks.iter().map(|names| block(what, names, rows.iter().filter(|row| row.names == *names))).collect()
 }
 
-/// The rows of one network.
+/// Formats the table of one network.
 fn block<'a>(what: &str, names: &Names, rows: impl Iterator<Item = &'a FeatureScores>) -> String {
     let mut heads = vec![names.frechet[0], names.kernel[0], "+-"];
     heads.extend(names.inception.map(|[head, _]| [head, "+-"]).iter().flatten());
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(half(&x, 1, 6).as_slice(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 
-    /// A network whose features are the pixels, and its logits, if it has any, too.
+    /// A network whose features, and logits if it has any, are the pixels.
     struct Pixels(Device, Names);
 
     impl Network for Pixels {
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// Under the names of a network with classes and of one without.
+    /// Networks with the names of a network with classes and of one without.
     fn networks() -> Vec<Box<dyn Network>> {
         let device = crate::device::open("auto").unwrap().1;
         let network = |names| Box::new(Pixels(device.clone(), names)) as Box<dyn Network>;

@@ -1,4 +1,4 @@
-//! From named tensors to the layers of a network.
+//! Builds the layers of a network from named tensors.
 
 use super::layers::{Conv, Kernel, Linear, Norm};
 use anyhow::{Context, Result, anyhow, bail};
@@ -6,12 +6,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use pytorch_reader::{DType, PytorchReader};
 use std::path::Path;
 
-/// Named tensors: those of a weight file, or a test's.
+/// Named tensors, from a weight file or a test.
 pub trait Tensors {
-    /// Values of the tensor `name`, row by row.
+    /// Values of the tensor `name` in row-major order.
     ///
     /// # Errors
-    /// There is none of that name, or its shape is not `shape`.
+    /// Fails if there is no tensor of that name or if its shape is not `shape`.
     fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
 }
 
@@ -26,46 +26,46 @@ impl Tensors for PytorchReader {
     }
 }
 
-/// What `assemble` makes of PyTorch's file `path`; errors name the file.
+/// Passes the PyTorch file `path` to `assemble` and returns its result; errors name the file.
 pub fn from_file<T>(path: &Path, device: &Device, assemble: impl FnOnce(&Source<'_>) -> Result<T>) -> Result<T> {
     let file = PytorchReader::new(path).map_err(|e| anyhow!("{}: {e}", path.display()))?;
     assemble(&Source { tensors: &file, device }).with_context(|| path.display().to_string())
 }
 
-/// Where the layers of a network come from.
+/// Source of the layers of a network.
 pub struct Source<'a> {
-    /// Their parameters.
+    /// Parameters of the layers.
     pub tensors: &'a dyn Tensors,
-    /// Where they compute.
+    /// Device on which the layers compute.
     pub device: &'a Device,
 }
 
 impl Source<'_> {
-    /// The tensor `name`, which must have this shape.
+    /// Loads the tensor `name`, which must have this shape.
     pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
         Ok(self.upload(self.tensors.values(name, &shape)?, shape))
     }
 
-    /// `name.weight [output, input]` and `name.bias [output]`.
+    /// Loads a linear layer from `name.weight [output, input]` and `name.bias [output]`.
     pub fn linear(&self, name: &str, [input, output]: [usize; 2]) -> Result<Linear> {
         let weight = self.tensor(&format!("{name}.weight"), [output, input])?.transpose();
         Ok(Linear { weight, bias: self.tensor(&format!("{name}.bias"), [output])? })
     }
 
-    /// `name.weight` and `name.bias [features]` of a layer normalization with this ε.
+    /// Loads a layer normalization with this ε from `name.weight` and `name.bias`, both `[features]`.
     pub fn norm(&self, name: &str, features: usize, epsilon: f64) -> Result<Norm> {
         let part = |part: &str| self.tensor(&format!("{name}.{part}"), [features]);
         Ok(Norm { gamma: part("weight")?, beta: part("bias")?, epsilon })
     }
 
-    /// `name.weight [output, input / groups, height, width]` and `name.bias [output]`.
+    /// Loads a convolution from `name.weight [output, input / groups, height, width]` and `name.bias [output]`.
     pub fn conv(&self, name: &str, kernel: Kernel) -> Result<Conv> {
         let weight = self.tensor(&format!("{name}.weight"), kernel.shape())?;
         Ok(Conv { weight, bias: self.tensor(&format!("{name}.bias"), [kernel.output])?, kernel })
     }
 
-    /// `name.weight` with the batch normalization `norm` behind it, at rest and with this ε: w γ / s and β -
-    /// m γ / s with s = sqrt(v + ε), for each output channel.
+    /// Loads a convolution from `name.weight` and folds in the batch normalization `norm` that follows it, with
+    /// this ε: the weight is w γ / s and the bias β - m γ / s with s = sqrt(v + ε), for each output channel.
     pub fn conv_norm(&self, name: &str, norm: &str, epsilon: f64, kernel: Kernel) -> Result<Conv> {
         let part = |part: &str| self.tensors.values(&format!("{norm}.{part}"), &[kernel.output]);
         let (gamma, beta, mean, variance) =

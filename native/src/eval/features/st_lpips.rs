@@ -1,12 +1,13 @@
-//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022): how different two
-//! pictures look. An AlexNet that blurs before it halves gives five maps of features f_l; between pictures of
-//! one size
+//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022) measures how different two
+//! pictures look. An AlexNet that blurs before it downsamples computes five feature maps f_l. The distance
+//! between two pictures of the same size is
 //!
 //! ```text
 //! d(x, y) = Σ_l mean over positions of Σ_c w_lc (f_lc(x) - f_lc(y))²,   f_l of unit length over c at every position
 //! ```
 //!
-//! 0 for equal pictures. Pictures enter as 8 bits in [-1, 1], red, green and blue, at their own size.
+//! and 0 for equal pictures. The inputs are 8-bit pictures scaled to [-1, 1], in red, green and blue, at their
+//! own size.
 
 use super::layers::{Activation, Conv, Kernel, Padding, max_pool, mean_of_planes};
 use super::network::{FeatureNetwork, Scores, host};
@@ -22,17 +23,17 @@ use diffem::image::ImageShape;
 use rayon::prelude::*;
 use std::path::Path;
 
-/// Least side of an image: the network reflects two pixels at its borders, and smaller maps have no two.
+/// Minimum side of an image: the network reflects two pixels at the borders, which smaller maps do not have.
 pub const MIN_SIDE: usize = 21;
-/// Pairs of a network call.
+/// Number of pairs per network call.
 const BATCH: usize = 4;
-/// Mean and deviation of red, green and blue, in [-1, 1].
+/// Mean and standard deviation of red, green and blue in [-1, 1].
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
-/// Added to lengths before one divides by them.
+/// Constant added to lengths before the division by them.
 const EPSILON: f64 = 1e-10;
 
-/// Convolutions: name and [input, output, side]. Each gives a map.
+/// Convolutions: name and [input, output, side]. Each produces one feature map.
 const CONVS: [(&str, [usize; 3]); 5] = [
     ("net.slice1.0", [3, 64, 11]),
     ("net.slice2.5", [64, 192, 5]),
@@ -59,7 +60,7 @@ pub static NETWORK: FeatureNetwork = FeatureNetwork {
 /// The network with its weights.
 pub struct StLpips {
     convs: Vec<Conv>,
-    /// w_l, `[1, channels, 1, 1]` each.
+    /// Weights w_l, `[1, channels, 1, 1]` each.
     weights: Vec<Tensor<4>>,
     device: Device,
 }
@@ -87,15 +88,15 @@ impl StLpips {
         })
     }
 
-    /// Whether images of this shape are large enough.
+    /// Returns whether images of this shape are large enough.
     pub fn takes(shape: ImageShape) -> bool {
         shape.height.min(shape.width) >= MIN_SIDE
     }
 
-    /// d(x_i, y_i) of n pairs of images of one shape.
+    /// Distances d(x_i, y_i) of n pairs of images of one shape.
     ///
     /// # Errors
-    /// Images with a side below 21 pixels.
+    /// Fails for images with a side below 21 pixels.
     pub fn distances(&self, x: &[Bytes], y: &[Bytes]) -> Result<Vec<f64>> {
         assert_eq!(x.len(), y.len(), "pairs");
         if let Some(ImageShape { height, width, .. }) = x.iter().map(|image| image.shape).find(|s| !Self::takes(*s)) {
@@ -106,7 +107,7 @@ impl StLpips {
         Ok(parts.into_iter().flatten().map(f64::from).collect())
     }
 
-    /// `[n]` of two lists of maps.
+    /// Distances `[n]` between two lists of feature maps.
     fn distance(&self, x: Vec<Tensor<4>>, y: Vec<Tensor<4>>) -> Tensor<1> {
         let level = |((x, y), w): ((Tensor<4>, Tensor<4>), &Tensor<4>)| {
             let weighted = (x - y).square() * w.clone();
@@ -116,7 +117,7 @@ impl StLpips {
         levels.reduce(|sum, level| sum + level).expect("the network has maps")
     }
 
-    /// The five maps of `images`, of unit length at every position.
+    /// Computes the five feature maps of `images`, normalized to unit length at every position.
     fn maps(&self, images: &[Bytes]) -> Vec<Tensor<4>> {
         let shape = images[0].shape;
         let pixels: Vec<f32> = images.iter().flat_map(prepared).collect();
@@ -136,13 +137,14 @@ impl StLpips {
     }
 }
 
-/// `[3, height, width]`, with the mean and deviation of the training images; gray images three times.
+/// Standardizes an image by the mean and standard deviation of the training images: `[3, height, width]`. A
+/// gray image is repeated three times.
 fn prepared(image: &Bytes) -> Vec<f32> {
     let value = |c: usize, v: u8| (f32::from(v) / 127.5 - 1.0 - SHIFT[c]) / SCALE[c];
     (0..3).flat_map(|c| image.plane(c % image.shape.channels).iter().map(move |v| value(c, *v))).collect()
 }
 
-/// Every other value of each plane after a blur by [1, 2, 1]ᵀ [1, 2, 1] / 16; two pixels are reflected at the
+/// Blurs each plane by [1, 2, 1]ᵀ [1, 2, 1] / 16 and keeps every other value; two pixels are reflected at the
 /// borders.
 fn halved(x: Tensor<4>) -> Tensor<4> {
     let channels = x.dims()[1];
@@ -164,7 +166,7 @@ mod tests {
         height: usize,
         width: usize,
         channels: usize,
-        /// Between the picture and its transformed copies, with weights by formula and with the trained ones.
+        /// Distances between the picture and its transformed copies, with weights by formula and trained ones.
         formula: Vec<f32>,
         trained: Vec<f32>,
     }
@@ -177,7 +179,7 @@ mod tests {
         crate::device::open("auto").unwrap().1
     }
 
-    /// As st_lpips.py's: inverted, darker, every column one further to the right.
+    /// The same copies as in st_lpips.py: inverted, darker, and shifted one column to the right.
     fn changed(image: &Bytes) -> [Bytes; 3] {
         let (shape, width) = (image.shape, image.shape.width);
         let of = |planes: Vec<u8>| Bytes { planes, shape };

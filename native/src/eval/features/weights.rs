@@ -1,4 +1,4 @@
-//! Weight files: what they are, where they belong, whether they are the right ones.
+//! Weight files: where to get them, where to put them, and whether they are the right ones.
 
 use crate::files;
 use anyhow::{Context, Result, bail};
@@ -6,16 +6,16 @@ use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// One weight file. diffem contains none and downloads none.
+/// One weight file. diffem neither contains nor downloads any.
 #[derive(Clone, Copy)]
 pub struct WeightFile {
     /// Name of the file.
     pub file: &'static str,
     /// Package that contains it or downloads it.
     pub package: &'static str,
-    /// How to get it.
+    /// Command that gets the package.
     pub command: &'static str,
-    /// Where the file is then.
+    /// Location of the file after that command.
     pub inside: &'static str,
     /// License of the weights.
     pub license: &'static str,
@@ -28,12 +28,12 @@ pub struct WeightFile {
 pub enum State {
     Missing,
     Right,
-    /// Its SHA-256 is this one instead.
+    /// A file with this other SHA-256.
     Wrong(String),
 }
 
 impl WeightFile {
-    /// Looks at the file in `dir`.
+    /// Checks the file in `dir`.
     pub fn state(&self, dir: &Path) -> Result<State> {
         let path = dir.join(self.file);
         if !path.exists() {
@@ -43,7 +43,7 @@ impl WeightFile {
         Ok(if found == self.sha256 { State::Right } else { State::Wrong(found) })
     }
 
-    /// Path of the file in `dir`, once it is known to be the right one.
+    /// Returns the path of the file in `dir` after checking that it is the right one.
     pub fn require(&self, dir: &Path) -> Result<PathBuf> {
         let path = dir.join(self.file);
         match self.state(dir)? {
@@ -55,20 +55,20 @@ impl WeightFile {
         }
     }
 
-    /// What to say of another file under this one's name.
+    /// Error message for a different file under this name.
     pub fn wrong(&self, path: &Path, found: &str) -> String {
         format!("{}: SHA-256 {found}, expected {}; get the file anew", path.display(), self.sha256)
     }
 }
 
-/// In hexadecimal, without holding the file in memory: some are larger than a gigabyte.
+/// SHA-256 in hexadecimal. The file is streamed because some files are larger than a gigabyte.
 fn sha256(mut file: impl Read) -> std::io::Result<String> {
     let mut digest = Sha256::new();
     std::io::copy(&mut file, &mut digest)?;
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// `dir`, or diffem/weights in the user's data directory ($XDG_DATA_HOME, else ~/.local/share).
+/// Returns `dir`, or diffem/weights in the user's data directory ($XDG_DATA_HOME, else ~/.local/share).
 pub fn directory(dir: Option<&Path>) -> Result<PathBuf> {
     if let Some(dir) = dir {
         return Ok(dir.to_path_buf());
