@@ -155,7 +155,12 @@ impl Estimate {
 }
 
 fn half(half: &Half) -> String {
-    format!("{} network calls, {}, {} per lap", count(half.network_calls), operations(half.flop), duration(half.seconds))
+    format!(
+        "{} network calls, {}, {} per lap",
+        count(half.network_calls),
+        operations(half.flop),
+        duration(half.seconds)
+    )
 }
 
 fn m_step(config: &Config, cost: &Cost, speed: Speed) -> Half {
