@@ -22,7 +22,7 @@ fn sampling(c: &mut Criterion) {
     group.bench_function("heun, 31 network calls", |b| b.iter(work.e_step(&heun)));
 }
 
-/// 100 iterations: the time of the full protocol's 1024 is about ten times as long.
+/// Times 100 iterations; the 1024 of the full protocol take about ten times as long.
 fn distances(c: &mut Criterion) {
     let (u, v) = (normal(16_384, 5, 0), normal(16_384, 5, 1));
     let sinkhorn = Sinkhorn { max_iterations: 100, ..Default::default() };

@@ -1,4 +1,4 @@
-//! The figures that `benches/peers/run.py` sets beside PyTorch's, as one JSON object:
+//! Prints the timings that `benches/peers/run.py` compares with PyTorch's, as one JSON object:
 //! `cargo bench --workspace --bench peer -- --threads 1`.
 
 mod timing;

@@ -1,5 +1,6 @@
-//! Prints `cost iterations converged seconds` for two files of little-endian f32 rows, for `peers/compare_pot.py`:
-//! `sinkhorn_cost u.f32 v.f32 d [iterations]`. Run as a benchmark without arguments it times a fixed pair of clouds.
+//! Prints `cost iterations converged seconds` for two files of little-endian f32 rows, for
+//! `peers/compare_pot.py`: `sinkhorn_cost u.f32 v.f32 d [iterations]`. Run as a benchmark without arguments,
+//! it times a fixed pair of clouds.
 use std::time::Instant;
 
 use diffem::{Samples, metric::Sinkhorn};

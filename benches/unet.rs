@@ -1,5 +1,6 @@
-//! U-Net training step and forward on images, as one JSON object: `cargo bench --workspace --bench unet -- --threads 1`.
-//! `benches/peers/unet_torch.py` does the same work in PyTorch.
+//! Times a U-Net's training step and forward pass on images and prints one JSON object:
+//! `cargo bench --workspace --bench unet -- --threads 1`. `benches/peers/unet_torch.py` does the same work in
+//! PyTorch.
 
 mod timing;
 
@@ -38,7 +39,7 @@ fn pieces(count: usize, shape: ImageShape, embedding: usize, device: &Device) ->
         .collect()
 }
 
-/// Loss gradient of every piece, a thread each, as the M-step does.
+/// Computes the loss gradient of every piece, one thread per piece, as the M-step does.
 fn train(network: &Unet, weights: &Tensor<1>, pieces: &[Piece]) -> Vec<Tensor<1>> {
     let plain = unflatten(network.clone(), weights);
     pieces

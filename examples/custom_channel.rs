@@ -1,5 +1,5 @@
-//! A channel of one's own: a known gain per observation, y = g x + s n. It is linear with Gaussian noise, so the run
-//! gets a Gaussian start and a measurement update.
+//! A channel of your own, which applies a known gain per observation, y = g x + s n. It is linear with
+//! Gaussian noise, so the run gets a Gaussian start and a measurement update.
 //!
 //! ```sh
 //! cargo run --release --example custom_channel

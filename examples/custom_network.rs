@@ -1,4 +1,4 @@
-//! A network of one's own: one hidden layer that sees the noisy signal, the noise level and the observation.
+//! A network of your own: one hidden layer receives the noisy signal, the noise level and the observation.
 //!
 //! ```sh
 //! cargo run --release --example custom_network

@@ -1,4 +1,4 @@
-//! A circle that is seen only through random projections, and posterior draws at the end.
+//! Learns a circle that is observed only through random projections, and draws from the posterior.
 //!
 //! ```sh
 //! cargo run --release --example quickstart
@@ -17,7 +17,7 @@ fn distance_from_circle(points: &Samples) -> f32 {
 }
 
 pub fn main() -> Result<()> {
-    // 1024 points on a circle, each seen only through one random projection with noise.
+    // 1024 points on a circle, each observed only through one random projection with noise.
     let circle = Samples::new((0..1024).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
     let channel =
         ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05 }.into()]).build(2)?;

@@ -1,20 +1,22 @@
-//! The orthonormal discrete cosine transform (DCT-II) of every plane of an image,
+//! The orthonormal discrete cosine transform (DCT-II) of every plane of an image:
 //!
 //! ```text
 //! X = C_h x C_wᵀ,   C_n[k, i] = √((1 + [k > 0]) / n) cos(π k (2 i + 1) / 2 n)
 //! ```
 //!
-//! in which every symmetric convolution with mirrored borders is diagonal (Strang 1999, "The discrete cosine transform").
-//! Images here have sides of tens to hundreds of pixels: two products of matrices, on the host in f64 or on a device.
+//! Every symmetric convolution with mirrored borders is diagonal in this basis (Strang 1999, "The discrete
+//! cosine transform"). Images here have sides of tens to hundreds of pixels, so the transform is two matrix
+//! products, on the host in f64 or on a device.
 
 use crate::image::ImageShape;
 use burn::tensor::{Device, Tensor, TensorData};
 use nalgebra::{DMatrix, DMatrixView};
 
-/// Longest side of an image that gets a transform; its matrix takes 8 MB.
+/// Maximum side of an image that gets a transform; its matrix takes 8 MB.
 pub(crate) const MAX_SIDE: usize = 1024;
 
-/// The transform of images of one shape; coefficient (c, k, l) stands where value (c, i, j) of an image does.
+/// The transform of images of one shape; coefficient (c, k, l) is stored where an image
+/// stores value (c, k, l).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dct {
     shape: ImageShape,
@@ -24,9 +26,10 @@ pub struct Dct {
     across: DMatrix<f64>,
 }
 
-/// C_n.
+/// The matrix C_n.
 fn cosines(n: usize) -> DMatrix<f64> {
-    // Angles are multiples of π / 2 n: a table of a whole turn has all of them, without rounding in large products.
+    // Angles are multiples of π / 2 n: a table of one full turn holds all of them, without rounding
+    // in large products.
     let table: Vec<f64> = (0..4 * n).map(|p| (std::f64::consts::PI * p as f64 / (2 * n) as f64).cos()).collect();
     let square = |k: usize| if k == 0 { 1.0 } else { 2.0 };
     DMatrix::from_fn(n, n, |k, i| (square(k) / n as f64).sqrt() * table[k * (2 * i + 1) % (4 * n)])
@@ -53,14 +56,14 @@ impl Dct {
         self.planes(x, &self.across.transpose(), &self.down)
     }
 
-    /// `left` P `right` of every plane P, taken as a matrix of the planes' columns: row-major here is column-major there.
+    /// Computes `left` P `right` for every plane P, read as a column-major matrix and therefore transposed.
     fn planes(&self, x: &[f64], left: &DMatrix<f64>, right: &DMatrix<f64>) -> Vec<f64> {
         let (width, height) = (self.shape.width, self.shape.height);
         let plane = |x: &[f64]| (left * DMatrixView::from_slice(x, width, height) * right).as_slice().to_vec();
         x.chunks_exact(self.shape.pixels()).flat_map(plane).collect()
     }
 
-    /// The same transform of batches of images on `device`.
+    /// The same transform for batches of images on `device`.
     pub fn on(&self, device: &Device) -> DeviceDct {
         let tensor = |m: &DMatrix<f64>| {
             let values: Vec<f32> = m.transpose().iter().map(|&v| v as f32).collect();
@@ -89,7 +92,7 @@ impl DeviceDct {
         self.apply(x, self.across.clone(), self.down.clone())
     }
 
-    /// Every line of every plane times `across`, then every column times `down`.
+    /// Multiplies every line of every plane by `across`, then every column by `down`.
     fn apply(&self, x: Tensor<2>, across: Tensor<2>, down: Tensor<2>) -> Tensor<2> {
         let ([n, d], ImageShape { height, width, .. }) = (x.dims(), self.shape);
         let planes = n * d / (height * width);
@@ -109,7 +112,7 @@ mod tests {
         (0..SHAPE.len()).map(|i| ((i * 7 % 11) as f64 - 5.0) / 4.0).collect()
     }
 
-    /// Coefficient (c, k, l) by the double sum.
+    /// Coefficient (c, k, l), computed as a double sum.
     fn coefficient(x: &[f64], c: usize, k: usize, l: usize) -> f64 {
         let part = |k: usize, i: usize, n: usize| {
             let square = if k == 0 { 1.0 } else { 2.0 };

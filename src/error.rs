@@ -1,6 +1,7 @@
-//! What can go wrong, said so that it can be mended.
+//! Errors, with messages that say how to fix them.
 
-/// Errors of the core. Every message names the field or tensor, what was expected and, where it helps, what to do.
+/// Errors of the core. Every message names the field or tensor, what was expected and, where it
+/// helps, what to do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A setting is outside its range.
@@ -38,9 +39,9 @@ pub enum Error {
          or check the observations' scale (the schedule assumes a standard deviation near 1)"
     )]
     Diverged {
-        /// Lap, from 1.
+        /// Lap, counted from 1.
         lap: usize,
-        /// M-step step, from 0.
+        /// M-step step, counted from 0.
         step: usize,
         /// The offending value.
         loss: f32,
@@ -48,7 +49,7 @@ pub enum Error {
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),
-    /// A table of reconstructions cannot be kept.
+    /// A table of reconstructions cannot be stored.
     #[error("{0}")]
     Storage(String),
     /// The observer asked to stop.
@@ -64,7 +65,7 @@ pub enum MetricError {
     #[error("`{set}` has {found} rows, at least {needed} are needed: pass more samples")]
     TooFew { set: &'static str, found: usize, needed: usize },
     /// Rows of different lengths.
-    #[error("rows of `{set}` have {found} values, those of `u` {expected}: compare points of one space")]
+    #[error("rows of `{set}` have {found} values, those of `u` {expected}: compare points in the same space")]
     Dimension { set: &'static str, expected: usize, found: usize },
     /// A NaN or an infinity among the values.
     #[error("row {row} of `{set}` holds a NaN or an infinity: drop it or find where it comes from")]
@@ -75,7 +76,7 @@ pub enum MetricError {
     /// A setting outside its range.
     #[error("`{name}` is {value}, expected {expected}")]
     Setting { name: &'static str, value: f64, expected: &'static str },
-    /// Images that no window fits into.
+    /// The images are smaller than the SSIM window.
     #[error(
         "images of {height} x {width} pixels are smaller than the window of {window} x {window}: SSIM is not defined for them"
     )]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub const PIXEL_MIN: f32 = -2.0;
 /// Value of a white pixel.
 pub const PIXEL_MAX: f32 = 2.0;
-/// Width of the scale of pixels.
+/// Width of the pixel scale.
 pub const PIXEL_RANGE: f32 = PIXEL_MAX - PIXEL_MIN;
 
 /// A pixel on [-2, 2] as an intensity, 0 for black and 1 for white; values beyond the scale lie outside [0,
@@ -21,7 +21,7 @@ pub fn from_unit(intensity: f32) -> f32 {
     intensity * PIXEL_RANGE + PIXEL_MIN
 }
 
-/// A pixel on [-2, 2] as the nearest of 256 levels; values beyond the scale get the end's.
+/// A pixel on [-2, 2] as the nearest of 256 levels; values beyond the scale are clamped to its ends.
 pub fn to_byte(pixel: f32) -> u8 {
     (to_unit(pixel) * 255.0).round().clamp(0.0, 255.0) as u8
 }
@@ -31,20 +31,20 @@ pub fn from_byte(byte: u8) -> f32 {
     (f64::from(PIXEL_RANGE) * f64::from(byte) / 255.0 + f64::from(PIXEL_MIN)) as f32
 }
 
-/// Shape of an image. Value (c, i, j) of a flattened image stands at (c · height + i) · width + j.
+/// Shape of an image. Value (c, i, j) of a flattened image is at index (c · height + i) · width + j.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImageShape {
     /// Color channels, 1 or 3 (any number for other data).
     pub channels: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
-    /// Columns.
+    /// Number of columns.
     pub width: usize,
 }
 
-/// Most values of an image; keeps products of sizes from overflowing.
+/// Maximum number of values in an image; keeps products of sizes from overflowing.
 const MAX_VALUES: usize = 1 << 28;
 
 impl ImageShape {
@@ -58,12 +58,12 @@ impl ImageShape {
         self.len() == 0
     }
 
-    /// Pixels of one channel.
+    /// Number of pixels in one channel.
     pub fn pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// Checks the ranges; `field` is named in messages.
+    /// Checks the ranges; error messages name `field`.
     pub fn validate(&self, field: &str) -> Result<()> {
         let product = self.channels.checked_mul(self.height).and_then(|v| v.checked_mul(self.width));
         match product {

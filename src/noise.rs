@@ -1,11 +1,11 @@
-//! Counter-based random numbers: every draw is a function of (seed, purpose, lap, index, step), so that no result
-//! depends on the order, the shard size or the number of workers that asked for it.
+//! Counter-based random numbers: every draw is a function of (seed, purpose, lap, index, step), so that no
+//! result depends on the order of draws, the shard size or the number of workers.
 //!
-//! Generator: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Normals by
-//! Box-Muller from polynomials in `+ - * /` and `sqrt` only, which IEEE 754 rounds alike everywhere: the same bits
-//! natively and in wasm.
+//! The generator is Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+//! Normals come from Box-Muller with polynomials in `+ - * /` and `sqrt` only, which IEEE 754 rounds
+//! identically everywhere, so the bits are the same natively and in wasm.
 
-/// What the numbers are for; distinct purposes are independent streams of the same seed.
+/// What the numbers are for; distinct purposes have independent streams for the same seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
@@ -31,7 +31,7 @@ pub enum Purpose {
     Split = 10,
     /// Projection directions of sliced distances.
     Directions = 11,
-    /// Draws asked for after training.
+    /// Draws requested after training.
     Draw = 12,
     /// Dropout in training.
     Dropout = 13,
@@ -172,7 +172,7 @@ fn ln(x: f32) -> f32 {
 
 /// Sine and cosine of the angle `2 pi bits / 2^32`, within 1e-7: exact quadrant, polynomial on [-pi/4, pi/4].
 pub(crate) fn sin_cos_turn(bits: u32) -> (f32, f32) {
-    // Round to the nearest quarter turn; what is left lies in [-1/8, 1/8) of a turn.
+    // Round to the nearest quarter turn; the remainder lies in [-1/8, 1/8) of a turn.
     let quadrant = bits.wrapping_add(1 << 29) >> 30;
     let rest = bits.wrapping_sub(quadrant << 30) as i32 as f32 * (std::f32::consts::TAU / 4_294_967_296.0);
     let z = rest * rest;

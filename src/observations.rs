@@ -1,4 +1,4 @@
-//! What is seen: observations y and the parameters a of each one's operator.
+//! Observations y and the parameters a of their operators.
 
 use crate::channel::Channel;
 use crate::error::{Error, Result};
@@ -9,9 +9,9 @@ use crate::samples::Samples;
 /// `n` observations y ~ Q(. | x, a) with their known operator parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observations {
-    /// `[n, m]`.
+    /// Observations, `[n, m]`.
     pub y: Samples,
-    /// `[n, k]`; `None` when the channel has no parameters of its own (k = 0).
+    /// Operator parameters, `[n, k]`; `None` when the channel has no parameters (k = 0).
     pub a: Option<Samples>,
 }
 
@@ -50,12 +50,13 @@ impl Observations {
         Self::simulate(channel, x, Key::new(seed, Purpose::Observe, 0), 0)
     }
 
-    /// Observes every row of `x` `[n, d]` with fresh operators and noise, keyed by (key, row, `step`).
+    /// Observes every row of `x [n, d]` with fresh operators and noise, keyed by (key, row, `step`).
     pub fn simulate(channel: &dyn Channel, x: &Samples, key: Key, step: usize) -> Self {
         Self::simulate_from(channel, x, 0, key, step)
     }
 
-    /// [`Observations::simulate`] of a part of the signals: the rows of `x` are `first` and those after it.
+    /// [`Observations::simulate`] for a part of the signals: the rows of `x` are signals `first`,
+    /// `first + 1` and so on.
     pub fn simulate_from(channel: &dyn Channel, x: &Samples, first: usize, key: Key, step: usize) -> Self {
         let (m, k, n) = (channel.observation_len(), channel.operator_len(), x.n());
         if m + k == 0 {
@@ -98,7 +99,8 @@ impl Observations {
         Self { y: self.y.select(indices), a: self.a.as_ref().map(|a| a.select(indices)) }
     }
 
-    /// Rows (y, a) side by side, `[n, m + k]`: the joint law that two sets of observations can be compared in.
+    /// Rows (y, a) side by side, `[n, m + k]`: samples of the joint distribution, in which two sets of
+    /// observations can be compared.
     pub fn joint(&self) -> Samples {
         let d = self.y.d() + self.a.as_ref().map_or(0, Samples::d);
         let data = (0..self.n()).flat_map(|i| self.y.row(i).iter().chain(self.operator(i)).copied()).collect();

@@ -1,5 +1,6 @@
-//! Threads natively, a plain loop in wasm. Work is cut by the caller into pieces that do not depend on the number of
-//! threads, and results come back in order: thread count never changes a bit.
+//! Parallel loops: threads natively, a plain loop in wasm. The caller cuts work into pieces that do
+//! not depend on the number of threads, and results are returned in order, so the thread count
+//! never changes a bit.
 
 use crate::error::Result;
 use crate::samples::Samples;
@@ -7,7 +8,7 @@ use crate::samples::Samples;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// `[f(0), ..., f(n - 1)]`.
+/// Returns `[f(0), ..., f(n - 1)]`.
 pub fn map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     #[cfg(not(target_arch = "wasm32"))]
     return (0..n).into_par_iter().map(f).collect();
@@ -23,21 +24,22 @@ pub fn for_each_chunk_mut<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize
     data.chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
 }
 
-/// Lets this process keep up to 64 MB that it has freed for what it allocates next, for each of its threads; a program calls it
-/// first of all. Layers free and allocate the same large buffers all the time, and what glibc gave back to the system would
-/// come again page by page: that took a tenth of a U-Net's training step. Does nothing with another C library.
+/// Lets this process keep up to 64 MB of freed memory per thread for later allocations; a program calls it
+/// before anything else. Layers constantly free and allocate the same large buffers, and memory that glibc
+/// returned to the system would have to be mapped again page by page, which took a tenth of a U-Net's
+/// training step. This does nothing with another C library.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: mallopt only stores two numbers; one that it does not take it ignores.
+    // SAFETY: mallopt only stores two numbers, and ignores those that it does not accept.
     unsafe {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
-        // Setting one ends the adjustment of both; this is where it stops by itself.
+        // Setting one parameter ends glibc's own adjustment of both; 32 MB is where that adjustment stops.
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
     }
 }
 
-/// Writes the rows of `out` from consecutive shards of `size` rows: `f(range)` gives those of a range. Only a few shards are in
-/// memory at a time; the first error ends it.
+/// Writes the rows of `out` from consecutive shards of `size` rows: `f(range)` returns the rows of a range.
+/// Only a few shards are in memory at a time, and the first error ends the loop.
 pub fn fill_rows(
     out: &mut Samples,
     size: usize,
@@ -53,7 +55,7 @@ pub fn fill_rows(
     Ok(())
 }
 
-/// [`fill_rows`] of rows that are made one by one: `f(i)` gives row i.
+/// [`fill_rows`] for rows that are computed one by one: `f(i)` returns row i.
 pub fn fill_each_row(
     out: &mut Samples,
     size: usize,

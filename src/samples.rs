@@ -1,12 +1,12 @@
-//! Row-major tables of `f32`: one signal, observation or operator a row.
+//! Row-major tables of `f32`: one signal, observation or operator per row.
 
 use crate::error::Result;
 use std::fmt;
 use std::sync::Arc;
 
-/// `n` rows of length `d`, row-major on the host. The currency of the core's boundary: signals `x [n, d]`,
-/// observations `y [n, m]`, operator parameters `a [n, k]` (images and matrices flattened). Rows may be empty: an observation
-/// may show nothing, and an unconditional network has no features.
+/// `n` rows of length `d`, row-major on the host. Data cross the core's boundary in this form: signals
+/// `x [n, d]`, observations `y [n, m]`, operator parameters `a [n, k]` (images and matrices are flattened).
+/// Rows may be empty: an observation may show nothing, and an unconditional network has no features.
 #[derive(Clone)]
 pub struct Samples {
     data: Data,
@@ -14,12 +14,12 @@ pub struct Samples {
     d: usize,
 }
 
-/// Numbers kept outside the process's own memory, such as those of a mapped file.
+/// Numbers that are kept outside the process's own memory, such as those of a mapped file.
 pub trait Buffer: Send + Sync {
     /// The numbers.
     fn values(&self) -> &[f32];
 
-    /// The numbers, to be changed; `None` where they cannot be.
+    /// The numbers, mutable; `None` if they cannot be changed in place.
     fn values_mut(&mut self) -> Option<&mut [f32]>;
 }
 
@@ -28,14 +28,14 @@ pub trait Store: Send + Sync {
     /// An empty table for the reconstructions of lap `lap`.
     ///
     /// # Errors
-    /// No room for it.
+    /// There is no room for it.
     fn reconstructions(&self, lap: usize, n: usize, d: usize) -> Result<Samples>;
 
-    /// The table of an E-step that an earlier process began, as far as it was filled; `None` where nothing outlives a process,
-    /// and the E-step is to begin anew.
+    /// The table of an E-step that an earlier process began, filled as far as that process got; `None` if
+    /// nothing outlives a process and the E-step has to start over.
     ///
     /// # Errors
-    /// A table that should be there and cannot be read.
+    /// A table that should exist cannot be read.
     fn resumed(&self, _lap: usize, _n: usize, _d: usize) -> Result<Option<Samples>> {
         Ok(None)
     }
@@ -82,7 +82,7 @@ impl Samples {
         Self { n: data.len() / d, data: Data::Memory(data), d }
     }
 
-    /// The rows of length `d` > 0 that `buffer` holds, a whole number of them.
+    /// Wraps `buffer`, which holds a whole number of rows of length `d` > 0.
     pub fn elsewhere(buffer: Arc<dyn Buffer>, d: usize) -> Self {
         let len = buffer.values().len();
         assert!(d > 0 && len.is_multiple_of(d), "{len} values do not fill rows of {d}");
@@ -94,7 +94,7 @@ impl Samples {
         Self { data: Data::Memory(vec![0.0; n * d]), n, d }
     }
 
-    /// `n` rows of `d` as `fill` leaves them, which finds zeros.
+    /// `n` rows of `d` values, which are zero until `fill` writes them.
     pub fn filled(n: usize, d: usize, fill: impl FnOnce(&mut Self) -> Result<()>) -> Result<Self> {
         let mut out = Self::zeros(n, d);
         fill(&mut out)?;
@@ -133,7 +133,7 @@ impl Samples {
         Self { data: Data::Memory(data), n: range.len(), d: self.d }
     }
 
-    /// The first `n` rows; copied only where they are in memory.
+    /// The first `n` rows; copied only if they are in memory.
     pub fn first(&self, n: usize) -> Self {
         match &self.data {
             Data::Memory(_) => self.slice(0..n),
@@ -155,7 +155,8 @@ impl Samples {
         }
     }
 
-    /// The values, row-major, mutable; copied into memory where a clone shares them or they cannot be changed in place.
+    /// The values, row-major, mutable; copied into memory if a clone shares them or they cannot
+    /// be changed in place.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
         if let Data::Elsewhere(buffer) = &mut self.data
             && Arc::get_mut(buffer).and_then(|buffer| buffer.values_mut()).is_none()
@@ -167,24 +168,24 @@ impl Samples {
             Data::Memory(values) => values,
             Data::Elsewhere(buffer) => {
                 let values = Arc::get_mut(buffer).and_then(|buffer| buffer.values_mut());
-                &mut values.expect("seen above to be changeable")[..len]
+                &mut values.expect("checked above to be mutable")[..len]
             }
         }
     }
 
-    /// Overwrites the rows from `first` on by those of `rows`.
+    /// Overwrites the rows from `first` on with those of `rows`.
     pub fn put(&mut self, first: usize, rows: &Self) {
         let d = self.d;
         self.as_mut_slice()[first * d..(first + rows.n) * d].copy_from_slice(rows.as_slice());
     }
 
-    /// Every value within [least, greatest].
+    /// Clips every value to [least, greatest].
     pub fn clipped(mut self, [least, greatest]: [f64; 2]) -> Self {
         self.as_mut_slice().iter_mut().for_each(|v| *v = v.clamp(least as f32, greatest as f32));
         self
     }
 
-    /// Gives the values back, row-major.
+    /// Returns the values, row-major.
     pub fn into_vec(self) -> Vec<f32> {
         match self.data {
             Data::Memory(values) => values,

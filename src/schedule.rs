@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 
-/// Greatest parameter of the law of t.
+/// Maximum parameter of the distribution of t.
 const MAX_SHAPE: u32 = 64;
 
 /// Geometric variance-exploding schedule (DiffEM, arXiv 2510.12691, appendix; Song et al. 2021).
@@ -14,13 +14,14 @@ const MAX_SHAPE: u32 = 64;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// Least noise level, > 0, in units of the (scaled) signal.
+    /// Smallest noise level, > 0, in units of the (scaled) signal.
     pub sigma_min: f64,
-    /// Greatest noise level, > `sigma_min`; well above the signal's spread.
+    /// Largest noise level, > `sigma_min`; it should be well above the signal's spread.
     pub sigma_max: f64,
-    /// Signal's standard deviation assumed by the preconditioning (EDM's σ_data), > 0.
+    /// Standard deviation of the signal that the preconditioning assumes (EDM's σ_data), > 0.
     pub sigma_data: f64,
-    /// Law of t while training: Beta(`time_alpha`, `time_beta`), whole numbers >= 1; (1, 1) is uniform.
+    /// Distribution of t during training: Beta(`time_alpha`, `time_beta`), whole numbers >= 1;
+    /// (1, 1) is uniform.
     pub time_alpha: u32,
     /// See `time_alpha`.
     pub time_beta: u32,
@@ -43,13 +44,14 @@ impl Schedule {
         1.0 / (sigma * sigma) + 1.0 / (self.sigma_data * self.sigma_data)
     }
 
-    /// Variance of x ~ N(0, σ_data² I) given x_t, v = σ² σ_data² / (σ² + σ_data²): c_out² of the preconditioning.
+    /// Variance of x ~ N(0, σ_data² I) given x_t, v = σ² σ_data² / (σ² + σ_data²): c_out² of
+    /// the preconditioning.
     pub fn posterior_variance(&self, sigma: f64) -> f64 {
         let (s, d) = (sigma * sigma, self.sigma_data * self.sigma_data);
         s * d / (s + d)
     }
 
-    /// Draws t ~ Beta(α, β) as the α-th smallest of α + β - 1 uniforms, which has exactly that law.
+    /// Draws t ~ Beta(α, β) as the α-th smallest of α + β - 1 uniforms, which has exactly that distribution.
     pub fn draw_time(&self, stream: &mut Stream) -> f64 {
         let n = (self.time_alpha + self.time_beta - 1) as usize;
         let mut sorted = [0.0; 2 * MAX_SHAPE as usize];

@@ -1,6 +1,6 @@
 //! Short-lived memory for work on single signals, which an M-step does for every example.
 
-/// Scratch of this length or less stands on the stack.
+/// Scratch memory of this length or less is on the stack.
 const SMALL: usize = 64;
 
 /// Calls `work` with `len` zeros.

@@ -1,4 +1,5 @@
-//! Channels: adjointness over a registry of linear ones, the laws they promise, and what the network is shown.
+//! Channels: adjointness over a registry of linear channels, the distributions that they promise, and the
+//! features that the network receives.
 
 #[path = "channels/images.rs"]
 mod images;
@@ -62,7 +63,7 @@ fn every_linear_channel_has_its_adjoint() {
             linear.apply(&a, &x, &mut ax);
             linear.adjoint(&a, &y, &mut aty);
             let (left, right) = (dot(&ax, &y), dot(&x, &aty));
-            // f32 rounding of sums of a few dozen products.
+            // The tolerance covers f32 rounding of sums of a few dozen products.
             assert!((left - right).abs() < 1e-5 * (1.0 + left.abs()), "{name}: <Ax, y> = {left}, <x, Aty> = {right}");
         }
     }
@@ -83,7 +84,7 @@ fn linear_gaussian_form_has_the_mean_and_covariance_of_the_draws() {
             let error = nalgebra::DVector::from_iterator(m, y.iter().map(|&v| v as f64)) - &expected;
             covariance += &error * error.transpose() / n as f64;
         }
-        // Noise of at most 0.2 through rows of norm at most 4: standard errors below .005.
+        // Noise of at most 0.2 and rows of norm at most 4 give standard errors below .005.
         assert!((covariance - &model.covariance).amax() < 0.02, "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! The first things that a reader tries: the examples run, and the README's quickstart is the one that is compiled.
+//! What a reader tries first: the examples run, and the quickstart of the README is the one that is compiled.
 
 #[path = "../examples/custom_channel.rs"]
 mod custom_channel;
@@ -29,7 +29,8 @@ fn a_network_of_one_s_own_runs() {
     custom_network::main().unwrap();
 }
 
-/// Lines of the first code block that begins with `fence`, each without `prefix`; hidden lines of rustdoc are left out.
+/// Returns the lines of the first code block that begins with `fence`, each without `prefix`; lines that
+/// rustdoc hides are left out.
 fn block(text: &str, fence: &str, prefix: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.strip_prefix(prefix).unwrap_or(line).trim_end());
     let lines = lines.skip_while(|line| *line != fence).skip(1).take_while(|line| *line != "```");

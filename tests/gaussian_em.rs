@@ -1,5 +1,6 @@
 //! EM on Gaussians in closed form: every lap of the exact algorithm is known, and so is the theory's bound.
-//! s* is the true variance, n the noise's, s_k the prior's after lap k, in one dimension.
+//! In one dimension, s* is the true variance, n the variance of the noise and s_k that of the prior after lap
+//! k.
 
 use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
 use diffem::em::{GaussianInit, InitialPrior};
@@ -64,7 +65,7 @@ fn too_narrow_a_start_barely_moves() {
     assert!((laps(2.0, 4.0, 0.05, 50)[50] - 0.0707).abs() < 5e-5);
 }
 
-/// A correlated truth, a start that is off in mean and shape, an operator that sees all of it.
+/// A correlated truth, a start whose mean and shape are wrong, and an operator that observes every direction.
 fn multivariate() -> (Gaussian, Gaussian, LinearGaussian) {
     let truth = DMatrix::from_row_slice(3, 3, &[2.0, 0.5, 0.1, 0.5, 1.0, -0.3, 0.1, -0.3, 0.7]);
     let truth = Gaussian::new(DVector::from_column_slice(&[1.0, -0.5, 0.2]), truth).unwrap();
@@ -118,7 +119,7 @@ fn directions_in_the_kernel_of_a_single_operator_never_move() {
         prior = prior.em_update(&model, &observed).unwrap();
     }
     assert!((spread(&prior) - before.0).abs() < 1e-9 && (unseen.dot(&prior.mean) - before.1).abs() < 1e-9);
-    // The seen direction does move to the truth.
+    // The observed direction does move to the truth.
     assert!((prior.mean.sum() - truth.mean.sum()).abs() < 1e-2);
 }
 
@@ -139,11 +140,11 @@ fn random_projections_identify_the_gaussian_behind_them() {
     let n = 8192;
     let (channel, observations) = projected(&truth, n);
     let fit = Gaussian::fit(&channel, &observations, 1.0, 60).unwrap();
-    // A covariance entry estimated from n full observations has a standard error near 2/sqrt(n) = .022; two projections
-    // of five coordinates carry a few times less.
+    // A covariance entry estimated from n full observations has a standard error near 2/sqrt(n) = .022; two
+    // projections of five coordinates carry a few times less information.
     assert!((&fit.covariance - &truth.covariance).amax() < 0.25, "{}", fit.covariance);
     assert!((&fit.mean - &truth.mean).amax() < 0.1);
-    // The likelihood bound: never worse than the start.
+    // By the likelihood bound the fit is never worse than the start.
     assert!(truth.kl(&fit).unwrap() < 0.02 && truth.kl(&Gaussian::isotropic(5, 1.0)).unwrap() > 0.5);
 }
 
@@ -159,6 +160,6 @@ fn gaussian_start_draws_have_the_next_priors_law() {
     let x0 =
         InitialPrior::fit(&channel, &observations, &init, 7).unwrap().reconstruct(&channel, &observations, 7).unwrap();
     let variance = x0.as_slice().iter().map(|&v| v as f64 * v as f64).sum::<f64>() / n as f64;
-    // Standard error s_1 sqrt(2/n) = .018.
+    // The standard error is s_1 sqrt(2/n) = .018.
     assert!((variance - 2.56198).abs() < 0.09, "{variance}");
 }

@@ -1,5 +1,5 @@
-//! The optimal transport scores against POT (fixture: golden/golden_sinkhorn.py), and against themselves on other numbers of
-//! threads.
+//! The optimal transport scores against POT (fixture: golden/golden_sinkhorn.py), and against themselves on
+//! different numbers of threads.
 
 use diffem::Samples;
 use diffem::metric::{Sinkhorn, energy_distance, sliced_wasserstein};
@@ -70,7 +70,7 @@ fn sliced_wasserstein_is_that_of_pot() {
     }
 }
 
-/// All scores, to the bit, on `threads` threads.
+/// Returns the bits of all scores on `threads` threads.
 fn scores(threads: usize) -> [u64; 3] {
     let golden = golden();
     let case = &golden.sinkhorn[0];

@@ -1,4 +1,4 @@
-//! Bundles: what is read is what was written, 16 bits lose little, and no file can do harm.
+//! Bundles are read as they were written, lose little in 16 bits, and cause no harm when damaged.
 
 use burn::tensor::Device;
 use diffem::channel::{ChannelConfig, Compose, MaskConfig, NoiseConfig};
@@ -92,7 +92,7 @@ fn what_is_read_is_what_was_written() {
     assert_eq!(encode(&bundle.posterior, &bundle.examples, Precision::F32).unwrap(), written);
 }
 
-/// Draw k of observation i has noise of its own, whoever else is sampled.
+/// Draw k of observation i has its own noise, whatever else is sampled.
 #[test]
 fn a_draw_does_not_depend_on_the_others() {
     let (posterior, Examples { observations, .. }) = posterior();
@@ -144,7 +144,7 @@ fn weights_beyond_sixteen_bits_are_refused() {
     assert!(encode(&posterior, &examples, Precision::F32).is_ok());
 }
 
-/// The bundle with one piece of its metadata replaced, the file's own length kept in order.
+/// Returns the bundle with one piece of its metadata replaced and the header's length adjusted.
 fn edited(from: &str, to: &str) -> Vec<u8> {
     let whole = bytes(Precision::F16);
     let length = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
@@ -183,7 +183,7 @@ fn what_does_not_fit_is_named() {
     assert!(said(r#""channels":[6,8]"#, r#""channels":[8,8]"#).contains("the network of this config needs"));
     assert!(said(r#""mean":[0.25,"#, r#""mean":["#).starts_with("checkpoint: standardizer of 15 coordinates"));
     assert!(said(r#""root":[1.5,"#, r#""root":[0.0,"#).starts_with("standardizer: expected an invertible matrix"));
-    // Neither a range nor a method that does not suit the channel waits for the first draw to fail.
+    // A setting out of range or a method that does not suit the channel fails before the first draw.
     assert!(said(r#""kind":"diffem""#, r#""kind":"em-mmps","iterations":0"#).starts_with("method.iterations"));
     assert!(said(r#""measurement_update":true"#, r#""measurement_update":true,"range":[1.0,1.0]"#).contains("range"));
     let bent = said(r#""kind":"mask","rate":0.5"#, r#""kind":"saturation","low":-1.0,"high":1.0"#);
@@ -201,7 +201,7 @@ fn no_damaged_byte_panics() {
         assert!(matches!(open(&whole[..length], &Device::flex()), Err(Error::Checkpoint(_))), "{length} bytes");
     }
     let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
-    // Every fifth byte of the header, turned into digits, brackets and noise.
+    // Every fifth byte of the header is replaced in turn by a digit, a bracket and a byte that is not ASCII.
     for place in (0..header + 8).step_by(5) {
         for byte in [b'9', b'[', 0xff] {
             let mut damaged = whole.clone();
@@ -211,7 +211,7 @@ fn no_damaged_byte_panics() {
     }
     let mut poisoned = whole.clone();
     let last = poisoned.len();
-    // An infinite half, wherever the weights lie; the examples' bytes are left as they are.
+    // Half-precision weights become infinite; the bytes of the examples stay as they are.
     poisoned[header + 8 + 400 * 4..last].chunks_exact_mut(2).for_each(|half| half.copy_from_slice(&[0x00, 0x7c]));
     assert!(open(&poisoned, &Device::flex()).is_err());
 }

@@ -1,4 +1,5 @@
-//! The prior: an unconditional denoiser, trained and sampled by the parts of the posterior through a channel that shows nothing.
+//! The prior is an unconditional denoiser, trained and sampled by the code of the posterior through a channel
+//! that shows nothing.
 
 use burn::tensor::Device;
 use diffem::channel::Unobserved;
@@ -20,7 +21,8 @@ fn samples(law: &Gaussian, n: usize) -> Samples {
     Samples::new((0..n).flat_map(row).collect(), law.d())
 }
 
-/// Trains a prior of `x` without standardized coordinates, so that the network has everything to learn; returns `draws` of it.
+/// Trains a prior of `x` without standardized coordinates, so that the network has everything to learn;
+/// returns `draws` draws from it.
 fn draws_of_prior(
     x: Samples,
     network: &NetworkConfig,
@@ -42,7 +44,7 @@ fn draws_of_prior(
         run = run.image(shape);
     }
     let run = run.trainer(&device).unwrap();
-    // The weights of seed 1.
+    // The initial weights are those of seed 1.
     let weights = flatten(&run.model().build_network(1, &device).unwrap());
     let before = to_host(&weights).unwrap();
     let mut state = run.begin_with(x, weights, None).unwrap();
@@ -68,12 +70,13 @@ fn a_prior_of_a_gaussian_has_its_moments() {
     let law = Gaussian::new(DVector::from_column_slice(&[1.0, -0.5]), covariance).unwrap();
     let network = NetworkConfig::Mlp(MlpConfig { width: 64, depth: 2, embedding: 16 });
     let found = moments(&draws_of_prior(samples(&law, 8192), &network, None, 1500, 8192));
-    // Of 8192 draws, standard errors of .01 (means) and .013 (variances); training and sampling add a few hundredths.
+    // With 8192 draws the standard errors are .01 (means) and .013 (variances); training and sampling add a
+    // few hundredths.
     assert!((&found.0 - &law.mean).amax() < 0.06, "mean {}", found.0);
     assert!((&found.1 - &law.covariance).amax() < 0.08, "covariance {}", found.1);
 }
 
-/// The U-Net without planes of features.
+/// Covers a U-Net without planes of features.
 #[test]
 fn a_prior_of_images_has_their_means() {
     let image = ImageShape { channels: 1, height: 4, width: 4 };

@@ -1,4 +1,5 @@
-//! Samplers on Gaussians, where the exact denoiser is known: order of convergence and law.
+//! Samplers on Gaussians, where the exact denoiser is known: their order of convergence and the distribution
+//! of their draws.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use diffem::Samples;
@@ -24,9 +25,10 @@ fn schedule() -> Schedule {
     Schedule { sigma_min: 0.1, sigma_max: 5.0, ..Default::default() }
 }
 
-/// Variance that the sampler ends with for x ~ N(0, 1), without Monte Carlo: on a Gaussian every sampler is linear in its
-/// starting point and its noises, so feeding each of them alone (one a row) gives the coefficients, whose squares add up.
-/// The start has the exact marginal variance 1 + sigma_max^2; the answer excludes the last denoising.
+/// Returns the final variance of the sampler for x ~ N(0, 1) without Monte Carlo: on a Gaussian every sampler
+/// is linear in its starting point and its noises, so feeding in each of them alone (one per row) gives the
+/// coefficients, whose squares add up. The start has the exact marginal variance 1 + sigma_max^2; the result
+/// excludes the last denoising.
 fn variance(config: &SamplerConfig) -> f64 {
     let (schedule, device) = (schedule(), device());
     let exact = GaussianDenoiser::new(&Gaussian::isotropic(1, 1.0), &device);
@@ -92,8 +94,9 @@ fn predictor_corrector_converges_at_the_predictors_order() {
 
 #[test]
 fn corrector_is_stationary_where_the_closed_form_says() {
-    // x <- (1 - tau a) x + sigma sqrt(2 tau) e with a = s^2/(1 + s^2) has the stationary variance (1 + s^2)/(1 - tau a/2):
-    // a bias of order tau. Coefficients as in `variance`: one noise alone a row.
+    // x <- (1 - tau a) x + sigma sqrt(2 tau) e with a = s^2/(1 + s^2) has the stationary variance (1 +
+    // s^2)/(1 - tau a/2): a bias of order tau. The coefficients are found as in `variance`, with one noise
+    // alone per row.
     let (sigma, device, corrections) = (2.0f64, device(), 300);
     let exact = GaussianDenoiser::new(&Gaussian::isotropic(1, 1.0), &device);
     let a = sigma * sigma / (1.0 + sigma * sigma);
@@ -116,7 +119,7 @@ fn corrector_is_stationary_where_the_closed_form_says() {
     }
 }
 
-/// Draws from the exact posterior of one observation of a 3-D Gaussian, against its mean and covariance.
+/// Compares draws from the exact posterior of one observation of a 3-D Gaussian with its mean and covariance.
 fn law(config: SamplerConfig) {
     let prior = DMatrix::from_row_slice(3, 3, &[1.0, 0.6, 0.2, 0.6, 0.8, 0.1, 0.2, 0.1, 0.5]);
     let prior = Gaussian::new(DVector::zeros(3), prior).unwrap();
@@ -140,7 +143,8 @@ fn law(config: SamplerConfig) {
     let mean = rows().sum::<DVector<f64>>() / n as f64;
     let centered = rows().map(|r| r - &mean);
     let covariance = centered.map(|r| &r * r.transpose()).sum::<DMatrix<f64>>() / n as f64;
-    // Five standard errors of a mean and of a covariance entry at unit variance: .039 and .055.
+    // The bounds are five standard errors of a mean and of a covariance entry at unit variance, .039 and
+    // .055.
     assert!((mean - &posterior.mean).amax() < 0.039, "{config:?}");
     assert!((&covariance - &posterior.covariance).amax() < 0.055, "{config:?}: {covariance} {}", posterior.covariance);
 }

@@ -41,7 +41,7 @@ fn noise(std: f64) -> StageConfig {
     NoiseConfig { std }.into()
 }
 
-/// Coordinates that an image's own scale and mean give.
+/// Coordinates given by an image's own scale and mean.
 fn standardizer() -> Standardizer {
     Standardizer::new(vec![0.3; D], vec![1.7; D]).unwrap()
 }
@@ -52,7 +52,7 @@ fn spectral_standardizer() -> Standardizer {
     standardizer().with_power(Some(power)).unwrap()
 }
 
-/// The law of x that such a standardizer stands for.
+/// The distribution of x that such a standardizer assumes.
 fn law(standardizer: &Standardizer, basis: &Dct) -> Gaussian {
     let unit = vec![1.0; D];
     let covariance =
@@ -70,7 +70,7 @@ fn normal(n: usize, index: usize) -> Samples {
     x
 }
 
-/// A network that answers 0: the preconditioned denoiser is the exact one of N(0, σ_d² I).
+/// A network that returns 0, for which the preconditioned denoiser is the exact one of N(0, σ_d² I).
 fn zero(channel: &Compose, config: &ConditioningConfig, device: &Device) -> Mlp {
     let network = MlpConfig { width: 8, depth: 1, embedding: 8 }.init(D, feature_len(channel, config), 0, device);
     let weights = flatten(&network);
@@ -113,7 +113,7 @@ fn other_channels_have_no_spectrum() {
     assert!(build(&[blur(1.0), QuantizationConfig { levels: 8 }.into()]).as_linear().is_none());
 }
 
-/// x | x_t, y for x of the standardizer's law, by the dense formula.
+/// Distribution of x given x_t and y under the standardizer's prior, by the dense formula.
 fn exact(channel: &Compose, standardizer: &Standardizer, x_t: &[f32], sigma: f64, y: &[f32]) -> Gaussian {
     let model = channel.linear_gaussian(&[]).unwrap();
     let prior = law(standardizer, channel.as_linear().unwrap().spectrum().unwrap().basis());
@@ -125,7 +125,7 @@ fn exact(channel: &Compose, standardizer: &Standardizer, x_t: &[f32], sigma: f64
     prior.posterior(&noisy, &shifted).unwrap().posterior(&model, &y).unwrap()
 }
 
-/// The gain of one observation at noise level `sigma`, as the formulas have it.
+/// The gain of one observation at noise level `sigma`, from the formulas.
 fn gain(conditioning: Conditioning<'_>, y: &[f32], sigma: f64, features: &mut [f32], device: &Device) -> Gain {
     let measurement = conditioning.condition(y, &[], features).expect("an update");
     assert_eq!(measurement.structure(), OperatorStructure::Spectral);
@@ -199,10 +199,10 @@ fn coordinates_of_their_own_scale_fall_back_to_the_dense_update() {
     let mut features = vec![0.0; conditioning.feature_len()];
     let measurement = conditioning.condition(normal(1, 1).row(0), &[], &mut features).expect("an update");
     assert_eq!((measurement.structure(), conditioning.basis().is_none()), (OperatorStructure::Dense, true));
-    // Left to itself a blur takes one scale for all, and the spectrum, which a file keeps.
+    // By default a blur uses a single scale and the spectrum, which a file preserves.
     let standardizer = config.standardizer(&channel, &normal(50, 4));
     assert!(standardizer.uniform().is_some());
-    // Parseval: variances of a mean of 1 a coordinate.
+    // By Parseval the variances have mean 1 per coordinate.
     let power = standardizer.power.as_ref().expect("a spectrum");
     assert!((power.iter().sum::<f64>() / D as f64 - 1.0).abs() < 1e-5);
     let bytes = checkpoint::encode_standardizer(&standardizer).unwrap();
@@ -210,8 +210,8 @@ fn coordinates_of_their_own_scale_fall_back_to_the_dense_update() {
     assert!(standardizer.with_power(Some(vec![1.0; D - 1])).is_err());
 }
 
-/// What a blur hides keeps the power of the smooth prior in the start: its draws are no noise there, and its means are at least
-/// as good as those of the prior itself.
+/// In the start, the components that a blur hides keep the power of the smooth prior: the draws are not noise
+/// there, and the means are at least as good as those of the prior itself.
 #[test]
 fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     let shape = ImageShape { channels: 1, height: 16, width: 12 };
@@ -232,7 +232,7 @@ fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     let draws = prior.reconstruct(&channel, &seen, 0).unwrap();
     let last = |row: &[f32]| spectrum.basis().forward(&row.iter().map(|&v| v as f64).collect::<Vec<_>>())[191];
     let power = |x: &Samples| x.rows().map(|row| last(row).powi(2)).sum::<f64>() / x.n() as f64;
-    // The fitted τ within 10 %, 600 draws.
+    // The bound allows for the fitted τ, within 10 %, and for 600 draws.
     assert!((power(&draws) / power(&x) - 1.0).abs() < 0.4, "{} {}", power(&draws), power(&x));
 }
 
@@ -258,7 +258,7 @@ fn draws(posterior: &Posterior<MlpConfig>, observations: &Observations) -> Sampl
     EStep { posterior, observations, key: Key::new(3, Purpose::Sample, 1) }.all().unwrap()
 }
 
-/// With exact scores the sampler's draws are those of the exact posterior.
+/// With exact scores the sampler draws from the exact posterior.
 #[test]
 fn draws_follow_the_exact_posterior() {
     let (channel, config, device) = (build(&[blur(0.8), noise(0.3)]), ConditioningConfig::default(), Device::flex());
@@ -270,7 +270,7 @@ fn draws_follow_the_exact_posterior() {
     let repeated = Observations::new(&channel, seen.y.select(&vec![0; n]), None).unwrap();
     let channel = Arc::new(channel);
     let draws = draws(&posterior((&channel, network, sampler), schedule, 500), &repeated);
-    // x_t tells nothing at an endless noise level.
+    // At a very high noise level x_t carries no information.
     let exact = exact(&channel, &spectral_standardizer(), &[0.0; D], 1e6, seen.y.row(0));
     let mean = |j: usize| draws.rows().map(|row| row[j] as f64).sum::<f64>() / n as f64;
     let means: Vec<f64> = (0..D).map(mean).collect();
@@ -280,7 +280,7 @@ fn draws_follow_the_exact_posterior() {
         for j in [i, (i + 1) % D] {
             let product = |row: &[f32]| (row[i] as f64 - means[i]) * (row[j] as f64 - means[j]);
             let covariance = draws.rows().map(product).sum::<f64>() / n as f64;
-            // Five standard errors, and the sampler's own error.
+            // The bound is five standard errors plus the sampler's own error.
             let bound = 5.0 * 1.5 * std * std / (n as f64).sqrt() + 0.01;
             assert!((covariance - exact.covariance[(i, j)]).abs() < bound, "covariance {i} {j}: {covariance}");
         }

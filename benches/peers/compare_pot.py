@@ -4,10 +4,11 @@
     cargo bench --workspace --bench sinkhorn_cost --no-run
     python compare_pot.py target/release/deps/sinkhorn_cost-* 2048 4096 16384
 
-Truth against truth on the published manifold (d = 5), reg 1e-3, 1024 iterations. From 4096 points on POT is not run to the
-end: its time is that of 1 iteration plus 1023 times a tenth of the difference between 11 and 1 iterations (at 2048 both are
-printed, which tests the rule). Each run is a process of its own; `wall` and `cpu` (all threads) are its seconds from start
-to end, `peak_mb` its peak resident set. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE so that numpy is itself.
+Truth against truth on the published manifold (d = 5), reg 1e-3, 1024 iterations. From 4096 points on, POT is
+not run to the end: its time is that of 1 iteration plus 1023 times a tenth of the difference between 11 and 1
+iterations (at 2048 points both times are printed, which tests the rule). Each run is a separate process;
+`wall` and `cpu` (all threads) are its seconds from start to end, `peak_mb` is its peak resident set. Unset
+OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE so that numpy runs with its defaults.
 """
 
 import json
@@ -49,7 +50,7 @@ def pot(u_path, v_path, iterations):
 
 
 def timed(*command):
-    """Runs `command` under GNU time (a child of this process would count this one's memory as its own)."""
+    """Runs `command` under GNU time (a direct child would count this process's memory as its own)."""
     timing = ["/usr/bin/time", "-f", "%e %U %S %M", *command]
     done = subprocess.run(timing, check=True, capture_output=True, text=True)
     wall, user, system, peak = map(float, done.stderr.split("\n")[-2].split())

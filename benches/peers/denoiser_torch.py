@@ -20,7 +20,7 @@ def norm_then_act() -> list[nn.Module]:
 
 
 def act_then_norm() -> list[nn.Module]:
-    """The order of the published code, whose LayerNorm has no learned scale or shift."""
+    """Layers in the order of the published code, whose LayerNorm has no learned scale or shift."""
     return [nn.SiLU(), nn.LayerNorm(WIDTH, elementwise_affine=False)]
 
 
@@ -102,5 +102,5 @@ def heun(denoise, condition: Tensor, intervals: int) -> Tensor:
 
 
 def sample_in_chunks(sample, condition: Tensor, rows: int) -> Tensor:
-    """One E-step: every observation, `rows` at a time."""
+    """One E-step: samples every observation, `rows` at a time."""
     return torch.cat([sample(part) for part in condition.split(rows)])

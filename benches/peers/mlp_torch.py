@@ -3,7 +3,7 @@
 mlp_train_ms      bare MLP, fixed batch of 1024: forward, mean square, backward, Adam
 mlp_full_step_ms  batch of 1024 with fresh projections, observations and noise; loss, backward, clip at norm 1, Adam
 mlp_forward_ms    bare MLP, fixed batch of 4096, no gradient
-e_step_s          heun, 16 intervals (31 calls), for every observation; e_step_call_ms = a call for all of them
+e_step_s          heun, 16 intervals (31 calls), for every observation; e_step_call_ms is one call for all
 e_step_ddpm_s     ddpm, --ddpm-steps updates and one last call; e_step_ddpm_call_ms likewise
 
 Times are medians of wall time after a warm-up.
@@ -31,7 +31,7 @@ def adam(module: nn.Module) -> torch.optim.Adam:
 
 
 def train_step(compiled):
-    """Closure over fixed inputs: only the network and its optimizer are timed."""
+    """Returns a closure over fixed inputs, which times only the network and its optimizer."""
     net = d.mlp()
     optimizer = adam(net)
     forward = compiled(net)
@@ -46,7 +46,7 @@ def train_step(compiled):
 
 
 def full_step(compiled, signals: int):
-    """Closure over a table of signals: every call corrupts a new mini-batch afresh."""
+    """Returns a closure over a table of signals; every call corrupts a new mini-batch afresh."""
     table = 4 * torch.rand(signals, d.SIGNAL) - 2
     denoiser = d.Denoiser(d.mlp())
     optimizer = adam(denoiser)
@@ -73,7 +73,7 @@ def forward_pass(compiled):
 
 
 def measure_e_step(args, denoise, sampler, steps: int, calls: int) -> tuple[float, float]:
-    """Seconds of an E-step and milliseconds of one network call for all observations."""
+    """Returns the seconds of an E-step and the milliseconds of one network call for all observations."""
     y, a = torch.randn(args.observations, d.OBSERVED), d.draw_projections(args.observations)
     condition = d.features(y, a)
     # One chunk and two levels warm up (and compile) at the chunk's shape without paying for a whole E-step.

@@ -1,4 +1,4 @@
-"""What the scripts' command lines share; free of PyTorch, so that run.py starts without it."""
+"""What the scripts' command lines share; it does not import PyTorch, so that run.py starts without it."""
 
 import argparse
 

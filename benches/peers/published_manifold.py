@@ -1,10 +1,11 @@
 """The published DiffEM algorithm for the manifold experiment, in PyTorch: time and quality at a chosen size.
 
-Follows arXiv 2510.12691 and its public code where the two differ in detail: Linear, SiLU, LayerNorm; t from an even
-mixture of Beta(2, 5) and Beta(5, 2); Adam 1e-3 -> 1e-6 restarted each lap; lap 1 trains on the real observations, later
-laps on one corruption of the reconstructions, frozen for the lap and with projections that are not normalized; E-step
-by ddpm, 4096 steps. One substitution: the Gaussian start is fitted and sampled in closed form, which is the limit of
-the published start (the same EM, through a sampler). Prints one JSON object for each lap, the start being lap 0.
+Follows arXiv 2510.12691 and its public code where the two differ in detail: Linear, SiLU, LayerNorm; t from
+an even mixture of Beta(2, 5) and Beta(5, 2); Adam 1e-3 -> 1e-6, restarted each lap; lap 1 trains on the real
+observations, later laps on one corruption of the reconstructions, frozen for the lap and with projections
+that are not normalized; E-step by ddpm, 4096 steps. One substitution: the Gaussian start is fitted and
+sampled in closed form, which is the limit of the published start (the same EM, through a sampler). Prints one
+JSON object per lap; the start is lap 0.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def gaussian_posterior(mean: Tensor, cov: Tensor, y: Tensor, a: Tensor) -> tuple
 
 
 def gaussian_start(y: Tensor, a: Tensor, iterations: int = 16) -> Tensor:
-    """Fits N(mean, cov) to the observations by EM; one posterior draw for each observation, [n, 5]."""
+    """Fits N(mean, cov) to the observations by EM; returns one posterior draw per observation, [n, 5]."""
     y, a = y.double(), a.double()
     mean, cov = torch.zeros(d.SIGNAL).double(), torch.eye(d.SIGNAL).double()
     for _ in range(iterations):
@@ -60,7 +61,7 @@ def draw_sigma(n: int) -> Tensor:
 
 
 def m_step(denoiser: nn.Module, x: Tensor, condition: Tensor, steps: int, batch: int) -> float:
-    """Trains on the pairs (x, condition); returns the mean loss."""
+    """Trains on the pairs (x, condition) and returns the mean loss."""
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1e-3, total_iters=steps)
     total = 0.0
@@ -114,7 +115,7 @@ def timed(work, *arguments):
 
 
 def run(args, data: dict[str, Tensor]) -> Tensor:
-    """The laps; returns the last reconstructions."""
+    """Runs the laps and returns the last reconstructions."""
     y, a = data["y"], data["a"]
     score = Score(data["x"], args.points)
     x, start_s = timed(gaussian_start, y, a)
@@ -147,7 +148,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=positive, default=1024)
     parser.add_argument("--sampler-steps", type=positive, default=4096)
     parser.add_argument("--rows", type=positive, default=1024, help="observations sampled together")
-    parser.add_argument("--points", type=int, default=1024, help="points scored each lap, 0 for none; published: 16384")
+    parser.add_argument("--points", type=int, default=1024, help="points scored per lap, 0 for none; published: 16384")
     parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", metavar="FILE", help="safetensors to use: x [n, 5], a [n, 2, 5], y [n, 2]")

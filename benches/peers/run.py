@@ -2,9 +2,9 @@
 
     python run.py --rust "target/release/bench-mlp --threads {threads}"
 
-The Rust command runs through no shell, `{threads}` replaced by each of --threads. It prints one JSON object with the
-keys of KEYS, in the meaning of mlp_torch.py, and `threads`. One round is every peer once at every number of threads
-(A B A B), so that slow drifts of the machine fall on all alike.
+The Rust command runs without a shell, with `{threads}` replaced by each value of --threads. It prints one
+JSON object with the keys of KEYS, which mean the same as in mlp_torch.py, and `threads`. One round runs every
+peer once at every number of threads (A B A B), so that slow drifts of the machine affect all peers alike.
 """
 
 import argparse
@@ -23,14 +23,14 @@ TORCH = [sys.executable, str(Path(__file__).with_name("mlp_torch.py"))]
 
 
 def commands(args, threads: int) -> dict[str, list[str]]:
-    """The command of every peer by name, Rust first."""
+    """Returns the command of every peer by name, Rust first."""
     torch = [*TORCH, "--threads", str(threads), *shlex.split(args.torch_options)]
     rust = {"rust": shlex.split(args.rust.replace("{threads}", str(threads)))} if args.rust else {}
     return rust | {"torch-eager": torch} | ({"torch-compile": [*torch, "--compile"]} if args.compile else {})
 
 
 def measure(peer: str, command: list[str], threads: int) -> dict:
-    """Runs one peer; its report, checked."""
+    """Runs one peer and returns its report, checked."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         report = json.loads(done.stdout)
@@ -47,14 +47,14 @@ def measure(peer: str, command: list[str], threads: int) -> dict:
 
 
 def warn_if_loaded():
-    """With a core taken by others, PyTorch on all cores slows many times over: such a comparison means nothing."""
+    """Warns of a busy machine: with one core taken, PyTorch on all cores slows many times over."""
     load = os.getloadavg()[0]
     if load > 0.5:
         print(f"warning: load is {load:.1f} before the first run; wait for a quiet machine", file=sys.stderr)
 
 
 def rounds(args) -> list[dict]:
-    """All reports in the order of the runs, each with its peer's name and round."""
+    """Returns all reports in the order of the runs, each with the name of its peer and its round."""
     reports = []
     for number in range(1, args.rounds + 1):
         for threads in args.threads:

@@ -1,4 +1,4 @@
-"""Wall time of a piece of work."""
+"""Times a workload by the wall clock."""
 
 import statistics
 import time

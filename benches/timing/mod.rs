@@ -1,8 +1,9 @@
-//! What the benchmarks that stand beside PyTorch share.
+//! What the benchmarks that are compared with PyTorch share.
 
 use std::time::Instant;
 
-/// Starts as many threads as `--threads N` asks for, 2 by default, with memory as the command line has it.
+/// Starts as many threads as `--threads N` requests, 2 by default, with the same memory settings as the
+/// command line.
 pub fn use_threads() -> usize {
     diffem::keep_freed_memory();
     let args: Vec<String> = std::env::args().collect();

@@ -1,4 +1,4 @@
-//! The pieces of work that the benchmarks time, each as a closure that does it once.
+//! The workloads that the benchmarks time, each as a closure that runs it once.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -30,7 +30,7 @@ pub struct Workload {
     observations: Observations,
 }
 
-/// `[n, d]` standard normals, one set for each `index`.
+/// Draws standard normals `[n, d]`, a different set for each `index`.
 pub fn normal(n: usize, d: usize, index: usize) -> Samples {
     let mut x = Samples::zeros(n, d);
     Key::new(1, Purpose::Truth, 0).stream(index, 0).fill_normal(x.as_mut_slice());
@@ -70,7 +70,8 @@ impl Workload {
         Self { device, network, posterior, m_step, x: normal(16_384, 5, 2), observations }
     }
 
-    /// Forward, mean-square loss, backward and Adam on fixed inputs, batch 1024 in shards as the M-step cuts it.
+    /// Forward, mean-square loss, backward and Adam on fixed inputs, batch 1024, split into shards as in the
+    /// M-step.
     pub fn train(&self) -> impl FnMut() + '_ {
         let (x, y) = (normal(1024, 17, 0), normal(1024, 5, 1));
         let mut state = OptimState::new(flatten(&self.network));
@@ -91,7 +92,7 @@ impl Workload {
         }
     }
 
-    /// The M-step's own step: fresh corruption, noise, loss, backward, clipping, Adam, batch 1024.
+    /// A step of the M-step itself: fresh corruption, noise, loss, backward, clipping, Adam, batch 1024.
     pub fn full_step(&self) -> impl FnMut() + '_ {
         let mut m_step = MStep::new(&self.posterior, (&self.x, &self.observations), &self.m_step, 1, 1);
         let (mut state, mut step) = (OptimState::new(flatten(&self.network)), 0);

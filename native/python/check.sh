@@ -13,8 +13,9 @@ skip() {
 python3 -m venv "$work/build" >/dev/null 2>&1 || skip "python3 with venv is not available"
 "$work/build/bin/pip" install -q 'maturin>=1.9,<2' numpy safetensors 2>/dev/null || skip "maturin is not available"
 
-# maturin builds only the command's package, whose dependencies have other features than in the whole workspace with
-# its tests, so all of burn would be compiled again. This cargo wrapper builds the command as the tests do.
+# maturin builds only the command's package, whose dependencies have other features than in the whole
+# workspace with its tests, so all of burn would be compiled again. This cargo wrapper builds the command as
+# the tests do.
 mkdir "$work/bin"
 cat >"$work/bin/cargo" <<END
 #!/bin/sh

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 
 /// A backend that a build may contain.
 pub struct Backend {
-    /// Name for `--device` and of the package's feature.
+    /// Name, as given to `--device` and as the feature of this package.
     pub name: &'static str,
     /// One-line description.
     pub about: &'static str,
@@ -59,7 +59,7 @@ pub static BACKENDS: [Backend; 4] = [
     Backend {
         name: "wgpu",
         about: "GPU through Vulkan, Metal or DirectX",
-        needs: "install a driver for Vulkan, Metal, DirectX or OpenGL (Mesa has ones in software)",
+        needs: "install a driver for Vulkan, Metal, DirectX or OpenGL (Mesa has software drivers)",
         numbered: false,
         preference: 1,
         driver: driver!("wgpu", || Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().len(), |_| {

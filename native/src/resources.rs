@@ -26,8 +26,8 @@ fn fits(field: &str, rows: usize, needed: u64, free: u64) -> Result<()> {
     let most = (free as f64 / needed as f64 * rows as f64) as u64;
     ensure!(
         needed <= free,
-        "{field}: {rows} signals with their observations need about {} of memory and {} are free; lower it, to {most} at \
-         most",
+        "{field}: {rows} signals with their observations need about {} of memory and {} are free; lower it to at \
+         most {most}",
         DecimalBytes(needed),
         DecimalBytes(free)
     );
@@ -85,8 +85,8 @@ mod tests {
         assert!(fits("data.n", 60_000, needed, needed).is_ok());
         assert_eq!(
             fits("data.n", 60_000, needed, needed / 4).unwrap_err().to_string(),
-            "data.n: 60000 signals with their observations need about 940.80 MB of memory and 235.20 MB are free; lower it, to \
-             15000 at most"
+            "data.n: 60000 signals with their observations need about 940.80 MB of memory and 235.20 MB are free; lower it to at \
+             most 15000"
         );
         assert_eq!(memory_of(usize::MAX, &channel), u64::MAX);
     }

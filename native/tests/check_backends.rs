@@ -1,4 +1,4 @@
-//! Backends held to a golden file.
+//! Backends are compared with a golden file.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn fail(dir: &Path, args: &[&str]) -> (String, String) {
     [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8")).into()
 }
 
-/// A report by a backend "webgpu" with difference 0, taken from a table.
+/// Builds a report by a backend "webgpu" with all differences 0 from a table.
 fn report(table: &str, golden: &str) -> Value {
     let lines = table.lines().skip(2).take_while(|line| !line.contains(" quantities agree"));
     let row = |line: &str| {
@@ -25,7 +25,7 @@ fn report(table: &str, golden: &str) -> Value {
     json!({ "golden": golden, "backend": "webgpu", "rows": lines.map(row).collect::<Vec<_>>() })
 }
 
-/// The fingerprint of the golden file at `path`, which is made anew.
+/// Writes the golden file at `path` anew and returns its fingerprint.
 fn written(dir: &Path, path: &str) -> String {
     let said = succeed(dir, &["check-backends", "--write-golden", path]);
     said.split_whitespace().last().expect("a fingerprint").to_string()

@@ -1,4 +1,4 @@
-//! What the command says of itself.
+//! Help, presets, schema and other output in which the command describes itself.
 
 mod common;
 
@@ -8,7 +8,7 @@ use snapbox::{Data, assert_data_eq};
 use std::path::Path;
 use std::process::Stdio;
 
-/// Compares with tests/snapshots/`name`; `SNAPSHOTS=overwrite` accepts what is found.
+/// Compares the output with tests/snapshots/`name`; `SNAPSHOTS=overwrite` accepts the output.
 fn assert_snapshot(found: String, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
     assert_data_eq!(Data::text(found).raw(), Data::read_from(&path, None).raw());
@@ -18,7 +18,7 @@ fn print(args: &[&str]) -> String {
     succeed(Path::new("."), args)
 }
 
-/// Names of the presets, as their files have them, sorted.
+/// Returns the names of the preset files, sorted.
 fn presets() -> Vec<String> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/presets");
     let files = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
@@ -78,7 +78,8 @@ fn resolve<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
     }
 }
 
-/// Checks that every field of `value` is one of the schema's, and every field that the schema requires is there.
+/// Checks that every field of `value` is in the schema and that every field required by the schema is
+/// present.
 fn assert_fields(schema: &Value, node: &Value, value: &Value, at: &str) {
     let node = resolve(schema, node);
     if let (Some(alternatives), Some(kind)) = (node.get("oneOf").and_then(Value::as_array), value.get("kind")) {

@@ -1,4 +1,5 @@
-//! What a run will take, said before it is begun. Its time and memory are compared with the run's in `duration.rs`.
+//! The dry run estimates the cost of a run before it starts. `duration.rs` compares the estimated time and
+//! memory with those of the run.
 
 mod common;
 
@@ -24,7 +25,8 @@ fn nothing_is_written_and_everything_said() {
         assert!(text.contains(line), "{line}: {text}");
     }
     assert_eq!(files(dir.path()), before);
-    // The files of a lap, whose headers and configuration are longer than the numbers of so small a network.
+    // In the files of a lap, headers and configuration take more space than the numbers of so small a
+    // network.
     train(dir.path(), TINY, "run", &[]);
     let lap: usize = files(&dir.path().join("run/lap-001")).values().map(Vec::len).sum();
     assert!((disk..disk + 20_000.0).contains(&(lap as f64)), "{disk} said, {lap} found");
@@ -52,8 +54,8 @@ fn the_published_network_is_estimated_without_its_data() {
     let dir = tempfile::tempdir().expect("a directory");
     let found = estimate(dir.path(), &["train", "cifar10-mask75", "--set", "data.n=50000"]);
     assert_eq!(number(&found, "/parameters"), 57_557_379.0);
-    // The published run takes about 2e19 operations, less its E-steps' 256 calls instead of 257.
+    // The published run takes about 2e19 operations, minus a small part: its E-steps make 256 calls, not 257.
     let lap = number(&found, "/m_step/flop") + number(&found, "/e_step/flop");
-    assert!((1e19..5e19).contains(&(21.0 * lap)), "{lap:e} operations a lap");
+    assert!((1e19..5e19).contains(&(21.0 * lap)), "{lap:e} operations per lap");
     assert!(number(&found, "/seconds") > 3600.0);
 }

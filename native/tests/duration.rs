@@ -1,4 +1,5 @@
-//! What a run takes, compared with what was said before it began: the only test of its file, so that no other runs beside it.
+//! The cost of a run is compared with the estimate made before it started. This is the only test in its file,
+//! so that no other test runs at the same time.
 
 mod common;
 
@@ -6,14 +7,14 @@ use common::{estimate, number, pictures, succeed};
 use serde_json::Value;
 use std::path::Path;
 
-/// Times that a run is repeated while something else on the machine disturbs it.
+/// Maximum number of runs, since other processes on the machine may disturb one.
 const TRIES: usize = 3;
 
-/// What was said of a lap or found.
+/// Estimated or measured cost of a lap.
 #[derive(Debug)]
 struct Lap {
     seconds: f64,
-    /// Bytes.
+    /// Memory in bytes.
     memory: f64,
 }
 
@@ -22,7 +23,7 @@ fn said(at: &Path, args: &[&str]) -> Lap {
     Lap { seconds: number(&said, "/seconds_per_lap"), memory: number(&said, "/memory_bytes/total") }
 }
 
-/// The only lap of a run, as its metrics and its summary tell.
+/// Cost of the only lap of a run, from its metrics and its summary.
 fn found(at: &Path, args: &[&str], out: &str) -> Lap {
     succeed(at, &[args, &["--out", out, "--progress", "quiet"]].concat());
     let read = |name: &str| std::fs::read_to_string(at.join(out).join(name)).expect(name);
@@ -34,16 +35,16 @@ fn found(at: &Path, args: &[&str], out: &str) -> Lap {
     Lap { seconds: end(1) - end(0), memory: number(&summary, "/peak_memory_bytes") }
 }
 
-/// Time and memory of a lap of a preset within a factor of two of what was said.
+/// Time and memory of a preset's lap are within a factor of two of the estimate.
 fn compare(at: &Path, preset: &str, settings: &[&str]) {
-    // The comparison on held-out observations comes on top of what is said.
+    // The comparison on held-out observations adds to the estimate.
     let settings = settings.iter().chain(&["em.laps=1", "report.draws=2", "monitor.holdout=0.0"]);
     let args: Vec<&str> = ["train", preset].into_iter().chain(settings.flat_map(|s| ["--set", s])).collect();
     let close = |said: &Lap, found: &Lap| (0.5..2.0).contains(&(found.seconds / said.seconds));
     for attempt in 1..=TRIES {
         let (said, found) = (said(at, &args), found(at, &args, &format!("{preset}-{attempt}")));
         println!("{preset}, try {attempt}: said {said:.3?}, found {found:.3?}");
-        // Besides the arrays, the process and what its parts hold for a moment.
+        // The process itself and temporary buffers add to the memory of the arrays.
         assert!(
             found.memory > 0.5 * said.memory && found.memory < 2.0 * said.memory + 1e8,
             "{preset}: {said:?}, {found:?}"
@@ -61,7 +62,7 @@ fn time_and_memory_are_within_a_factor_of_two() {
     let dir = tempfile::tempdir().expect("a directory");
     compare(dir.path(), "manifold", &["m_step.steps=400", "report.points=0"]);
     compare(dir.path(), "digits", &["m_step.steps=200"]);
-    // A U-Net whose activations outweigh the rest.
+    // In this U-Net, the activations dominate the memory.
     pictures::idx(&dir.path().join("data"), "train-images-idx3-ubyte", 600, 28);
     let unet = [
         "data.path=data",

@@ -1,4 +1,4 @@
-//! Images from files: corrupted once, trained on without the originals, shown.
+//! Images from files are corrupted once, trained on without the originals, and shown.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::{TINY, assert_same_run, files, laps, pictures, run, succeed, train};
 use std::path::Path;
 use tempfile::TempDir;
 
-/// [`TINY`] with other data, a mask, and fewer steps of the sampler.
+/// [`TINY`] with other data, a mask, and fewer sampler steps.
 fn config(data: &str) -> String {
     let (head, rest) = TINY.split_once("[data]").expect("data");
     let (_, rest) = rest.split_once("[em]").expect("em");
@@ -29,7 +29,7 @@ fn array(run: &Path, file: &str, name: &str) -> Vec<f32> {
     arrays::read(&run.join(file), name).1
 }
 
-/// After the run has been made, neither the data set nor the truth is read: without them the last lap is the same.
+/// Once a run exists, neither the data set nor the truth is read: without them, the last lap is the same.
 #[test]
 fn training_reads_no_clean_image() {
     let [with, without] = [idx(), idx()];
@@ -47,7 +47,7 @@ fn training_reads_no_clean_image() {
     assert!(after.contains_key("lap-003/state.safetensors") && after.len() > before.len());
 }
 
-/// y = a x bit for bit, with x of the images of the data set; the observations file holds nothing else.
+/// y = a x holds bit for bit for images x of the data set, and the observations file holds nothing else.
 #[test]
 fn corruption_is_applied_once_and_kept_apart_from_the_truth() {
     let dir = idx();
@@ -61,14 +61,14 @@ fn corruption_is_applied_once_and_kept_apart_from_the_truth() {
         assert_eq!((y.len(), x.len()), (n * 16, n * 16));
         assert!(y.iter().zip(&a).zip(&x).all(|((y, a), x)| *y == a * x && (*a == 0.0 || *a == 1.0)));
         let missing = a.iter().filter(|a| **a == 0.0).count() as f64 / a.len() as f64;
-        // Five standard errors.
+        // The tolerance is five standard errors.
         assert!((missing - 0.4).abs() < 5.0 * (0.24 / a.len() as f64).sqrt(), "{missing}");
-        // Background 20 and squares of 200 to 249.
+        // The background is 20 and the squares are 200 to 249.
         assert!(x.iter().all(|v| *v == 4.0 * 20.0 / 255.0 - 2.0 || *v > 1.1), "{x:?}");
     }
 }
 
-/// Every image once, and another choice for another seed.
+/// Every image is used once, and another seed makes another choice.
 #[test]
 fn the_seed_chooses_the_images() {
     let dir = idx();
@@ -82,7 +82,7 @@ fn the_seed_chooses_the_images() {
     assert_eq!(first, images("again", "1"));
 }
 
-/// Pictures of one's own: the folder is the observations, there is no truth, and a grid is drawn.
+/// With a user's own pictures, the folder holds the observations, there is no truth, and a grid is drawn.
 #[test]
 fn masked_pictures_are_observations() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -91,7 +91,7 @@ fn masked_pictures_are_observations() {
         pictures::masked(&dir.path().join("data"), &format!("{i:02}.png"), width, height, 10 * i);
     }
     let data = "kind = \"masked-images\"\npath = \"data\"\nchannels = 1\nheight = 4\nwidth = 4\nresize = true\n";
-    // Every picture is of one level: no Gaussian has a covariance of full rank for them.
+    // Every picture has a single level, so no Gaussian has a full-rank covariance for them.
     let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "init.kind=corrupted"];
     train(dir.path(), &config(data), "run", &more);
     let run = dir.path().join("run");
@@ -105,7 +105,7 @@ fn masked_pictures_are_observations() {
     assert!(files(&run.join("figures")).contains_key("grid.png"));
 }
 
-/// A folder of clean pictures through `corrupt`, then trained on as a file with a shape.
+/// `corrupt` turns a folder of clean pictures into a file with a shape, which a run is then trained on.
 #[test]
 fn a_folder_is_corrupted_to_a_file_that_is_trained_on() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -125,7 +125,7 @@ fn a_folder_is_corrupted_to_a_file_that_is_trained_on() {
     );
 }
 
-/// A run of one lap on images of 24 x 24 pixels, which are large enough for every network.
+/// Trains one lap on images of 24 x 24 pixels, which are large enough for every network.
 fn larger() -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     pictures::idx(&dir.path().join("data"), "train-images-idx3-ubyte.gz", 32, 24);
@@ -164,7 +164,7 @@ fn networks_that_cannot_look_at_the_images_are_told() {
     assert!(said(&larger, &samples).contains("no --samples"));
 }
 
-/// The truth looks like itself, and an estimate does not.
+/// The truth has distance 0 from itself, and an estimate does not.
 #[test]
 #[ignore = "needs the weight files: DIFFEM_WEIGHTS=DIR"]
 fn estimates_are_looked_at_by_networks() {

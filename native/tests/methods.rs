@@ -1,4 +1,4 @@
-//! Rivals beside DiffEM, and calibration, from the command line.
+//! Comparison of other methods with DiffEM, and calibration, from the command line.
 
 mod common;
 
@@ -10,7 +10,7 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
 }
 
-/// Three contenders, two seeds; the third goes on from the second's reconstructions.
+/// There are three contenders and two seeds; the third contender starts from the second's reconstructions.
 #[test]
 fn contenders_are_trained_on_the_same_observations_and_compared() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -33,25 +33,26 @@ fn contenders_are_trained_on_the_same_observations_and_compared() {
     let found = json(&out.join("compare.json"));
     let row = |i: usize, lap: usize| found[i]["laps"][lap].clone();
     assert_eq!(found.as_array().expect("contenders").len(), 3);
-    assert_eq!(row(0, 2)["scores"].as_array().expect("a score a seed").len(), 2);
-    // The same observations and seed: the same start. 60 steps of 64, and 21 calls for each of 512 observations.
+    assert_eq!(row(0, 2)["scores"].as_array().expect("one score per seed").len(), 2);
+    // The same observations and seed give the same start. A lap has 60 steps of 64 signals, and 21 calls for
+    // each of 512 observations.
     assert_eq!(row(0, 0)["scores"], row(1, 0)["scores"]);
     assert_eq!(row(0, 1)["forward"], 60.0 * 64.0 + 21.0 * 512.0);
     assert_eq!(row(1, 1)["backward"], 60.0 * 64.0 + 3.0 * 21.0 * 512.0);
-    // The warm one starts where the other's best lap is.
+    // The warm run starts from the best lap of the other run.
     let best = json(&out.join("em-mmps-seed0/summary.json"))["best_lap"].as_u64().expect("a lap") as usize;
     assert_eq!(row(2, 0)["scores"][0], row(1, best)["scores"][0]);
     for figure in ["laps.svg", "seconds.png"] {
         assert!(out.join("figures").join(figure).exists(), "{figure}");
     }
-    // Once more: nothing is trained again.
+    // A repeated command trains nothing again.
     let before = files(&out);
     assert_eq!(succeed(dir.path(), &args), table);
     assert!(files(&out) == before);
 }
 
-/// Masked images are judged by their missing pixels, beside a network that was trained on the truth; the posteriors of unseen
-/// images get the scores that `evaluate` gives them.
+/// Masked images are scored on their missing pixels, in comparison with a network that was trained on the
+/// truth. The posteriors of unseen images get the same scores as in `evaluate`.
 #[test]
 fn images_are_compared_by_their_missing_pixels() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -76,7 +77,7 @@ fn images_are_compared_by_their_missing_pixels() {
     assert!(found[0]["laps"][0]["mean"].is_f64() && found[2]["laps"][0]["mean"].is_null(), "the truth has no error");
     succeed(dir.path(), &["evaluate", "cmp/diffem-seed0", "--laps", "2", "--draws", "3"]);
     let evaluated = json(&out.join("diffem-seed0/evaluation.json"));
-    for (estimate, row) in ["mean", "draw"].iter().zip(found[0]["test"].as_array().expect("a row an estimate")) {
+    for (estimate, row) in ["mean", "draw"].iter().zip(found[0]["test"].as_array().expect("one row per estimate")) {
         let rows = evaluated["test"].as_array().expect("rows");
         let other = rows.iter().find(|other| other["lap"] == 2 && other["estimate"] == *estimate).expect("lap 2");
         for score in ["psnr", "psnr_missing", "chi2"] {
@@ -123,8 +124,8 @@ fn calibration_is_reported_for_clean_signals_and_for_reconstructions() {
     );
 }
 
-/// The closed-form preset with its prior at the truth: the posteriors hold their levels; with a sampler of a few steps they
-/// are too narrow, and are caught.
+/// In the closed-form preset with its prior at the truth, the posteriors are calibrated. With a sampler of
+/// few steps they are too narrow, which the test detects.
 #[test]
 #[ignore = "slow: trains the gaussian preset for a lap"]
 fn the_gaussian_preset_is_calibrated_and_a_hasty_sampler_is_caught() {

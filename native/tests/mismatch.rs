@@ -1,4 +1,4 @@
-//! Observations through another channel than the run was trained with.
+//! Observations through a channel that differs from that of training.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn noisier_observations_are_reconstructed_with_less_trust() {
         read(&dir.path().join(out), "x").1
     };
     let (trusted, doubted) = (draw(&[], "a.npz"), draw(&["--channel", NOISIER], "b.npz"));
-    // Mean variance of the eight draws of an observation's first coordinate.
+    // Mean over the observations of the variance of the first coordinate in eight draws.
     let spread = |x: &[f32]| {
         let one = |draws: &[f32]| {
             let values: Vec<f64> = draws.iter().step_by(2).map(|&v| f64::from(v)).collect();
@@ -45,7 +45,7 @@ fn the_test_signals_are_observed_anew_and_scored() {
     let dir = tempfile::tempdir().expect("a directory");
     train(dir.path(), TINY, "run", &[]);
     let own = dir.path().join("run/evaluation.json");
-    // The start's prior was kept; without it, it is fitted again.
+    // The prior of the start was saved; if its file is missing, it is fitted again.
     let evaluate = ["evaluate", "run", "--points", "64", "--draws", "2"];
     let table = succeed(dir.path(), &evaluate);
     std::fs::remove_file(dir.path().join("run/start.safetensors")).expect("the start's prior");
@@ -57,7 +57,8 @@ fn the_test_signals_are_observed_anew_and_scored() {
     assert!(channel.is_null());
     let (channel, other) = test_rows(&dir.path().join("run/evaluation-channel.json"));
     assert_eq!(channel[1]["std"], 1.5);
-    // The residuals of the truth are the noise of the channel in question, and what is seen through more of it is less sharp.
+    // The residuals of the truth are the noise of the new channel, and more noise makes restorations less
+    // sharp.
     let (chi2, deviation) = (score(&other, "truth", None, "chi2"), score(&other, "truth", None, "chi2_deviation"));
     assert!((chi2 - 1.0).abs() < 5.0 * deviation, "{chi2} +- {deviation}");
     for (estimate, lap) in [("mean", 0), ("mean", 2)] {

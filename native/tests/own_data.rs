@@ -1,4 +1,4 @@
-//! The way of a user with data of his own: corrupt (or bring) observations, train, sample, evaluate, plot.
+//! The steps of users with their own data: corrupt (or provide) observations, train, sample, evaluate, plot.
 
 mod common;
 
@@ -38,7 +38,7 @@ fn assert_finite((shape, values): &Array, expected: &[usize]) {
     assert!(spread > 0.1 && spread < 100.0, "values up to {spread}");
 }
 
-/// Clean signals in `clean.EXT`, observations of others in `seen.EXT`, by the command.
+/// Writes clean signals to `clean.EXT`, and uses the command to write observations of others to `seen.EXT`.
 fn observed(extension: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     let [clean, hidden, seen] = ["clean", "hidden", "seen"].map(|name| format!("{name}.{extension}"));
@@ -49,7 +49,7 @@ fn observed(extension: &str) -> TempDir {
     dir
 }
 
-/// y = A x + noise with unit rows of A and noise of standard deviation 0.3.
+/// y = A x + noise holds, with unit rows of A and noise of standard deviation 0.3.
 fn assert_observes(y: &Array, a: &Array, x: &Array) {
     assert_finite(y, &[N, 2]);
     assert_finite(a, &[N, 2, D]);
@@ -61,7 +61,7 @@ fn assert_observes(y: &Array, a: &Array, x: &Array) {
         })
         .collect();
     let std = (noise.iter().map(|e| e * e).sum::<f32>() / noise.len() as f32).sqrt();
-    // 600 values: the estimate is within 12 % at four standard errors.
+    // With 600 values, the estimate is within 12 % at four standard errors.
     assert!((std / 0.3 - 1.0).abs() < 0.12, "{std}");
 }
 
@@ -80,7 +80,7 @@ fn assert_evaluation(run: &Path) {
     assert_eq!(names[..2], ["truth (floor)", "lap 0 (start)"]);
     assert!(names.len() >= 3 && names[2..].iter().all(|name| name.starts_with("lap ")), "{names:?}");
     for distance in distances {
-        // A third of the clean signals.
+        // Each sample holds a third of the clean signals.
         assert_eq!(distance["points"], 100);
         for score in ["sinkhorn_divergence", "sliced_wasserstein"] {
             assert!(distance[score].as_f64().is_some_and(|v| v > 0.0 && v < 100.0), "{distance}");
@@ -157,7 +157,7 @@ fn a_seed_decides_what_is_observed_and_drawn() {
     assert!(sample("1") != sample("2"));
 }
 
-/// Two runs from `seen.safetensors`, one file with the signals and one without.
+/// Trains two runs on `seen.safetensors`, with and without the true signals in the file.
 #[test]
 fn signals_beside_the_observations_change_nothing() {
     let [with, without] = ["safetensors", "safetensors"].map(observed);
@@ -173,7 +173,7 @@ fn signals_beside_the_observations_change_nothing() {
     assert_same_run(&with.path().join("run"), &without.path().join("run"));
 }
 
-/// The truth of a built-in dataset is for scores alone.
+/// The truth of a built-in dataset is used for scores only.
 #[test]
 fn a_truth_taken_away_changes_no_weight() {
     let [with, without] = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));
@@ -189,7 +189,7 @@ fn a_truth_taken_away_changes_no_weight() {
     assert!(lap(&with) == lap(&without));
 }
 
-/// Images that are not trained on are shown and scored; there are fewer of them than observations.
+/// Test images are shown and scored; there are fewer of them than observations.
 #[test]
 fn digits_are_shown_in_a_grid() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -215,7 +215,8 @@ fn digits_are_shown_in_a_grid() {
     let table = succeed(dir.path(), &["evaluate", "run", "--draws", "2"]);
     assert!(table.contains("PSNR (dB)    missing") && table.contains("Gaussian start (exact)"), "{table}");
     assert_fidelity(&dir.path().join("run"));
-    // Both laps are on the curves, beside what the observation alone scores; the figures come back from the file.
+    // Both laps are on the curves, beside the score of the observation alone; the figures are drawn again
+    // from the file.
     let said = succeed(dir.path(), &["evaluate", "run", "--draws", "2", "--laps", "all"]);
     assert!(said.ends_with("curves in run/figures\n"), "{said}");
     let laps = rows(&dir.path().join("run")).iter().map(|row| row["lap"].as_u64()).collect::<Vec<_>>();
@@ -228,22 +229,22 @@ fn digits_are_shown_in_a_grid() {
     assert!(!dir.path().join("run/figures/ssim.png").exists(), "windows do not fit into eight pixels");
 }
 
-/// The scores of the test observations.
+/// Returns the scores of the test observations.
 fn rows(run: &Path) -> Vec<Value> {
     let report = std::fs::read_to_string(run.join("evaluation.json")).expect("evaluation.json");
     let report: Value = serde_json::from_str(&report).expect("JSON");
     report["test"].as_array().expect("test").clone()
 }
 
-/// Floor, baseline, and mean and draw of the start and of the lap.
+/// The scores are those of floor and baseline, and of the mean and one draw for the start and the lap.
 fn assert_fidelity(run: &Path) {
     let rows = rows(run);
     let estimates: Vec<_> = rows.iter().filter_map(|row| row["estimate"].as_str()).collect();
     assert_eq!(estimates, ["truth", "observation", "mean", "draw", "mean", "draw"]);
     let number = |row: usize, name: &str| rows[row][name].as_f64().unwrap_or_else(|| panic!("{name}: {}", rows[row]));
-    // The truth is perfect, and its residuals are the noise.
+    // The truth has no error, and its residuals are the noise.
     assert!(rows[0]["psnr"].is_null());
     assert!((number(0, "chi2") - 1.0).abs() < 5.0 * number(0, "chi2_deviation"));
-    // What is missing is harder than the rest; eight pixels are too few for a window of SSIM.
+    // Missing values are harder than the rest; eight pixels are too few for an SSIM window.
     assert!((1..6).all(|row| number(row, "psnr_missing") < number(row, "psnr") && rows[row]["ssim"].is_null()));
 }

@@ -1,4 +1,4 @@
-//! The prior of a run: trained on a lap's reconstructions, kept in the run, drawn from.
+//! The prior of a run is trained on the reconstructions of a lap, saved in the run, and sampled.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn a_prior_is_trained_and_drawn_from() {
     let names: Vec<String> = kept(&dir).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["prior/", "prior/ema.safetensors", "prior/frame.safetensors", "prior/model.safetensors"]);
     assert!(files(&dir.path().join("run/figures")).contains_key("prior.png"));
-    // The run's twenty steps of ddpm are too few: their draws are too narrow.
+    // The run's twenty DDPM steps are too few: their draws are too narrow.
     let exact = [
         "sample",
         "run",
@@ -49,14 +49,15 @@ fn a_prior_is_trained_and_drawn_from() {
     let (_, learned) = read(&dir.path().join("run/lap-002/reconstructions.safetensors"), "x");
     for (i, j) in [(0, 0), (1, 1), (0, 1)] {
         let (found, expected) = (moment(&draws, i, j), moment(&learned, i, j));
-        // Second moments near 1, .25 and .15 with standard errors of .02; a short training of a small network adds a tenth.
+        // Second moments are near 1, .25 and .15 with standard errors of .02; a short training of a small
+        // network adds a tenth.
         assert!((found - expected).abs() < 0.15, "E x{i} x{j}: {found}, reconstructions {expected}");
     }
     succeed(dir.path(), &[&exact[..], &["--seed", "1", "--out", "other.npz"]].concat());
     assert_ne!(read(&dir.path().join("other.npz"), "x").1, draws);
 }
 
-/// The same bytes on any number of threads; another lap, seed or number of steps makes another prior.
+/// The bytes are the same on any number of threads; another lap, seed or number of steps gives another prior.
 #[test]
 fn a_prior_is_a_function_of_run_lap_and_settings() {
     let make = |more: &[&str]| {
@@ -69,7 +70,7 @@ fn a_prior_is_a_function_of_run_lap_and_settings() {
     let said = succeed(finished().path(), &["prior", "run", "--steps", "1"]);
     let chosen = if said.contains("trained on lap 1;") { 1 } else { 2 };
     let [lap, other] = [chosen, 3 - chosen].map(|lap: u32| lap.to_string());
-    // The default: as many steps as the laps until then have taken.
+    // The default is the number of steps of all laps up to this one.
     let steps = (60 * chosen).to_string();
     assert!(first == make(&["--lap", &lap, "--steps", &steps]));
     for more in [&["--lap", &other, "--steps", &steps][..], &["--seed", "9"], &["--steps", "50"]] {
@@ -104,7 +105,7 @@ fn a_prior_killed_in_training_goes_on_to_the_same_bytes() {
     assert!(kept(&killed) == kept(&whole));
 }
 
-/// Whatever the run's method, its prior is an unconditional denoiser of its reconstructions.
+/// For every method, the prior of a run is an unconditional denoiser of its reconstructions.
 #[test]
 fn rivals_have_a_prior() {
     let masked = TINY.replace("kind = \"projection\"\nrows = 1", "kind = \"mask\"\nrate = 0.4");
@@ -119,7 +120,7 @@ fn rivals_have_a_prior() {
     }
 }
 
-/// A U-Net without planes of features, and a grid.
+/// The prior of images is a U-Net without feature planes, and its draws form a grid.
 #[test]
 fn images_have_a_prior() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -133,7 +134,7 @@ fn images_have_a_prior() {
     assert_eq!(read(&dir.path().join("draws.safetensors"), "x").0, [3, 64]);
     let drawn = image::open(dir.path().join("run/figures/prior.png")).expect("a picture");
     assert!(drawn.width() > drawn.height(), "two blocks of columns");
-    // Its score needs no more than the file.
+    // The score of the draws needs only their file.
     assert!(Path::new(&dir.path().join("run/prior/ema.safetensors")).exists());
 }
 
@@ -151,7 +152,8 @@ fn images(tiny: &str) -> String {
     [head, data, channel, "[em]", em, network, "[m_step]", &rest].concat()
 }
 
-/// Draws of the prior led to the observations are where a run starts; a run without one says how to come by it.
+/// A run starts from draws of the prior that are guided to the observations; for a run without a prior, the
+/// message says how to train one.
 #[test]
 fn a_run_starts_from_another_run_s_prior() {
     let dir = finished();
@@ -169,7 +171,7 @@ fn a_run_starts_from_another_run_s_prior() {
         let (found, expected) = (moment(&begun, i, j), moment(&learned, i, j));
         assert!((found - expected).abs() < 0.2, "E x{i} x{j}: {found}, reconstructions {expected}");
     }
-    // The network of EM-MMPS is one; the draws are those of its own last E-step but for their noise.
+    // The network of EM-MMPS is such a prior; apart from their noise, the draws are those of its last E-step.
     train(dir.path(), TINY, "mmps", &["--set", "method.kind=em-mmps"]);
     train(dir.path(), TINY, "warmer", &[&start[..3], &["init.path=mmps"]].concat());
     assert!(dir.path().join("warmer/lap-002/DONE").is_file());

@@ -1,10 +1,11 @@
-//! The published image presets at their own sizes of network, on a handful of images: two training steps and an E-step.
+//! The published image presets train their full-size networks on a few images: two training steps and an
+//! E-step.
 
 mod common;
 
 use common::{metrics, pictures, succeed};
 
-/// What makes a lap short and leaves the network as it is.
+/// Settings that make a lap short and leave the network unchanged.
 const SHORT: [&str; 9] = [
     "em.laps=1",
     "m_step.steps=2",

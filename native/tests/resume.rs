@@ -1,5 +1,5 @@
-//! A run is a function of its configuration: stopped or killed anywhere and resumed, on any number of threads, it leaves
-//! the bytes of a run that was left alone.
+//! A run is a function of its configuration: stopped or killed at any point and resumed, on any number of
+//! threads, it writes the same bytes as an uninterrupted run.
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// [`TINY`] made slow enough (a second a phase) to be hit at a chosen moment.
+/// [`TINY`] slowed down (one second per phase) so that it can be interrupted at a chosen moment.
 fn slow() -> String {
     TINY.replace("width = 16", "width = 64")
         .replace("steps = 60", "steps = 500")
@@ -22,20 +22,20 @@ fn slow() -> String {
         .replace("steps = 20", "steps = 500")
 }
 
-/// A directory with a finished run of `config` in `run`.
+/// Returns a directory with a finished run of `config` in `run`.
 fn finished(config: &str, more: &[&str]) -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     train(dir.path(), config, "run", more);
     dir
 }
 
-/// The uninterrupted run of [`slow`].
+/// Returns the uninterrupted run of [`slow`].
 fn undisturbed() -> &'static Path {
     static RUN: LazyLock<TempDir> = LazyLock::new(|| finished(&slow(), &[]));
     RUN.path()
 }
 
-/// Where a saved state inside a lap stands.
+/// Position of a saved state within a lap.
 #[derive(Debug)]
 struct Point {
     lap: u64,
@@ -44,7 +44,7 @@ struct Point {
     reconstructed: u64,
 }
 
-/// The last saved point inside a lap of `run`, read without the code under test.
+/// Returns the last saved point within a lap of `run`, read without the code under test.
 fn saved(run: &Path) -> Option<Point> {
     let bytes = std::fs::read(run.join("state.safetensors")).ok()?;
     let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
@@ -83,8 +83,9 @@ fn spawn(dir: &Path, config: &str) -> Child {
     command.spawn().expect("the command starts")
 }
 
-/// Trains `config` until `point` holds of the run directory, then calls `end` on the process; tries again where `left` does
-/// not hold of what it leaves, because it had moved on. Returns the directory and what is left of the process.
+/// Trains `config` until `point` holds for the run directory, then calls `end` on the process. Tries again if
+/// `left` does not hold afterwards because the process had moved on. Returns the directory and the output of
+/// the process.
 fn interrupted(
     config: &str,
     point: fn(&Path) -> bool,
@@ -109,7 +110,7 @@ fn interrupted(
     panic!("the run never was where it was to be interrupted");
 }
 
-/// A run of `config` ended by SIGKILL while `point` held.
+/// Returns a run of `config` that was ended by SIGKILL while `point` held.
 fn killed(config: &str, point: fn(&Path) -> bool) -> TempDir {
     let kill = |child: &mut Child| child.kill().expect("a process");
     let (dir, status, _) = interrupted(config, point, kill, point);
@@ -152,7 +153,8 @@ fn a_run_killed_between_laps_ends_the_same() {
     assert_as_undisturbed(&dir);
 }
 
-/// Nothing but the start is on the disk: the start is made again, and its line of the metrics is not written twice.
+/// If only the start is on disk, the start is computed again, and its line of the metrics is not written
+/// twice.
 #[test]
 fn a_run_killed_before_its_first_save_ends_the_same() {
     let config = slow().replace("save_every = 0.0", "save_every = 1000.0");
@@ -167,7 +169,7 @@ fn a_run_killed_before_its_first_save_ends_the_same() {
 fn a_run_stopped_by_a_signal_says_so_and_ends_the_same() {
     let stop: [fn(&mut Child); 2] = [|child| signal(child, "INT"), |child| signal(child, "TERM")];
     for (point, end) in [inside_m_step, inside_e_step].into_iter().zip(stop) {
-        // It stops at the next event, which may be the end of the phase.
+        // The process stops at the next event, which may be the end of the phase.
         let (dir, status, stderr) = interrupted(&slow(), point, end, |run| saved(run).is_some());
         assert_eq!(status.code(), Some(130), "{stderr}");
         assert!(stderr.contains("continue with `diffem resume run`"), "{stderr}");
@@ -176,7 +178,7 @@ fn a_run_stopped_by_a_signal_says_so_and_ends_the_same() {
     }
 }
 
-/// Reconstructions that a saved point counts on, gone: said, with the way on.
+/// If the reconstructions that a saved point needs are missing, the message says so and how to continue.
 #[test]
 fn a_run_without_its_half_made_reconstructions_says_what_to_do() {
     let dir = killed(&slow(), inside_e_step);
@@ -192,7 +194,7 @@ fn a_run_without_its_half_made_reconstructions_says_what_to_do() {
     assert_as_undisturbed(&dir);
 }
 
-/// A second process killed while it resumes.
+/// A process that resumes a run is killed in turn.
 #[test]
 fn a_resumed_run_killed_again_ends_the_same() {
     let dir = killed(&slow(), inside_e_step);
@@ -207,7 +209,7 @@ fn a_resumed_run_killed_again_ends_the_same() {
     assert_as_undisturbed(&dir);
 }
 
-/// What a killed process was writing is cleared away.
+/// Partially written files of a killed process are removed.
 #[test]
 fn leftovers_are_gone_after_a_resume() {
     let dir = finished(TINY, &[]);
@@ -236,7 +238,7 @@ fn the_number_of_threads_changes_nothing() {
     assert_same_run(&one.path().join("run"), &two.path().join("run"));
 }
 
-/// Weights and reconstructions are equal; the configurations in the files' metadata may differ.
+/// Asserts that weights and reconstructions are equal; the configurations in the files' metadata may differ.
 fn assert_same_tensors(found: &Path, expected: &Path) {
     let (a, b) = (laps(found), laps(expected));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
@@ -268,7 +270,7 @@ fn a_finished_run_can_be_extended() {
     let [extended, whole] = [extended.path().join("run"), whole.path().join("run")];
     assert_same_tensors(&extended, &whole);
     assert_eq!(metrics(&extended), metrics(&whole));
-    // The last lap was trained under the same configuration: all its bytes agree.
+    // The last lap was trained with the same configuration, so all its bytes agree.
     let last = |run: &Path| {
         let mut files = laps(run);
         files.retain(|name, _| name.starts_with("lap-003/"));
@@ -282,7 +284,7 @@ fn a_finished_run_can_be_extended() {
     );
 }
 
-/// Seed of random moments: another one each time, unless DIFFEM_KILL_SEED repeats one.
+/// Seed of the random moments: a new one each time, unless DIFFEM_KILL_SEED sets it.
 fn kill_seed() -> u64 {
     match std::env::var("DIFFEM_KILL_SEED") {
         Ok(seed) => seed.parse().expect("DIFFEM_KILL_SEED: a whole number"),
@@ -290,7 +292,7 @@ fn kill_seed() -> u64 {
     }
 }
 
-/// 20 runs, each killed at a random moment and resumed.
+/// 20 runs are each killed at a random moment and resumed.
 #[test]
 #[ignore = "two minutes: the moments above, and 20 others"]
 fn a_run_killed_at_any_moment_ends_the_same() {
@@ -308,7 +310,8 @@ fn a_run_killed_at_any_moment_ends_the_same() {
         let _ = child.kill();
         child.wait().expect("a process");
         if !dir.path().join("run/config.toml").exists() {
-            // Killed before the directory was a run; it says so, and the way out works.
+            // The process was killed before the directory was a run; the message says so, and its advice
+            // works.
             assert_eq!(run(dir.path(), &["resume", "run"]).status.code(), Some(2));
             continue;
         }

@@ -1,4 +1,4 @@
-//! Sets larger than memory: observations, signals and reconstructions stay in mapped files.
+//! Data sets larger than memory: observations, signals and reconstructions stay in memory-mapped files.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -7,12 +7,12 @@ use common::{TINY, arrays, diffem, pictures};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Images of 32 x 32.
+/// Number of images, each of 32 x 32 pixels.
 const IMAGES: usize = 40_000;
-/// Memory that a process may allocate, in kB: less than any two of x, y and a, 164 MB each.
+/// Memory that a process may allocate, in kB: less than any two of x, y and a, which take 164 MB each.
 const LIMIT: usize = 300_000;
 
-/// Bytes that the test writes, with room to spare.
+/// Upper bound on the bytes that the test writes.
 const ROOM: u64 = 4_000_000_000;
 
 fn config() -> String {
@@ -23,7 +23,7 @@ fn config() -> String {
     [head, data, channel, "\n[init]\nkind = \"gaussian\"\nrank = 2\niterations = 1\n\n[em]", rest].concat()
 }
 
-/// `diffem args` in `dir` with at most `limit` kB of memory of its own; the pages of mapped files are not counted.
+/// Runs `diffem args` in `dir` with at most `limit` kB of its own memory, not counting pages of mapped files.
 fn limited(dir: &Path, limit: usize, args: &[&str]) -> Output {
     let command = diffem(dir, args);
     let mut shell = Command::new("sh");
@@ -31,7 +31,7 @@ fn limited(dir: &Path, limit: usize, args: &[&str]) -> Output {
     shell.args(command.get_args()).current_dir(dir).env("NO_COLOR", "1").output().expect("a shell")
 }
 
-/// Trains and goes on in less memory than the set takes.
+/// A run trains and resumes in less memory than the data set takes.
 #[test]
 #[ignore = "slow: writes 2 GB"]
 fn a_set_larger_than_memory_is_trained_on() {
@@ -62,7 +62,7 @@ fn a_set_larger_than_memory_is_trained_on() {
         let name = entry.file_name().into_string().expect("UTF-8");
         !name.starts_with("e-step") && !name.starts_with(".tmp-")
     }));
-    // The limit is one: with little it does not go on.
+    // The limit is effective: with little memory, the run does not resume.
     let resume = ["resume", "run", "--set", "em.laps=2", "--threads", "2", "--progress", "quiet"];
     assert!(!limited(at, LIMIT / 20, &resume).status.success());
     let output = limited(at, LIMIT, &resume);

@@ -1,4 +1,4 @@
-//! `diffem export --web` and `diffem serve`: what the browser gets of a run.
+//! `diffem export --web` and `diffem serve`: the files of a run that the browser gets.
 
 mod common;
 
@@ -13,14 +13,14 @@ use std::process::{Child, Stdio};
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
-/// A directory with a finished run in `run`.
+/// Returns a directory with a finished run in `run`.
 static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {
     let dir = tempfile::tempdir().expect("a directory");
     train(dir.path(), TINY, "run", &[]);
     dir
 });
 
-/// The arrays of a safetensors file that the command wrote.
+/// Returns the arrays of a safetensors file that the command wrote.
 fn arrays(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let bytes = std::fs::read(path).expect("a file");
     let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
@@ -37,7 +37,7 @@ fn open(bytes: &[u8]) -> Bundle {
     Bundle::open(bytes, &Device::flex()).expect("a bundle")
 }
 
-/// Draws of the posterior as `diffem sample` takes them: `[n, draws, d]`.
+/// Posterior draws as in `diffem sample`: `[n, draws, d]`.
 fn draws(posterior: &Posterior, seen: &Observations, count: usize, seed: u64) -> Vec<f32> {
     posterior.sample_seeded(seen, count, seed).expect("draws").into_vec()
 }
@@ -71,7 +71,7 @@ fn an_exported_posterior_draws_what_the_run_draws() {
     let difference = worst(&draws(&half.posterior, &seen, 2, 4), &expected);
     assert!(difference > 0.0 && difference < 0.02, "{difference}");
 
-    // Observations that nothing was trained on, with their truth.
+    // These observations, with their truth, were not used in training.
     let (_, test) = array(&at.join("run/truth.safetensors"), "test_x");
     assert_eq!(half.examples.x.as_ref().expect("the truth").as_slice(), &test[..6]);
     assert_eq!((whole.examples.observations.n(), half.examples.observations.n()), (8, 3));
@@ -92,7 +92,7 @@ fn the_golden_files_of_the_browser_s_tests_are_of_this_version() {
         let (fresh, kept) =
             (posterior(&dir.path().join("bundle.safetensors")), posterior(&golden.join(format!("{name}.safetensors"))));
         assert_eq!(fresh.recipe, kept.recipe, "run web/test/golden/make.sh");
-        // Other processors add in another order.
+        // The order of summation differs between processors.
         let (_, draws) = array(&golden.join(format!("{name}-draws.safetensors")), "x");
         succeed(dir.path(), &["sample", name, "--draws", "3", "--seed", "7", "--out", "draws.safetensors"]);
         let difference = worst(&array(&dir.path().join("draws.safetensors"), "x").1, &draws);
@@ -100,7 +100,7 @@ fn the_golden_files_of_the_browser_s_tests_are_of_this_version() {
     }
 }
 
-/// `diffem serve`, ended when this goes.
+/// A process of `diffem serve`, which ends when this value is dropped.
 struct Served(Child, String);
 
 impl Drop for Served {
@@ -164,7 +164,7 @@ fn the_page_and_the_checkpoint_are_served() {
         assert_eq!(body, b"not found\n", "{line}");
     }
     assert!(request(&served.1, "POST /").0.starts_with("http/1.1 405 "));
-    // The port is taken now.
+    // The port is now in use.
     let port = served.1.rsplit(':').next().expect("a port");
     let output = run(dir.path(), &["serve", "run", "--site", "site", "--port", port]);
     let message = String::from_utf8_lossy(&output.stderr).to_string();

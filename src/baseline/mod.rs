@@ -1,4 +1,5 @@
-//! Classical deconvolution, for comparison: what can be had from a blurred image without learning from the others.
+//! Classical deconvolution, for comparison: how well a blurred image can be restored without learning
+//! from other images.
 
 mod richardson_lucy;
 mod wiener;

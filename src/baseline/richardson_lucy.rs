@@ -1,12 +1,13 @@
-//! Richardson–Lucy deconvolution (Richardson 1972; Lucy 1974; scikit-image's `restoration.richardson_lucy`): from x = 1/2,
+//! Richardson–Lucy deconvolution (Richardson 1972; Lucy 1974; scikit-image's `restoration.richardson_lucy`),
+//! which starts from x = 1/2 and iterates
 //!
 //! ```text
 //! x ← x ∘ Aᵀ (y / (A x + ε)),   ε = 1e-12
 //! ```
 //!
-//! the EM iteration for Poisson counts, for non-negative images and operators of unit gain (A 1 = Aᵀ 1 = 1). The number of
-//! iterations is the only regularization: on noisy images it ends when the residual is as large as the noise (Morozov's
-//! discrepancy principle).
+//! This is the EM iteration for Poisson counts, for non-negative images and operators of unit gain
+//! (A 1 = Aᵀ 1 = 1). The number of iterations is the only regularization: on noisy images, the iteration
+//! stops when the residual is as small as the noise (Morozov's discrepancy principle).
 
 use crate::channel::LinearChannel;
 use crate::parallel;
@@ -15,7 +16,7 @@ use crate::samples::Samples;
 /// Keeps the quotient finite.
 const EPSILON: f32 = 1e-12;
 
-/// The iteration on a set of images.
+/// Richardson–Lucy iteration on a set of images.
 pub struct RichardsonLucy<'a> {
     operator: &'a dyn LinearChannel,
     y: &'a Samples,
@@ -23,25 +24,25 @@ pub struct RichardsonLucy<'a> {
 }
 
 impl<'a> RichardsonLucy<'a> {
-    /// Starts on observations `y [n, d]` in units in which images are non-negative; negative values, which only noise gives,
-    /// count as 0.
+    /// Starts from observations `y [n, d]`, in units in which images are non-negative; negative values, which
+    /// only noise produces, count as 0.
     pub fn new(operator: &'a dyn LinearChannel, y: &'a Samples) -> Self {
         let x = Samples::new(vec![0.5; y.n() * operator.signal_len()], operator.signal_len());
         Self { operator, y, x }
     }
 
-    /// The images so far, `[n, d]`.
+    /// The current images, `[n, d]`.
     pub fn x(&self) -> &Samples {
         &self.x
     }
 
-    /// Takes `iterations` more on every image.
+    /// Runs `iterations` more iterations on every image.
     pub fn run(&mut self, iterations: usize) {
         self.until(0.0, iterations);
     }
 
-    /// Iterates on each image until its mean squared residual is `variance` or less, `most` times at most; returns how often
-    /// for each.
+    /// Iterates on each image until its mean squared residual is at most `variance`, for at most `most`
+    /// iterations; returns the number of iterations of each image.
     pub fn until(&mut self, variance: f64, most: usize) -> Vec<usize> {
         let (operator, y, x) = (self.operator, self.y, &self.x);
         let rows = parallel::map(y.n(), |i| {
@@ -119,7 +120,7 @@ mod tests {
         let residual = mean_square(&fitted, seen.y.row(0));
         assert!(residual <= std * std && residual > 0.9 * std * std, "{residual}");
         assert!(mean_square(lucy.x().row(0), x.row(0)) < 0.5 * mean_square(seen.y.row(0), x.row(0)));
-        // Flux is kept up to the noise.
+        // Flux is conserved up to the noise.
         let sum = |v: &[f32]| v.iter().map(|&v| v as f64).sum::<f64>();
         assert!((sum(lucy.x().row(0)) / sum(x.row(0)) - 1.0).abs() < 0.02);
     }

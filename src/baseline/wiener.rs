@@ -1,26 +1,28 @@
-//! Wiener deconvolution with a Laplacian prior (Hunt, "The application of constrained least squares estimation to image
-//! restoration by digital computer", 1973; scikit-image's `restoration.wiener`): in the cosine basis U of the operator,
+//! Wiener deconvolution with a Laplacian prior (Hunt, "The application of constrained least squares
+//! estimation to image restoration by digital computer", 1973; scikit-image's `restoration.wiener`): in the
+//! cosine basis U of the operator,
 //!
 //! ```text
 //! x̂ = Uᵀ diag(g / (g² + β ℓ²)) U y,   ℓ_kl = 4 - 2 cos(π k / h) - 2 cos(π l / w)
 //! ```
 //!
-//! which is the posterior mean under x ~ N(0, τ / ℓ²), β = (noise variance) / τ. With mirrored borders in place of periodic
-//! ones it is scikit-image's filter on the mirrored image of twice the sides.
+//! This is the posterior mean under x ~ N(0, τ / ℓ²), with β = (noise variance) / τ. With mirrored
+//! instead of periodic borders, it is scikit-image's filter applied to the mirrored image, whose sides
+//! are twice as long.
 
 use crate::channel::Spectrum;
 use crate::image::ImageShape;
 use crate::parallel;
 use crate::samples::Samples;
 
-/// Decades of τ that are searched, to either side of 1.
+/// Decades of τ that are searched on either side of 1.
 const DECADES: f64 = 8.0;
-/// Points of the search's grid.
+/// Number of points in the search grid.
 const GRID: usize = 161;
-/// Steps of the golden section between two neighbors of the best point.
+/// Number of golden-section steps between the two neighbors of the best point.
 const SECTIONS: usize = 40;
 
-/// The filter for one operator.
+/// Wiener filter for one operator.
 #[derive(Clone, Debug)]
 pub struct Wiener<'a> {
     spectrum: &'a Spectrum,
@@ -36,13 +38,13 @@ fn roughness(shape: ImageShape) -> Vec<f64> {
 }
 
 impl<'a> Wiener<'a> {
-    /// The filter with weight β = `balance` >= 0 of the prior; 0 is the plain inverse.
+    /// Creates the filter with weight β = `balance` >= 0 for the prior; 0 gives the plain inverse.
     pub fn new(spectrum: &'a Spectrum, balance: f64) -> Self {
         Self { spectrum, balance }
     }
 
-    /// The filter with the balance under which the observations `y [n, d]` are likeliest: U y ~ N(0, g² τ / ℓ² + v), the mean
-    /// of each image apart. `None` for operators without noise.
+    /// Creates the filter with the balance that maximizes the likelihood of the observations `y [n, d]`, U
+    /// y ~ N(0, g² τ / ℓ² + v), not counting the mean of each image. `None` for operators without noise.
     pub fn fitted(spectrum: &'a Spectrum, y: &Samples) -> Option<Self> {
         let noise = spectrum.variance.iter().sum::<f64>() / spectrum.variance.len() as f64;
         if noise == 0.0 || y.n() == 0 {
@@ -60,18 +62,18 @@ impl<'a> Wiener<'a> {
         Some(Self::new(spectrum, noise / lowest(cost).exp()))
     }
 
-    /// The prior's variance τ / ℓ² of every coefficient, where β > 0 and there is noise; the mean of an image is as wide as its
-    /// widest wave.
+    /// The prior's variance τ / ℓ² of every coefficient, for β > 0 and noisy operators; the mean of an image
+    /// gets the largest variance of the other coefficients.
     pub fn prior(&self) -> Vec<f64> {
         let roughness = roughness(self.spectrum.basis().shape());
         let noise = self.spectrum.variance.iter().sum::<f64>() / self.spectrum.variance.len() as f64;
         let least = roughness.iter().copied().filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
-        // An image of one pixel has no waves.
+        // An image of one pixel has no other coefficients.
         let least = if least.is_finite() { least } else { 1.0 };
         roughness.iter().map(|l| noise / self.balance / l.max(least)).collect()
     }
 
-    /// β.
+    /// The weight β.
     pub fn balance(&self) -> f64 {
         self.balance
     }
@@ -112,7 +114,8 @@ fn power(spectrum: &Spectrum, y: &Samples) -> Vec<f64> {
     total
 }
 
-/// Where `cost(ln τ)` is lowest: the best point of a grid, then the golden section between its neighbors.
+/// The ln τ with the lowest `cost`: the best point of a grid, refined by golden-section search
+/// between its neighbors.
 fn lowest(cost: impl Fn(f64) -> f64) -> f64 {
     let end = DECADES * std::f64::consts::LN_10;
     let step = 2.0 * end / (GRID - 1) as f64;
@@ -136,7 +139,8 @@ mod tests {
 
     const SHAPE: ImageShape = ImageShape { channels: 1, height: 12, width: 16 };
 
-    /// Images of the prior itself: the fitted balance is noise / τ, and no other restores them better.
+    /// On images drawn from the prior itself, the fitted balance is noise / τ, and no other balance
+    /// restores them better.
     #[test]
     fn the_balance_of_the_prior_is_found_and_is_the_best() {
         let (tau, std) = (0.4, 0.05);
@@ -154,7 +158,7 @@ mod tests {
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
         let fitted = Wiener::fitted(spectrum, &seen.y).unwrap();
         let ratio = fitted.balance() / (std * std / tau);
-        // 400 x 50 coefficients that tell: a standard error of about 1 %.
+        // The 400 x 50 informative coefficients give a standard error of about 1 %.
         assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
         let error = |filter: &Wiener| -> f64 {
             let restored = filter.restore(&seen.y);

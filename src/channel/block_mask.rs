@@ -37,8 +37,8 @@ pub struct BlockMask {
 }
 
 impl BlockMask {
-    /// Creates a mask with a missing block of `height` x `width` pixels, from 1 x 1 up to the size of the
-    /// image.
+    /// Creates a mask with a missing block of `height` x `width` pixels, from 1 x 1 up to the
+    /// size of the image.
     pub fn new(shape: ImageShape, height: usize, width: usize) -> Result<Self> {
         shape.validate("image")?;
         for (field, size, most) in [("height", height, shape.height), ("width", width, shape.width)] {

@@ -97,8 +97,8 @@ fn kernel(n: usize, sigma: f64) -> Vec<f64> {
     kernel
 }
 
-/// Eigenvalues of B_h ⊗ B_w on every channel: products of the vertical and horizontal eigenvalues Σ_k w_k
-/// cos(π j k / n).
+/// Eigenvalues of B_h ⊗ B_w on every channel: each is the product of a vertical and a horizontal one, Σ_k
+/// w_k cos(π j k / n).
 fn spectrum(shape: ImageShape, down: &[f64], across: &[f64]) -> Spectrum {
     let values = |kernel: &[f64]| -> Vec<f64> {
         let n = kernel.len() / 2;

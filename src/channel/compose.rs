@@ -56,7 +56,7 @@ impl Compose {
     }
 
     /// The linear map, the noise and the map's parameters, if the chain is a noiseless map followed by
-    /// parameter-free diagonal noise.
+    /// parameter-free diagonal noise of unit gain.
     fn map_then_noise<'a>(&'a self, a: &'a [f32]) -> Option<(&'a dyn LinearChannel, &'a dyn LinearChannel, &'a [f32])> {
         let [map, noise] = self.stages.as_slice() else {
             return None;

@@ -6,8 +6,8 @@ use crate::image::ImageShape;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// Registry: defines the enum of all stages, tagged by `kind`, and re-exports the public items of their
-/// files.
+/// Registry: defines the enum of all stages, tagged by `kind`, and re-exports the public
+/// items of their files.
 macro_rules! stages {
     ($($kind:ident($config:ident) = $module:ident,)+) => {
         $(pub use super::$module::*;)+

@@ -24,8 +24,8 @@ impl Stage for MaskConfig {
     }
 }
 
-/// Each coordinate is missing (a = 0, y = 0) independently with probability `rate`; every observation has a
-/// fresh mask.
+/// Each coordinate is missing (a = 0, y = 0) independently with probability `rate`; every
+/// observation has a fresh mask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mask {
     d: usize,
@@ -33,8 +33,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Creates a mask for signals of length `d`; `rate` in [0, 1) is the probability that a coordinate is
-    /// missing.
+    /// Creates a mask for signals of length `d`; `rate` in [0, 1) is the probability that a
+    /// coordinate is missing.
     pub fn new(d: usize, rate: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&rate) {
             return Err(Error::config("rate", format!("expected a number in [0, 1), found {rate}")));

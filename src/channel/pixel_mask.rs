@@ -40,8 +40,8 @@ pub struct PixelMask {
 }
 
 impl PixelMask {
-    /// Creates a mask. `rate` in [0, 1) is the probability that a pixel is missing; with `max_rate` in [rate,
-    /// 1), it is drawn uniformly between the two for each image.
+    /// Creates a mask. `rate` in [0, 1) is the probability that a pixel is missing; with `max_rate` in
+    /// [rate, 1), it is drawn uniformly between the two for each image.
     pub fn new(shape: ImageShape, rate: f64, max_rate: Option<f64>) -> Result<Self> {
         shape.validate("image")?;
         if !(0.0..1.0).contains(&rate) {

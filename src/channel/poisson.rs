@@ -34,8 +34,8 @@ pub struct Poisson {
 }
 
 impl Poisson {
-    /// Creates photon counts for signals of length `d`; `peak` in (0, 1e9] is the expected count at intensity
-    /// 1.
+    /// Creates photon counts for signals of length `d`; `peak` in (0, 1e9] is the expected
+    /// count at intensity 1.
     pub fn new(d: usize, peak: f64) -> Result<Self> {
         if !(peak > 0.0 && peak <= MAX_PEAK) {
             return Err(Error::config("peak", format!("expected a number in (0, {MAX_PEAK}], found {peak}")));

@@ -29,8 +29,8 @@ pub struct Quantization {
 }
 
 impl Quantization {
-    /// Creates a channel that quantizes signals of length `d` to `levels` levels, 2 to 65536, uniform on [-2,
-    /// 2].
+    /// Creates a channel that quantizes signals of length `d` to `levels` levels, 2 to 65536,
+    /// uniform on [-2, 2].
     pub fn new(d: usize, levels: u32) -> Result<Self> {
         if !(2..=65536).contains(&levels) {
             return Err(Error::config("levels", format!("expected 2 to 65536, found {levels}")));

@@ -37,8 +37,8 @@ impl Signal {
     }
 }
 
-/// The settings of one stage of a channel, and what the rest of the program asks about the stage before it is
-/// built.
+/// The settings of one stage of a channel, and what the rest of the program asks about the stage
+/// before it is built.
 pub trait Stage {
     /// Builds the stage for signals like `signal`.
     ///

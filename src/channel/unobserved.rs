@@ -4,8 +4,8 @@ use super::Channel;
 use crate::noise::Stream;
 
 /// y has length 0 for every x: the posterior given nothing is the prior. With this channel, the code that
-/// trains and samples a posterior trains and samples an unconditional denoiser, a network without condition
-/// features.
+/// trains and samples a posterior trains and samples an unconditional denoiser, a network without
+/// condition features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unobserved {
     d: usize,

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
 
-/// Minimum power of a coefficient relative to the largest: coefficients that no reconstruction contains stay
-/// usable.
+/// Minimum power of a coefficient relative to the largest: coefficients that no reconstruction
+/// contains stay usable.
 const MIN_POWER: f64 = 1e-9;
 
 /// Features of an observation that the network receives.

@@ -16,8 +16,8 @@ pub enum OperatorStructure {
     None,
     /// K A is diagonal: d values.
     Diagonal,
-    /// K A is diagonal in the cosine basis of [`super::Conditioning::basis`]: d values, and K y is given in
-    /// that basis.
+    /// K A is diagonal in the cosine basis of [`super::Conditioning::basis`]: d values, and K y is
+    /// given in that basis.
     Spectral,
     /// K A is full: d x d values.
     Dense,
@@ -42,8 +42,8 @@ pub(super) struct Parts<'a> {
     pub(super) y: &'a mut [f64],
 }
 
-/// Replaces `b [m, d]` and `z [m]` by L⁻¹ b and L⁻¹ z, by Cholesky and forward substitution, row by row. `e
-/// [m, m]` = L Lᵀ, of which only the lower triangle is read, becomes L.
+/// Replaces `b [m, d]` and `z [m]` by L⁻¹ b and L⁻¹ z, by Cholesky and forward substitution, row by row.
+/// `e [m, m]` = L Lᵀ, of which only the lower triangle is read, becomes L.
 fn forward_substitute(e: &mut [f64], b: &mut [f64], z: &mut [f64]) {
     let m = z.len();
     let d = b.len() / m.max(1);
@@ -137,9 +137,9 @@ impl Measurement {
         (matrix, y)
     }
 
-    /// Writes the least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A, as the
-    /// update of an estimate that is much less certain than the observation (variance 1 in standardized
-    /// coordinates).
+    /// Writes the least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A, as
+    /// the update of an estimate that is much less certain than the observation (variance 1 in
+    /// standardized coordinates).
     pub(super) fn write_geometry(&self, d: usize, out: &mut [f32]) {
         let (solution, upper) = out.split_at_mut(d);
         with_scratch(d * d, |projector| {
@@ -195,8 +195,8 @@ impl Measurement {
         }
     }
 
-    /// K A = v Aᵀ E⁻¹ A and K y = v Aᵀ E⁻¹ y with E = v A Aᵀ + Σ_y = L Lᵀ: with B = L⁻¹ A and z = L⁻¹ y they are
-    /// v Bᵀ B and v Bᵀ z.
+    /// K A = v Aᵀ E⁻¹ A and K y = v Aᵀ E⁻¹ y with E = v A Aᵀ + Σ_y = L Lᵀ: with B = L⁻¹ A and z = L⁻¹ y they
+    /// are v Bᵀ B and v Bᵀ z.
     fn dense_update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
         let (m, d) = (self.m, ky.len());
         // An M-step runs this twice per example.

@@ -1,5 +1,5 @@
-//! How an observation enters the denoiser: the features c(y, a) that the network sees, and, for linear channels with
-//! Gaussian noise, a measurement update of its output.
+//! How an observation enters the denoiser: the features c(y, a) that the network receives and, for linear
+//! channels with Gaussian noise, a measurement update of the network's output.
 //!
 //! With EDM's denoiser D₀ = c_skip x_t + c_out F, the network has to learn A x = y from examples, which takes
 //! most of its capacity when operators differ between observations. Here D₀ is treated as a Gaussian estimate
@@ -14,9 +14,9 @@
 //! samplers are unchanged, and a channel without a linear-Gaussian form gets no update.
 //!
 //! In the cosine basis U of an image, where a blur is diagonal, x has a spectrum P (the power of the first
-//! reconstructions) and every quantity is one number per coefficient: the estimate before the update is P/(P
-//! + σ²) x_t + c_out F instead of c_skip x_t + c_out F, its variance is v = σ² P/(σ² + P), and K = v g / (v
-//! g² + s²). With F = 0, this is the Wiener filter.
+//! reconstructions) and every quantity is one number per coefficient: the estimate before the update is P /
+//! (P + σ²) x_t + c_out F instead of c_skip x_t + c_out F, its variance is v = σ² P/(σ² + P), and K = v g /
+//! (v g² + s²). With F = 0, this is the Wiener filter.
 
 mod config;
 mod gain;
@@ -66,8 +66,8 @@ pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize 
     if geometric(channel, config) { d + d * (d + 1) / 2 } else { channel.condition_len() }
 }
 
-/// Structure of the operator A of one observation for the measurement update, in the coordinates of
-/// `standardizer`.
+/// Structure of the operator A of one observation for the measurement update, in the coordinates
+/// of `standardizer`.
 pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardizer) -> OperatorStructure {
     match channel.as_linear() {
         Some(linear) if linear.is_diagonal() && standardizer.is_diagonal() => OperatorStructure::Diagonal,
@@ -93,8 +93,8 @@ impl<'a> Conditioning<'a> {
         spectrum(self.channel).filter(|_| self.operator_structure() == OperatorStructure::Spectral).map(Spectrum::basis)
     }
 
-    /// Smallest and largest value of each of the standardizer's coordinates, if signals have a range: `[d]`
-    /// each.
+    /// Smallest and largest value of each of the standardizer's coordinates, if signals have a
+    /// range: `[d]` each.
     pub fn bounds(&self) -> Option<[Samples; 2]> {
         let bounds = self.config.range?;
         let bound = |v: f64| {

@@ -22,14 +22,14 @@ const MAX_DIRECTIONS: usize = 32;
 #[serde(rename_all = "kebab-case")]
 pub enum Standardize {
     /// All coordinates jointly for channels that are diagonal in the cosine basis (blur). Otherwise
-    /// directions for dense linear channels with up to 32 coordinates, and single coordinates for all other
-    /// channels.
+    /// directions for dense linear channels with up to 32 coordinates, and single coordinates for
+    /// all other channels.
     #[default]
     Auto,
     /// No standardization.
     None,
-    /// All coordinates jointly, with one mean and one standard deviation: for images, whose pixels share one
-    /// scale.
+    /// All coordinates jointly, with one mean and one standard deviation: for images, whose
+    /// pixels share one scale.
     Scale,
     /// Each coordinate.
     Coordinates,

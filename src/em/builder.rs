@@ -168,7 +168,7 @@ impl<S: NetworkSpec> Em<S> {
         self
     }
 
-    /// The first reconstructions, `[n, d]`, made elsewhere; they replace `init`.
+    /// The first reconstructions, `[n, d]`, if they are made elsewhere; they replace `init`.
     pub fn reconstructions(mut self, x: Samples) -> Self {
         self.x = Some(x);
         self

@@ -96,8 +96,8 @@ impl GaussianInit {
 /// Maximum number of observations that a low-rank prior is fitted to (the published number).
 const MAX_FITTED: usize = 16_384;
 
-/// Longest signal that gets a full covariance unless a rank is asked for, where operators differ from observation to
-/// observation.
+/// Longest signal that gets a full covariance unless a rank is set, where operators differ between
+/// observations.
 pub const MAX_COVARIANCE: usize = 512;
 /// The same limit where all observations share their operator, as under a blur: a single inversion then
 /// serves all posteriors.
@@ -117,7 +117,7 @@ pub enum InitialPrior {
     LowRank(LowRankGaussian),
 }
 
-/// Longest signal of `channel` that gets a full covariance unless a rank is asked for.
+/// Longest signal of `channel` that gets a full covariance unless a rank is set.
 pub fn most_covariance(channel: &dyn Channel) -> usize {
     if channel.operator_len() == 0 { MAX_SHARED } else { MAX_COVARIANCE }
 }
@@ -177,8 +177,8 @@ impl InitialPrior {
 }
 
 /// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MAX_DENSE`] coordinates;
-/// for longer signals and for other channels, y at the resolution of the signal ([`Channel::lift`]): `[n,
-/// d]`.
+/// for longer signals and for other channels, y at the resolution of the signal ([`Channel::lift`]).
+/// Returns `[n, d]`.
 pub fn corrupted_init(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
     Samples::filled(observations.n(), channel.signal_len(), |out| corrupted_init_into(channel, observations, out))
 }

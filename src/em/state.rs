@@ -40,8 +40,7 @@ impl LapRecord {
         let excess = |r: &Self| r.monitor.map_or(0.0, |m| m.excess);
         let laps = || history.iter().filter(|r| r.lap > 0);
         let good = laps().rfind(|r| excess(r) <= TOLERANCE);
-        // Where every lap is significantly worse than an earlier one, choose the one with the smallest
-        // excess.
+        // Where every lap is significantly worse than an earlier one, take the one with the smallest excess.
         good.or_else(|| laps().min_by(|a, b| excess(a).total_cmp(&excess(b)))).map(|r| r.lap)
     }
 }

@@ -1,4 +1,4 @@
-//! A Gaussian and its closed forms.
+//! A Gaussian, and what has a closed form for it.
 
 use crate::channel::LinearGaussian;
 use crate::dct::Dct;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
-/// Normal law N(μ, Σ) on R^d.
+/// Normal distribution N(μ, Σ) on R^d.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gaussian {
     /// μ, length d.
@@ -36,7 +36,8 @@ impl Gaussian {
         Self { mean: DVector::zeros(d), covariance: DMatrix::identity(d, d) * (std * std) }
     }
 
-    /// N(0, Uᵀ diag(power) U) for the transform U of `basis`, `power [d]` >= 0: images with a spectrum.
+    /// N(0, Uᵀ diag(power) U) for the transform U of `basis` and `power [d]` >= 0: images
+    /// with a given spectrum.
     pub fn stationary(basis: &Dct, power: &[f64]) -> Self {
         let d = power.len();
         let mut covariance = DMatrix::zeros(d, d);
@@ -66,7 +67,7 @@ impl Gaussian {
         Ok((k, (&covariance + covariance.transpose()) * 0.5))
     }
 
-    /// The posterior x | y, exactly.
+    /// The exact posterior x | y.
     pub fn posterior(&self, model: &LinearGaussian, y: &[f64]) -> Result<Self> {
         let (model, kept) = model.informative();
         if kept.is_empty() {
@@ -77,14 +78,14 @@ impl Gaussian {
         Ok(Self { mean: &self.mean + k * (y - &model.matrix * &self.mean), covariance })
     }
 
-    /// The law of y.
+    /// The distribution of y.
     pub fn observed(&self, model: &LinearGaussian) -> Self {
         let a = &model.matrix;
         Self { mean: a * &self.mean, covariance: a * &self.covariance * a.transpose() + &model.covariance }
     }
 
-    /// One exact EM update when the observations' law is known to be `observed` (infinite data):
-    /// m⁺ = m + K (m_y - A m), S⁺ = K S_y Kᵀ + (I - K A) S.
+    /// One exact EM update when the distribution of the observations is known to be `observed`
+    /// (infinite data): m⁺ = m + K (m_y - A m), S⁺ = K S_y Kᵀ + (I - K A) S.
     pub fn em_update(&self, model: &LinearGaussian, observed: &Self) -> Result<Self> {
         let (k, covariance) = self.gain(model)?;
         let mean = &self.mean + &k * (&observed.mean - &model.matrix * &self.mean);

@@ -1,4 +1,5 @@
-//! Gaussians in closed form, in `f64`: the exact posterior of a linear channel, exact EM, Kullback-Leibler divergence.
+//! Gaussians in closed form, in `f64`: the exact posterior of a linear channel, exact EM and the
+//! Kullback-Leibler divergence.
 //!
 //! Prior x ~ N(μ, Σ), channel y = A x + n, n ~ N(0, Σ_y):
 //! K = Σ Aᵀ (A Σ Aᵀ + Σ_y)⁻¹,  x | y ~ N(μ + K (y - A μ), Σ - K A Σ).
@@ -19,18 +20,18 @@ use crate::parallel;
 use crate::samples::Samples;
 use nalgebra::{DMatrix, DVector};
 
-/// Observations whose posteriors one worker takes at a time.
+/// Number of observations whose posteriors one worker computes at a time.
 const ROWS: usize = 16;
 
 impl Gaussian {
-    /// Fits the prior to observations of a linear-Gaussian channel by `iterations` of exact EM from
-    /// N(0, std² I), with closed-form moments (no sampling). Operators may differ from observation to observation; where they
-    /// do not, an iteration costs d³ instead of n d³ (signals of more than 64 values).
+    /// Fits the prior to observations of a linear-Gaussian channel by `iterations` iterations of exact EM
+    /// from N(0, std² I), with closed-form moments (no sampling). Operators may differ between observations;
+    /// where they do not, an iteration costs d³ instead of n d³ (signals of more than 64 values).
     pub fn fit(channel: &dyn Channel, observations: &Observations, std: f64, iterations: usize) -> Result<Self> {
         Self::isotropic(channel.signal_len(), std).fitted(channel, observations, iterations)
     }
 
-    /// [`Gaussian::fit`] from this prior.
+    /// [`Gaussian::fit`], starting from this prior.
     pub fn fitted(self, channel: &dyn Channel, observations: &Observations, iterations: usize) -> Result<Self> {
         let mut prior = self;
         if let Some(model) = shared::shared_model(channel)? {
@@ -85,12 +86,12 @@ impl Gaussian {
         })
     }
 
-    /// One posterior draw of every observation, keyed by (seed, observation): `[n, d]`.
+    /// One posterior draw per observation, keyed by (seed, observation): `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
         Samples::filled(observations.n(), self.d(), |out| self.reconstruct_into(channel, observations, seed, out))
     }
 
-    /// [`Gaussian::reconstruct`] into a table of `[n, d]`.
+    /// [`Gaussian::reconstruct`], written into a table of shape `[n, d]`.
     pub fn reconstruct_into(
         &self,
         channel: &dyn Channel,

@@ -1,11 +1,11 @@
-//! Observations that share one operator: their posteriors share gain and covariance, and exact EM needs only the moments
-//! of y, m_y and S_y:
+//! Observations that share one operator: their posteriors share gain and covariance, and exact EM needs only
+//! the moments m_y and S_y of y:
 //!
 //! ```text
 //! m⁺ = m + K (m_y - A m),  S⁺ = K S_y Kᵀ + (I - K A) S
 //! ```
 //!
-//! An iteration costs a few products of d x d matrices however many observations there are.
+//! An iteration costs a few products of d x d matrices, regardless of the number of observations.
 
 use super::closed_form::Gaussian;
 use crate::channel::Channel;
@@ -16,12 +16,12 @@ use crate::parallel;
 use crate::samples::Samples;
 use nalgebra::{DMatrix, DVector};
 
-/// Rows that one worker takes.
+/// Number of rows that one worker processes at a time.
 const SHARD: usize = 256;
-/// Longest signal whose observations are taken one by one even where they share their operator.
+/// Maximum length of signals whose observations are processed one by one even if they share their operator.
 const MAX_SINGLE: usize = 64;
 
-/// The operator that all observations of `channel` share, where treating them together pays.
+/// The operator that all observations of `channel` share, if it is worthwhile to treat them together.
 pub(super) fn shared_model(channel: &dyn Channel) -> Result<Option<LinearGaussian>> {
     if channel.operator_len() > 0 || channel.signal_len() <= MAX_SINGLE {
         return Ok(None);
@@ -31,13 +31,13 @@ pub(super) fn shared_model(channel: &dyn Channel) -> Result<Option<LinearGaussia
     Ok((!(0..model.matrix.nrows()).any(silent)).then_some(model))
 }
 
-/// Rows `range` of `y` as columns.
+/// Rows `range` of `y`, as columns.
 fn columns(y: &Samples, range: std::ops::Range<usize>) -> DMatrix<f64> {
     let values = y.as_slice()[range.start * y.d()..range.end * y.d()].iter().map(|&v| v as f64);
     DMatrix::from_iterator(y.d(), range.len(), values)
 }
 
-/// `f` of every shard's index range, in order.
+/// Results of `f` for the index range of every shard, in order.
 fn shards<T: Send>(n: usize, f: impl Fn(std::ops::Range<usize>) -> T + Sync + Send) -> Vec<T> {
     parallel::map(n.div_ceil(SHARD), |shard| f(shard * SHARD..n.min((shard + 1) * SHARD)))
 }
@@ -47,7 +47,7 @@ fn moments(y: &Samples) -> Gaussian {
     let (n, m) = (y.n() as f64, y.d());
     let sums = shards(y.n(), |range| columns(y, range).column_sum());
     let mean = sums.into_iter().sum::<DVector<f64>>() / n;
-    // A shard's product at a time: all of them at once would take n / 256 matrices.
+    // One shard's product at a time: all of them at once would need n / 256 matrices.
     let mut covariance = DMatrix::zeros(m, m);
     for start in (0..y.n()).step_by(SHARD) {
         let mut centered = columns(y, start..y.n().min(start + SHARD));
@@ -57,18 +57,19 @@ fn moments(y: &Samples) -> Gaussian {
     Gaussian { mean, covariance }
 }
 
-/// `iterations` of exact EM from `prior` on the observations `y [n, m]`.
+/// Runs `iterations` iterations of exact EM from `prior` on the observations `y [n, m]`.
 pub(super) fn fit(mut prior: Gaussian, model: &LinearGaussian, y: &Samples, iterations: usize) -> Result<Gaussian> {
     let observed = moments(y);
     for _ in 0..iterations {
         prior = prior.em_update(model, &observed)?;
-        // The products' rounding must not build up.
+        // Symmetrizing keeps the rounding errors of the products from accumulating.
         prior.covariance = (&prior.covariance + prior.covariance.transpose()) * 0.5;
     }
     Ok(prior)
 }
 
-/// The posterior means of `y [n, m]` into `out [n, d]`; with `key` one posterior draw of each, keyed by its index.
+/// Writes the posterior means of `y [n, m]` into `out [n, d]` or, with `key`, one posterior draw per
+/// observation, keyed by its index.
 pub(super) fn posteriors(
     prior: &Gaussian,
     model: &LinearGaussian,

@@ -1,4 +1,5 @@
-//! Sum of the shards' gradients, clipping, Adam and the average in one pass over host memory.
+//! Sums the shards' gradients, clips the sum, and updates the weights by Adam and their average, in one
+//! pass over host memory.
 
 use super::flex::Values;
 use crate::parallel;
@@ -6,7 +7,7 @@ use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 use diffem_kernels::{Adam, add_rows};
 
-/// Values a piece of work spans; fixed, so that thread count changes no bit.
+/// Number of values per piece of work; fixed, so that the thread count changes no bit.
 const PIECE: usize = 16_384;
 
 fn values(tensor: &Tensor<1>) -> Values {
@@ -28,8 +29,8 @@ fn reduce(gradients: &[Values], len: usize) -> (Vec<f32>, f64) {
     (sum, squares.iter().sum::<f64>().sqrt())
 }
 
-/// One update of `[weights, average, first moment, second moment]` on flex with the sum of the `gradients`, whose norm is
-/// clipped to `clip_norm` unless that is 0; all vectors `[P]`.
+/// One update of `[weights, average, first moment, second moment]` on flex with the sum of the `gradients`,
+/// whose norm is clipped to `clip_norm` unless that is 0; all vectors `[P]`.
 pub(crate) fn adam(state: [&Tensor<1>; 4], gradients: Vec<Tensor<1>>, adam: &Adam, clip_norm: f32) -> [Tensor<1>; 4] {
     let device = state[0].device();
     let gradients: Vec<Values> = gradients.iter().map(values).collect();

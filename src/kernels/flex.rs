@@ -1,4 +1,5 @@
-//! The fused layers on flex: forward and backward on host slices, wired into burn's autodiff as extension operations.
+//! The fused layers on flex: forward and backward on host slices, wired into burn's autodiff as
+//! extension operations.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -26,7 +27,7 @@ pub(super) fn dense(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::fused_dense(x.into_dispatch(), w.into_dispatch(), b.into_dispatch()))
 }
 
-/// `b [m]`, or `[n, m]` for a bias of each row's own.
+/// SiLU(LayerNorm(x W + b) γ + β); `b` is `[m]`, or `[n, m]` for a separate bias per row.
 pub(super) fn dense_norm_silu<const D: usize>(
     x: Tensor<2>,
     w: Tensor<2>,
@@ -77,8 +78,9 @@ fn affine(x: &Values, w: &Values, b: &Values) -> Vec<f32> {
     diffem_kernels::affine(x.matrix(), w.matrix(), b.get())
 }
 
-/// Registers the gradients of x W + b with the nodes of x, W and b, given dz; computes only those that are tracked: a
-/// product with the transposed Jacobian needs no gradient of the weights, and the first layer none of its input.
+/// Registers the gradients of x W + b with the nodes of x, W and b, given dz. Only those that are tracked are
+/// computed: a product with the transposed Jacobian needs no gradient of the weights, and the first layer
+/// needs none of its input.
 fn affine_backward(
     grads: &mut Gradients,
     [nx, nw, nb]: [Option<NodeId>; 3],
@@ -135,7 +137,7 @@ impl Backward<Flex, 3> for DenseBackward {
     }
 }
 
-/// Registers a node's gradient, which is computed only where the node is tracked.
+/// Registers a node's gradient, which is computed only if the node is tracked.
 pub(super) fn register(grads: &mut Gradients, node: Option<NodeId>, gradient: impl FnOnce() -> FlexTensor) {
     if let Some(node) = node {
         grads.register::<Flex>(node, gradient());

@@ -1,9 +1,9 @@
-//! Fused layers. On the CPU backend `flex` they run as one operation with its own backward pass, serially: threads come
-//! from independent shards of a batch, one a thread, whose results are combined in a fixed order. Every other backend
-//! takes the same formula from stock operations.
+//! Fused layers. On the CPU backend `flex`, each layer runs serially as one operation with its own backward
+//! pass: threads process independent shards of a batch, one per thread, and the results are combined in a
+//! fixed order. Every other backend computes the same formula with stock operations.
 //!
-//! Why: stock flex evaluates sigmoid one element at a time and decomposes LayerNorm under autodiff; fusing them makes
-//! a training step of the paper's MLP about 2.5 times faster.
+//! Stock flex evaluates the sigmoid one element at a time and decomposes LayerNorm under autodiff, so fusing
+//! them makes a training step of the paper's MLP about 2.5 times faster.
 
 #[cfg(feature = "flex")]
 mod adam;
@@ -21,8 +21,8 @@ pub(crate) use adam::adam;
 pub use diffem_kernels::NORM_EPSILON;
 pub use parameters::BlockParameters;
 
-/// True where tensors live in host memory and the fused operations apply; a constant where flex is the only backend compiled
-/// in, so that the stock operations are left out of such a build.
+/// True when tensors live in host memory and the fused operations apply; a constant if flex is the only
+/// backend compiled in, so that the stock operations are left out of such a build.
 pub fn is_flex(device: &Device) -> bool {
     #[cfg(not(any(feature = "ndarray", feature = "wgpu", feature = "cuda")))]
     return {
@@ -42,8 +42,8 @@ pub fn is_flex(device: &Device) -> bool {
     };
 }
 
-/// `[f(0), ..., f(n - 1)]` for independent shards: a thread each on flex, whose kernels are serial, one after the other where
-/// the device itself is parallel.
+/// Computes `[f(0), ..., f(n - 1)]` for independent shards: one thread per shard on flex, whose kernels are
+/// serial, and one shard after another where the device itself is parallel.
 pub(crate) fn map_shards<T: Send>(device: &Device, n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     if is_flex(device) { crate::parallel::map(n, f) } else { (0..n).map(f).collect() }
 }
@@ -66,7 +66,7 @@ pub fn dense_norm_silu(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, gamma: Tensor<1
     stock_dense_norm_silu(x, w, b, gamma, beta)
 }
 
-/// [`dense_norm_silu`] with a bias of each row's own, `base [n, m]`.
+/// [`dense_norm_silu`] with a separate bias per row, `base [n, m]`.
 pub fn dense_norm_silu_onto(
     x: Tensor<2>,
     w: Tensor<2>,
@@ -91,8 +91,9 @@ fn stock_norm_silu(z: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<2>
     activation::silu(centered / (variance + NORM_EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze())
 }
 
-/// 3 x 3 convolution with zero borders of images `[n · h · w, c]` of `size = [h, w]`: `w [9 · c, m]` (neighborhood row by
-/// row), `b [m]` -> `[n · h · w, m]`, or every second row and column of it for `stride` 2 (h and w even).
+/// 3 x 3 convolution with zero borders of images `[n · h · w, c]` of `size = [h, w]`: `w [9 · c, m]`
+/// (neighborhood row by row), `b [m]` -> `[n · h · w, m]`, or every second row and column of it for
+/// `stride` 2 (h and w even).
 pub fn conv3(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, size: [usize; 2], stride: usize) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if is_flex(&x.device()) {
@@ -125,7 +126,8 @@ fn stock_row_norm(x: Tensor<2>) -> Tensor<2> {
     centered / (variance + NORM_EPSILON).sqrt()
 }
 
-/// Every pixel of images `[n · h · w, c]` with rows of `width` pixels becomes 2 x 2 pixels: `[4 · n · h · w, c]`.
+/// Repeats every pixel of images `[n · h · w, c]` with rows of `width` pixels as 2 x 2 pixels:
+/// `[4 · n · h · w, c]`.
 pub fn upsample(x: Tensor<2>, width: usize) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if is_flex(&x.device()) {
@@ -140,8 +142,9 @@ fn stock_upsample(x: Tensor<2>, width: usize) -> Tensor<2> {
     x.reshape([rows, 1, width, 1, c]).expand([rows, 2, width, 2, c]).reshape([4 * pixels, c])
 }
 
-/// The U-Net's residual block (Rozet et al. 2024, appendix): with (a, b, g) = `modulation [n, 3 · c]` of each image,
-/// u = (a + 1) x + b, y = conv(SiLU(conv(LayerNorm(u)))), out = (x + g y)/√(1 + g²); `x [n · h · w, c]`, `size = [h, w]`.
+/// The U-Net's residual block (Rozet et al. 2024, appendix): with (a, b, g) = `modulation [n, 3 · c]` for
+/// each image, u = (a + 1) x + b, y = conv(SiLU(conv(LayerNorm(u)))), out = (x + g y)/√(1 + g²);
+/// `x [n · h · w, c]`, `size = [h, w]`.
 pub fn block(x: Tensor<2>, modulation: Tensor<2>, parameters: BlockParameters, size: [usize; 2]) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if is_flex(&x.device()) {
@@ -151,7 +154,8 @@ pub fn block(x: Tensor<2>, modulation: Tensor<2>, parameters: BlockParameters, s
     gated(x, modulation, size, |v| conv3(activation::silu(conv3(v, p.w1, p.b1, size, 1)), p.w2, p.b2, size, 1))
 }
 
-/// out = (x + g f(v))/√(1 + g²), v = LayerNorm((a + 1) x + b), with (a, b, g) = `modulation [n, 3 · c]` of each image.
+/// out = (x + g f(v))/√(1 + g²), v = LayerNorm((a + 1) x + b), with (a, b, g) =
+/// `modulation [n, 3 · c]` for each image.
 pub fn gated(
     x: Tensor<2>,
     modulation: Tensor<2>,
@@ -214,8 +218,8 @@ mod tests {
         agree(dense_norm_silu, stock_dense_norm_silu, 5);
     }
 
-    /// Greatest differences between two functions of tensors: outputs, then the gradients of <output, v> with respect to
-    /// each input, relative to the second one's size.
+    /// Largest differences between two functions of tensors: outputs, then the gradients of <output, v> with
+    /// respect to each input, relative to the size of the second one.
     fn compare(
         shapes: &[[usize; 2]],
         fused: impl Fn(&[Tensor<2>]) -> Tensor<2>,

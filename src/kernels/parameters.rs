@@ -1,15 +1,16 @@
-//! What a fused layer is given.
+//! Parameters of the fused layers.
 
 use burn::tensor::Tensor;
 
-/// Kernels and biases of a [`super::block()`]: `w1`, `w2 [9 · c, c]` (neighborhood row by row), `b1`, `b2 [c]`.
+/// Kernels and biases of a residual block, see [`super::block()`]: `w1`, `w2 [9 · c, c]`
+/// (neighborhood row by row), `b1`, `b2 [c]`.
 pub struct BlockParameters {
-    /// First convolution.
+    /// Kernels of the first convolution.
     pub w1: Tensor<2>,
-    /// Its bias.
+    /// Biases of the first convolution.
     pub b1: Tensor<1>,
-    /// Second convolution.
+    /// Kernels of the second convolution.
     pub w2: Tensor<2>,
-    /// Its bias.
+    /// Biases of the second convolution.
     pub b2: Tensor<1>,
 }

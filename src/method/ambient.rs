@@ -1,15 +1,17 @@
-//! Ambient Diffusion (Daras et al. 2023, "Ambient Diffusion: learning clean distributions from corrupted data", arXiv
-//! 2305.19256), for masks: a prior learned without reconstructions. What is seen of a signal, A x, is hidden further, Ã = A B
-//! with B a second mask; the network is shown Ã x_t and Ã and is trained to give back all that was seen:
+//! Ambient Diffusion (Daras et al. 2023, "Ambient Diffusion: learning clean distributions from corrupted
+//! data", arXiv 2305.19256), for masks: it learns a prior without reconstructions. The observed values A x of
+//! a signal are masked further, with Ã = A B and B a second mask; the network receives Ã x_t and Ã and is
+//! trained to predict all observed values:
 //!
 //! ```text
 //! minimize E ‖A (D(Ã x_t, Ã, σ) - x)‖²   ->   D = E[x | Ã x_t, Ã]
 //! ```
 //!
-//! since it cannot tell which of the hidden values were seen. Of what the mask hides it gives the mean: its reconstructions are
-//! means given what is seen, sharp only there. Two things are ours, in its favor: a hidden value is preconditioned as one of which
-//! nothing is known, whatever σ, D = Ã (c_skip x_t + c_out F) + (1 - Ã) σ_d F; and an observation is reconstructed behind its own
-//! mask, nothing of it hidden, with the measurement update of [`crate::conditioning`].
+//! because it cannot tell which of the hidden values were observed. For the values that the mask hides it
+//! predicts the mean: its reconstructions are conditional means given the observed values, and are sharp only
+//! there. Two changes are ours and favor the method: a hidden value is preconditioned as one of which nothing
+//! is known at any σ, D = Ã (c_skip x_t + c_out F) + (1 - Ã) σ_d F; and an observation is reconstructed with
+//! its own mask alone, without a second one, and with the measurement update of [`crate::conditioning`].
 
 use super::learning::{Conditions, Context, LearningMethod};
 use super::training::{TrainingBatch, TrainingSource};
@@ -30,7 +32,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Ambient {
-    /// Probability that a seen value is hidden from the network, in (0, 1).
+    /// Probability that an observed value is hidden from the network, in (0, 1).
     pub further: f64,
 }
 
@@ -41,7 +43,7 @@ impl Default for Ambient {
 }
 
 impl Ambient {
-    /// Hides more of what the mask `a` shows.
+    /// Hides further values that the mask `a` shows.
     fn hide(&self, a: &mut [f32], stream: &mut Stream) {
         a.iter_mut().for_each(|a| *a *= f32::from(stream.uniform() >= self.further));
     }
@@ -62,7 +64,8 @@ impl LearningMethod for Ambient {
         channel.signal_len()
     }
 
-    /// Hides more of the observations `rows` and noises what is left; reconstructions are not trained on.
+    /// Masks the observations `rows` further and adds noise to them; reconstructions are not used for
+    /// training.
     fn training_batch(&self, source: &TrainingSource<'_>, rows: &[usize], step: usize, first: usize) -> TrainingBatch {
         let (conditioning, n, d) = (source.conditioning, rows.len(), source.x.d());
         let (corrupt, places) = (source.key(Purpose::Corrupt), source.places(rows));
@@ -102,7 +105,7 @@ impl LearningMethod for Ambient {
     }
 }
 
-/// The observations' own masks `[n, d]`, and what updates the estimates behind them.
+/// The observations' own masks `[n, d]`, and the measurements that update the estimates.
 struct OwnMasks {
     masks: Tensor<2>,
     measurements: Vec<Measurement>,
@@ -122,7 +125,7 @@ impl Conditions for OwnMasks {
     }
 }
 
-/// Writes which values of a signal the mask `a` shows, 0 or 1 each, into `seen [d]`.
+/// Writes which values of a signal the mask `a` shows, as 0 or 1 each, into `seen [d]`.
 fn write_seen(channel: &dyn Channel, a: &[f32], seen: &mut [f32]) {
     let (mut matrix, mut noise) = (vec![0.0; seen.len()], vec![0.0; seen.len()]);
     if let Some(linear) = channel.as_linear() {
@@ -131,7 +134,7 @@ fn write_seen(channel: &dyn Channel, a: &[f32], seen: &mut [f32]) {
     seen.iter_mut().zip(&matrix).for_each(|(seen, m)| *seen = f32::from(*m != 0.0));
 }
 
-/// The network around a further mask, E[x | Ã x_t, Ã].
+/// The denoiser E[x | Ã x_t, Ã] of a network under a further mask.
 struct Masked<'a> {
     network: &'a dyn Network,
     schedule: &'a Schedule,
@@ -140,12 +143,12 @@ struct Masked<'a> {
 }
 
 impl Masked<'_> {
-    /// D for `x_t [n, d]`; `sigma` as in [`crate::denoiser::Preconditioned::forward`].
+    /// Returns D for `x_t [n, d]`; `sigma` is as in [`crate::denoiser::Preconditioned::forward`].
     fn forward(&self, x_t: Tensor<2>, sigma: &[f64]) -> Tensor<2> {
         self.around(x_t, sigma, |x, embedded| self.network.forward(x, embedded, self.seen.clone()))
     }
 
-    /// The same in training.
+    /// [`Masked::forward`] in training.
     fn forward_training(&self, x_t: Tensor<2>, sigma: &[f64], stream: Stream) -> Tensor<2> {
         self.around(x_t, sigma, |x, embedded| self.network.forward_training(x, embedded, self.seen.clone(), stream))
     }

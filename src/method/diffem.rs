@@ -54,7 +54,7 @@ impl LearningMethod for Diffem {
     }
 }
 
-/// The features of the observations, prepared by the network, and what updates its estimates.
+/// The features of the observations, prepared by the network, and the measurements that update its estimates.
 struct Seen {
     features: Tensor<2>,
     measurements: Vec<Measurement>,

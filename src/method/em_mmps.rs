@@ -1,14 +1,14 @@
-//! EM-MMPS (Rozet et al. 2024, "Learning diffusion priors from observations by expectation maximization", arXiv
-//! 2405.13712): an unconditional denoiser D(x_t, σ) = E[x | x_t] is the prior, and the posterior mean that drives the sampler
-//! comes from it by moment matching. With Tweedie's covariance V[x | x_t] = σ² J, J = ∂D/∂x_t, the law of y given x_t is taken
-//! for N(A D, Σ_y + σ² A J Aᵀ):
+//! EM-MMPS (Rozet et al. 2024, "Learning diffusion priors from observations by expectation maximization",
+//! arXiv 2405.13712): an unconditional denoiser D(x_t, σ) = E[x | x_t] is the prior, and the posterior mean
+//! that drives the sampler comes from it by moment matching. With Tweedie's covariance V[x | x_t] = σ² J, J =
+//! ∂D/∂x_t, the distribution of y given x_t is approximated by N(A D, Σ_y + σ² A J Aᵀ):
 //!
 //! ```text
 //! E[x | x_t, y] = D + σ² Jᵀ Aᵀ v,   (Σ_y + σ² A Jᵀ Aᵀ) v = y - A D
 //! ```
 //!
-//! v by a fixed number of conjugate-gradient iterations from 0; products with Jᵀ by reverse-mode differentiation. Exact for
-//! Gaussian x, where J is the same for every x_t.
+//! A fixed number of conjugate-gradient iterations from 0 computes v; products with Jᵀ use reverse-mode
+//! differentiation. The method is exact for Gaussian x, where J is the same for every x_t.
 
 use super::learning::{Conditions, Context, LearningMethod};
 use super::training::{TrainingBatch, TrainingSource};
@@ -29,11 +29,11 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct EmMmps {
-    /// Conjugate-gradient iterations, 1 to 1000; each costs a forward and a backward pass of the network. As many as
-    /// an observation has values solve the system but for rounding.
+    /// Number of conjugate-gradient iterations, 1 to 1000; each costs a forward and a backward pass of the
+    /// network. As many iterations as an observation has values solve the system up to rounding.
     pub iterations: usize,
-    /// Reconstructions with a value beyond this one, in units of the signal, are not trained on: few iterations may leave
-    /// outliers. 0 trains on all.
+    /// Reconstructions with a value beyond this bound, in units of the signal, are not trained on, because
+    /// few iterations may leave outliers; 0 trains on all of them.
     pub bound: f64,
 }
 
@@ -66,7 +66,7 @@ impl LearningMethod for EmMmps {
         0
     }
 
-    /// The rows within the bound; all of them where none is.
+    /// Returns the rows within the bound, or all rows where none is.
     fn training_rows(&self, x: &Samples, rows: Vec<usize>) -> Vec<usize> {
         if self.bound == 0.0 {
             return rows;
@@ -125,13 +125,13 @@ impl Conditions for Guided {
 pub struct Mmps<D> {
     /// D(x_t, σ); must be differentiable in x_t and treat rows independently.
     pub prior: D,
-    /// The observations, one a row of x_t.
+    /// The observations, one per row of x_t.
     pub observations: Whitened,
-    /// Conjugate-gradient iterations, 1 or more.
+    /// Number of conjugate-gradient iterations, 1 or more.
     pub iterations: usize,
 }
 
-/// Least denominator: below it a row has converged.
+/// Smallest denominator; below it a row has converged.
 const TINY: f32 = 1e-20;
 
 fn dot(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
@@ -150,7 +150,7 @@ impl Tangent {
         Self { mean: prior.denoise(point.clone(), sigma), point }
     }
 
-    /// Jᵀ w.
+    /// Returns Jᵀ w.
     fn transposed(self, w: Tensor<2>) -> Tensor<2> {
         let zero = w.zeros_like();
         let gradients = (self.mean * w.autodiff()).sum().backward();
@@ -172,8 +172,9 @@ impl<D: Denoiser> Denoiser for Mmps<D> {
             let moved = here.transposed(seen.adjoint(direction.clone())) * variance;
             let image = direction.clone() + seen.apply(moved.clone());
             let curvature = dot(&direction, &image);
-            // With J positive, as a covariance is, the whitened system is never below the identity. J of a network need not
-            // be: there a step of this length would run away, and the row keeps what it has.
+            // With J positive, as for a covariance, the whitened system is never below the identity. The J of
+            // a network need not be positive: there a step of this length would diverge, so the row keeps its
+            // current value.
             let sound = curvature.clone().greater(dot(&direction, &direction)).float();
             let length = square.clone() / curvature.clamp_min(TINY) * sound;
             mean = mean + moved * length.clone();
@@ -213,7 +214,7 @@ mod tests {
         x
     }
 
-    /// The observations of `x` whitened, with the exact channel and what was seen.
+    /// Returns the channel, the observations of `x` and their whitened form.
     fn whitened(stages: Vec<StageConfig>, x: &Samples, device: &Device) -> (Compose, Observations, Whitened) {
         let channel = ChannelConfig(stages).build(x.d()).unwrap();
         let seen = Observations::simulate(&channel, x, Key::new(1, Purpose::Observe, 0), 0);
@@ -251,7 +252,7 @@ mod tests {
         let projection = || vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
         let mask = || vec![MaskConfig { rate: 0.4 }.into(), NoiseConfig { std: 0.2 }.into()];
         for sigma in [0.05, 0.5, 5.0] {
-            // Rounding in f32 costs the five directions of a mask a few more iterations than five.
+            // With f32 rounding the five directions of a mask take a few more than five iterations.
             let (few, all) = (worst(projection(), 5, sigma, 2), worst(mask(), 5, sigma, 12));
             assert!(few < 2e-4 && all < 2e-4, "sigma {sigma}: {few} {all}");
         }
@@ -290,7 +291,7 @@ mod tests {
         }
     }
 
-    /// Golden values: tests/golden/mmps.py.
+    /// The golden values come from tests/golden/mmps.py.
     #[test]
     fn moment_matching_agrees_with_azula() {
         let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/mmps.json")).unwrap();

@@ -12,7 +12,7 @@ use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor};
 
-/// A network on its device, with what its denoiser is made of.
+/// A network on its device, with everything that its denoiser needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub network: &'a dyn Network,
@@ -26,21 +26,22 @@ pub(crate) trait LearningMethod: Sync {
     /// Checks the settings, and that the method suits `channel`.
     fn validate(&self, channel: &dyn Channel) -> Result<()>;
 
-    /// Number of features that the network sees of an observation.
+    /// Number of features of an observation that the network receives.
     fn feature_len(&self, channel: &dyn Channel, config: &ConditioningConfig) -> usize;
 
-    /// Those of `rows` whose reconstructions in `x [n, d]` are fit to be trained on; never empty.
+    /// Returns those of `rows` whose reconstructions in `x [n, d]` are suitable for training; never empty.
     fn training_rows(&self, _x: &Samples, rows: Vec<usize>) -> Vec<usize> {
         rows
     }
 
-    /// The host side of the micro-batch of `rows`, the first of which has place `first` in mini-batch `step`.
+    /// Builds the host side of the micro-batch of `rows`, whose first row has place `first` in mini-batch
+    /// `step`.
     fn training_batch(&self, source: &TrainingSource<'_>, rows: &[usize], step: usize, first: usize) -> TrainingBatch;
 
-    /// D of a micro-batch `[n, d]` in training, on the autodiff device of `context`.
+    /// Returns D of a micro-batch, `[n, d]`, in training, on the autodiff device of `context`.
     fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2>;
 
-    /// What sampling needs of the observations at `rows`, one row per draw.
+    /// Prepares the observations at `rows` for sampling, one row per draw.
     fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions>;
 
     /// See [`super::Method::jacobians_per_call`].
@@ -56,6 +57,6 @@ pub(crate) trait LearningMethod: Sync {
 
 /// Observations on the device, ready for a sampler that calls the denoiser many times.
 pub(crate) trait Conditions {
-    /// E[x | x_t, y], one observation per row.
+    /// The denoiser E[x | x_t, y], one observation per row.
     fn denoiser<'d>(&'d self, context: Context<'d>) -> Box<dyn Denoiser + 'd>;
 }

@@ -1,7 +1,9 @@
-//! Learning methods: DiffEM, and the methods that it is compared with, on the same denoisers, samplers and channels.
+//! Learning methods: DiffEM and the methods that it is compared with, which share denoisers, samplers and
+//! channels.
 //!
-//! A method says what the network is trained on and how its estimates are conditioned on observations. Each has a file
-//! of its own and one line in the list below; nothing else in the crate tells methods apart.
+//! A method defines what the network is trained on and how its estimates are conditioned on observations.
+//! Each method has its own file and one line in the list below; nothing else in the crate distinguishes
+//! methods.
 
 mod ambient;
 mod diffem;
@@ -21,7 +23,7 @@ use crate::conditioning::ConditioningConfig;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// Generates [`Method`] from its list: to register a method is to add its line.
+/// Generates [`Method`] from its list; adding a line registers a method.
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident($settings:ty),)*) => {
         /// How the posterior is learned, with the settings of the method.
@@ -40,7 +42,7 @@ macro_rules! methods {
         })*
 
         impl Method {
-            /// The settings behind the trait.
+            /// The settings as their trait.
             pub(crate) fn learning(&self) -> &dyn LearningMethod {
                 match self {
                     $(Self::$name(method) => method,)*
@@ -53,7 +55,7 @@ macro_rules! methods {
 methods! {
     /// The network is trained as the posterior.
     Diffem(Diffem),
-    /// The network is trained as the prior, and guided to the observation when it samples.
+    /// The network is trained as the prior and guided to the observation when it samples.
     EmMmps(EmMmps),
     /// The network is trained on masked observations, without reconstructions.
     Ambient(Ambient),
@@ -71,7 +73,7 @@ impl Method {
         self.learning().validate(channel)
     }
 
-    /// Number of features that the network sees of an observation.
+    /// Number of features of an observation that the network receives.
     pub fn feature_len(&self, channel: &dyn Channel, config: &ConditioningConfig) -> usize {
         self.learning().feature_len(channel, config)
     }

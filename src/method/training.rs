@@ -1,6 +1,7 @@
-//! What an M-step draws for a micro-batch: reconstructions, fresh corruption and noise.
+//! The micro-batches of an M-step: reconstructions with fresh corruption and noise.
 //!
-//! Every number is a function of (seed, lap, step, row), so neither the micro-batches nor the workers change a bit.
+//! Every number is a function of (seed, lap, step, row), so the results do not depend on the micro-batches or
+//! on the workers.
 
 use crate::conditioning::{Conditioning, Measurement};
 use crate::image::ImageShape;
@@ -15,14 +16,14 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Recorruption {
-    /// For every mini-batch: as many different observations as steps.
+    /// For every mini-batch, so that each step sees new observations.
     #[default]
     EveryBatch,
     /// Once per lap, as the published code does.
     EveryLap,
 }
 
-/// What a lap trains on.
+/// The data that a lap trains on.
 pub(crate) struct TrainingSource<'a> {
     /// Noise levels.
     pub schedule: &'a Schedule,
@@ -30,9 +31,9 @@ pub(crate) struct TrainingSource<'a> {
     pub conditioning: Conditioning<'a>,
     /// Reconstructions `[n, d]`.
     pub x: &'a Samples,
-    /// What they are reconstructions of.
+    /// The observations that they reconstruct.
     pub observations: &'a Observations,
-    /// The rows of `x` that are trained on; mini-batches name them by their place here.
+    /// The rows of `x` that are trained on; mini-batches refer to them by their place in this list.
     pub rows: Vec<usize>,
     /// When new corruption is drawn.
     pub recorruption: Recorruption,
@@ -48,9 +49,9 @@ pub(crate) struct TrainingSource<'a> {
 pub(crate) struct TrainingBatch {
     /// Targets `[n, d]`, standardized.
     pub x: Samples,
-    /// Noised targets `[n, d]`.
+    /// Noisy targets `[n, d]`.
     pub x_t: Samples,
-    /// What the network sees of the observations, `[n, c]`.
+    /// Features of the observations that the network receives, `[n, c]`.
     pub features: Samples,
     /// Noise level of each row.
     pub sigma: Vec<f64>,
@@ -71,7 +72,7 @@ impl TrainingSource<'_> {
         rows.iter().map(|row| self.rows[*row]).collect()
     }
 
-    /// Writes x + σ z of the row at place `place` of mini-batch `step` into `x_t` and returns σ.
+    /// Writes x + σ z for the row at place `place` of mini-batch `step` into `x_t` and returns σ.
     pub fn noise(&self, x: &[f32], step: usize, place: usize, x_t: &mut [f32]) -> f64 {
         let mut stream = self.key(Purpose::Loss).stream(place, step);
         let sigma = self.schedule.sigma(self.schedule.draw_time(&mut stream));
@@ -79,8 +80,8 @@ impl TrainingSource<'_> {
         sigma
     }
 
-    /// Corrupts and noises the reconstructions `rows`. `condition` writes what the network sees of (y, a) into a row of
-    /// `feature_len` features, and returns the measurement that updates the estimate, if there is one.
+    /// Corrupts the reconstructions `rows` and adds noise. `condition` writes the features of (y, a) into a
+    /// row of `feature_len` features, and returns the measurement that updates the estimate, if there is one.
     pub fn corrupted(
         &self,
         rows: &[usize],
@@ -107,7 +108,7 @@ impl TrainingSource<'_> {
         TrainingBatch { x, x_t, features, sigma, measurements, weight: None }
     }
 
-    /// The reconstructions `rows`, some of them mirrored, as they are and standardized.
+    /// Returns the reconstructions `rows`, some of them mirrored, before and after standardization.
     fn signals(&self, rows: &[usize], step: usize, first: usize) -> (Samples, Samples) {
         let mut signals = self.x.select(&self.places(rows));
         if let Some(shape) = self.flip {

@@ -4,8 +4,8 @@
 //! ED(u, v) = 2 E|X - Y| - E|X - X'| - E|Y - Y'|,   X, X' ~ u,   Y, Y' ~ v
 //! ```
 //!
-//! estimated by its U-statistic: a point is never paired with itself, so the estimate is unbiased (and can be a little below
-//! zero where the two distributions agree).
+//! It is estimated by its U-statistic: a point is never paired with itself, so the estimate is unbiased (and
+//! can be slightly below zero where the two distributions agree).
 
 use std::ops::Range;
 
@@ -13,7 +13,8 @@ use super::{MetricError, check_pair, tiles};
 use crate::{Samples, parallel};
 use diffem_kernels::clouds::{TILE, Tiles, sum_of_distances};
 
-/// The U-statistic of ED between `u [n, d]` and `v [m, d]`, n, m >= 2, in units of the samples. Time (n + m)² / 2, memory n + m.
+/// The U-statistic of ED between `u [n, d]` and `v [m, d]`, n, m >= 2, in units of the samples. It takes time
+/// (n + m)² / 2 and memory n + m.
 ///
 /// # Errors
 /// Fewer than two rows, rows of different lengths, a value that is not finite.
@@ -24,15 +25,16 @@ pub fn energy_distance(u: &Samples, v: &Samples) -> Result<f64, MetricError> {
     Ok(2.0 * across - mean_within(&u) - mean_within(&v))
 }
 
-/// The mean distance between two different points of `u`. Pairs of tiles are symmetric: those on and above the diagonal
-/// count twice, less those on it once.
+/// The mean distance between two different points of `u`. Pairs of tiles are symmetric: those on and above
+/// the diagonal count twice, minus those on it once.
 fn mean_within(u: &Tiles) -> f64 {
     let upper = total(u, u, |block| block..u.count());
     let diagonal = total(u, u, |block| block..block + 1);
     (2.0 * upper - diagonal) / (u.n() as f64 * (u.n() - 1) as f64)
 }
 
-/// Σ |x - y| over the points x of every tile `block` of `rows` and y of the tiles `partners(block)` of `columns`.
+/// Σ |x - y| over the points x of every tile `block` of `rows` and y of the tiles
+/// `partners(block)` of `columns`.
 fn total(rows: &Tiles, columns: &Tiles, partners: impl Fn(usize) -> Range<usize> + Sync) -> f64 {
     let weights = columns.padded(|_| 1.0, 0.0);
     let mut sums = vec![0.0; rows.count()];
@@ -51,7 +53,7 @@ mod tests {
         Samples::new((0..n).map(at).collect(), 1)
     }
 
-    /// Numbers in [0, 1) that look random, from a multiplicative hash.
+    /// Pseudo-random numbers in [0, 1), from a multiplicative hash.
     fn uniform(i: usize) -> f64 {
         let mixed = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -68,7 +70,7 @@ mod tests {
         assert_eq!(energy_distance(&line(3, |_| 1.0), &line(5, |_| -2.5)).unwrap(), 7.0);
     }
 
-    /// Midpoints of n equal intervals and the same moved by c >= 1: 2 c - 2 (n + 1) / 3n.
+    /// For the midpoints of n equal intervals and the same shifted by c >= 1, ED is 2 c - 2 (n + 1) / 3n.
     #[test]
     fn two_grids_have_a_closed_form() {
         let n = 512;

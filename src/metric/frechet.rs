@@ -1,20 +1,21 @@
-//! Fréchet distance between the Gaussians fitted to two sets of features (Dowson and Landau, "The Fréchet distance between
-//! multivariate normal distributions", 1982; Heusel et al., "GANs trained by a two time-scale update rule", 2017):
+//! Fréchet distance between the Gaussians fitted to two sets of features (Dowson and Landau, "The Fréchet
+//! distance between multivariate normal distributions", 1982; Heusel et al., "GANs trained by a two
+//! time-scale update rule", 2017):
 //!
 //! ```text
 //! FD = |μ1 - μ2|² + Tr(S1 + S2 - 2 (S1^½ S2 S1^½)^½)
 //! ```
 //!
-//! in f64, with S divided by n - 1. FD of small samples is biased upwards: compare with the distance of two samples of the
-//! truth at the same n.
+//! It is computed in f64, with S divided by n - 1. FD is biased upwards for small samples: compare it with
+//! the distance between two samples of the truth at the same n.
 
 use super::MetricError;
 use crate::Samples;
 use crate::gaussian::Gaussian;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
-/// Mean and covariance of rows that arrive in batches (Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm
-/// for computing sample variances", 1979). Memory d².
+/// Mean and covariance of rows that arrive in batches (Chan, Golub and LeVeque, "Updating formulae and a
+/// pairwise algorithm for computing sample variances", 1979), in memory d².
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
     n: usize,
@@ -24,7 +25,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// No rows yet, of length `d` >= 1.
+    /// Moments without rows yet, for rows of length `d` >= 1.
     pub fn new(d: usize) -> Self {
         Self { n: 0, mean: DVector::zeros(d), scatter: DMatrix::zeros(d, d) }
     }
@@ -39,17 +40,17 @@ impl Moments {
         Ok(moments)
     }
 
-    /// Takes the rows of `x [n, d]` in, n >= 0.
+    /// Adds the rows of `x [n, d]`, n >= 0.
     ///
     /// # Errors
-    /// Rows of another length, a value that is not finite; nothing is taken in then.
+    /// Rows of another length, a value that is not finite; no row is added then.
     pub fn add(&mut self, x: &Samples) -> Result<(), MetricError> {
         super::check_rows("x", x, 0)?;
         super::check_dimension("x", x, self.mean.len())?;
         if x.n() == 0 {
             return Ok(());
         }
-        // A column a row of x.
+        // One column per row of x.
         let mut rows = DMatrix::from_iterator(x.d(), x.n(), x.as_slice().iter().map(|&v| f64::from(v)));
         let mean = rows.column_mean();
         rows.column_iter_mut().for_each(|mut row| row -= &mean);
@@ -62,7 +63,7 @@ impl Moments {
         Ok(())
     }
 
-    /// Rows taken in.
+    /// Number of rows added so far.
     pub fn n(&self) -> usize {
         self.n
     }
@@ -88,7 +89,7 @@ pub struct Frechet {
 }
 
 impl Frechet {
-    /// Distances to `reference`, with a symmetric positive semi-definite covariance.
+    /// Prepares distances to `reference`, whose covariance must be symmetric positive semi-definite.
     pub fn new(reference: &Gaussian) -> Self {
         let (mean, trace) = (reference.mean.clone(), reference.covariance.trace());
         let SymmetricEigen { eigenvectors, eigenvalues } = SymmetricEigen::new(reference.covariance.clone());
@@ -105,7 +106,7 @@ impl Frechet {
             return Err(MetricError::Dimension { set: "v", expected: self.mean.len(), found: other.d() });
         }
         let product = &self.root * &other.covariance * &self.root;
-        // Rounding leaves a trace of asymmetry, which the eigenvalues must not see.
+        // Rounding leaves a slight asymmetry, which must not affect the eigenvalues.
         let product = (&product + product.transpose()) * 0.5;
         let overlap: f64 = product.symmetric_eigenvalues().iter().map(|v| v.max(0.0).sqrt()).sum();
         Ok((&self.mean - &other.mean).norm_squared() + self.trace + other.covariance.trace() - 2.0 * overlap)

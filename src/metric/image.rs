@@ -1,29 +1,30 @@
-//! Fidelity of images: peak signal-to-noise ratio and structural similarity (Wang, Bovik, Sheikh and Simoncelli, "Image
-//! quality assessment: from error visibility to structural similarity", 2004).
+//! Fidelity of images: peak signal-to-noise ratio and structural similarity (Wang, Bovik, Sheikh and
+//! Simoncelli, "Image quality assessment: from error visibility to structural similarity", 2004).
 //!
 //! ```text
 //! PSNR = 10 log10(L² / mean (x - y)²)
 //! SSIM = mean over windows of (2 μx μy + C1)(2 σxy + C2) / ((μx² + μy² + C1)(σx² + σy² + C2))
 //! ```
 //!
-//! with L the width of the data's range (4 for images in [-2, 2]), C1 = (0.01 L)², C2 = (0.03 L)², and means, variances and
-//! the covariance weighted by a Gaussian of standard deviation 1.5 on a window of 11 x 11 pixels. Only windows that lie
-//! within the image count. This is scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
-//! use_sample_covariance=False)`.
+//! Here L is the width of the data's range (4 for images in [-2, 2]), C1 = (0.01 L)², C2 = (0.03 L)², and
+//! means, variances and the covariance are weighted by a Gaussian of standard deviation 1.5 on a window of
+//! 11 x 11 pixels. Only windows that lie within the image count. This matches scikit-image's
+//! `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`.
 
 use super::{MetricError, check_dimension, check_rows};
 use crate::image::ImageShape;
 use crate::{Samples, parallel};
 
-/// Sides of SSIM's window, in pixels.
+/// Side length of SSIM's window, in pixels.
 pub const SSIM_WINDOW: usize = 11;
-/// Standard deviation of its weights, in pixels.
+/// Standard deviation of the window's weights, in pixels.
 const SIGMA: f64 = 1.5;
-/// K1 and K2.
+/// The constants K1 and K2 of SSIM.
 const STABILISERS: [f64; 2] = [0.01, 0.03];
 
-/// PSNR in dB of `v` against `u`, `[n, d]` each, from the squared error averaged over the whole set: over all values, or over
-/// those where `keep` (`[n d]`, row by row) is true. `range` > 0 is the width of the data's range; equal sets give infinity.
+/// PSNR in dB of `v` against `u`, `[n, d]` each, from the squared error averaged over the whole set: over all
+/// values, or over those where `keep` (`[n d]`, row by row) is true. `range` > 0 is the width of the data's
+/// range; equal sets give infinity.
 ///
 /// # Errors
 /// Sets of different sizes, nothing to average, a value that is not finite, a range that is not positive.
@@ -39,13 +40,13 @@ pub fn psnr(u: &Samples, v: &Samples, range: f64, keep: Option<&[bool]>) -> Resu
     Ok(10.0 * (range * range / (sum / count as f64)).log10())
 }
 
-/// Mean SSIM of the images `v` against `u`, `[n, d]` each with d = `shape.len()`, over all windows of all channels and
-/// images, or over those whose middle pixel has a true `keep` (`[n d]`, row by row); in [-1, 1], 1 for equal images.
-/// `range` > 0 is the width of the data's range.
+/// Mean SSIM of the images `v` against `u`, `[n, d]` each with d = `shape.len()`, over all windows of all
+/// channels and images, or over those whose center pixel has a true `keep` (`[n d]`, row by row); in [-1, 1],
+/// 1 for equal images. `range` > 0 is the width of the data's range.
 ///
 /// # Errors
-/// Sets of different sizes, images smaller than the window, nothing to average, a value that is not finite, a range that is
-/// not positive.
+/// Sets of different sizes, images smaller than the window, nothing to average, a value that is not finite, a
+/// range that is not positive.
 pub fn ssim(
     u: &Samples,
     v: &Samples,
@@ -60,7 +61,7 @@ pub fn ssim(
         return Err(MetricError::SmallImage { height, width, window: SSIM_WINDOW });
     }
     let weights = weights();
-    // One of the n · channels planes: its sum and the number of its windows.
+    // For one of the n · channels planes: the sum of its similarities, and the number of its windows.
     let score = |i: usize| {
         let plane = i * shape.pixels()..(i + 1) * shape.pixels();
         let map = similarities(&u.as_slice()[plane.clone()], &v.as_slice()[plane.clone()], shape, range, &weights);
@@ -74,7 +75,7 @@ pub fn ssim(
     }
 }
 
-/// The pixel of a plane that a window has in its middle.
+/// Index of the center pixel of a window within its plane.
 fn middle(window: usize, shape: ImageShape) -> usize {
     let (width, margin) = (shape.width + 1 - SSIM_WINDOW, SSIM_WINDOW / 2);
     (window / width + margin) * shape.width + window % width + margin
@@ -94,7 +95,7 @@ fn check_images(u: &Samples, v: &Samples, range: f64, keep: Option<&[bool]>) -> 
     }
 }
 
-/// The window's weights along one axis, of sum 1.
+/// The window's weights along one axis, which sum to 1.
 fn weights() -> [f64; SSIM_WINDOW] {
     let middle = (SSIM_WINDOW / 2) as f64;
     let bell: [f64; SSIM_WINDOW] = std::array::from_fn(|i| (-0.5 * ((i as f64 - middle) / SIGMA).powi(2)).exp());
@@ -119,7 +120,8 @@ fn similarities(x: &[f32], y: &[f32], shape: ImageShape, range: f64, weights: &[
     (0..mx.len()).map(similarity).collect()
 }
 
-/// Weighted means of every window within the image, `[height - 10, width - 10]`: along rows, then along columns.
+/// Weighted means of every window within the image, `[height - 10, width - 10]`: along rows,
+/// then along columns.
 fn smooth(field: &[f64], shape: ImageShape, weights: &[f64; SSIM_WINDOW]) -> Vec<f64> {
     let dot = |values: &mut dyn Iterator<Item = f64>| values.zip(weights).map(|(v, w)| v * w).sum::<f64>();
     let width = shape.width + 1 - SSIM_WINDOW;

@@ -1,5 +1,5 @@
-//! Inception score of a set of images from the class logits of a network (Salimans et al., "Improved techniques for training
-//! GANs", 2016):
+//! Inception score of a set of images from the class logits of a network (Salimans et al., "Improved
+//! techniques for training GANs", 2016):
 //!
 //! ```text
 //! IS = exp(E_x KL(p(c | x) ‖ p(c))),   p(c) = E_x p(c | x)
@@ -8,11 +8,12 @@
 use super::{MetricError, check_rows};
 use crate::Samples;
 
-/// Mean and standard deviation (divided by their number) of IS over `splits` consecutive parts of `logits [n, classes]`, as
-/// torch-fidelity's; between 1 and the number of classes. 1 <= splits <= n.
+/// Mean and standard deviation (divided by their number) of IS over `splits` consecutive parts
+/// of `logits [n, classes]`, as in torch-fidelity. Scores lie between 1 and the number of
+/// classes; 1 <= splits <= n.
 ///
 /// # Errors
-/// No split or more splits than rows, a value that is not finite.
+/// Zero splits or more splits than rows, a value that is not finite.
 pub fn inception_score(logits: &Samples, splits: usize) -> Result<(f64, f64), MetricError> {
     if splits == 0 {
         return Err(MetricError::Setting { name: "splits", value: 0.0, expected: "1 or more" });

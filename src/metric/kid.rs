@@ -1,33 +1,36 @@
-//! Kernel distance between two sets of features (Bińkowski et al., "Demystifying MMD GANs", 2018): the unbiased estimate of
+//! Kernel distance between two sets of features (Bińkowski et al., "Demystifying MMD GANs", 2018): the
+//! unbiased estimate of
 //!
 //! ```text
 //! MMD² = E k(x, x') + E k(y, y') - 2 E k(x, y),   k(x, y) = (xᵀ y / d + 1)³
 //! ```
 //!
-//! on random subsets, as torch-fidelity and clean-fid compute it. Unlike the Fréchet distance its expectation is 0 for equal
-//! laws at every n, so that single values can be negative.
+//! on random subsets, as in torch-fidelity and clean-fid. Unlike the Fréchet distance, its expectation is 0
+//! for equal distributions at every n, so that single values can be negative.
 
 use super::{MetricError, check_pair};
 use crate::noise::{Key, Purpose};
 use crate::{Samples, parallel};
 use nalgebra::DMatrix;
 
-/// Most kernels between two whole sets that are held in memory (128 MiB); between larger sets each subset computes its own.
+/// Maximum number of kernel values between two whole sets that are kept in memory (128 MiB); for larger sets,
+/// each subset computes its own.
 const MAX_KERNELS: usize = 1 << 24;
 
 /// Settings of the estimate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kid {
-    /// Subsets, 1 or more.
+    /// Number of subsets, 1 or more.
     pub subsets: usize,
-    /// Rows of each, drawn without repetition; at most those of the smaller set are taken. 2 or more.
+    /// Number of rows per subset, drawn without replacement, 2 or more; at most all rows of the
+    /// smaller set are used.
     pub subset_size: usize,
-    /// Seed of the subsets.
+    /// Seed for drawing the subsets.
     pub seed: u64,
 }
 
 impl Default for Kid {
-    /// 100 subsets of 1000, as the reference tools.
+    /// 100 subsets of 1000 rows, as in the reference tools.
     fn default() -> Self {
         Self { subsets: 100, subset_size: 1000, seed: 0 }
     }
@@ -51,12 +54,13 @@ impl Kid {
         self.within(u, v, MAX_KERNELS)
     }
 
-    /// The estimate; kernels between all rows of two sets are computed once where there are at most `most` of them.
+    /// The estimate; kernels between all rows of two sets are computed once if there are at
+    /// most `most` of them.
     fn within(&self, u: &Samples, v: &Samples, most: usize) -> Result<KidEstimate, MetricError> {
         check_pair(u, v, 2)?;
         self.check()?;
         let size = self.subset_size.min(u.n()).min(v.n());
-        // Subsets that are the whole sets are all the same one.
+        // Subsets that contain the whole sets are all the same.
         let subsets = if size == u.n().max(v.n()) { 1 } else { self.subsets };
         let draws: Vec<[Vec<usize>; 2]> = parallel::map(subsets, |i| {
             let key = Key::new(self.seed, Purpose::Split, 0);
@@ -87,7 +91,7 @@ impl Kid {
     }
 }
 
-/// Σ_ij k(u_i, v_j) over each pair of rows of u and rows of v, with or without i and j of equal place.
+/// Σ_ij k(u_i, v_j) for each pair of row subsets of u and v; terms at equal positions count only if `equal`.
 fn sums_of_kernels(u: &Samples, v: &Samples, pairs: &[[&[usize]; 2]], equal: bool, most: usize) -> Vec<f64> {
     let whole = (u.n() * v.n() <= most).then(|| kernels(u, v));
     parallel::map(pairs.len(), |k| {
@@ -107,7 +111,7 @@ fn kernels(u: &Samples, v: &Samples) -> DMatrix<f64> {
     (columns(u).transpose() * columns(v)).map(|product| (product / d + 1.0).powi(3))
 }
 
-/// The sum over some rows and as many columns, column by column.
+/// Sum over `rows` and equally many `columns`, column by column.
 fn sum_of(kernels: &DMatrix<f64>, rows: &[usize], columns: &[usize], equal: bool) -> f64 {
     let all = columns.iter().flat_map(|&j| rows.iter().map(move |&i| kernels[(i, j)])).fold(0.0, |sum, k| sum + k);
     let same = rows.iter().zip(columns).map(|(&i, &j)| kernels[(i, j)]).fold(0.0, |sum, k| sum + k);
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn whole_sets_and_subsets_give_the_same_bits() {
-        // As many values a row as the inner loops of a matrix product part into blocks.
+        // Rows are long enough that the inner loops of a matrix product are split into blocks.
         let long = |n: usize, index| Samples::new(normals(100 * n, index, 0.1).as_slice().to_vec(), 600);
         let (u, v) = (long(90, 0), long(70, 1));
         let kid = Kid { subsets: 9, subset_size: 40, seed: 2 };

@@ -5,9 +5,9 @@
 //! χ² = Σ_i (y_i - A_i x_i)ᵀ Σ_y⁻¹ (y_i - A_i x_i) / M
 //! ```
 //!
-//! with M the measurements of all observations that tell something about x and carry noise: those whose row
-//! of A is not zero, as it is for masked coordinates, and whose variance is not. The truth has χ² = 1 up to
-//! sqrt(2 / M); less fits the noise, more contradicts the measurements.
+//! Here M is the number of measurements, over all observations, that are informative about x and noisy:
+//! neither their row of A is zero (as it is for masked coordinates) nor their variance. The truth has χ² = 1
+//! up to sqrt(2 / M); a smaller value fits the noise, and a larger one contradicts the measurements.
 
 use crate::channel::{Channel, LinearChannel};
 use crate::error::{Error, Result};
@@ -19,14 +19,14 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 pub struct MeasurementFit {
     /// χ² per measurement; 1 for the truth.
     pub chi2: f64,
-    /// M.
+    /// Number of measurements M.
     pub measurements: usize,
 }
 
 impl MeasurementFit {
-    /// χ² of `x [n, d]` for the observations `seen` (n of them) of `channel`; `None` for a channel that is
-    /// not linear or has no noise. A diagonal channel costs n d; another one n m³, or n m² + m³ where its
-    /// noise is the same for all.
+    /// χ² of `x [n, d]` for the n observations `seen` of `channel`; `None` for a channel that is not linear
+    /// or has no noise. The cost is n d for a diagonal channel, otherwise n m³, or n m² + m³ if the noise is
+    /// the same for all observations.
     ///
     /// # Errors
     /// Arrays that do not fit, a noise covariance without an inverse.
@@ -55,7 +55,7 @@ impl MeasurementFit {
     }
 }
 
-/// Σ_j (y_j - A_jj x_j)² / Σ_jj over the coordinates that are seen with noise, and their number.
+/// Σ_j (y_j - A_jj x_j)² / Σ_jj over the coordinates that are observed with noise, and their number.
 fn diagonal(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, usize) {
     let (mut matrix, mut variance) = (vec![0.0; x.len()], vec![0.0; x.len()]);
     linear.write_diagonal(a, &mut matrix, &mut variance);
@@ -71,7 +71,7 @@ fn residual(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> Vec<
     y.iter().zip(&fitted).map(|(&y, &fitted)| f64::from(y) - f64::from(fitted)).collect()
 }
 
-/// Σ_y of the measurements that count, factored.
+/// Factored Σ_y of the measurements that count.
 struct Whitener {
     kept: Vec<usize>,
     factor: Cholesky<f64, Dyn>,
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// x = 0 leaves y: E[y²] / Σ_y = 1 + 1 / .3² for what is seen, 1 for what is not.
+    /// The residual of x = 0 is y: E[y²] / Σ_y = 1 + 1 / .3² for observed coordinates, 1 for missing ones.
     #[test]
     fn the_noise_of_masked_coordinates_does_not_hide_a_wrong_signal() {
         let (channel, _, seen) = simulated(vec![MaskConfig { rate: 0.5 }.into(), NOISE]);
@@ -153,8 +153,8 @@ mod tests {
         assert!((zero.chi2 / (1.0 + 1.0 / 0.09) - 1.0).abs() < 0.1, "{zero:?}");
     }
 
-    /// Of two rows one sees a single coordinate, which is often masked, and the other one coordinates 1 and
-    /// 2.
+    /// One of the two rows reads a single coordinate, which is often masked, and the other reads
+    /// coordinates 1 and 2.
     #[test]
     fn rows_that_see_masked_coordinates_only_do_not_count() {
         let matrix = vec![vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0], vec![0.0, 1.0, 1.0, 0.0, 0.0, 0.0]];

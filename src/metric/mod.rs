@@ -1,7 +1,7 @@
-//! Distances between two sets of samples, the scores a run is judged by.
+//! Distances between two sets of samples, and the other scores that judge a run.
 //!
-//! Every one takes [`Samples`] (`[n, d]`, one point a row, uniform weights) and works in f64 from the f32 rows on. Results
-//! are the same on any number of threads.
+//! Each score takes [`Samples`] (`[n, d]`, one point per row, uniform weights) and computes in f64 from the
+//! f32 rows. Results do not depend on the number of threads.
 //!
 //! | score | cost | unequal n |
 //! |---|---|---|
@@ -40,12 +40,12 @@ pub use truth::TruthScorer;
 use crate::Samples;
 use diffem_kernels::clouds::Tiles;
 
-/// The points of `samples`, all values multiplied by `scale`, as sums over pairs take them.
+/// The points of `samples`, with all values multiplied by `scale`, as tiles for sums over pairs.
 fn tiles(samples: &Samples, scale: f64) -> Tiles {
     Tiles::new(samples.as_slice(), samples.d(), scale)
 }
 
-/// Checks that `u` and `v` hold at least `needed` finite rows of one length each.
+/// Checks that `u` and `v` each hold at least `needed` finite rows, all of the same length.
 fn check_pair(u: &Samples, v: &Samples, needed: usize) -> Result<(), MetricError> {
     check_rows("u", u, needed)?;
     check_rows("v", v, needed)?;

@@ -4,15 +4,17 @@
 //! OT(u, v) = Σ_ij c_ij P_ij,   c_ij = |u_i - v_j|²,   P = argmin Σ_ij c_ij P_ij + reg Σ_ij P_ij ln P_ij
 //! ```
 //!
-//! over plans P with uniform marginals 1/n and 1/m (Cuturi, "Sinkhorn distances", 2013), by alternating updates of the two
-//! potentials in the log domain (Peyré and Cuturi, "Computational optimal transport", 2019, §4.4):
+//! over plans P with uniform marginals 1/n and 1/m (Cuturi, "Sinkhorn distances", 2013). It is computed by
+//! alternating updates of the two potentials in the log domain (Peyré and Cuturi, "Computational optimal
+//! transport", 2019, §4.4):
 //!
 //! ```text
 //! g_j = -ln m - ln Σ_i exp(f_i - c_ij / reg)        f_i = -ln n - ln Σ_j exp(g_j - c_ij / reg)
 //! ```
 //!
-//! The value is that of POT's `ot.sinkhorn2(a, b, M, reg, method="sinkhorn_log", numItermax=1024)`: same start (f = 0), same
-//! order, same stopping rule, the plan's cost without its entropy. The cost matrix is never held (see [`Pass`]).
+//! The value is that of POT's `ot.sinkhorn2(a, b, M, reg, method="sinkhorn_log", numItermax=1024)`, with the
+//! same start (f = 0), the same order of updates and the same stopping rule; it is the plan's cost without
+//! its entropy. The cost matrix is never stored (see [`Pass`]).
 
 use std::ops::ControlFlow;
 
@@ -20,7 +22,7 @@ use super::{MetricError, check_pair, tiles};
 use crate::{Samples, parallel};
 use diffem_kernels::clouds::{Pass, Potential, Row, TILE, Tiles};
 
-/// How often the stopping rule is evaluated, in iterations.
+/// Number of iterations between two evaluations of the stopping rule.
 const CHECK_EVERY: usize = 10;
 
 /// The smallest divergence reported.
@@ -31,9 +33,10 @@ const FLOOR: f64 = 1e-6;
 pub struct Sinkhorn {
     /// Weight of the entropy, in units of the cost (squared distance); > 0. Default 1e-3.
     pub reg: f64,
-    /// Most iterations (each updates both potentials); >= 1. Default 1024.
+    /// Maximum number of iterations (each updates both potentials); >= 1. Default 1024.
     pub max_iterations: usize,
-    /// Stop when the Euclidean norm of the violation of v's marginal is below this; >= 0. Default 1e-9.
+    /// Iterations stop when the Euclidean norm of the violation of v's marginal is below this
+    /// value; >= 0. Default 1e-9.
     pub tolerance: f64,
 }
 
@@ -43,12 +46,12 @@ impl Default for Sinkhorn {
     }
 }
 
-/// What [`Sinkhorn::cost`] found.
+/// Result of [`Sinkhorn::cost`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transport {
     /// Σ c P, in squared units of the samples.
     pub cost: f64,
-    /// Iterations done.
+    /// Number of iterations done.
     pub iterations: usize,
     /// Whether the tolerance was met before the last allowed iteration.
     pub converged: bool,
@@ -63,10 +66,11 @@ impl Sinkhorn {
         self.cost_with(u, v, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// [`Sinkhorn::cost`], calling `observer` after every iteration with the number done; `Break` ends the computation.
+    /// [`Sinkhorn::cost`], calling `observer` after every iteration with the number done; `Break`
+    /// ends the computation.
     ///
     /// # Errors
-    /// As [`Sinkhorn::cost`], and [`MetricError::Stopped`] if the observer broke off.
+    /// As [`Sinkhorn::cost`], and [`MetricError::Stopped`] if the observer ends the computation.
     pub fn cost_with(
         &self,
         u: &Samples,
@@ -84,8 +88,9 @@ impl Sinkhorn {
         }
     }
 
-    /// max(OT(u1, v) - OT(u1, u2), 1e-6): how much farther `v` is from the truth sample `u1` than a second truth sample `u2`
-    /// is (all `[n, d]`; n may differ). Compare only values at one n: the floor and the bias depend on it.
+    /// max(OT(u1, v) - OT(u1, u2), 1e-6): how much farther `v` is from the truth sample `u1` than a second
+    /// truth sample `u2` is (all `[n, d]`; n may differ). Compare only values at the same n, because the
+    /// floor and the bias depend on it.
     ///
     /// # Errors
     /// As [`Sinkhorn::cost`].
@@ -117,7 +122,7 @@ struct Solver<'a> {
     v: Side<'a>,
 }
 
-/// One side: its points, its sums over the other side's points.
+/// One side: its points and its sums over the other side's points.
 struct Side<'a> {
     points: &'a Tiles,
     pass: Pass<'a>,
@@ -131,7 +136,7 @@ impl<'a> Side<'a> {
         Self { points, pass, sums }
     }
 
-    /// The potential that gives this side's marginal exactly, against the other side's.
+    /// The potential that meets this side's marginal exactly, given the other side's potential.
     fn update(&mut self, other: &Potential) -> Potential {
         parallel::for_each_chunk_mut(&mut self.sums, TILE, |block, sums| self.pass.log_sums(other, block, sums));
         let log_weight = -(self.points.n() as f64).ln();
@@ -144,8 +149,9 @@ impl<'a> Side<'a> {
         self.sums.iter().map(Row::mean_cost).sum::<f64>() / self.points.n() as f64
     }
 
-    /// Euclidean norm of the violation of this side's marginal under potential `now`, given the `next` one. Since `next`
-    /// meets the marginal 1/n, that of `now` is exp(now - next) / n: no sum over the plan is needed.
+    /// Euclidean norm of the violation of this side's marginal under potential `now`, given the
+    /// `next` one. Since `next` meets the marginal 1/n, that of `now` is exp(now - next) / n: no sum
+    /// over the plan is needed.
     fn violation(&self, now: &Potential, next: &Potential) -> f64 {
         let n = self.points.n();
         let squares = (0..n).map(|j| ((now.at(j) - next.at(j)).exp_m1() / n as f64).powi(2));

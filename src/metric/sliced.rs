@@ -1,4 +1,5 @@
-//! Sliced Wasserstein distance of order 2 (Bonneel et al., "Sliced and Radon Wasserstein barycenters of measures", 2015).
+//! Sliced Wasserstein distance of order 2 (Bonneel et al., "Sliced and Radon Wasserstein barycenters
+//! of measures", 2015).
 //!
 //! ```text
 //! SW2(u, v)² = 1/k Σ_θ ∫_0^1 (F_u^-1(q) - F_v^-1(q))² dq
@@ -9,14 +10,15 @@
 use super::{MetricError, check_dimension, check_pair, check_rows};
 use crate::{Samples, parallel};
 
-/// How far the norm of a direction may be from 1.
+/// Tolerance for the norm of a direction, which should be 1.
 const UNIT: f64 = 1e-3;
 
-/// SW2(u, v) for `u [n, d]`, `v [m, d]` and `directions [k, d]`, unit rows (drawn uniformly on the sphere by the caller: the
-/// distance is random through them only). In units of the samples, >= 0.
+/// SW2(u, v) for `u [n, d]`, `v [m, d]` and `directions [k, d]`, in units of the samples, >= 0. Directions
+/// are unit vectors that the caller draws uniformly on the sphere; they are the only source of randomness.
 ///
 /// # Errors
-/// An empty set, rows of different lengths, a value that is not finite, a direction that is not a unit vector.
+/// An empty set, rows of different lengths, a value that is not finite, a direction that is
+/// not a unit vector.
 pub fn sliced_wasserstein(u: &Samples, v: &Samples, directions: &Samples) -> Result<f64, MetricError> {
     check_pair(u, v, 1)?;
     check_directions(directions, u.d())?;
@@ -46,8 +48,8 @@ fn projected(samples: &Samples, direction: &[f32]) -> Vec<f64> {
     values
 }
 
-/// ∫ (F_u^-1 - F_v^-1)² dq for ascending `u [n]` and `v [m]`. Both quantile functions are steps; positions are counted in
-/// units of 1/(n m), in which every step begins at an integer.
+/// ∫ (F_u^-1 - F_v^-1)² dq for ascending `u [n]` and `v [m]`. Both quantile functions are step functions;
+/// positions are counted in units of 1/(n m), in which every step begins at an integer.
 fn transport(u: &[f64], v: &[f64]) -> f64 {
     let (n, m) = (u.len() as u64, v.len() as u64);
     let (mut i, mut j, mut done, mut total) = (0, 0, 0, 0.0);
@@ -85,7 +87,8 @@ mod tests {
         assert!((found - expected.sqrt()).abs() < 1e-6, "{found}");
     }
 
-    /// For one shape at two means and scales (two Gaussians, say) W2² = (m - m')² + (s - s')² along a line.
+    /// For one shape at two means and scales (for example two Gaussians), W2² = (m - m')² +
+    /// (s - s')² in one dimension.
     #[test]
     fn two_scales_of_one_shape_have_a_closed_form() {
         let n = 1000;

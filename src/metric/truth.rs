@@ -6,8 +6,8 @@ use crate::Samples;
 /// Smallest divergence reported (the published protocol's floor).
 const MIN_DIVERGENCE: f64 = 1e-6;
 
-/// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6) to the truth at a fixed number of points; costs that do not change
-/// are computed once.
+/// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6) to the truth at a fixed number of points; costs that
+/// do not change are computed once.
 #[derive(Clone, Debug)]
 pub struct TruthScorer {
     sinkhorn: Sinkhorn,
@@ -17,8 +17,9 @@ pub struct TruthScorer {
 }
 
 impl TruthScorer {
-    /// Scorer with the first `points` rows of three truth samples `[n, d]`; `points` at most the rows that will be scored, so
-    /// that all sets are of one size. `regularization` > 0 is in squared units of the signal.
+    /// Creates a scorer from the first `points` rows of three truth samples `[n, d]`. `points` is at most the
+    /// number of rows that will be scored, so that all sets have the same size. `regularization` > 0 is in
+    /// squared units of the signal.
     ///
     /// # Errors
     /// As [`Sinkhorn::cost`].
@@ -30,12 +31,12 @@ impl TruthScorer {
         Ok(Self { sinkhorn, u1, self_cost, floor })
     }
 
-    /// Divergence of the third truth sample: what a perfect reconstruction would score.
+    /// Divergence of the third truth sample: the score of a perfect reconstruction.
     pub fn floor(&self) -> f64 {
         self.floor
     }
 
-    /// Points on each side.
+    /// Number of points on each side.
     pub fn points(&self) -> usize {
         self.u1.n()
     }

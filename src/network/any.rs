@@ -36,8 +36,7 @@ pub enum AnyNetwork {
 }
 
 impl NetworkConfig {
-    /// Checks the ranges for signals with `condition` features; `image` is the shape of signals that are
-    /// images.
+    /// Checks the ranges for signals with `condition` features; `image` is their shape if they are images.
     pub fn validate(&self, image: Option<ImageShape>, condition: usize) -> Result<()> {
         match self {
             Self::Mlp(config) => config.validate(),

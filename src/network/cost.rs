@@ -58,8 +58,7 @@ fn matrix(inputs: usize, outputs: usize, rows: usize) -> Cost {
 }
 
 impl NetworkConfig {
-    /// Costs for signals of length `d` with `condition` features; `image` is the shape of signals that are
-    /// images.
+    /// Costs for signals of length `d` with `condition` features; `image` is their shape if they are images.
     pub fn cost(&self, d: usize, image: Option<ImageShape>, condition: usize) -> Result<Cost> {
         self.validate(image, condition)?;
         Ok(match (self, image) {

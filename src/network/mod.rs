@@ -21,8 +21,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// A network body, which [`crate::denoiser`] wraps in its preconditioning. A user's own type also derives
 /// burn's `Module` and is built by a [`NetworkSpec`].
 pub trait Network: Sync {
-    /// Maps the scaled input `x [n, d]`, the `embedding [n, e]` of ln σ and the `condition [n, c]` to `[n,
-    /// d]`.
+    /// Maps the scaled input `x [n, d]`, the `embedding [n, e]` of ln σ and the `condition [n, c]` to the
+    /// output `[n, d]`.
     fn forward(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
 
     /// [`Network::forward`] in training, where dropout (if the network has any) takes its randomness from

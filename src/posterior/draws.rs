@@ -1,4 +1,4 @@
-//! Draws from a posterior, a sampler step at a time.
+//! Draws from a posterior, one sampler step at a time.
 
 use super::trained::Posterior;
 use crate::denoiser::{Denoiser, to_samples, to_samples_async, to_tensor};
@@ -12,37 +12,37 @@ use crate::samples::Samples;
 use burn::tensor::Tensor;
 use std::ops::ControlFlow;
 
-/// Fewest rows that a network call is given: a matrix with a single row takes another path in the multiplication, with
-/// another order of summation.
+/// Minimum number of rows per network call: the product with a single-row matrix takes a different code path,
+/// with a different order of summation.
 const MIN_ROWS: usize = 8;
 
-/// A row of a batch of draws: which observation, and which noise.
+/// One row of a batch of draws: its observation and its noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Place among the observations.
     pub observation: usize,
     /// Noise key of the draw.
     pub key: Key,
-    /// Index of its stream: the step is added to it.
+    /// Index of its stream, to which the step is added.
     pub index: usize,
 }
 
 impl Row {
-    /// Draw `draw` of observation `observation` for a seed. This is the one convention of noise keys: the command line, its
-    /// figures and the browser draw the same.
+    /// Draw `draw` of observation `observation` for a seed. This is the only convention for noise keys, so
+    /// the command line, its figures and the browser produce the same draws.
     pub fn of(seed: u64, observation: usize, draw: usize) -> Self {
         Self { observation, key: Key::new(seed, Purpose::Draw, draw), index: observation }
     }
 }
 
-/// Draws on their way from σ_max to σ_min, see [`Posterior::begin`].
+/// Draws in progress from σ_max to σ_min, see [`Posterior::begin`].
 pub struct Draws {
-    /// How many were asked for.
+    /// Number of draws requested.
     n: usize,
-    /// These, and copies of the last one up to the fewest rows a network call takes.
+    /// The rows of these draws, and copies of the last one up to the minimum number of rows per network call.
     rows: Vec<Row>,
     conditions: Box<dyn Conditions>,
-    /// Least and greatest value of each coordinate, `[1, d]`, where signals have a range.
+    /// Smallest and largest value of each coordinate, `[1, d]`, where signals have a range.
     bounds: Option<[Tensor<2>; 2]>,
     chain: Chain,
 }
@@ -58,18 +58,18 @@ impl Draws {
         self.chain.is_done()
     }
 
-    /// What the last step left, standardized and with rows beyond [`Draws::n`] to be dropped ([`Posterior::restore`] does
-    /// both); `None` before the first.
+    /// State after the last step; `None` before the first step. It is standardized and may have rows beyond
+    /// [`Draws::n`]; [`Posterior::restore`] converts it to signals and drops them.
     pub fn progress(&self) -> Option<Progress<'_>> {
         self.chain.progress()
     }
 }
 
-/// Stepwise sampling, for callers that do something else between two steps, such as a browser.
+/// Stepwise sampling for callers that do something else between two steps, such as a browser.
 impl<S: NetworkSpec> Posterior<S> {
-    /// Draws at σ_max for `rows` (one or more) of `observations`.
+    /// Begins draws at σ_max for `rows` (one or more) of `observations`.
     ///
-    /// A draw is a function of its row alone: neither the other rows nor their number change a bit.
+    /// A draw is a function of its row alone: neither the other rows nor their number change a bit of it.
     pub fn begin(&self, observations: &Observations, mut rows: Vec<Row>) -> Draws {
         let n = rows.len();
         rows.extend(rows.last().copied().into_iter().cycle().take(MIN_ROWS.saturating_sub(n)));
@@ -93,23 +93,23 @@ impl<S: NetworkSpec> Posterior<S> {
         Draws { n, rows, conditions, bounds, chain }
     }
 
-    /// D at the level reached, on the device; [`Posterior::restore`] makes signals of it.
+    /// D at the current level, on the device; [`Posterior::restore`] converts it to signals.
     pub fn last(&self, draws: Draws) -> Tensor<2> {
         let Draws { conditions, bounds, chain, .. } = draws;
         chain.finish(self.denoiser(conditions.as_ref(), bounds.as_ref()).as_ref())
     }
 
-    /// The first `n` rows of `x`, from standardized coordinates to the signal's.
+    /// Returns the first `n` rows of `x`, converted from standardized coordinates to those of the signal.
     pub fn restore(&self, x: &Samples, n: usize) -> Samples {
         self.standardizer.restore(&x.slice(0..n))
     }
 
-    /// [`Posterior::restore`] of a device tensor where reads cannot block, as in a browser.
+    /// [`Posterior::restore`] of a device tensor, for platforms where reads cannot block, such as a browser.
     pub async fn read(&self, x: Tensor<2>, n: usize) -> Result<Samples> {
         Ok(self.restore(&to_samples_async(x).await?, n))
     }
 
-    /// All steps of the draws of `rows`, `[len, d]`, with a callback after each step that may stop them.
+    /// Takes all steps of the draws of `rows`, `[len, d]`; a callback after each step may stop them.
     pub fn draw(
         &self,
         observations: &Observations,

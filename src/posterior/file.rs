@@ -1,8 +1,10 @@
-//! A trained posterior in one file: the weights that sample, everything needed to use them, and a few observations to try.
+//! A trained posterior in one file: the weights used for sampling, everything needed to use them, and a few
+//! observations to try.
 //!
-//! The file is safetensors (see [`crate::checkpoint`]): the network's tensors under their own names, `examples.y [n, m]`,
-//! `examples.a [n, k]` where the channel has parameters, `examples.x [n, d]` where the truth is known, and a [`Recipe`] as
-//! JSON. Whoever opens one need not trust it: whatever does not fit together is an [`Error`], before much memory is taken.
+//! The file is safetensors (see [`crate::checkpoint`]): the network's tensors under their own names,
+//! `examples.y [n, m]`, `examples.a [n, k]` where the channel has parameters, `examples.x [n, d]` where the
+//! truth is known, and a [`Recipe`] as JSON. A file need not be trusted: any inconsistency is an [`Error`],
+//! before much memory is allocated.
 
 use super::model::Model;
 use super::trained::Posterior;
@@ -22,16 +24,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What the file is, as [`checkpoint::encode`] calls it.
+/// Kind of content, as [`checkpoint::encode`] takes it.
 const CONTENT: &str = "bundle";
 /// Prefix of the arrays that are not the network's.
 const EXAMPLES: &str = "examples.";
-/// Most values of a signal, an observation or an operator; keeps products of sizes from overflowing.
+/// Maximum number of values in a signal, an observation or an operator; this keeps products of sizes from
+/// overflowing.
 const MAX_VALUES: usize = 1 << 24;
-/// Draws that a worker takes at a time, for posteriors read from a file.
+/// Number of draws that a worker takes at a time, for posteriors read from a file.
 const SHARD: usize = 256;
 
-/// Everything but numbers that a posterior is made of.
+/// Everything that a posterior consists of, except numerical arrays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe<S = NetworkConfig> {
     /// Name of the run.
@@ -40,7 +43,7 @@ pub struct Recipe<S = NetworkConfig> {
     pub lap: usize,
     /// Length d of a signal.
     pub signal: usize,
-    /// Shape of the images that the signals are, if they are images.
+    /// Shape of the signals, if they are images.
     pub image: Option<ImageShape>,
     /// The channel.
     pub channel: ChannelConfig,
@@ -56,16 +59,16 @@ pub struct Recipe<S = NetworkConfig> {
     pub sampler: SamplerConfig,
 }
 
-/// Observations that travel along.
+/// Observations that are stored with a posterior.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
-    /// y and a; may be none.
+    /// y and a; there may be none.
     pub observations: Observations,
-    /// The signals behind them, where they are known.
+    /// The signals behind the observations, where they are known.
     pub x: Option<Samples>,
 }
 
-/// What a file says of a posterior besides the posterior itself.
+/// What a file stores beside the posterior itself.
 #[derive(Clone, Debug)]
 pub struct Export<'a> {
     /// Name of the run.
@@ -76,13 +79,13 @@ pub struct Export<'a> {
     pub channel: &'a ChannelConfig,
     /// Observations to try.
     pub examples: &'a Examples,
-    /// How the weights are kept.
+    /// Precision in which the weights are stored.
     pub precision: Precision,
 }
 
-/// A posterior read from a file, with what travelled along.
+/// A posterior read from a file, with everything stored beside it.
 pub struct Bundle<S: NetworkSpec = NetworkConfig> {
-    /// What it was made of.
+    /// Everything that the posterior was built from, except numerical arrays.
     pub recipe: Recipe<S>,
     /// The posterior, ready to sample.
     pub posterior: Posterior<S>,
@@ -99,7 +102,7 @@ struct Meta<S> {
 }
 
 impl<S: NetworkSpec + Serialize> Posterior<S> {
-    /// The bytes of a file that [`Posterior::open`] and the browser read.
+    /// Encodes the posterior as the bytes of a file that [`Posterior::open`] and the browser read.
     ///
     /// # Errors
     /// A weight that the precision cannot hold; a device that fails.
@@ -130,7 +133,7 @@ impl<S: NetworkSpec + Serialize> Posterior<S> {
 }
 
 impl<S: NetworkSpec + DeserializeOwned> Posterior<S> {
-    /// Reads a posterior on `device`; [`Bundle::open`] also gives what travelled along.
+    /// Reads a posterior on `device`; [`Bundle::open`] also returns what is stored beside it.
     ///
     /// # Errors
     /// As [`Bundle::open`].
@@ -140,17 +143,18 @@ impl<S: NetworkSpec + DeserializeOwned> Posterior<S> {
 }
 
 impl<S: NetworkSpec + DeserializeOwned> Bundle<S> {
-    /// Reads what [`Posterior::encode`] wrote.
+    /// Reads the bytes that [`Posterior::encode`] wrote.
     ///
     /// # Errors
-    /// Bytes that are no whole file of this version, a recipe outside its ranges, tensors that do not fit it.
+    /// Bytes that are not a complete file of this version; a recipe outside its ranges; tensors that do not
+    /// fit it.
     pub fn open(bytes: &[u8], device: &Device) -> Result<Self> {
         let (arrays, Meta { recipe, standardizer }) = checkpoint::decode::<Meta<S>>(CONTENT, bytes)?;
         recipe.sampler.validate("sampler")?;
         let channel = Arc::new(recipe.channel()?);
         let model = recipe.model(channel.clone());
         model.validate()?;
-        // Two bytes per weight, at least.
+        // A file has at least two bytes per weight.
         if model.network.min_parameters(&model.shape()) > bytes.len() as u128 / 2 {
             return Err(Error::Checkpoint("the network of this recipe has more weights than the file".into()));
         }

@@ -1,8 +1,8 @@
-//! A trained posterior q(x | y): the one way to sample, for the library, the command line, figures, calibration and the
-//! browser.
+//! A trained posterior q(x | y), which is the one way to sample for the library, the command line, figures,
+//! calibration and the browser.
 //!
-//! Draw k of observation i has the noise of (seed, k, i) everywhere, so that the same seed gives the same draws wherever they
-//! are made, on their own or among others.
+//! Draw k of observation i uses the noise of (seed, k, i) everywhere, so the same seed gives the same draws
+//! wherever they are made, alone or together with others.
 
 mod draws;
 mod file;

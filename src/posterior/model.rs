@@ -1,4 +1,4 @@
-//! What a posterior is made of, but for its weights.
+//! Everything that a posterior consists of, except its weights.
 
 use crate::channel::Channel;
 use crate::conditioning::{Conditioning, ConditioningConfig, Standardizer};
@@ -28,7 +28,7 @@ pub struct Model<S = NetworkConfig> {
     pub network: S,
     /// The sampler.
     pub sampler: SamplerConfig,
-    /// Draws that a worker takes at a time, 1 or more; does not change the result.
+    /// Number of draws that a worker takes at a time, 1 or more; it does not change the result.
     pub shard: usize,
 }
 
@@ -59,7 +59,7 @@ impl<S: NetworkSpec> Model<S> {
         self.network.validate(&self.shape())
     }
 
-    /// The network with its initial weights, a function of `seed` alone.
+    /// Builds the network with its initial weights, which are a function of `seed` alone.
     pub fn build_network(&self, seed: u64, device: &Device) -> Result<S::Network> {
         self.network.build(&self.shape(), seed, device)
     }

@@ -1,4 +1,4 @@
-//! Draws for many observations at once, and their mean and deviation.
+//! Draws for many observations at once, and their mean and standard deviation.
 
 use super::draws::Row;
 use super::trained::Posterior;
@@ -11,7 +11,8 @@ use crate::samples::Samples;
 use std::ops::{ControlFlow, Range};
 
 impl<S: NetworkSpec> Posterior<S> {
-    /// `draws` draws of x for each of the n `observations` with seed 0: `[n · draws, d]`, those of one observation side by side.
+    /// Returns `draws` draws of x for each of the n `observations` with seed 0, `[n · draws, d]`; the draws
+    /// of one observation are adjacent rows.
     ///
     /// # Errors
     /// Observations that do not fit the channel; a device that fails.
@@ -28,7 +29,8 @@ impl<S: NetworkSpec> Posterior<S> {
         self.sample_of(observations, &all, draws, seed)
     }
 
-    /// [`Posterior::sample_seeded`] of some of the observations, which have the same draws as among all.
+    /// [`Posterior::sample_seeded`] for the observations at the places `chosen`; each has the same draws as
+    /// when all are sampled.
     ///
     /// # Errors
     /// As [`Posterior::sample`].
@@ -50,7 +52,7 @@ impl<S: NetworkSpec> Posterior<S> {
 
     /// Mean and standard deviation of `draws` draws, 2 or more, for each observation and value: `[n, d]` each.
     ///
-    /// The mean has a standard error of the standard deviation over √draws.
+    /// The standard error of the mean is the standard deviation divided by √draws.
     ///
     /// # Errors
     /// Fewer than two draws; otherwise as [`Posterior::sample`].
@@ -63,7 +65,7 @@ impl<S: NetworkSpec> Posterior<S> {
         let (mut mean, mut squares) = (vec![0.0f64; n * d], vec![0.0f64; n * d]);
         for k in 0..draws {
             let mut at = 0;
-            // Welford's update: sums of squares would cancel where a posterior is narrow.
+            // This is Welford's update, because sums of squares would cancel where a posterior is narrow.
             self.for_each_group(observations, 0..n, &|i| Row::of(seed, i, k), &mut |group| {
                 for &x in group.as_slice() {
                     let delta = f64::from(x) - mean[at];
@@ -82,7 +84,8 @@ impl<S: NetworkSpec> Posterior<S> {
         observations.check(self.model.channel.as_ref())
     }
 
-    /// The rows `row(r)` for r in `range`, in order, some shards at a time; `on_group` may stop them.
+    /// Draws the rows `row(r)` for r in `range`, in order and some shards at a time; `on_group` may stop
+    /// them.
     pub(crate) fn for_each_group(
         &self,
         observations: &Observations,

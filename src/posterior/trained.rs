@@ -1,4 +1,4 @@
-//! The posterior as a value.
+//! The posterior: a model, a network with its weights, and their coordinates.
 
 use super::model::Model;
 use crate::conditioning::Standardizer;
@@ -8,7 +8,7 @@ use crate::network::{NetworkConfig, NetworkSpec};
 use crate::sampler::SamplerConfig;
 use burn::tensor::Device;
 
-/// A posterior ready to sample. A clone shares channel and weights.
+/// A posterior ready to sample. A clone shares the channel and the weights.
 pub struct Posterior<S: NetworkSpec = NetworkConfig> {
     pub(super) model: Model<S>,
     pub(super) network: S::Network,
@@ -33,7 +33,7 @@ impl<S: NetworkSpec> Posterior<S> {
         Self { model, network, standardizer, device }
     }
 
-    /// What it is made of.
+    /// The channel, the network configuration and the settings of the posterior.
     pub fn model(&self) -> &Model<S> {
         &self.model
     }
@@ -48,7 +48,7 @@ impl<S: NetworkSpec> Posterior<S> {
         &self.standardizer
     }
 
-    /// Where the network lives.
+    /// The device that holds the network.
     pub fn device(&self) -> &Device {
         &self.device
     }

@@ -53,8 +53,8 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// Takes a [`Ddim`] step as the predictor, then `corrections` Langevin steps at the new level: x ← x - τ (x -
-/// D) + σ √(2τ) ε.
+/// Takes a [`Ddim`] step as the predictor, then `corrections` Langevin steps at the new level:
+/// x ← x - τ (x - D) + σ √(2τ) ε.
 #[derive(Clone, Copy, Debug)]
 pub struct PredictorCorrector {
     /// Number of Langevin steps per level.

@@ -1,4 +1,4 @@
-//! The files of a crate, from its root by its `mod` declarations, and which file imports which.
+//! The files of a crate, found from its root through its `mod` declarations, and their imports of each other.
 
 use crate::source::{Found, Source};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ pub type Module = Vec<String>;
 pub struct Import {
     pub from: Module,
     pub to: Module,
-    /// Line of the first of them.
+    /// Line of the first import.
     pub line: usize,
 }
 
@@ -32,7 +32,7 @@ enum End {
 }
 
 impl Crate {
-    /// Reads the crate whose root is `root` in `dir`; `read` gives the text of a file, if there is one.
+    /// Reads the crate whose root is `root` in `dir`; `read` returns the text of a file, if there is one.
     pub fn read(root: &str, read: &dyn Fn(&Path) -> Option<String>) -> Self {
         let mut found = Self { files: BTreeMap::new(), sources: BTreeMap::new() };
         found.add(Vec::new(), PathBuf::from(root), read);
@@ -64,7 +64,7 @@ impl Crate {
         self.sources.insert(module, source);
     }
 
-    /// Which file imports which, in order.
+    /// Returns the imports between files, in order.
     pub fn imports(&self) -> Vec<Import> {
         let mut found: BTreeMap<(Module, Module), usize> = BTreeMap::new();
         for (from, source) in &self.sources {
@@ -81,11 +81,11 @@ impl Crate {
 
     /// The files that one path of `from` depends on.
     fn targets(&self, from: &Module, found: &Found) -> Vec<Module> {
-        // `pub use child::Thing` shows a child's names to others: a declaration, as `mod child;` is.
+        // `pub use child::Thing` re-exports a child's name, which is a declaration like `mod child;`.
         let own = |to: &Module| found.public && to.len() > from.len() && to.starts_with(from);
         let end = self.resolve(from, &found.path, &mut BTreeSet::new());
         match (end, &found.alias) {
-            // What is taken out of the module is seen where it is used.
+            // What is used of the module is found at the place of use.
             (Some(End::Module(_)), Some(alias)) if alias != "*" => Vec::new(),
             (Some(End::Module(to) | End::Item(to)), _) if !own(&to) => vec![to],
             _ => Vec::new(),
@@ -109,7 +109,7 @@ impl Crate {
         self.descend(at, rest, seen)
     }
 
-    /// Whether `name` is something of this crate in the scope of `module`.
+    /// Whether `name` refers to an item of this crate in the scope of `module`.
     fn names(&self, module: &Module, name: &str) -> bool {
         let child = [module.clone(), vec![name.to_string()]].concat();
         let imported = |found: &Found| found.alias.as_deref() == Some(name);

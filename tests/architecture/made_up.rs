@@ -1,4 +1,4 @@
-//! The checks themselves, on made-up trees in which circles and upward imports are put.
+//! Tests of the checks themselves, on made-up trees that contain circles and upward imports.
 
 use crate::crates::Crate;
 use crate::rules::{Floors, circles, upward};

@@ -1,4 +1,4 @@
-//! The floors of the house: which file may import which, in the core, the command line and the browser's
+//! The layers of the code: which file may import which, in the core, the command line and the browser's
 //! module.
 
 mod crates;

@@ -4,7 +4,7 @@ use crate::crates::{Crate, Import, Module};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Rooms from the lowest floor to the highest; those of one floor may import each other. A room is a path of
-/// modules such as `conditioning::standardizer`; the longest that a file lies in counts.
+/// modules such as `conditioning::standardizer`; the longest one that contains a file counts.
 pub type Floors<'f> = &'f [&'f [&'f str]];
 
 /// The name of a module's room: its path, or that of the root.
@@ -20,8 +20,8 @@ fn floor_of<'f>(floors: Floors<'f>, module: &Module, root: &str) -> Option<(usiz
     rooms.filter(|(_, room)| holds(room)).max_by_key(|(_, room)| room.len())
 }
 
-/// What is wrong with the floors of a crate whose root is called `root`: imports that run upward, files
-/// without a floor.
+/// Returns the violations of the floors by a crate whose root is called `root`: imports that run upward and
+/// files without a floor.
 pub fn upward(found: &Crate, floors: Floors<'_>, root: &str) -> Vec<String> {
     let homeless = found.files.iter().filter(|(module, _)| floor_of(floors, module, root).is_none());
     let mut wrong: Vec<String> = homeless.map(|(_, file)| format!("{}: has no floor", file.display())).collect();
@@ -36,7 +36,8 @@ pub fn upward(found: &Crate, floors: Floors<'_>, root: &str) -> Vec<String> {
     wrong
 }
 
-/// The circles of files, each as `a.rs -> b.rs -> a.rs`: the shortest one of every knot.
+/// The circles of files, each as `a.rs -> b.rs -> a.rs`: the shortest one of every group of connected
+/// circles.
 pub fn circles(found: &Crate) -> Vec<String> {
     let mut next: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
     for Import { from, to, .. } in found.imports() {

@@ -1,12 +1,12 @@
-//! Sizes of files: no file of the core or of the command line is long, and a verb only reads its arguments, calls one
-//! thing and prints.
+//! Sizes of files: no file of the core or of the command line is long, and a verb only reads its arguments,
+//! makes one call and prints.
 
 use std::path::{Path, PathBuf};
 
 const MAX_LINES: usize = 350;
 const MAX_LINES_OF_A_VERB: usize = 60;
 
-/// Rust files below `dir`, which may be missing where this package came without it.
+/// Rust files below `dir`, which may be missing where this package is distributed without it.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     let paths = entries.map(|entry| entry.expect("a readable folder").path());

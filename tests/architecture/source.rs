@@ -1,14 +1,14 @@
-//! What one file says: the modules it declares, the names it defines and the paths it uses. Comments, strings
-//! and items for tests only are left out.
+//! The content of one file: the modules that it declares, the names that it defines and the paths that it
+//! uses. Comments, strings and test-only items are left out.
 
 use std::collections::BTreeSet;
 
-/// One path of a file, as it is written there: `crate`, `super`, `self` or a name in scope comes first.
+/// One path of a file as it is written there; `crate`, `super`, `self` or a name in scope comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Segments; the last one of a glob is `*`.
     pub path: Vec<String>,
-    /// Name in this file of what a `use` brings in; none for a path inside an expression or a type.
+    /// Name that a `use` brings into this file; `None` for a path inside an expression or a type.
     pub alias: Option<String>,
     /// Whether the `use` is `pub`.
     pub public: bool,
@@ -16,18 +16,18 @@ pub struct Found {
     pub line: usize,
 }
 
-/// A file's content, as far as its imports go.
+/// The content of a file that matters for its imports.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
     /// Modules declared with `mod name;`, with the file of a `#[path]`.
     pub modules: Vec<(String, Option<String>)>,
     /// Names of the items that the file defines.
     pub items: BTreeSet<String>,
-    /// Its paths in their order.
+    /// Its paths, in order.
     pub paths: Vec<Found>,
 }
 
-/// A word or a sign, and its line.
+/// A word or a punctuation mark, and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Token {
     text: String,
@@ -70,7 +70,7 @@ impl Source {
         source
     }
 
-    /// Takes `use a::{b, c as d};` at `i`; gives the place behind it.
+    /// Takes `use a::{b, c as d};` at `i`; returns the position behind it.
     fn take_use(&mut self, tokens: &[Token], i: usize) -> usize {
         let end = (i..tokens.len()).find(|&j| tokens[j].text == ";").unwrap_or(tokens.len());
         let public = i > 0 && (tokens[i - 1].text == "pub" || tokens[i - 1].text == ")");
@@ -81,7 +81,7 @@ impl Source {
         end + 1
     }
 
-    /// Takes `a::b::c` at `i`, if there is one; gives the place behind it.
+    /// Takes `a::b::c` at `i`, if there is one; returns the position behind it.
     fn take_path(&mut self, tokens: &[Token], i: usize) -> usize {
         let mut path = vec![tokens[i].text.clone()];
         let mut end = i + 1;
@@ -116,7 +116,7 @@ fn raise(tokens: &mut [Token]) {
     }
 }
 
-/// The leaves of a tree of uses below `prefix`: path and name.
+/// Collects the leaves of a tree of uses below `prefix`, as path and name.
 fn tree(tokens: &[Token], prefix: &[String], leaves: &mut Vec<(Vec<String>, String)>) {
     for branch in split(tokens) {
         let place = |sign: &str| branch.iter().position(|token| token.text == sign);
@@ -135,7 +135,7 @@ fn tree(tokens: &[Token], prefix: &[String], leaves: &mut Vec<(Vec<String>, Stri
     }
 }
 
-/// Parts between the commas outside of braces.
+/// Returns the parts between the commas that are outside braces.
 fn split(tokens: &[Token]) -> Vec<&[Token]> {
     let (mut parts, mut depth, mut begin) = (Vec::new(), 0, 0);
     for (i, token) in tokens.iter().enumerate() {
@@ -153,7 +153,7 @@ fn split(tokens: &[Token]) -> Vec<&[Token]> {
     parts
 }
 
-/// The place of the sign that closes the one at `open`.
+/// Position of the token that closes the one at `open`.
 fn closing(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0;
     for (i, token) in tokens.iter().enumerate().skip(open) {
@@ -177,7 +177,7 @@ fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
         if is(&tokens, i, "#") && is(&tokens, i + 1, "[") {
             let end = closing(&tokens, i + 1);
             let words: String = tokens[i + 2..end].iter().map(|token| token.text.as_str()).collect();
-            // What other attributes name is no import.
+            // The contents of other attributes are not imports.
             i = if words == "cfg(test)" || words.starts_with("cfg(all(test") {
                 behind(&tokens, end + 1)
             } else {
@@ -191,7 +191,7 @@ fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
     kept
 }
 
-/// The place behind the item that begins at `i`.
+/// Position behind the item that begins at `i`.
 fn behind(tokens: &[Token], mut i: usize) -> usize {
     let braced = |i: usize| !is(tokens, i, "use") && !is(tokens, i, "pub");
     let mut item = braced(i);
@@ -224,7 +224,7 @@ fn file_attributes(text: &str) -> Vec<(usize, String)> {
     text.lines().enumerate().filter_map(|(i, line)| Some((i + 1, file(line)?))).collect()
 }
 
-/// Words and signs; no comments, no strings.
+/// Words and punctuation marks, without comments and strings.
 fn tokens(text: &str) -> Vec<Token> {
     let text: Vec<char> = text.chars().collect();
     let (mut tokens, mut line, mut i) = (Vec::new(), 1, 0);

@@ -1,4 +1,4 @@
-//! Golden files and reports that do not hold are caught, and say where.
+//! Invalid golden files and reports are refused, and the error says where they fail.
 
 use burn::tensor::Device;
 use diffem::checkpoint::{self, Arrays};

@@ -1,5 +1,5 @@
-//! Flex against the formulas in double precision: denoiser with and without gain, loss, and the gradient along eight
-//! random directions, where the derivative is a central difference.
+//! Compares flex with the formulas in double precision: the denoiser with and without gain, the loss, and the
+//! gradient along eight random directions, where the derivative is a central difference.
 
 use super::paper;
 use crate::host::Places;
@@ -16,7 +16,7 @@ fn assert_close(name: &str, found: &[f64], formula: &[f64]) {
     let scale = formula.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
     let worst = found.iter().zip(formula).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
     println!("{name:40} {worst:9.1e} {TOLERANCE:9.0e}");
-    // Not a number is close to nothing.
+    // NaN is close to nothing.
     assert!(found.iter().all(|v| v.is_finite()) && worst <= TOLERANCE, "{name}: {worst:.1e}");
 }
 
@@ -61,6 +61,7 @@ fn check(golden: &Golden, problem: &Problem) {
 #[test]
 fn flex_agrees_with_the_formulas_in_double_precision() {
     let golden = Golden::make(paper(), &Device::flex()).unwrap();
-    // The formulas are those of vectors; that the U-Net's kernels agree with stock operations is tested beside them.
+    // The formulas are those for vectors; the agreement of the U-Net's kernels with stock operations is
+    // tested beside the kernels.
     golden.problems().iter().filter(|problem| problem.name != "images").for_each(|problem| check(&golden, problem));
 }

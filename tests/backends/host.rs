@@ -29,7 +29,7 @@ impl Places {
         &weights[self.ranges[name].clone()]
     }
 
-    /// x W + b.
+    /// Returns x W + b.
     fn dense(&self, weights: &[f64], name: &str, x: &[f64]) -> Vec<f64> {
         let mut out = self.of(weights, &format!("{name}.bias")).to_vec();
         let columns = out.len();
@@ -39,7 +39,7 @@ impl Places {
         out
     }
 
-    /// F of one row: hidden layers SiLU(LayerNorm(x W + b) γ + β), then x W + b.
+    /// Returns F of one row: hidden layers SiLU(LayerNorm(x W + b) γ + β), then x W + b.
     fn network(&self, weights: &[f64], input: Vec<f64>) -> Vec<f64> {
         let mut h = input;
         for layer in 0..self.depth {
@@ -63,7 +63,7 @@ impl Places {
         (0..half).map(|k| angle(k).cos()).chain((0..half).map(|k| angle(k).sin())).collect()
     }
 
-    /// D of row `i`: c_skip x_t + c_out F(c_in x_t, c, emb(ln σ)), then D + K y - K A D with a gain.
+    /// Returns D of row `i`: c_skip x_t + c_out F(c_in x_t, c, emb(ln σ)), then D + K y - K A D with a gain.
     pub fn denoise(&self, weights: &[f64], problem: &Problem, batch: &Batch, i: usize, gain: bool) -> Vec<f64> {
         let wide = |row: &[f32]| row.iter().map(|&v| v as f64).collect::<Vec<_>>();
         let (x_t, sigma, data) = (wide(problem.inputs.x_t.row(i)), batch.sigma[i], problem.schedule.sigma_data);

@@ -1,5 +1,5 @@
-//! One core, several backends: every backend of the build against the golden file and, with the paper's network, against
-//! flex; flex against the formulas in double precision; and files that do not hold.
+//! Tests of the backends: every backend of the build is compared with the golden file and, with the paper's
+//! network, with flex; flex is compared with the formulas in double precision; and invalid files are refused.
 //!
 //! `cargo test --release --features ndarray,wgpu --test backends -- --nocapture` prints the differences. A backend of the
 //! build without a device on the machine is reported as skipped; `DIFFEM_REQUIRE_WGPU=1` (`_CUDA`) makes that a failure.
@@ -24,7 +24,7 @@ fn assert_agree(reports: &[Report]) {
     reports.iter().for_each(|report| assert_eq!(report.beyond(), None));
 }
 
-/// Against the golden file and, with the paper's network, against flex.
+/// Compares a backend with the golden file and, with the paper's network, with flex.
 #[cfg(any(feature = "ndarray", feature = "wgpu", feature = "cuda"))]
 fn against_flex(backend: &str, device: &Device) {
     let golden = Golden::decode(GOLDEN).unwrap();
@@ -41,12 +41,12 @@ fn flex_agrees_with_the_golden_file() {
 #[test]
 #[cfg(feature = "ndarray")]
 fn ndarray_agrees_with_flex() {
-    // Deprecated by burn in favor of flex; kept as a second opinion that shares no kernel with it.
+    // Burn deprecates it in favor of flex; it stays here as a second opinion that shares no kernel with flex.
     #[allow(deprecated)]
     against_flex("ndarray", &Device::ndarray());
 }
 
-/// The first device that `devices` found, or a visible word about its absence.
+/// Checks the backend if a device of it is present, and otherwise reports its absence visibly.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn if_present(backend: &str, filter: burn::tensor::DeviceType, open: impl Fn() -> Device) {
     use std::io::Write;
@@ -55,7 +55,7 @@ fn if_present(backend: &str, filter: burn::tensor::DeviceType, open: impl Fn() -
     }
     let flag = format!("DIFFEM_REQUIRE_{}", backend.to_uppercase());
     assert!(std::env::var_os(&flag).is_none_or(|v| v != "1"), "{backend}: no device on this machine, and {flag}=1");
-    // Past the test runner's capture: a skipped backend shows in every log.
+    // This bypasses the test runner's capture, so that a skipped backend shows in every log.
     let _ =
         writeln!(std::io::stderr(), "{backend}: SKIPPED, no device on this machine ({flag}=1 makes this a failure)");
 }

@@ -1,4 +1,5 @@
-//! Channels of images: their laws, an independent convolution and scipy for the blur, and what the network is shown.
+//! Channels of images: their distributions, the blur against an independent convolution and scipy, and the
+//! features that the network receives.
 
 use super::normal;
 use diffem::channel::{
@@ -23,7 +24,7 @@ fn pixel_mask(rate: f64) -> StageConfig {
     PixelMaskConfig { rate, max_rate: None }.into()
 }
 
-/// Linear channels, color images.
+/// Linear channels on color images.
 pub fn registry() -> Vec<(&'static str, usize, Compose)> {
     let noise = || NoiseConfig { std: 0.1 }.into();
     let lower = || DownsampleConfig { factor: 2 }.into();
@@ -74,7 +75,8 @@ fn masks_are_shared_by_the_colors_and_hide_at_their_rates() {
     for i in 0..100 {
         assert!(seen.y.row(i).chunks(LARGE.pixels()).all(|plane| plane == seen.operator(i)));
     }
-    // 4096 pixels an image: a rate's standard error is below .008; 100 rates leave no tenth of the range empty at either end.
+    // With 4096 pixels per image, the standard error of a rate is below .008; 100 rates leave no tenth of the
+    // range empty at either end.
     let (least, most) = rates.iter().fold((1.0f64, 0.0f64), |(l, m), r| (l.min(*r), m.max(*r)));
     assert!((0.17..0.26).contains(&least) && (0.74..0.83).contains(&most), "{least} {most}");
     let mean = rates.iter().sum::<f64>() / 100.0;
@@ -94,11 +96,11 @@ fn a_block_is_missing_at_every_place_that_fits() {
         assert_eq!(hidden, [0, 1, 2, 4, 5, 6].map(|p| corner + p));
         *places.entry(corner).or_insert(0) += 1;
     }
-    // 5 x 2 places of 100 draws each, standard deviation 9.5.
+    // Each of the 5 x 2 places is drawn 100 times on average, with standard deviation 9.5.
     assert!(places.len() == 10 && places.values().all(|n| (60..140).contains(n)), "{places:?}");
 }
 
-/// The blurred image by a plain sum over the plane, mirrored one step at a time, with the 2-D kernel.
+/// Blurs the image by a plain sum over the plane with the 2-D kernel, mirroring one step at a time.
 fn direct(shape: ImageShape, sigma: f64, x: &[f32]) -> Vec<f32> {
     let reach = (4.0 * sigma).ceil() as i64;
     let mirror = |mut p: i64, n: i64| {
@@ -127,7 +129,7 @@ fn blur_is_the_plain_convolution_and_keeps_constants() {
         let y = observe(&blur, &x, 0);
         assert!(worst(&y, &direct(SMALL, sigma, &x)) < 1e-5, "sigma {sigma}");
         assert!(worst(&observe(&blur, &vec![1.5; SMALL.len()], 0), &vec![1.5; SMALL.len()]) < 1e-5);
-        // DC gain 1 in every color: the mean of a plane is kept.
+        // The DC gain is 1 in every color, so the mean of a plane is preserved.
         for (x, y) in x.chunks(SMALL.pixels()).zip(y.chunks(SMALL.pixels())) {
             assert!((x.iter().sum::<f32>() - y.iter().sum::<f32>()).abs() < 1e-4);
         }
@@ -190,7 +192,7 @@ fn the_network_sees_whole_planes() {
     assert_eq!(planes(vec![DownsampleConfig { factor: 4 }.into(), NoiseConfig { std: 0.1 }.into()]), 3);
 }
 
-/// 64 x 64 color images: a d x d matrix would take 1.2 GB, 64 of them the machine.
+/// 64 x 64 color images: a d x d matrix would take 1.2 GB, and 64 of them all memory.
 #[test]
 fn large_images_start_from_what_was_seen_without_matrices() {
     let mut x = Samples::new(picture(LARGE).repeat(64), LARGE.len());
@@ -218,7 +220,7 @@ fn large_images_start_from_what_was_seen_without_matrices() {
         assert_eq!(features.len(), channel.condition_len());
         let update = conditioning.condition(seen.y.row(0), seen.operator(0), &mut features);
         assert_eq!(update.is_some(), diagonal);
-        // In coordinates of one scale a blur is diagonal too.
+        // In coordinates with a single scale a blur is diagonal too.
         let spectral = channel.as_linear().is_some_and(|linear| linear.spectrum().is_some());
         let standardizer = Standardizer::of(&x, diffem::conditioning::Standardize::Scale, false);
         let scaled = Conditioning { standardizer: &standardizer, ..conditioning };
@@ -239,7 +241,7 @@ fn counts_have_the_mean_and_variance_of_a_poisson_law() {
         let counts: Vec<f64> = y.iter().map(|&y| (y as f64 + 2.0) / 4.0 * peak).collect();
         let average = counts.iter().sum::<f64>() / n as f64;
         let variance = counts.iter().map(|k| (k - average) * (k - average)).sum::<f64>() / n as f64;
-        // Standard errors: sqrt(λ/n) of the mean, λ sqrt((2 + 1/λ)/n) of the variance.
+        // The standard errors are sqrt(λ/n) for the mean and λ sqrt((2 + 1/λ)/n) for the variance.
         let (e, v) = ((mean / n as f64).sqrt(), mean * ((2.0 + 1.0 / mean) / n as f64).sqrt());
         assert!((average - mean).abs() < 4.5 * e, "mean {mean}: {average}");
         assert!((variance - mean).abs() < 4.5 * v, "variance {mean}: {variance}");
@@ -281,7 +283,7 @@ fn the_same_key_gives_the_same_draw() {
 #[test]
 fn jpeg_loses_little_at_95_and_much_at_5() {
     for shape in [LARGE, ImageShape { channels: 1, height: 28, width: 30 }] {
-        // Some noise on a smooth picture; colors and rows must find their places again.
+        // The picture is smooth with some noise; colors and rows must return to their places.
         let x: Vec<f32> = picture(shape).iter().zip(normal(shape.len(), 9)).map(|(x, z)| x + 0.05 * z).collect();
         let error = |quality: u8| {
             let channel = build(shape, vec![JpegConfig { quality }.into()]);
@@ -291,7 +293,7 @@ fn jpeg_loses_little_at_95_and_much_at_5() {
             (super::dot(&difference, &difference) / x.len() as f64).sqrt()
         };
         let (fine, coarse) = (error(95), error(5));
-        // 8-bit rounding alone is .0045; values span 4.
+        // Rounding to 8 bits alone gives .0045; values span 4.
         assert!(fine < 0.06 && coarse > 0.08 && coarse > 2.0 * fine, "{fine} {coarse}");
     }
 }

@@ -1,4 +1,4 @@
-"""Writes the golden values of tests/channels/images.rs from scipy, beside this script.
+"""Writes the golden values of tests/channels/images.rs, computed with scipy, to blur.json beside this script.
 
     pip install numpy scipy
     python golden_blur.py
@@ -18,7 +18,7 @@ rng = np.random.default_rng(0)
 cases = []
 for height, width, sigma in [(9, 7, 0.8), (6, 8, 2.5), (5, 4, 6.0)]:
     x = rng.integers(-2 * GRID, 2 * GRID + 1, (height, width))
-    # 'reflect' is scipy's name of the half-sample symmetric boundary.
+    # 'reflect' is scipy's name for the half-sample symmetric boundary.
     y = gaussian_filter(x / GRID, sigma, mode="reflect", radius=math.ceil(4 * sigma))
     cases.append(
         {"height": height, "width": width, "sigma": sigma, "x": x.ravel().tolist(), "y": y.ravel().round(9).tolist()}

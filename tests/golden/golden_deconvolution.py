@@ -1,11 +1,11 @@
-"""Writes the golden values of tests/spectral.rs from scikit-image and SciPy, to deconvolution.json beside this script.
+"""Writes the golden values of tests/spectral.rs to deconvolution.json, from scikit-image and SciPy.
 
     pip install numpy scipy scikit-image
     python golden_deconvolution.py
 
-scikit-image's filters know periodic (wiener) and empty (richardson_lucy) borders only. Here borders are mirrored: an image
-is mirrored to twice its sides, on which a periodic convolution is the mirrored one, or far enough that what comes
-from the borders does not reach it.
+scikit-image's filters support only periodic (wiener) and empty (richardson_lucy) borders. Here borders are
+mirrored: an image is mirrored to twice its sides, where a periodic convolution equals the mirrored one, or so
+far that nothing from the borders reaches it.
 """
 
 import json
@@ -34,7 +34,7 @@ def mirrored_wiener(y, sigma, balance):
 
 def mirrored_lucy(y, sigma, iterations):
     psf = kernel(sigma)
-    # Each iteration lets the empty outside come nearer by two reaches of the kernel.
+    # In each iteration the empty outside spreads inward by twice the radius of the kernel.
     margin = 2 * iterations * (psf.shape[0] // 2) + 1
     padded = np.pad(y, margin, mode="symmetric")
     return richardson_lucy(padded, psf, num_iter=iterations, clip=False)[margin:-margin, margin:-margin]

@@ -1,4 +1,4 @@
-"""Writes the golden values of tests/metric_golden.rs from POT, beside this script.
+"""Writes the golden values of tests/metric_golden.rs, computed with POT, to metric.json beside this script.
 
     pip install numpy POT
     python golden_sinkhorn.py
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def manifold(rng, n, d):
-    """Two samples `[n, d]` of the manifold benchmark: x_j = sum_k a k^-3 sin(2 pi (k b z + c)), scaled to [-2, 2]."""
+    """Two samples `[n, d]` of the manifold: x_j = sum_k a k^-3 sin(2 pi (k b z + c)), scaled to [-2, 2]."""
     a, b, c = rng.random((3, d, math.ceil(1e-3 ** (-1 / 3))))
     k = np.arange(1, a.shape[1] + 1)
     z = rng.random(2 * n)

@@ -1,4 +1,5 @@
-"""Writes the golden values of tests/image_golden.rs from scikit-image, SciPy and NumPy, to image.json beside this script.
+"""Writes image.json beside this script: the golden values of tests/image_golden.rs, computed with
+scikit-image, SciPy and NumPy.
 
     pip install numpy scipy scikit-image
     python image_metrics.py
@@ -23,7 +24,7 @@ def snapped(x):
 
 
 def image_case(rng, channels, height, width, data_range, noise):
-    """A smooth image with a step, and a noisy copy; the second half of the noisy one is also scored alone."""
+    """A smooth image with a step, and a noisy copy, whose second half is also scored alone."""
     i, j = np.mgrid[:height, :width]
     x = np.stack([np.sin(0.3 * i + c) + np.cos(0.2 * j - c) * (j > width / 2) for c in range(channels)])
     x, y = snapped(x), snapped(x + noise * rng.normal(size=x.shape))
@@ -31,7 +32,7 @@ def image_case(rng, channels, height, width, data_range, noise):
     settings = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=data_range)
     half = a.size // 2
     mean, full = structural_similarity(a, b, channel_axis=0, full=True, **settings)
-    # The mean leaves out a border of half a window; so does the one over the odd pixels.
+    # The mean omits a border of half a window; so does the mean over the odd pixels.
     inner = np.s_[:, 5 : height - 5, 5 : width - 5]
     odd = np.arange(a.size).reshape(a.shape)[inner] % 2 == 1
     assert abs(full[inner].mean() / mean - 1) < 1e-12
@@ -59,7 +60,7 @@ def frechet(u, v):
 
 
 def kid(u, v):
-    """The polynomial kernel and the unbiased estimate of torch-fidelity, on the one subset that is everything."""
+    """The polynomial kernel and unbiased estimate of torch-fidelity, on a single subset of everything."""
     m, d = u.shape
     kernel = lambda a, b: (a @ b.T / d + 1) ** 3
     off_diagonal = lambda k: k.sum() - np.trace(k)
@@ -68,7 +69,7 @@ def kid(u, v):
 
 
 def inception_score(logits, splits):
-    """torch-fidelity's, in float64: consecutive parts, mean and population standard deviation."""
+    """torch-fidelity's inception score in float64: mean and population deviation over consecutive parts."""
     p = scipy.special.softmax(logits, axis=1)
     n, scores = len(p), []
     for i in range(splits):

@@ -1,5 +1,5 @@
-"""Writes mmps.json, beside this script: azula's MMPSDenoiser on a mixture of two Gaussians, whose denoiser is no network but
-not linear either.
+"""Writes mmps.json beside this script: azula's MMPSDenoiser on a mixture of two Gaussians, whose denoiser is
+not a network but is nonlinear.
 
     pip install torch azula
     python mmps.py

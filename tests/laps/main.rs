@@ -1,4 +1,4 @@
-//! The learned posterior: reproducible to the bit, resumable from any event, and right on Gaussians.
+//! The learned posterior is reproducible to the bit, resumable from any event, and correct on Gaussians.
 
 mod rivals;
 mod setup;
@@ -120,11 +120,11 @@ fn monitor_prefers_reconstructions_of_the_right_law() {
     assert!(right.points == 10 && right.energy_floor.abs() < 1.0);
 }
 
-/// The start is fitted to the held-out observations too, so that its score is no measure for the laps.
+/// The start is fitted to the held-out observations too, so its score is not a reference for the laps.
 #[test]
 fn the_start_is_no_reference_for_the_laps() {
     let mut setup = Setup::tiny();
-    // One step at a high rate makes a lap that is worse than the start.
+    // One step at a high learning rate makes a lap that is worse than the start.
     (setup.m_step.steps, setup.m_step.learning_rate) = (1, 0.5);
     let history = setup.all_laps().history;
     let [start, first] = [0, 1].map(|lap| history[lap].monitor.unwrap());
@@ -132,7 +132,7 @@ fn the_start_is_no_reference_for_the_laps() {
     assert_eq!((start.excess, first.excess), (0.0, 0.0));
 }
 
-/// A store that keeps nothing cannot resume an E-step: it begins anew, and ends with the same bytes.
+/// A store that keeps nothing cannot resume an E-step: it starts again, and ends with the same bytes.
 #[test]
 fn a_lost_table_of_an_e_step_is_made_again() {
     let setup = Setup::tiny();
@@ -176,7 +176,8 @@ fn variance(x: &Samples) -> f64 {
     x.as_slice().iter().map(|&v| v as f64 * v as f64).sum::<f64>() / x.n() as f64
 }
 
-/// 1-D Gaussian, s* = n = 1, from the prior N(0, 10): laps of the learned posterior against s_k of the exact recursion.
+/// Compares laps of the learned posterior with s_k of the exact recursion, for a 1-D Gaussian with s* = n = 1
+/// from the prior N(0, 10).
 #[test]
 fn learned_laps_follow_the_exact_recursion() {
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
@@ -193,14 +194,15 @@ fn learned_laps_follow_the_exact_recursion() {
         ControlFlow::Continue(())
     };
     setup.run().run(&mut setup.begin(), &mut observer).unwrap();
-    // Lap k's reconstructions have variance s_k+1. Sampling error of a variance of 8192 draws: 1.6 %; the learned
-    // posterior and the sampler's finite sigma_max add a few percent more.
+    // Lap k's reconstructions have variance s_k+1. The sampling error of a variance from 8192 draws is 1.6 %;
+    // the learned posterior and the sampler's finite sigma_max add a few percent more.
     for (k, (found, exact)) in seen.iter().zip([2.56198, 1.75392, 1.44812]).enumerate() {
         assert!((found / exact - 1.0).abs() < 0.10, "lap {k}: {found}, exact {exact}");
     }
 }
 
-/// The directions that one fixed operator does not see stay where the start put them, learned posterior or not.
+/// The directions that one fixed operator does not observe stay where the start put them, also with a learned
+/// posterior.
 #[test]
 fn learned_laps_do_not_invent_unseen_directions() {
     let stages = vec![LinearConfig { matrix: vec![vec![1.0, 0.0]] }.into(), NoiseConfig { std: 0.2 }.into()];
@@ -213,12 +215,14 @@ fn learned_laps_do_not_invent_unseen_directions() {
     setup.e_step.sampler = HeunConfig { steps: 15, spacing: Spacing::Geometric, churn: 0.0 }.into();
     let state = setup.all_laps();
     let column = |j: usize| state.x.rows().map(|r| (r[j] as f64).powi(2)).sum::<f64>() / state.x.n() as f64;
-    // Unseen: the prior's 2.25, not the truth's 0.05. Seen: near the truth's 0.5.
+    // The unobserved direction keeps the prior's 2.25, not the truth's 0.05; the observed one is near the
+    // truth's 0.5.
     assert!((column(1) / 2.25 - 1.0).abs() < 0.15, "{}", column(1));
     assert!((column(0) / 0.5 - 1.0).abs() < 0.25, "{}", column(0));
 }
 
-/// 5-D, random projections: KL of the fitted law to the truth falls lap by lap, near the exact EM's.
+/// In 5-D with random projections, the KL divergence of the fitted distribution from the truth falls with
+/// every lap and stays near that of exact EM.
 #[test]
 #[ignore = "slow: about a minute; run with --include-ignored"]
 fn learned_laps_approach_a_correlated_gaussian() {
@@ -249,12 +253,12 @@ fn learned_laps_approach_a_correlated_gaussian() {
     let exact = law.kl(&exact).unwrap();
     eprintln!("KL to the truth by lap: {kl:?}; exact EM after as many iterations: {exact}");
     assert!(kl.windows(2).all(|w| w[1] < w[0] + 0.02), "{kl:?}");
-    // Exact EM goes from 1.80 to .34 here, the learned posterior (1200 steps a lap, 15 steps of heun over eight e-folds of
-    // sigma) to .54: slower, never backwards.
+    // Exact EM goes from 1.80 to .34 here, the learned posterior (1200 steps per lap, 15 steps of heun over
+    // eight e-folds of sigma) to .54, which is slower but never goes backwards.
     assert!(kl[5] < 0.35 * kl[0] && kl[5] < exact + 0.3, "{kl:?} against {exact}");
 }
 
-/// With a range no draw leaves it; without one some do. Means of signals within a range lie within it.
+/// With a range, no draw leaves it; without one, some do. Means of signals within a range lie within it.
 #[test]
 fn draws_stay_within_the_range_of_the_signals() {
     let range = [-0.8, 0.9];

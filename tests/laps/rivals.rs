@@ -1,4 +1,5 @@
-//! The rivals on Gaussians: a learned prior, led to the observations by moment matching, gives the exact posterior.
+//! The compared methods on Gaussians: a learned prior, guided to the observations by moment matching, gives
+//! the exact posterior.
 
 use super::setup::Setup;
 use diffem::channel::{MaskConfig, NoiseConfig, SaturationConfig};
@@ -12,7 +13,7 @@ use nalgebra::{DMatrix, DVector};
 const CORRELATION: f64 = 0.8;
 const NOISE: f64 = 0.1;
 
-/// One lap by `method` on a correlated pair of which each value is missing with probability .3.
+/// Runs one lap of `method` on a correlated pair, each value of which is missing with probability .3.
 fn lap(method: impl Into<Method>) -> (Setup, diffem::Samples) {
     let law = DMatrix::from_row_slice(2, 2, &[1.0, CORRELATION, CORRELATION, 1.0]);
     let law = Gaussian::new(DVector::zeros(2), law).unwrap();
@@ -29,7 +30,8 @@ fn lap(method: impl Into<Method>) -> (Setup, diffem::Samples) {
     (setup, x)
 }
 
-/// Slope and residual variance of the second value's draws against the first's observation, where only that is seen.
+/// Slope and residual variance of the draws of the second value against the observation of the first, where
+/// only the first is observed.
 fn regression(setup: &Setup, x: &diffem::Samples) -> (f64, f64) {
     let only_first = |i: &usize| setup.observations.operator(*i) == [1.0, 0.0];
     let rows: Vec<usize> = (0..x.n()).filter(only_first).collect();
@@ -48,7 +50,8 @@ fn exact() -> (f64, f64) {
     (slope, 1.0 - CORRELATION * slope)
 }
 
-/// About 1700 draws: standard errors .015 of the slope, 3.5 % of the variance; the learned prior adds a few percent.
+/// About 1700 draws give standard errors of .015 for the slope and 3.5 % for the variance; the learned prior
+/// adds a few percent.
 #[test]
 fn em_mmps_draws_the_exact_posterior_of_gaussians() {
     let (setup, x) = lap(EmMmps::default());
@@ -57,7 +60,8 @@ fn em_mmps_draws_the_exact_posterior_of_gaussians() {
     assert!((variance / exact.1 - 1.0).abs() < 0.2, "variance {variance}, exact {}", exact.1);
 }
 
-/// Learned from masked pairs alone. It reconstructs the mean of what is missing, without the posterior's spread.
+/// The prior is learned from masked pairs alone. It reconstructs the mean of the missing value, without the
+/// posterior's spread.
 #[test]
 fn ambient_diffusion_learns_the_mean_of_what_is_missing() {
     let (setup, x) = lap(Ambient { further: 0.3 });

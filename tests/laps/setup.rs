@@ -59,13 +59,13 @@ impl Setup {
         }
     }
 
-    /// 3-D, two random projections of every signal.
+    /// A 3-D problem with two random projections per signal.
     pub fn tiny() -> Self {
         let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
         Self::new(&Gaussian::isotropic(3, 1.0), stages, 203, MlpConfig { width: 16, depth: 2, embedding: 8 })
     }
 
-    /// The run with these settings and seed 7; its weights are those of seed 1.
+    /// The run with these settings and seed 7; its initial weights are those of seed 1.
     pub fn run(&self) -> Trainer<Seeded> {
         Em::shared(self.channel.clone(), self.observations.clone())
             .network(Seeded(self.network.clone()))
@@ -101,7 +101,7 @@ impl Setup {
     }
 }
 
-/// A network of the user's own kind: an MLP whose first weights do not depend on the seed of the run.
+/// A user's own network: an MLP whose initial weights do not depend on the seed of the run.
 #[derive(Clone)]
 pub struct Seeded(pub MlpConfig);
 

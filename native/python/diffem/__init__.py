@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 __all__ = ["Run", "RunError", "load"]
 
-# Number of standard errors by which a lap may be worse than the best one and still be chosen, as in the command.
+# Standard errors by which a lap may be worse than the best one and still be chosen, as in the command.
 _TOLERANCE = 2.0
 
 
@@ -25,8 +25,9 @@ class RunError(ValueError):
 def load(path: str | PathLike[str], lap: int | None = None) -> Run:
     """Opens the run in the directory ``path`` at its best lap, or at ``lap`` (0 is the start).
 
-    The best lap is the one that ``diffem sample`` uses: the last lap whose held-out energy score is not significantly
-    worse than the best one before it. Raises :class:`RunError` if there is no run or no such finished lap.
+    The best lap is the one that ``diffem sample`` uses: the last lap whose held-out energy score is not
+    significantly worse than the best one before it. Raises :class:`RunError` if there is no run or no such
+    finished lap.
     """
     return Run(Path(path), lap)
 
@@ -81,7 +82,7 @@ class Run:
         return _arrays(path) if path.exists() else None
 
     def draws(self, path: str | PathLike[str]) -> np.ndarray:
-        """Draws ``[n, draws, d]``, or ``[draws, d]`` from a prior, read from a file that ``diffem sample`` wrote."""
+        """Draws ``[n, draws, d]``, or ``[draws, d]`` of a prior, from a file that ``diffem sample`` wrote."""
         advice = f"write it with `diffem sample {self.path} --out {path}`"
         return _array(Path(path), "x", (2, 3), advice)
 

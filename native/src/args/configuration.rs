@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 /// `diffem config`
 #[derive(Subcommand, Debug)]
 pub enum ConfigCommand {
-    /// Show a preset or file with every default
+    /// Show a preset or a file with every default filled in
     Show {
         /// A preset or a TOML file
         #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
@@ -21,7 +21,7 @@ pub enum ConfigCommand {
     Schema,
 }
 
-/// Formats of `config show`.
+/// Output formats of `config show`.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum Format {
     /// As in a configuration file

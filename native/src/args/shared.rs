@@ -14,7 +14,7 @@ pub struct Compute {
     pub threads: Option<usize>,
 }
 
-/// Settings on top of a configuration.
+/// Settings that override a configuration.
 #[derive(Args, Debug)]
 pub struct Settings {
     /// Change one setting, such as em.laps=32; may be repeated

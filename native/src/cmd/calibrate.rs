@@ -1,4 +1,4 @@
-//! `diffem calibrate`: are the posteriors as wide as their errors?
+//! `diffem calibrate`: tests whether the posteriors are as wide as their errors.
 
 use crate::args::Calibrate;
 use crate::eval::calibration::{calibrate, table, write};

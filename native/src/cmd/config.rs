@@ -1,4 +1,4 @@
-//! `diffem config show` and `diffem config schema`.
+//! `diffem config show` and `diffem config schema`: print a configuration or its schema.
 
 use crate::args::{Format, Settings};
 use crate::config::{Config, load};

@@ -1,4 +1,4 @@
-//! `diffem export`: a run's posterior as one file for the browser.
+//! `diffem export`: writes a run's posterior as one file for the browser.
 
 use crate::args::Export;
 use crate::files;

@@ -32,7 +32,7 @@ fn entry(network: &FeatureNetwork, state: &State) -> String {
     let state = match state {
         State::Missing => "missing: put the file into the directory below",
         State::Right => "present, SHA-256 as expected",
-        State::Wrong(_) => "WRONG: its SHA-256 is another one",
+        State::Wrong(_) => "WRONG: its SHA-256 differs",
     };
     let lines = [
         ("file", weights.file),

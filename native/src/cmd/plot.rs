@@ -1,4 +1,4 @@
-//! `diffem plot`: the figures of a run.
+//! `diffem plot`: draws the figures of a run.
 
 use crate::args::Plot;
 use crate::figures::run::plot;

@@ -55,11 +55,11 @@ pub enum DataConfig {
     Curve {
         /// Number of observations.
         n: usize,
-        /// Which curve.
+        /// Outline of the curve.
         #[serde(default)]
         shape: Outline,
     },
-    /// The 8x8 handwritten digits of UCI and scikit-learn, in [-2, 2].
+    /// The 8x8 handwritten digits of UCI and scikit-learn, scaled to [-2, 2].
     Digits {
         /// Number of digits that are observed for training, 2 to 1796; the others are kept for `evaluate`.
         n: usize,

@@ -98,8 +98,8 @@ fn parquet_set(dir: &Path, files: Vec<PathBuf>) -> Result<Box<dyn ImageSet>> {
     return Ok(Box::new(super::parquet_images::ParquetImages::open(dir, files, SHAPE)?));
     #[cfg(not(feature = "parquet"))]
     bail!(
-        "{}: this build reads no Parquet; build it with `cargo build --release --features parquet`, or bring the binary \
-         batches",
+        "{}: this build cannot read Parquet; build it with `cargo build --release --features parquet`, or use the \
+         binary batches",
         files[0].display()
     )
 }

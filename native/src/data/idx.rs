@@ -98,7 +98,7 @@ fn missing(path: &Path) -> String {
         false => "set data.path to an IDX file, or to a directory",
     };
     format!(
-        "data.path: {} is not there; {advice} with train-images-idx3-ubyte and t10k-images-idx3-ubyte",
+        "data.path: {} does not exist; {advice} with train-images-idx3-ubyte and t10k-images-idx3-ubyte",
         path.display()
     )
 }

@@ -161,8 +161,8 @@ fn check_sizes(files: &[PathBuf], shape: ImageShape) -> Result<()> {
     }
     let others = sizes.iter().filter(|size| **size != wanted).count();
     bail!(
-        "{file}: is {width} x {height} pixels and the configuration says {} x {}, as {others} of {} pictures; bring all to \
-         one size, or set data.resize = true to crop and resize them",
+        "{file}: is {width} x {height} pixels and the configuration says {} x {}; {others} of {} pictures differ; bring all \
+         to one size, or set data.resize = true to crop and resize them",
         wanted.0,
         wanted.1,
         files.len()
@@ -186,9 +186,9 @@ fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
     let x: Vec<f32> = (0..d).map(|i| 1.0 + i as f32 / d as f32).collect();
     let (mut y, mut variance) = (vec![0.0; d], (vec![0.0; d], vec![0.0; d]));
     linear.apply(&vec![1.0; pixels], &x, &mut y);
-    ensure!(y == x, "channel: it changes pixels that are seen; {expected}");
+    ensure!(y == x, "channel: it changes observed pixels; {expected}");
     linear.apply(&vec![0.0; pixels], &x, &mut y);
-    ensure!(y.iter().all(|v| *v == 0.0), "channel: it shows pixels that are missing; {expected}");
+    ensure!(y.iter().all(|v| *v == 0.0), "channel: it reveals missing pixels; {expected}");
     if linear.is_diagonal() {
         linear.write_diagonal(&vec![0.0; pixels], &mut variance.0, &mut variance.1);
     }
@@ -240,8 +240,8 @@ mod tests {
         let dir = folder();
         assert_eq!(
             error(MaskedPictures::open(dir.path(), SHAPE, false), &dir),
-            "b.png: is 4 x 2 pixels and the configuration says 2 x 1, as 1 of 2 pictures; bring all to one size, or set \
-             data.resize = true to crop and resize them"
+            "b.png: is 4 x 2 pixels and the configuration says 2 x 1; 1 of 2 pictures differ; bring all to one size, or \
+             set data.resize = true to crop and resize them"
         );
         std::fs::remove_file(dir.path().join("a.png")).unwrap();
         assert_eq!(

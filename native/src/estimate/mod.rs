@@ -187,7 +187,7 @@ fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> 
         let bytes = VALUE * n.unwrap_or(0) as u64 * width as u64;
         if bytes < LARGE { bytes } else { 0 }
     };
-    // The truth, the reconstructions and the signals being trained on; and the observations.
+    // Three tables of signals (truth, reconstructions, training data) and the observations.
     let (m, k) = (channel.observation_len(), channel.operator_len());
     let data = n.map(|_| 3 * table(config.signal_len()) + table(m) + table(k));
     let total = weights + gradients + activations + data.unwrap_or(0);

@@ -17,9 +17,9 @@ const MAX_ITERATIONS: usize = 1000;
 /// Numbers of iterations among which the oracle chooses.
 const CHECKPOINTS: [usize; 8] = [5, 10, 20, 50, 100, 200, 500, MAX_ITERATIONS];
 
-/// Scores Wiener deconvolution and, for blurs that preserve constants, Richardson–Lucy. Each is scored with its
-/// one setting taken from the observations and with the oracle setting that is best for the truth. The result
-/// is empty for other channels.
+/// Scores Wiener deconvolution and, for blurs that preserve constants, Richardson–Lucy. Each is scored with
+/// its one setting taken from the observations and with the oracle setting that is best for the truth. The
+/// result is empty for other channels.
 pub fn deconvolutions(session: &Session, judge: &Judge<'_>) -> Result<Vec<Restoration>> {
     let Some(linear) = session.channel.as_linear() else { return Ok(Vec::new()) };
     let Some(spectrum) = linear.spectrum() else { return Ok(Vec::new()) };

@@ -103,7 +103,7 @@ fn sets(session: &Session, lap: usize, args: &Calibrate) -> Result<Vec<(Signals,
     let seen = Observations::simulate(&session.channel, &x, Key::new(args.seed, Purpose::Calibrate, 3), 0);
     sets.push((Signals::Own, x, seen));
     match sets.iter().find(|(_, x, _)| x.n() < 2) {
-        Some((signals, ..)) => bail!("{}: fewer than two, nothing to calibrate with", signals.name()),
+        Some((signals, ..)) => bail!("{}: fewer than two signals; calibration needs two or more", signals.name()),
         None => Ok(sets),
     }
 }
@@ -133,7 +133,7 @@ impl Scores {
 pub fn table(tested: &[Tested]) -> String {
     let heads = ["50 % int.", "90 % int.", "50 % ball", "90 % ball", "rank p", "CRPS", "energy", "spread", "skill"];
     let heads = heads.map(|head| format!(" {head:>9}")).concat();
-    let mut out = format!("{:20}{heads} {:>10} {:>7} {:>5}\n", "signals", "calibrated", "signals", "draws");
+    let mut out = format!("{:20}{heads} {:>10} {:>7} {:>5}\n", "set of signals", "calibrated", "signals", "draws");
     let at = |points: &Points, level: f64| {
         points.levels.iter().position(|l| (l - level).abs() < 1e-9).map_or(f64::NAN, |i| points.values[i])
     };

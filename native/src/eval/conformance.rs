@@ -67,7 +67,7 @@ fn read_golden(path: Option<&Path>) -> Result<Golden> {
     let Some(path) = path else {
         return Golden::decode(GOLDEN).context("the golden file in this build");
     };
-    let advice = "expected a file that `diffem check-backends --write-golden` made";
+    let advice = "expected a file written by `diffem check-backends --write-golden`";
     Golden::decode(&files::read(path)?).with_context(|| format!("{}: {advice}", path.display()))
 }
 
@@ -96,7 +96,7 @@ fn given(paths: &[impl AsRef<Path>], golden: &Golden) -> Result<Vec<Report>> {
 }
 
 fn read_report(path: &Path, golden: &Golden) -> Result<Report> {
-    let explain = || format!("{}: expected a report that this version wrote: make it anew", path.display());
+    let explain = || format!("{}: expected a report written by this version; create it again", path.display());
     let report: Report = serde_json::from_slice(&files::read(path)?).with_context(explain)?;
     report.verify(golden).with_context(explain)?;
     Ok(report)

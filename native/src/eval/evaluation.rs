@@ -234,8 +234,8 @@ fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -
     Ok([images, against(&session.dataset.observations.y, "observations (floor)", &again)?])
 }
 
-/// Scores estimates of the test signals against the truth: floors, classical baselines, the exact posterior of
-/// the Gaussian start, and the trained posteriors.
+/// Scores estimates of the test signals against the truth: floors, classical baselines, the exact posterior
+/// of the Gaussian start, and the trained posteriors.
 fn restoration(args: &Evaluate, session: &Session, start: Option<InitialPrior>) -> Result<Vec<Restoration>> {
     let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
     if with_st_lpips(args) {

@@ -52,7 +52,7 @@ impl Report {
             return Ok(None);
         }
         let report = serde_json::from_slice(&files::read(&path)?);
-        let advice = || format!("{}: not as `diffem evaluate` writes it; make it anew", path.display());
+        let advice = || format!("{}: not a report of `diffem evaluate`; run it again", path.display());
         report.map(Some).with_context(advice)
     }
 

@@ -145,8 +145,8 @@ impl<'a> Judge<'a> {
         Ok([Samples::new(mean, self.x.d()), first])
     }
 
-    /// Returns the PSNR in dB over the values that are missing from the observations, or over all values if the
-    /// channel masks none; it is infinite for the truth itself.
+    /// Returns the PSNR in dB over the values that are missing from the observations, or over all values if
+    /// the channel masks none; it is infinite for the truth itself.
     pub fn psnr(&self, estimated: &Samples) -> Result<Option<f64>> {
         match psnr(self.x, estimated, RANGE, self.missing.as_deref()) {
             Err(MetricError::TooFew { set: "keep", .. }) => Ok(None),
@@ -185,7 +185,8 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// Scores the estimates that need no posterior: the truth, and the observations if they are signal-shaped.
+    /// Scores the estimates that need no posterior: the truth, and the observations if they are
+    /// signal-shaped.
     pub fn floors(&self) -> Result<Vec<Restoration>> {
         let mut out = vec![self.score("truth (floor)".into(), Estimate::Truth, self.x, 0)?];
         if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal() || linear.spectrum().is_some()) {

@@ -1,4 +1,4 @@
-//! Calibration of posterior draws: ranks, coverage of intervals and balls, spread beside skill.
+//! Calibration of posterior draws: ranks, coverage of intervals and balls, and spread versus skill.
 
 use anyhow::Result;
 
@@ -16,7 +16,7 @@ const WIDTH: f64 = 760.0;
 const PANEL_HEIGHT: f64 = 230.0;
 const EDGE: f64 = 16.0;
 const TITLE: f64 = 22.0;
-/// Color of a set of signals.
+/// Returns the color of a set of signals.
 fn color_of(set: &Tested) -> RoleColor {
     match set.signals {
         Signals::Truth => TRUTH,
@@ -25,11 +25,11 @@ fn color_of(set: &Tested) -> RoleColor {
 }
 
 /// Draws the calibrations of sets of signals and returns the SVG. Bands are simultaneous 95 % bootstrap
-/// bands: a curve whose band leaves the gray line somewhere is not calibrated.
+/// bands: a curve is not calibrated if its band excludes the gray line anywhere.
 pub fn calibration(sets: &[Tested]) -> Result<String> {
     let mut entries: Vec<Entry> =
         sets.iter().map(|set| Entry::new(Swatch::Line, color_of(set), set.signals.name())).collect();
-    entries.push(Entry::new(Swatch::Line, PERFECT, "perfect posterior"));
+    entries.push(Entry::new(Swatch::Line, PERFECT, "perfect calibration"));
     let top = EDGE + legend_height(&entries, WIDTH - 2.0 * EDGE);
     let row = TITLE + PANEL_HEIGHT + MARGIN_BELOW + EDGE;
     sheet(WIDTH, top + 2.0 * row, |area, _| {
@@ -42,7 +42,7 @@ pub fn calibration(sets: &[Tested]) -> Result<String> {
     })
 }
 
-/// A titled panel whose top left corner is `at`.
+/// Draws a titled panel whose top left corner is `at`.
 fn titled<'a>(area: &Area<'a>, at: (f64, f64), title: &str, x: &Axis, y: &Axis) -> Result<Panel<'a>> {
     let left = at.0 + EDGE / 2.0 + y.room();
     text(area, title, (left, at.1 + TITLE / 2.0), NORMAL, TEXT, Align::Left)?;
@@ -87,7 +87,7 @@ fn spread_skill(area: &Area<'_>, at: (f64, f64), sets: &[Tested]) -> Result<()> 
     let highest = all().map(|(spread, skill)| spread.max(*skill)).fold(f64::MIN_POSITIVE, f64::max) * 1.05;
     let (x, y) =
         (Axis::linear(0.0, highest, 6, "spread of the draws"), Axis::linear(0.0, highest, 6, "error of their mean"));
-    let mut panel = titled(area, at, "Spread and skill, tenths of all values", &x, &y)?;
+    let mut panel = titled(area, at, "Spread and skill, by decile of spread", &x, &y)?;
     join(&mut panel, [(0.0, 0.0), (highest, highest)].into_iter(), line(PERFECT, 1.0, 1.2))?;
     for set in sets {
         join(&mut panel, set.calibration.spread_skill.iter().copied(), line(color_of(set), 1.0, 1.8))?;

@@ -1,4 +1,4 @@
-//! Figures that show several laps or models beside each other.
+//! Figures that compare several laps or models.
 
 use crate::eval::features;
 use crate::eval::features::network::Names;
@@ -17,15 +17,15 @@ use anyhow::Result;
 use diffem::Samples;
 use std::path::Path;
 
-/// Rows of the prior's grid, and columns of each of its halves.
+/// Number of rows in the prior's grid, and of columns in each of its halves.
 const SIDE: usize = 6;
-/// Most points of a cloud.
+/// Maximum number of points in a cloud.
 const POINTS: usize = 4096;
-/// Laps beside each other, at most.
+/// Maximum number of laps side by side.
 const LAPS: usize = 9;
 
-/// Draws of the prior beside the reconstructions that it was trained on: images in a grid, vectors in a
-/// corner plot.
+/// Plots prior draws beside the reconstructions on which the prior was trained: images in a grid, vectors in
+/// a corner plot.
 pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
     let dir = session.run.file("figures");
     crate::files::ensure_writable_dir(&dir)?;
@@ -35,13 +35,13 @@ pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
     let svg = match session.image_shape() {
         Some(image) => {
             let draws = prior.draws(SIDE * SIDE, 0)?;
-            halves(&[("draws of the prior", &draws), (&learned, &x)], Shape::from(image))?
+            halves(&[("prior draws", &draws), (&learned, &x)], Shape::from(image))?
         }
         None => {
             let draws = prior.draws(x.n().min(POINTS), 0)?;
             let mut series = vec![
                 Series { label: learned, color: RECONSTRUCTIONS, samples: &x },
-                Series { label: "draws of the prior".into(), color: PRIOR, samples: &draws },
+                Series { label: "prior draws".into(), color: PRIOR, samples: &draws },
             ];
             let truth = session.dataset.truth.x.iter();
             series.extend(truth.map(|x| Series { label: "truth".into(), color: TRUTH, samples: x }));
@@ -51,7 +51,7 @@ pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
     save(&svg, &dir, "prior")
 }
 
-/// Images of several sets side by side, a block of columns each; a set that is too small begins anew.
+/// Shows images of several sets side by side, one block of columns per set; a small set is repeated.
 fn halves(sets: &[(&str, &Samples)], shape: Shape) -> Result<String> {
     let columns: Vec<Column> =
         sets.iter().flat_map(|(name, _)| std::iter::repeat_n(Column::images(name, RANGE), SIDE)).collect();
@@ -63,13 +63,13 @@ fn halves(sets: &[(&str, &Samples)], shape: Shape) -> Result<String> {
     image_grid(&columns, &rows, shape)
 }
 
-/// Reconstructions of the same observations lap by lap, beside the observation and, where it is known, the
+/// Shows reconstructions of the same observations lap by lap, beside the observation and, if known, the
 /// truth.
 pub fn laps(session: &Session, shape: Shape, finished: &[usize]) -> Result<()> {
     let shown = spread(finished, LAPS);
     let laps: Vec<Samples> = shown.iter().map(|lap| session.run.reconstructions(*lap)).collect::<Result<_>>()?;
     let (seen, truth) = (&session.dataset.observations, session.dataset.truth.x.as_ref());
-    // Observations of another size have no column.
+    // Observations that differ in size from the signals have no column.
     let image_like = seen.y.d() == shape.channels * shape.height * shape.width;
     let heading = |lap: &usize| if *lap == 0 { "start".to_string() } else { format!("lap {lap}") };
     let mut headings: Vec<String> = image_like.then(|| "observation".into()).into_iter().collect();
@@ -91,7 +91,7 @@ pub fn laps(session: &Session, shape: Shape, finished: &[usize]) -> Result<()> {
     save(&image_grid(&columns, &rows, shape)?, &session.run.file("figures"), "laps")
 }
 
-/// At most `most` of `all`, evenly spread, the first and the last among them.
+/// Selects at most `most` of `all`, evenly spaced, including the first and the last.
 fn spread(all: &[usize], most: usize) -> Vec<usize> {
     let (n, m) = (all.len(), most.min(all.len()));
     (0..m).map(|i| all[(i * (n - 1) + (m - 1) / 2) / (m - 1).max(1)]).collect()
@@ -109,12 +109,12 @@ struct Chart<'a> {
 struct Trace<'a> {
     label: &'a str,
     color: RoleColor,
-    /// (lap, value), ascending.
+    /// Points (lap, value) in ascending order of laps.
     points: Vec<(f64, f64)>,
     floor: Option<Floor>,
 }
 
-/// Draws the scores that two or more laps have as curves; says whether there was one.
+/// Draws a curve for each score that two or more laps have; returns whether there is such a score.
 pub fn scores(session: &Session, report: &Report) -> Result<bool> {
     let dir = session.run.file("figures");
     crate::files::ensure_writable_dir(&dir)?;
@@ -122,16 +122,18 @@ pub fn scores(session: &Session, report: &Report) -> Result<bool> {
         quality(report, "psnr", "PSNR, dB", Estimate::Observation, |row| row.psnr),
         quality(report, "psnr-missing", "PSNR of missing values, dB", Estimate::Observation, |row| row.psnr_missing),
         quality(report, "ssim", "SSIM", Estimate::Observation, |row| row.ssim),
-        Chart { best: Best::Unmarked, ..quality(report, "fit", "χ² a measurement", Estimate::Truth, |row| row.chi2) },
+        Chart {
+            best: Best::Unmarked, ..quality(report, "fit", "χ² per measurement", Estimate::Truth, |row| row.chi2)
+        },
     ];
     let features = distances(&report.features, "", "to the truth");
-    let proximal = distances(&report.proximal, "-proximal", "corrupted again, to the observations");
+    let proximal = distances(&report.proximal, "-proximal", "of re-corrupted reconstructions");
     let charts = charts.into_iter().chain(features).chain(proximal);
     let drawn = charts.map(|chart| chart.draw(&dir)).collect::<Result<Vec<bool>>>()?;
     Ok(drawn.contains(&true))
 }
 
-/// A score of posterior means and single draws; `floor` is the estimate that it is held against.
+/// Builds the chart of a score for posterior means and single draws; `floor` is the estimate of reference.
 fn quality(
     report: &Report,
     file: &str,
@@ -153,7 +155,7 @@ fn quality(
     Chart { file: file.to_string(), axis: axis.to_string(), best: Best::Highest, traces }
 }
 
-/// Fréchet distances of the laps' reconstructions, a chart for each network.
+/// Builds the charts of the Fréchet distances of the laps' reconstructions, one chart per network.
 fn distances(rows: &[FeatureScores], suffix: &str, to: &str) -> Vec<Chart<'static>> {
     let networks = features::names().filter(|names| rows.iter().any(|row| row.names == *names));
     let chart = |names: Names| {
@@ -178,7 +180,7 @@ fn ascending(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 }
 
 impl Chart<'_> {
-    /// Draws the curves where one has two points.
+    /// Draws the curves if one of them has at least two points; returns whether it does.
     fn draw(&self, dir: &Path) -> Result<bool> {
         if self.traces.iter().all(|trace| trace.points.len() < 2) {
             return Ok(false);

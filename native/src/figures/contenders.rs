@@ -1,4 +1,4 @@
-//! Contenders of a comparison: their scores against laps and against seconds.
+//! Scores of the contenders of a comparison, plotted against laps and against time.
 
 use super::curves::{Best, Curve, Floor, metric_over};
 use super::save::save;
@@ -8,23 +8,23 @@ use crate::eval::compare::outcome::{Outcome, Row};
 use crate::files;
 use anyhow::Result;
 
-/// Most contenders of a figure.
+/// Maximum number of contenders in a figure.
 pub const MAX_CONTENDERS: usize = CONTENDERS.len();
 
-/// Draws the figures of `comparison` into its directory.
+/// Writes the figures of `comparison` to its directory.
 pub fn contenders(comparison: &Comparison) -> Result<()> {
     figure(comparison, &|row| row.lap as f64, "lap", "laps")?;
-    figure(comparison, &|row| row.seconds, "seconds of training and sampling", "seconds")
+    figure(comparison, &|row| row.seconds, "training and sampling time, s", "seconds")
 }
 
-/// Mean over the seeds with a band of one standard deviation, against `x`.
+/// Plots the mean over the seeds against `x`, with a band of one standard deviation.
 fn figure(comparison: &Comparison, x: &dyn Fn(&Row) -> f64, x_name: &str, file: &str) -> Result<()> {
     let Comparison { out, score, outcomes } = comparison;
     let dir = out.join("figures");
     files::ensure_writable_dir(&dir)?;
     let points: Vec<Vec<(f64, f64)>> =
         outcomes.iter().map(|o| o.laps.iter().map(|row| (x(row), row.spread.mean)).collect()).collect();
-    // A band that reaches below the best seed would leave a logarithmic axis.
+    // The band stops at the best seed, since it could reach below zero on a logarithmic axis.
     let low =
         |row: &Row| (row.spread.mean - row.spread.deviation).max(row.scores.iter().copied().fold(f64::MAX, f64::min));
     let band = |row: &Row| (low(row), row.spread.mean + row.spread.deviation);

@@ -1,4 +1,4 @@
-//! Corner plot: every coordinate's density on the diagonal, every pair of coordinates below it.
+//! Corner plot: the density of every coordinate on the diagonal, and every pair of coordinates below it.
 
 use anyhow::{Result, ensure};
 
@@ -11,34 +11,34 @@ use super::chart::text::paragraph;
 use super::style::{NOTE, RoleColor, SMALL};
 use diffem::Samples;
 
-/// One cloud of points.
+/// One series of points.
 #[derive(Clone, Debug)]
 pub struct Series<'a> {
-    /// Shown in the legend.
+    /// Label in the legend.
     pub label: String,
     pub color: RoleColor,
-    /// `[n, d]`
+    /// Points `[n, d]`.
     pub samples: &'a Samples,
 }
 
-/// Coordinates shown at most; a page holds no more panels.
+/// Maximum number of coordinates, since a page holds no more panels.
 const MAX_COORDINATES: usize = 8;
-/// Points of a series shown in a panel at most.
+/// Maximum number of points per series in a panel.
 const MAX_POINTS: usize = 3000;
-/// Points in all panels together at most: with about 10 bytes per point, an SVG under 2 MB.
+/// Maximum number of points in all panels together; at about 10 bytes per point, the SVG stays under 2 MB.
 const MAX_DOTS: usize = 150_000;
 const BINS: usize = 60;
 const GAP: f64 = 10.0;
 const TOP: f64 = 16.0;
 
 /// Draws the first eight coordinates of `series` against each other and returns the SVG. Series are drawn in
-/// order, so the widest cloud is best given first. Densities count all points; scatter panels show at most
-/// 3000 per series, taken at even strides. Limits hold the middle 99.8 % of every series.
+/// order, so the widest cloud should come first. Densities use all points; scatter panels show at most 3000
+/// per series, taken at even strides. Limits contain the central 99.8 % of every series.
 ///
-/// `names` labels the coordinates; where it is too short, `x₁, x₂, ..` follow.
+/// `names` labels the coordinates; if it is too short, the rest are called `x₁, x₂, ..`.
 ///
 /// # Errors
-/// When there is no series, or two differ in their number of coordinates.
+/// Fails if there is no series or if two series differ in their number of coordinates.
 pub fn corner(series: &[Series<'_>], names: &[String]) -> Result<String> {
     ensure!(!series.is_empty(), "a corner plot needs at least one series of samples");
     let d = series[0].samples.d();
@@ -69,7 +69,7 @@ impl<'a> Layout<'a> {
         let entries: Vec<Entry> = series.iter().map(|s| Entry::new(Swatch::Dot, s.color, s.label.clone())).collect();
         let panels = (d * (d - 1) / 2).max(1);
         let points = MAX_POINTS.min(MAX_DOTS / panels / series.len());
-        // With one coordinate there is no free corner for the legend.
+        // With one coordinate, there is no free corner for the legend.
         let top = if d == 1 { TOP + legend_height(&entries, side) } else { TOP };
         let left = axes.iter().map(Axis::room).fold(0.0, f64::max) + GAP;
         Self { series, axes, left, side, top, entries, points }
@@ -95,7 +95,7 @@ impl<'a> Layout<'a> {
         self.explain(area)
     }
 
-    /// The axis of coordinate `j`, labelled only at the figure's edge.
+    /// Axis of coordinate `j`, labeled only at the edge of the figure.
     fn axis(&self, j: usize, at_edge: bool) -> Axis {
         let axis = self.axes[j].clone();
         if at_edge { axis } else { axis.unlabelled() }
@@ -125,10 +125,10 @@ impl<'a> Layout<'a> {
         Ok(())
     }
 
-    /// Legend and note in the free upper right corner.
+    /// Draws the legend and a note in the free upper right corner.
     fn explain(&self, area: &Area<'_>) -> Result<()> {
         let d = self.axes.len();
-        // From the first column that leaves a panel's width free at the top.
+        // The legend starts at the first column that leaves the width of a panel free at the top.
         let free = if d == 1 { Rect { y: 6.0, ..self.cell(0, 0) } } else { self.cell(0, (d / 2).max(1)) };
         let width = self.size().0 - GAP - free.x;
         legend(area, &self.entries, (free.x, free.y), width)?;
@@ -143,7 +143,7 @@ impl<'a> Layout<'a> {
             notes.push(format!("First {} of {} coordinates.", self.axes.len(), self.series[0].samples.d()));
         }
         if self.axes.len() > 1 && all > self.points {
-            notes.push(format!("Panels show up to {} points a series; densities use all.", self.points));
+            notes.push(format!("Panels show up to {} points per series; densities use all points.", self.points));
         }
         notes.join(" ")
     }
@@ -156,7 +156,7 @@ fn axis(series: &[Series<'_>], j: usize, names: &[String], ticks: usize) -> Axis
     Axis::linear(lo, hi, ticks, &name).without_grid()
 }
 
-/// At most `most` rows at even strides.
+/// Selects at most `most` rows at even strides.
 fn thinned(samples: &Samples, most: usize) -> impl Iterator<Item = &[f32]> {
     samples.rows().step_by(samples.n().div_ceil(most.max(1)).max(1))
 }

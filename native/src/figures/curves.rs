@@ -1,4 +1,4 @@
-//! Curves: a metric against the lap.
+//! Curves of a metric against the lap.
 
 use anyhow::{Result, ensure};
 use plotters::prelude::*;
@@ -11,56 +11,56 @@ use super::chart::panel::Panel;
 use super::chart::single::{single, value_axis};
 use super::style::{FLOOR, RoleColor};
 
-/// A value that a curve cannot be expected to pass, such as the metric of truth against truth.
+/// A reference value for a curve, such as the metric of truth against truth.
 #[derive(Clone, Debug)]
 pub struct Floor {
     pub value: f64,
-    /// Shown in the legend.
+    /// Label in the legend.
     pub label: String,
 }
 
-/// A metric lap by lap.
+/// Values of a metric, lap by lap.
 #[derive(Clone, Debug)]
 pub struct Curve<'a> {
-    /// Shown in the legend.
+    /// Label in the legend.
     pub label: String,
     pub color: RoleColor,
-    /// (lap, value) in ascending order of laps; values that are not finite interrupt the line.
+    /// Points (lap, value) in ascending order of laps; values that are not finite interrupt the line.
     pub points: &'a [(f64, f64)],
-    /// Low and high end of a band around the points, one each; may be empty.
+    /// Lower and upper limits of a band, one pair per point; may be empty.
     pub band: &'a [(f64, f64)],
     pub floor: Option<Floor>,
-    /// Which point is ringed.
+    /// Which point is marked with a ring.
     pub best: Best,
 }
 
 /// Which value of a metric is best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Best {
-    /// None is marked.
+    /// No value is marked.
     Unmarked,
-    /// The lowest.
+    /// The lowest value.
     Lowest,
-    /// The highest.
+    /// The highest value.
     Highest,
 }
 
-/// Draws `curves` over the laps and returns the SVG; the vertical axis is logarithmic when every value is
-/// positive and the largest more than four times the smallest. A `floor` is a dashed line, the best point a
-/// ring.
+/// Draws `curves` over the laps and returns the SVG. The vertical axis is logarithmic if every value is
+/// positive and the largest is more than four times the smallest. A `floor` is a dashed line, and the best
+/// point is marked with a ring.
 ///
 /// # Errors
-/// When no curve has a finite value, or a band has not one pair for each point.
+/// Fails if no curve has a finite value or if a band does not have one pair per point.
 pub fn metric(curves: &[Curve<'_>], name: &str) -> Result<String> {
     metric_over(curves, "lap", name)
 }
 
-/// [`metric`] with another quantity than the lap along the horizontal axis.
+/// Like [`metric`], with a quantity other than the lap on the horizontal axis.
 pub fn metric_over(curves: &[Curve<'_>], x_name: &str, name: &str) -> Result<String> {
     for curve in curves {
         let (bands, points) = (curve.band.len(), curve.points.len());
         let fits = bands == 0 || bands == points;
-        ensure!(fits, "curve {:?}: {bands} band limits for {points} points, expected one pair a point", curve.label);
+        ensure!(fits, "curve {:?}: {bands} band limits for {points} points, expected one pair per point", curve.label);
     }
     let x = lap_axis(curves, x_name)?;
     let y = value_axis(curves.iter().flat_map(values), name)?;
@@ -108,7 +108,7 @@ fn draw(panel: &mut Panel<'_>, curve: &Curve<'_>, x: &Axis) -> Result<()> {
     fill(panel, &band.collect::<Vec<_>>(), curve.color, 0.18)?;
     if let Some(floor) = &curve.floor {
         let ends = [x.limits.0, x.limits.1].map(|lap| (lap, floor.value));
-        // Lengths count in the sheet's tenths of a pixel: dashes of 6, gaps of 4.
+        // Lengths are in tenths of a pixel: dashes of 6 pixels and gaps of 4 pixels.
         panel.draw_series(DashedLineSeries::new(ends, 60, 40, line(FLOOR, 0.9, 1.2)))?;
     }
     join(panel, curve.points.iter().copied(), line(curve.color, 1.0, 1.8))?;

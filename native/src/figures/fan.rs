@@ -1,4 +1,4 @@
-//! Posterior fan: for each of a few observations, the spread of its posterior draws over the coordinates.
+//! Posterior fan: the spread of the posterior draws over the coordinates, for each of a few observations.
 
 use anyhow::{Result, ensure};
 use plotters::prelude::*;
@@ -12,16 +12,16 @@ use super::chart::text::{Align, text};
 use super::style::{EXACT, NORMAL, POSTERIOR, TEXT, TRUTH};
 use diffem::Samples;
 
-/// The draws of one observation's posterior.
+/// Draws from the posterior of one observation.
 #[derive(Clone, Debug)]
 pub struct Posterior<'a> {
-    /// Printed above the panel.
+    /// Title above the panel.
     pub title: String,
-    /// `[draws, d]`
+    /// Draws `[draws, d]`.
     pub draws: &'a Samples,
-    /// `[d]`, where it is known.
+    /// Truth `[d]`, if it is known.
     pub truth: Option<&'a [f32]>,
-    /// Exact density as (x, p(x)) in ascending x; shown for d = 1 only.
+    /// Exact density as (x, p(x)) in ascending x; it is shown only for d = 1.
     pub density: Option<&'a [(f64, f64)]>,
 }
 
@@ -30,19 +30,19 @@ const PANEL_WIDTH: f64 = 210.0;
 const PANEL_HEIGHT: f64 = 170.0;
 const GAP: f64 = 16.0;
 const TITLE: f64 = 24.0;
-/// Tick labels below a panel, without a name.
+/// Height of the tick labels below a panel, without an axis name.
 const BELOW: f64 = 26.0;
 const BINS: usize = 40;
-/// Coordinates whose names fit below a panel; beyond, their numbers are shown.
+/// Maximum number of coordinates whose names fit below a panel; beyond it, their numbers are shown.
 const MAX_NAMES: usize = 8;
 
-/// Draws one panel per posterior and returns the SVG. For d ≥ 2 the coordinates stand side by side: bands of
-/// the middle 90 % and 50 % of the draws, their median and the truth. For d = 1: a histogram of the draws,
-/// the exact density and the truth. `names` labels the coordinates; where it is too short, `x₁, x₂, ..`
-/// follow.
+/// Draws one panel per posterior and returns the SVG. For d ≥ 2, a panel shows the coordinates side by side,
+/// with bands of the central 90 % and 50 % of the draws, their median and the truth. For d = 1, it shows a
+/// histogram of the draws, the exact density and the truth. `names` labels the coordinates; if it is too
+/// short, the rest are called `x₁, x₂, ..`.
 ///
 /// # Errors
-/// When there is no posterior, one has no draws, or they differ in their number of coordinates.
+/// Fails if there is no posterior, if one has no draws, or if they differ in their number of coordinates.
 pub fn fan(posteriors: &[Posterior<'_>], names: &[String]) -> Result<String> {
     ensure!(!posteriors.is_empty(), "a fan needs at least one posterior");
     let d = posteriors[0].draws.d();
@@ -62,8 +62,8 @@ fn check(posterior: &Posterior<'_>, d: usize) -> Result<()> {
 
 fn fans(posteriors: &[Posterior<'_>], names: &[String]) -> Result<String> {
     let entries = [
-        Entry::new(Swatch::Box(0.2), POSTERIOR, "middle 90 % of the draws"),
-        Entry::new(Swatch::Box(0.5), POSTERIOR, "middle 50 %"),
+        Entry::new(Swatch::Box(0.2), POSTERIOR, "central 90 % of the draws"),
+        Entry::new(Swatch::Box(0.5), POSTERIOR, "central 50 %"),
         Entry::new(Swatch::Line, POSTERIOR, "median"),
         Entry::new(Swatch::Line, TRUTH, "truth"),
     ];
@@ -77,7 +77,7 @@ fn fans(posteriors: &[Posterior<'_>], names: &[String]) -> Result<String> {
     })
 }
 
-/// The 5, 25, 50, 75 and 95 % quantiles of each coordinate.
+/// Returns the 5, 25, 50, 75 and 95 % quantiles of each coordinate.
 fn quantiles(draws: &Samples) -> Vec<[f64; 5]> {
     let coordinate = |j: usize| sorted(draws.rows().map(move |row| row[j]));
     let levels = |values: Vec<f32>| [0.05, 0.25, 0.5, 0.75, 0.95].map(|q| quantile(&values, q));
@@ -85,7 +85,7 @@ fn quantiles(draws: &Samples) -> Vec<[f64; 5]> {
     (0..draws.d()).map(coordinate).map(|values| if values.is_empty() { none } else { levels(values) }).collect()
 }
 
-/// One vertical axis for all panels, which then compare.
+/// Returns one vertical axis for all panels, so that they can be compared.
 fn shared_axis(posteriors: &[Posterior<'_>]) -> Axis {
     let each = posteriors.iter().map(|posterior| {
         let draws = bulk_limits(posterior.draws.as_slice().iter().copied(), 0.005..=0.995);
@@ -146,8 +146,8 @@ fn draw_histogram(area: &Area<'_>, rect: Rect, posterior: &Posterior<'_>) -> Res
     Ok(())
 }
 
-/// Small multiples under a common legend: `paint(area, rect, i)` fills panel `i`. `left` is room for the
-/// labels of the first column.
+/// Draws several panels under a common legend; `paint(area, rect, i)` fills panel `i`. `left` is the space
+/// for the labels of the first column.
 fn multiples(
     posteriors: &[Posterior<'_>],
     entries: &[Entry],

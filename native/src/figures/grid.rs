@@ -1,5 +1,5 @@
-//! Image grid: one observation per row; what was seen, draws, posterior mean and spread, and the truth side
-//! by side.
+//! Image grid with one observation per row: the observation, posterior draws, posterior mean and standard
+//! deviation, and the truth side by side.
 
 use anyhow::{Context, Result, ensure};
 
@@ -8,38 +8,39 @@ use super::chart::text::{Align, text, wrapped};
 use super::chart::tiles::{Colors, Key, Scale, Shape, Tile, embed};
 use super::style::{NORMAL, SMALL, TEXT};
 
-/// A column of images. Neighbors of the same heading share it.
+/// A column of images. Adjacent columns with the same heading share it.
 #[derive(Clone, Debug)]
 pub struct Column {
     pub heading: String,
-    /// Values at the ends of the color scale; without it, those found under this heading (from 0 for `Heat`).
+    /// Values at the ends of the color scale; if `None`, the range of the values under this heading (from 0
+    /// for `Heat`).
     pub range: Option<(f32, f32)>,
     pub colors: Colors,
 }
 
 impl Column {
-    /// Images with values in `range`.
+    /// A column of images with values in `range`.
     pub fn images(heading: &str, range: (f32, f32)) -> Self {
         Self { heading: heading.into(), range: Some(range), colors: Colors::Natural }
     }
 
-    /// Standard deviations, on a color scale of their own.
+    /// A column of standard deviations, with a color scale of its own.
     pub fn spread(heading: &str) -> Self {
         Self { heading: heading.into(), range: None, colors: Colors::Heat }
     }
 }
 
-/// Side of a tile in pixels of the PNG, about; each value becomes a whole number of them.
+/// Approximate side of a tile in pixels of the PNG; each value covers a whole number of pixels.
 const TILE: usize = 144;
 const EDGE: f64 = 14.0;
 const GAP: f64 = 6.0;
 const GROUP_GAP: f64 = 20.0;
 const HEADING_LINE: f64 = 1.25 * NORMAL;
-/// Draws the grid and returns the SVG: a heading over each run of columns, one line of tiles per row, the
-/// color scales below. Values are enlarged without smoothing.
+/// Draws the grid and returns the SVG: a heading over each run of columns, one line of tiles per row, and the
+/// color scales at the bottom. Values are enlarged without smoothing.
 ///
 /// # Errors
-/// When there is no column or row, or a row, tile or mask has the wrong length.
+/// Fails if there is no column or row, or if a row, tile or mask has the wrong length.
 pub fn image_grid(columns: &[Column], rows: &[Vec<Tile<'_>>], shape: Shape) -> Result<String> {
     check(columns, rows, shape)?;
     let grid = Grid::new(columns, rows, shape);
@@ -79,11 +80,11 @@ struct Grid<'a> {
     columns: &'a [Column],
     rows: &'a [Vec<Tile<'a>>],
     shape: Shape,
-    /// The color scale of each column.
+    /// Color scale of each column.
     scales: Vec<Scale>,
-    /// Left end of each column.
+    /// Left edge of each column.
     lefts: Vec<f64>,
-    /// Pixels of the PNG for one value.
+    /// Side, in pixels of the PNG, of the square that shows one value.
     zoom: usize,
     top: f64,
 }
@@ -108,7 +109,7 @@ impl<'a> Grid<'a> {
         grid
     }
 
-    /// Width and height of a tile in the SVG, of which the PNG is twice as large.
+    /// Width and height of a tile in the SVG; the PNG is twice as large.
     fn tile(&self) -> (f64, f64) {
         let half = |n: usize| (n * self.zoom) as f64 / 2.0;
         (half(self.shape.width), half(self.shape.height))
@@ -126,7 +127,7 @@ impl<'a> Grid<'a> {
         self.top = EDGE + lines as f64 * HEADING_LINE + GAP;
     }
 
-    /// Runs of columns under one heading, as (first, last).
+    /// Iterates over the runs of columns under one heading, as (first, last).
     fn groups(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let mut next = 0;
         self.columns.chunk_by(|a, b| a.heading == b.heading).map(move |run| {
@@ -136,7 +137,7 @@ impl<'a> Grid<'a> {
         })
     }
 
-    /// The heading of a run, in lines that fit over it.
+    /// Breaks the heading of a run into lines that fit above it.
     fn heading(&self, first: usize, last: usize) -> Vec<String> {
         let width = self.lefts[last] + self.tile().0 + GROUP_GAP - self.lefts[first];
         wrapped(&self.columns[first].heading, width, NORMAL)
@@ -175,7 +176,7 @@ impl<'a> Grid<'a> {
         Ok(())
     }
 
-    /// One key for each distinct color scale, and one for missing pixels if there are any.
+    /// Returns one key per distinct color scale, and one for missing pixels if there are any.
     fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         for (column, &scale) in self.columns.iter().zip(&self.scales) {
@@ -205,7 +206,7 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Ends of the values under `heading`; a scale of spreads starts at 0.
+/// Returns the range of the values under `heading`; a scale of standard deviations starts at 0.
 fn found(heading: &str, columns: &[Column], rows: &[Vec<Tile<'_>>]) -> (f32, f32) {
     let own = |row: &'_ Vec<Tile<'_>>| -> Vec<f32> {
         let tiles = row.iter().zip(columns).filter(|(_, column)| column.heading == heading);

@@ -1,4 +1,4 @@
-//! What a run went through: its loss, and its scores lap by lap.
+//! History of a run: its loss, and its scores lap by lap.
 
 use super::curves::{Best, Curve, Floor, metric};
 use super::loss::loss;
@@ -8,10 +8,10 @@ use crate::run::metrics::{Line, with_total_steps};
 use anyhow::Result;
 use std::path::Path;
 
-/// A score of the laps.
+/// One score over the laps.
 #[derive(Default)]
 struct Score {
-    /// (lap, value)
+    /// Points (lap, value).
     points: Vec<(f64, f64)>,
     floor: Option<f64>,
 }
@@ -19,7 +19,7 @@ struct Score {
 /// The lines of metrics.jsonl as curves.
 #[derive(Default)]
 pub struct History {
-    /// (step of all laps, loss)
+    /// Points (step counted over all laps, loss).
     losses: Vec<(f64, f64)>,
     /// Steps at which a lap begins.
     begins: Vec<f64>,
@@ -35,7 +35,7 @@ impl Score {
         self.floor = floor.or(self.floor);
     }
 
-    /// Draws it, if it has a value.
+    /// Draws the score if it has a value.
     fn draw(&self, label: &str, color: RoleColor, floor: &str, axis: &str, place: (&Path, &str)) -> Result<()> {
         if self.points.is_empty() {
             return Ok(());
@@ -48,7 +48,7 @@ impl Score {
 }
 
 impl History {
-    /// Of the lines of a run.
+    /// Collects the history from the lines of a run.
     pub fn of(lines: &[Line]) -> Self {
         let (mut history, mut current) = (Self::default(), 0);
         for (total, line) in with_total_steps(lines) {
@@ -76,7 +76,7 @@ impl History {
         history
     }
 
-    /// Draws loss, divergence to the truth and held-out scores, as far as there are any, into `dir`.
+    /// Writes figures of the loss, the divergence to the truth and the held-out scores, if any, to `dir`.
     pub fn draw(&self, dir: &Path) -> Result<()> {
         if !self.losses.is_empty() {
             save(&loss(&self.losses, &self.begins, "denoising loss")?, dir, "loss")?;

@@ -1,4 +1,4 @@
-//! The loss against the step.
+//! Plot of the loss against the optimizer step.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -12,16 +12,17 @@ use super::chart::single::{single, value_axis};
 use super::chart::text::{Align, text};
 use super::style::{LAP, LOSS, NOTE, SMALL};
 
-/// Means along a loss curve at most: more than that and lines fill the pixels.
+/// Maximum number of means along a loss curve, beyond which lines fill the pixels.
 const MAX_MEANS: usize = 1000;
-/// Steps behind a mean at least, where the curve is long enough.
+/// Minimum number of steps per mean, if the curve is long enough.
 const MIN_STEPS: usize = 8;
 
-/// Draws the loss of each optimizer step and returns the SVG: the mean of up to 1000 stretches as a line, the
-/// middle 90 % of each stretch as a band. `laps` are the steps at which a lap began; each is a faint line.
+/// Draws the loss of each optimizer step and returns the SVG: the means over up to 1000 stretches as a line,
+/// and the central 90 % of each stretch as a band. `laps` are the first steps of the laps, each marked by a
+/// faint line.
 ///
 /// # Errors
-/// When no loss is finite.
+/// Fails if no loss is finite.
 pub fn loss(points: &[(f64, f64)], laps: &[f64], name: &str) -> Result<String> {
     let stretches = stretches(points);
     let spread = stretches.iter().flat_map(|s| [s.low, s.mean, s.high]);
@@ -30,8 +31,8 @@ pub fn loss(points: &[(f64, f64)], laps: &[f64], name: &str) -> Result<String> {
     let x = Axis::whole(first.min(0.0), last.max(first + 1.0), 9, "step");
     let key = [
         Entry::new(Swatch::Line, LOSS, "mean"),
-        Entry::new(Swatch::Box(0.25), LOSS, "middle 90 % of the steps"),
-        Entry::new(Swatch::Line, LAP, "lap begins"),
+        Entry::new(Swatch::Box(0.25), LOSS, "central 90 % of the steps"),
+        Entry::new(Swatch::Line, LAP, "start of a lap"),
     ];
     let shown = if laps.is_empty() { &key[..2] } else { &key };
     single(shown, &x, &y, |area, panel| {
@@ -42,7 +43,7 @@ pub fn loss(points: &[(f64, f64)], laps: &[f64], name: &str) -> Result<String> {
     })
 }
 
-/// A line where each lap begins; as many are numbered, above the panel, as find room.
+/// Draws a line at the start of each lap, and numbers as many laps above the panel as there is space for.
 fn boundaries(area: &Area<'_>, panel: &mut Panel<'_>, laps: &[f64], x: &Axis, y: &Axis) -> Result<()> {
     let every = laps.len().div_ceil(16).max(1);
     for (i, &step) in laps.iter().enumerate().filter(|(_, step)| x.holds(**step)) {
@@ -56,7 +57,7 @@ fn boundaries(area: &Area<'_>, panel: &mut Panel<'_>, laps: &[f64], x: &Axis, y:
     Ok(())
 }
 
-/// Consecutive steps summed up.
+/// Summary of consecutive steps.
 #[derive(Debug, PartialEq)]
 struct Stretch {
     /// Mean step.
@@ -77,7 +78,7 @@ fn stretch(points: &[(f64, f64)]) -> Stretch {
     let values = sorted(points.iter().map(|point| point.1 as f32));
     let step = points.iter().map(|point| point.0).sum::<f64>() / points.len() as f64;
     if values.len() < points.len() {
-        // One loss that is not finite and the stretch shows as a gap: it must not look like a good one.
+        // A stretch with any loss that is not finite is a gap, since it must not look like a good one.
         return Stretch { step, mean: f64::NAN, low: f64::NAN, high: f64::NAN };
     }
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;

@@ -1,4 +1,4 @@
-//! Figures: a kind of figure per file, drawn as SVG and saved as SVG and PNG.
+//! Figures: one kind of figure per module, drawn as SVG and saved as SVG and PNG.
 
 mod calibration;
 mod chart;

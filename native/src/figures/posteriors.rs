@@ -1,4 +1,4 @@
-//! Posteriors of a few observations: images in a grid, other signals as fans.
+//! Posteriors of a few observations, as a grid for images and as fans for other signals.
 
 use super::chart::tiles::{RANGE, Shape, Tile, known};
 use super::fan::{Posterior, fan};
@@ -9,10 +9,11 @@ use anyhow::Result;
 use diffem::{Observations, Samples};
 use std::path::Path;
 
-/// Draws shown in a row of an image grid.
+/// Number of draws in a row of an image grid.
 const GRID_DRAWS: usize = 4;
 
-/// Truth and observations whose posteriors are shown: images that were not trained on, else the run's own.
+/// Returns the truth and the observations whose posteriors are shown: those of test images if there are any,
+/// else the run's own.
 pub fn shown(session: &Session) -> (Option<&Samples>, &Observations) {
     match (&session.image_shape(), &session.dataset.truth.test) {
         (Some(_), Some((x, seen))) => (Some(x), seen),
@@ -20,8 +21,8 @@ pub fn shown(session: &Session) -> (Option<&Samples>, &Observations) {
     }
 }
 
-/// Draws the posteriors of lap `lap` of those observations in `chosen` that the run has, `draws` draws each,
-/// into `dir`.
+/// Writes figures of the posteriors of lap `lap` to `dir`, with `draws` draws for each observation in
+/// `chosen` that the run has.
 pub fn posteriors(session: &Session, lap: usize, chosen: &[usize], draws: usize, dir: &Path) -> Result<()> {
     let (truth, seen) = shown(session);
     let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();
@@ -33,16 +34,16 @@ pub fn posteriors(session: &Session, lap: usize, chosen: &[usize], draws: usize,
     }
 }
 
-/// `draws` posterior draws of each of the observations `chosen`.
+/// Returns `draws` posterior draws for each of the observations `chosen`.
 fn drawn(session: &Session, lap: usize, seen: &Observations, chosen: &[usize], draws: usize) -> Result<Vec<Samples>> {
     let (_, posterior) = session.posterior(Some(lap))?;
     let x = posterior.sample_of(seen, chosen, draws, session.config.seed)?;
     Ok((0..chosen.len()).map(|k| x.slice(k * draws..(k + 1) * draws)).collect())
 }
 
-/// Draws of the posteriors of some of the observations.
+/// Posterior draws for some of the observations.
 struct Shown<'a> {
-    /// Of each of `chosen`.
+    /// Draws for each of `chosen`.
     draws: &'a [Samples],
     seen: &'a Observations,
     chosen: &'a [usize],
@@ -54,7 +55,7 @@ impl<'a> Shown<'a> {
         self.truth.map(|x| x.row(i))
     }
 
-    /// A fan for each observation.
+    /// Draws one fan per observation.
     fn fans(&self) -> Result<String> {
         let titled = |(draws, i): (&'a Samples, &usize)| Posterior {
             title: format!("observation {i}"),
@@ -66,7 +67,8 @@ impl<'a> Shown<'a> {
         fan(&posteriors, &[])
     }
 
-    /// Observation, draws, posterior mean and spread, truth; one observation per row.
+    /// Draws the grid: observation, posterior draws, mean, standard deviation and truth; one observation per
+    /// row.
     fn grid(&self, shape: Shape) -> Result<String> {
         let Self { draws, seen, chosen, .. } = *self;
         let known: Vec<Vec<bool>> = chosen.iter().map(|&i| known(seen.operator(i), shape)).collect();
@@ -90,18 +92,18 @@ impl<'a> Shown<'a> {
         let observation = self.is_image_like(shape).then(|| Column::images("observation", RANGE));
         let mut columns: Vec<Column> = observation.into_iter().collect();
         columns.extend((0..GRID_DRAWS).map(|_| Column::images("posterior draws", RANGE)));
-        columns.extend([Column::images("mean", RANGE), Column::spread("std")]);
+        columns.extend([Column::images("posterior mean", RANGE), Column::spread("posterior std")]);
         columns.extend(self.truth.map(|_| Column::images("truth", RANGE)));
         columns
     }
 
-    /// Observations of another size have no column.
+    /// Returns whether observations have the size of an image; otherwise they have no column.
     fn is_image_like(&self, shape: Shape) -> bool {
         self.seen.y.d() == shape.channels * shape.height * shape.width
     }
 }
 
-/// Mean and standard deviation of each column.
+/// Returns the mean and standard deviation of each column.
 fn moments(draws: &Samples) -> (Vec<f32>, Vec<f32>) {
     let n = draws.n() as f64;
     let column = |j: usize| draws.rows().map(move |row| row[j] as f64);

@@ -1,4 +1,4 @@
-//! All figures of a run.
+//! Draws all figures of a run.
 
 use super::calibration;
 use super::chart::tiles::Shape;
@@ -19,12 +19,12 @@ use crate::run::session::Session;
 use anyhow::{Result, bail};
 use std::path::Path;
 
-/// Most draws of a posterior.
+/// Maximum number of draws per posterior.
 const MAX_DRAWS: usize = 65_536;
-/// Observations whose posteriors are shown at the end of a training.
+/// Observations whose posteriors are shown at the end of training.
 const SHOWN: [usize; 6] = [0, 1, 2, 3, 4, 5];
 
-/// Draws the figures that `args` ask for, and that of the prior where the run has one.
+/// Draws the figures that `args` request, and that of the prior if the run has one.
 pub fn plot(args: &Plot, session: &Session) -> Result<()> {
     let n = shown(session).1.n();
     if let Some(i) = args.observations.iter().find(|i| **i >= n) {
@@ -40,7 +40,7 @@ pub fn plot(args: &Plot, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Draws the figures that end a training.
+/// Draws the figures at the end of training.
 pub fn finished(session: &Session) -> Result<()> {
     draw(session, &SHOWN, session.config.report.draws)
 }
@@ -52,7 +52,7 @@ pub fn calibration(session: &Session, tested: &[Tested]) -> Result<()> {
     save(&calibration::calibration(tested)?, &dir, "calibration")
 }
 
-/// Draws all figures; the posteriors shown are those of the observations `chosen` that the run has.
+/// Draws all figures, with the posteriors of those observations in `chosen` that the run has.
 fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     let dir = session.run.file("figures");
     files::ensure_writable_dir(&dir)?;
@@ -73,7 +73,7 @@ fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     posteriors(session, best, chosen, draws, &dir)
 }
 
-/// Start, reconstructions and truth of each pair of coordinates, the widest cloud first.
+/// Draws start, reconstructions and truth for each pair of coordinates, the widest cloud first.
 fn corners(session: &Session, best: usize, dir: &Path) -> Result<()> {
     let (start, x) = (session.run.reconstructions(0)?, session.run.reconstructions(best)?);
     let label = format!("reconstructions (lap {best})");

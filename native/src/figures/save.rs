@@ -1,4 +1,4 @@
-//! Figures: each module makes one SVG, [`save`] writes it with a PNG of the same picture.
+//! Saves figures: each figure is one SVG, which [`save`] writes together with a PNG of the same picture.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -8,25 +8,25 @@ use resvg::{tiny_skia, usvg};
 
 use crate::files::write_atomic;
 
-/// Pixels of the PNG for one of the SVG.
+/// Number of pixels of the PNG per pixel of the SVG.
 const ZOOM: f32 = 2.0;
 
-/// Writes `svg` as `name.svg` and, drawn at twice its size, as `name.png` into `dir`. Each file appears whole
-/// or not at all.
+/// Writes `svg` to `dir` as `name.svg` and, rendered at twice its size, as `name.png`. Each file is written
+/// atomically.
 ///
 /// # Errors
-/// When `svg` cannot be drawn or a file cannot be written; the message names the file.
+/// Fails if `svg` cannot be rendered or a file cannot be written; the message names the file.
 pub fn save(svg: &str, dir: &Path, name: &str) -> Result<()> {
     let png = png(svg).with_context(|| format!("cannot draw the figure {name:?}"))?;
     write_atomic(&dir.join(format!("{name}.svg")), svg.as_bytes())?;
     write_atomic(&dir.join(format!("{name}.png")), &png)
 }
 
-/// Draws `svg` at twice its size; returns the bytes of a PNG. Uses the embedded fonts only, so that the
-/// picture is the same on every machine.
+/// Renders `svg` at twice its size and returns the bytes of a PNG. Only the embedded fonts are used, so that
+/// the picture is the same on every machine.
 ///
 /// # Errors
-/// When `svg` is not valid SVG or is larger than memory allows.
+/// Fails if `svg` is not valid SVG or is larger than memory allows.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
     let tree = usvg::Tree::from_str(svg, &options())?;
     let size = tree.size().to_int_size().scale_by(ZOOM).context("the figure is too large")?;
@@ -39,7 +39,7 @@ fn options() -> usvg::Options<'static> {
     usvg::Options { fontdb: FONTS.clone(), font_family: "Ubuntu".into(), ..usvg::Options::default() }
 }
 
-/// Ubuntu for the text; Hack for the letters that Ubuntu lacks.
+/// Embedded fonts: Ubuntu for text, and Hack for the letters that Ubuntu lacks.
 static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());

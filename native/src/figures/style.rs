@@ -1,4 +1,4 @@
-//! The look of all figures: one color per role, the same in every figure, and the fonts.
+//! Style of all figures: the fonts, and one color per role, which is the same in every figure.
 
 use plotters::prelude::*;
 use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
@@ -6,7 +6,7 @@ use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
 /// The color of a role.
 pub type RoleColor = RGBColor;
 
-// The palette of Okabe and Ito, which color-blind readers can tell apart, and grays.
+// Grays and the palette of Okabe and Ito, which color-blind readers can distinguish.
 const ORANGE: RoleColor = RGBColor(230, 159, 0);
 const SKY: RoleColor = RGBColor(86, 180, 233);
 const GREEN: RoleColor = RGBColor(0, 158, 115);
@@ -18,29 +18,29 @@ const GRAY: RoleColor = RGBColor(95, 95, 95);
 
 /// The true signals.
 pub const TRUTH: RoleColor = ORANGE;
-/// What a run starts from.
+/// Reconstructions from which a run starts.
 pub const START: RoleColor = GRAY;
 /// Reconstructions of a lap.
 pub const RECONSTRUCTIONS: RoleColor = BLUE;
-/// Posteriors: their draws together, their bands and their means.
+/// Posteriors: all draws together, bands and means.
 pub const POSTERIOR: RoleColor = BLUE;
-/// Single draws of posteriors, beside their means.
+/// Single posterior draws, shown beside posterior means.
 pub const DRAW: RoleColor = SKY;
 /// The trained prior.
 pub const PRIOR: RoleColor = PURPLE;
-/// Observations, and reconstructions that are corrupted afresh to be compared with them.
+/// Observations, and re-corrupted reconstructions that are compared with them.
 pub const OBSERVATIONS: RoleColor = GREEN;
-/// What is known in closed form.
+/// Quantities that are known in closed form.
 pub const EXACT: RoleColor = VERMILLION;
-/// What no estimate can be expected to pass: the score of truth against truth and the like.
+/// Floors that no estimate is expected to pass, such as the score of truth against truth.
 pub const FLOOR: RoleColor = TRUTH;
-/// A perfectly calibrated posterior.
+/// Perfect calibration.
 pub const PERFECT: RoleColor = GRAY;
 /// The training loss.
 pub const LOSS: RoleColor = BLUE;
-/// Lines where a lap begins.
+/// Lines at the start of each lap.
 pub const LAP: RoleColor = RGBColor(205, 205, 205);
-/// Contenders of a comparison, in their order.
+/// Contenders of a comparison, in order.
 pub const CONTENDERS: [RoleColor; 6] = [BLUE, VERMILLION, GREEN, PURPLE, SKY, GRAY];
 
 /// Headings, labels and legends.
@@ -51,17 +51,17 @@ pub const NOTE: RoleColor = GRAY;
 pub const FRAME: RoleColor = RGBColor(130, 130, 130);
 /// Lines across a panel at the ticks.
 pub const GRID: RoleColor = RGBColor(233, 233, 233);
-/// What everything is drawn on.
+/// Background of all figures.
 pub const PAPER: RoleColor = WHITE;
-/// The two stripes of a missing pixel: a muted red that no scale of values contains.
+/// The two stripe colors of a missing pixel: muted reds that occur in no color scale.
 pub const MISSING: [[u8; 3]; 2] = [[196, 116, 110], [218, 156, 150]];
 
-/// The color of a spread, from 0 to 1.
+/// Returns the color of a standard deviation that is scaled to 0 to 1.
 pub fn heat(share: f32) -> RoleColor {
     ViridisRGB.get_color(share)
 }
 
-/// Font of every text: the first is embedded for the PNG, a viewer of the SVG takes the first that it has.
+/// Fonts of all text. The first is embedded in the PNG; a viewer of the SVG uses the first one that it has.
 pub const FONTS: &str = "Ubuntu, Helvetica, Arial, sans-serif";
 /// Size of tick labels.
 pub const SMALL: f64 = 11.0;

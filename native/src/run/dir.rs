@@ -202,7 +202,7 @@ impl RunDir {
             return Ok(None);
         }
         let prior = diffem::em::decode_start(&files::read(&path)?, d);
-        prior.map(Some).with_context(|| format!("{}: delete it, and it is made anew", path.display()))
+        prior.map(Some).with_context(|| format!("{}: delete it, and it will be made again", path.display()))
     }
 
     /// Path of the reconstructions of lap `lap` while its E-step runs.

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// What [`export`] wrote.
 pub struct Written {
-    /// The directory.
+    /// Output directory.
     pub out: PathBuf,
-    /// The lap.
+    /// Lap whose reconstructions were written.
     pub lap: usize,
     /// Number of reconstructions.
     pub reconstructions: usize,
@@ -67,7 +67,7 @@ fn refuse_content(out: &Path) -> Result<()> {
     }
 }
 
-/// Writes the rows of `x` in order as 000000.png, 000001.png, ....
+/// Writes the rows of `x` in order as 000000.png, 000001.png and so on.
 fn write_folder(dir: &Path, x: &Samples, shape: ImageShape) -> Result<()> {
     files::ensure_writable_dir(dir)?;
     (0..x.n()).into_par_iter().try_for_each(|i| Bytes::of(x.row(i), shape)?.write(&dir.join(format!("{i:06}.png"))))

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 /// Scores against the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TruthRecord {
-    /// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6).
+    /// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6) of the reconstructions v.
     pub sinkhorn: f64,
     /// The same divergence for a third truth sample, which is the score of perfect reconstructions.
     pub sinkhorn_floor: f64,
-    /// Points per side.
+    /// Number of points per side.
     pub points: usize,
 }
 
@@ -86,7 +86,7 @@ impl Line {
     }
 }
 
-/// The file, open for appending.
+/// metrics.jsonl, open for appending.
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
@@ -96,8 +96,7 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Cuts `path` back to the lines that precede `state` and opens it. Also returns the seconds of work so
-    /// far.
+    /// Cuts `path` back to the lines that precede `state`, opens it, and returns the seconds of work so far.
     pub fn open(path: &Path, state: &State) -> Result<(Self, f64)> {
         let lines: Vec<Line> = if path.exists() { read(path)? } else { Vec::new() };
         let kept: Vec<&Line> = lines.iter().filter(|line| line.precedes(state)).collect();

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What a prior was trained on, and how.
+/// Origin of a prior: what it was trained on, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Origin {
     /// Lap whose reconstructions the prior was trained on.
@@ -39,7 +39,7 @@ pub struct Origin {
 
 /// A trained prior.
 pub struct Prior {
-    /// What it was trained on.
+    /// Lap and configuration that it was trained with.
     pub origin: Origin,
     posterior: Posterior,
 }

@@ -20,11 +20,11 @@ use std::sync::Arc;
 
 /// Everything that a command needs from a run.
 pub struct Session {
-    /// The directory.
+    /// Run directory.
     pub run: RunDir,
-    /// Its configuration.
+    /// Configuration of the run.
     pub config: Config,
-    /// The channel.
+    /// Channel of the run.
     pub channel: Arc<Compose>,
     /// Layout of the network's parameters.
     pub layout: Layout,
@@ -32,7 +32,7 @@ pub struct Session {
     trainer: Trainer<NetworkConfig>,
     /// Observations and truth.
     pub dataset: Dataset,
-    /// Where to compute.
+    /// Device that the commands compute on.
     pub device: Device,
     /// Name of the device.
     pub device_name: String,
@@ -147,7 +147,7 @@ impl Session {
         let n = self.dataset.observations.n();
         if x.n() != n {
             bail!(
-                "{}: reconstructions of {} observations, expected {n}: they must be of the same data",
+                "{}: found reconstructions of {} observations, expected {n}; give reconstructions of the same data",
                 file.display(),
                 x.n()
             );

@@ -1,4 +1,4 @@
-//! Reconstructions of the current lap, kept in the run as far as they are made.
+//! Stores the reconstructions of the current lap in the run directory as they are made.
 
 use crate::data::mapped;
 use crate::run::dir::RunDir;

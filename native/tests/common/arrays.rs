@@ -1,4 +1,4 @@
-//! Tensor files written and read without the code under test.
+//! Writes and reads tensor files without the code under test.
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use std::collections::BTreeMap;
@@ -7,14 +7,14 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-/// Shape and values.
+/// Shape and values of an array.
 pub type Array = (Vec<usize>, Vec<f32>);
 
-/// Signals `[n, d]` of a correlated law with standard deviation about 1: sums of uniform numbers.
+/// Signals `[n, d]` from a correlated distribution with standard deviation about 1: sums of uniform numbers.
 pub fn signals(n: usize, d: usize, seed: u64) -> Array {
     let mut state = seed;
     let mut uniform = || {
-        // Knuth's MMIX generator.
+        // The generator is Knuth's MMIX.
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 40) as f32 / (1u64 << 24) as f32 * 2.0 - 1.0
     };
@@ -41,7 +41,7 @@ pub fn read(path: &Path, name: &str) -> Array {
     }
 }
 
-/// All arrays of a `.safetensors` file.
+/// Returns all arrays of a `.safetensors` file.
 pub fn read_safetensors(bytes: &[u8]) -> BTreeMap<String, Array> {
     let file = SafeTensors::deserialize(bytes).expect("a safetensors file");
     let array = |view: &TensorView| (view.shape().to_vec(), floats(view.data()));
@@ -66,7 +66,7 @@ fn safetensors(arrays: &[(&str, Array)]) -> Vec<u8> {
     serialize(views, None).expect("a safetensors file")
 }
 
-/// As `numpy.savez_compressed` does.
+/// Writes the arrays as `numpy.savez_compressed` does.
 fn npz(arrays: &[(&str, Array)]) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, (shape, values)) in arrays {

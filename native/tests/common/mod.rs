@@ -1,6 +1,6 @@
-//! Runs the command as a user does, and looks at what it leaves on the disk.
+//! Runs the command as a user does and inspects the files that it leaves on disk.
 
-// Every test file takes from here what it needs.
+// Every test file uses only a part of this module.
 #![allow(dead_code)]
 
 pub mod arrays;
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// 512 observations of a 2-D Gaussian through one random projection each, two laps of a very small network: a second of
-/// work. Every event saves.
+/// 512 observations of a 2-D Gaussian through one random projection each, and two laps of a very small
+/// network: one second of work. The state is saved at every event.
 pub const TINY: &str = r#"name = "tiny"
 
 [data]
@@ -55,7 +55,8 @@ points = 64
 save_every = 0.0
 "#;
 
-/// The command with `args` in the directory `at`, cut off from the terminal and the environment of whoever runs the tests.
+/// The command with `args` in the directory `at`, isolated from the terminal and the environment of the test
+/// process.
 pub fn diffem(at: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_diffem"));
     command.args(args).current_dir(at).stdin(Stdio::null());
@@ -66,7 +67,7 @@ pub fn diffem(at: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Runs the command to its end.
+/// Runs the command until it ends.
 pub fn run(at: &Path, args: &[&str]) -> Output {
     diffem(at, args).output().expect("the command starts")
 }
@@ -86,7 +87,7 @@ pub fn train(at: &Path, config: &str, out: &str, more: &[&str]) {
     succeed(at, &[&["train", &file, "--out", out, "--progress", "quiet"], more].concat());
 }
 
-/// All files below `dir` with their bytes.
+/// Returns all files below `dir` with their bytes.
 pub fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     collect(dir, dir, &mut found);
@@ -99,7 +100,7 @@ fn collect(root: &Path, dir: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         let name = path.strip_prefix(root).expect("below").display().to_string();
         match path.is_dir() {
             true => {
-                // A name of its own, so that an empty directory counts.
+                // A directory gets an entry of its own, so that an empty one counts too.
                 found.insert(name + "/", Vec::new());
                 collect(root, &path, found);
             }
@@ -119,7 +120,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The lines of metrics.jsonl without the times that they were written at.
+/// Returns the lines of metrics.jsonl without their times of writing.
 pub fn metrics(run: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics.jsonl");
     let timeless = |line: &str| {
@@ -131,12 +132,12 @@ pub fn metrics(run: &Path) -> Vec<Value> {
     text.lines().map(timeless).collect()
 }
 
-/// The files of the laps, by name.
+/// Returns the files of the laps by name.
 pub fn laps(run: &Path) -> BTreeMap<String, Vec<u8>> {
     files(run).into_iter().filter(|(name, _)| name.starts_with("lap-")).collect()
 }
 
-/// Two runs must have left the same laps, byte for byte, and the same metrics.
+/// Asserts that two runs have the same laps, byte for byte, and the same metrics.
 pub fn assert_same_run(found: &Path, expected: &Path) {
     let (a, b) = (laps(found), laps(expected));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
@@ -146,13 +147,13 @@ pub fn assert_same_run(found: &Path, expected: &Path) {
     assert!(!found.join("state.safetensors").exists(), "a finished run has no state inside a lap");
 }
 
-/// What `args` with `--dry-run` say.
+/// Returns the output of `args` with `--dry-run`.
 pub fn estimate(at: &Path, args: &[&str]) -> Value {
     let said = succeed(at, &[args, &["--dry-run", "--progress", "json"]].concat());
     serde_json::from_str(&said).expect("one JSON object")
 }
 
-/// The number at `at` (a JSON pointer) of `value`.
+/// Returns the number at `at` (a JSON pointer) in `value`.
 pub fn number(value: &Value, at: &str) -> f64 {
     value.pointer(at).and_then(Value::as_f64).unwrap_or_else(|| panic!("{at} of {value}"))
 }

@@ -5,7 +5,8 @@ use image::{Rgba, RgbaImage};
 use std::io::Write;
 use std::path::Path;
 
-/// The file `name` in IDX format: `n` images of `side x side` pixels, a bright square at a place of its own in each.
+/// Writes the file `name` in IDX format: `n` images of `side x side` pixels, each with a bright square at its
+/// own position.
 pub fn idx(dir: &Path, name: &str, n: usize, side: usize) {
     let head = [0x0803, n, side, side].map(|v| (v as u32).to_be_bytes()).concat();
     let pixel = |i: usize, at: usize| {
@@ -27,7 +28,7 @@ pub fn idx(dir: &Path, name: &str, n: usize, side: usize) {
     std::fs::write(dir.join(name), bytes).expect("a file");
 }
 
-/// A PNG of one gray level whose left columns, one fourth of them, are transparent.
+/// Writes a PNG with one gray level whose left quarter of columns is transparent.
 pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
     std::fs::create_dir_all(dir).expect("a directory");
     let alpha = |x: u32| if x < width / 4 { 0 } else { 255 };
@@ -35,7 +36,7 @@ pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
     picture.save(dir.join(name)).expect("a file");
 }
 
-/// The six binary batches of CIFAR-10, `n` records each: smooth colors that differ from image to image.
+/// Writes the six binary batches of CIFAR-10 with `n` records each: smooth colors that differ between images.
 pub fn cifar10(dir: &Path, n: usize) {
     std::fs::create_dir_all(dir).expect("a directory");
     let names = (1..=5).map(|i| format!("data_batch_{i}.bin")).chain(["test_batch.bin".to_string()]);
@@ -46,7 +47,7 @@ pub fn cifar10(dir: &Path, n: usize) {
     }
 }
 
-/// `n` color PNG files of 178 x 218, the size of CelebA's aligned faces.
+/// Writes `n` color PNG files of 178 x 218 pixels, the size of CelebA's aligned faces.
 pub fn faces(dir: &Path, n: usize) {
     std::fs::create_dir_all(dir).expect("a directory");
     for i in 0..n {

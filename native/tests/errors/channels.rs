@@ -1,4 +1,4 @@
-//! Channels that a trained posterior cannot take.
+//! Channels that a trained posterior does not accept.
 
 use super::{fails, trained};
 use snapbox::str;

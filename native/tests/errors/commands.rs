@@ -1,4 +1,4 @@
-//! Arguments that the commands cannot work with.
+//! Invalid arguments of the commands.
 
 use super::common::arrays::{self, signals};
 use super::{a, empty, fails, trained};
@@ -32,7 +32,7 @@ error: --device auto:1: only cuda takes a number
     );
 }
 
-/// The loaders of Vulkan and OpenGL are pointed away from the machine's drivers.
+/// The loaders of Vulkan and OpenGL are redirected so that they find no drivers.
 #[cfg(all(feature = "wgpu", target_os = "linux"))]
 #[test]
 fn devices_that_this_machine_lacks() {

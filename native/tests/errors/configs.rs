@@ -6,7 +6,7 @@ use super::{a, empty, fails, y};
 use snapbox::data::Inline;
 use snapbox::str;
 
-/// Training with `--set setting` must fail.
+/// Asserts that training with `--set setting` fails.
 fn setting_fails(setting: &str, message: Inline) {
     let dir = empty();
     arrays::write(&dir.path().join("o.safetensors"), &[y(), a()]);
@@ -38,7 +38,7 @@ fn a_field_that_does_not_exist() {
     let dir = empty();
     let text = TINY.replace("shard = 32", "shards = 32");
     std::fs::write(dir.path().join("c.toml"), text).expect("a file");
-    // The line is the one of the file, with or without settings.
+    // The message names the line of the file, with or without settings.
     fails(
         &dir,
         &["train", "c.toml", "--out", "new"],

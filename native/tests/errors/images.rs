@@ -23,7 +23,7 @@ fn train_fails(dir: &TempDir, message: Inline) {
     fails(dir, &["train", "c.toml", "--out", "new"], message);
 }
 
-/// `data/NAME` keeps its first `length` bytes.
+/// Truncates `data/NAME` to its first `length` bytes.
 fn cut(dir: &Path, name: &str, length: usize) {
     let path = dir.join("data").join(name);
     let bytes = std::fs::read(&path).expect("a file");
@@ -47,7 +47,7 @@ fn idx_files_that_are_not_there() {
     train_fails(
         &dir,
         str![[r#"
-error: data.path: data is not there; set data.path to an IDX file, or to a directory with train-images-idx3-ubyte and t10k-images-idx3-ubyte
+error: data.path: data does not exist; set data.path to an IDX file, or to a directory with train-images-idx3-ubyte and t10k-images-idx3-ubyte
 
 "#]],
     );
@@ -168,7 +168,7 @@ error: data.path: data has no test-….parquet; copy it there, or set data.test 
         &dir,
         &["train", "c.toml", "--out", "new", "--set", "data.test=0"],
         str![[r#"
-error: data/plain_text/train-00000-of-00001.parquet: this build reads no Parquet; build it with `cargo build --release --features parquet`, or bring the binary batches
+error: data/plain_text/train-00000-of-00001.parquet: this build cannot read Parquet; build it with `cargo build --release --features parquet`, or use the binary batches
 
 "#]],
     );
@@ -230,7 +230,7 @@ fn masked_pictures_of_other_sizes() {
     train_fails(
         &dir,
         str![[r#"
-error: data/b.png: is 8 x 6 pixels and the configuration says 4 x 4, as 1 of 2 pictures; bring all to one size, or set data.resize = true to crop and resize them
+error: data/b.png: is 8 x 6 pixels and the configuration says 4 x 4; 1 of 2 pictures differ; bring all to one size, or set data.resize = true to crop and resize them
 
 "#]],
     );
@@ -265,7 +265,7 @@ fn more_signals_than_memory_holds() {
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     let start = "error: data.n: 1073741824 signals with their observations need about 87.96 TB of memory and ";
-    assert!(stderr.starts_with(start) && stderr.contains(" are free; lower it, to "), "{stderr}");
+    assert!(stderr.starts_with(start) && stderr.contains(" are free; lower it to at most "), "{stderr}");
     assert!(!dir.path().join("new").exists());
 }
 

@@ -1,4 +1,5 @@
-//! Bad input: exit code 2, a message that names the place and the way out, and nothing made, changed or left behind.
+//! Bad input: the exit code is 2, the message names the place and the remedy, and no file is created or
+//! changed.
 
 mod channels;
 mod commands;
@@ -20,7 +21,7 @@ use snapbox::{Data, IntoData, assert_data_eq};
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
-/// A directory with `c.toml`, a configuration for observations of 2-D signals in a file.
+/// Returns a directory with `c.toml`, a configuration for observations of 2-D signals in a file.
 fn empty() -> TempDir {
     let dir = tempfile::tempdir().expect("a directory");
     let data = "kind = \"file\"\npath = \"o.safetensors\"\nsignal = 2\n";
@@ -30,7 +31,7 @@ fn empty() -> TempDir {
     dir
 }
 
-/// [`empty`] with a finished run of two laps in `run`.
+/// Returns [`empty`] with a finished run of two laps in `run`.
 fn trained() -> TempDir {
     static RUN: LazyLock<TempDir> = LazyLock::new(|| {
         let dir = tempfile::tempdir().expect("a directory");
@@ -42,7 +43,7 @@ fn trained() -> TempDir {
     dir
 }
 
-/// The command must fail with exactly this message and leave every file as it was.
+/// Asserts that the command fails with exactly this message and leaves every file unchanged.
 fn fails(dir: &TempDir, args: &[&str], message: Inline) {
     let before = files(dir.path());
     let output = diffem(dir.path(), args).output().expect("the command starts");
@@ -56,7 +57,7 @@ fn fails(dir: &TempDir, args: &[&str], message: Inline) {
     assert!(damage.is_empty(), "made, changed or removed: {damage:?}");
 }
 
-/// 20 observations of one number each, and their operators.
+/// Returns 20 observations of one number each, and their operators.
 fn y() -> (&'static str, Array) {
     ("y", signals(20, 1, 1))
 }

@@ -5,14 +5,14 @@ use super::{a, empty, fails, y};
 use snapbox::data::Inline;
 use snapbox::str;
 
-/// Training on a file of `observations` must fail.
+/// Asserts that training on a file of `observations` fails.
 fn observations_fail(observations: &[(&str, Array)], message: Inline) {
     let dir = empty();
     arrays::write(&dir.path().join("o.safetensors"), observations);
     fails(&dir, &["train", "c.toml", "--out", "new"], message);
 }
 
-/// Training on the file `name` with these bytes must fail.
+/// Asserts that training on the file `name` with these bytes fails.
 fn file_fails(name: &str, bytes: &[u8], message: Inline) {
     let dir = empty();
     std::fs::write(dir.path().join(name), bytes).expect("a file");

@@ -1,4 +1,4 @@
-//! Places where no run can be made.
+//! Directories in which no run can be created.
 
 use super::{empty, fails, trained};
 use snapbox::str;

@@ -1,4 +1,4 @@
-//! Priors that are not there, or not to be had.
+//! Priors that do not exist or cannot be trained.
 
 use super::common::succeed;
 use super::{empty, fails, trained};

@@ -1,4 +1,4 @@
-//! Runs that were edited, damaged, or are in use.
+//! Runs that were edited or damaged, or that are in use.
 
 use super::common::arrays;
 use super::common::{diffem, run, succeed};
@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Replaces a file of the run by what `change` makes of it.
+/// Replaces a file of the run by the result of `change`.
 fn edit(dir: &TempDir, name: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     let path = dir.path().join("run").join(name);
     let bytes = std::fs::read(&path).expect("a file");
@@ -120,7 +120,7 @@ error: run/state.safetensors: this state cannot be read; restore it, or delete i
 
 "#]],
     );
-    // The way out that the message names.
+    // The remedy that the message names works.
     std::fs::remove_file(dir.path().join("run/state.safetensors")).expect("a file");
     succeed(dir.path(), &["resume", "run"]);
 }
@@ -198,13 +198,13 @@ fn a_damaged_start() {
         &dir,
         &["evaluate", "run", "--points", "64", "--draws", "2"],
         str![[r#"
-error: run/start.safetensors: delete it, and it is made anew: checkpoint: not a whole safetensors file (invalid header length)
+error: run/start.safetensors: delete it, and it will be made again: checkpoint: not a whole safetensors file (invalid header length)
 
 "#]],
     );
 }
 
-/// A process that trains in `dir/run` for long, ended when dropped.
+/// A process that trains in `dir/run` for a long time and ends when dropped.
 struct Training(std::process::Child);
 
 impl Training {

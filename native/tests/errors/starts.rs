@@ -1,10 +1,11 @@
-//! Starts that fail after the run directory was made.
+//! Starts that fail after the run directory was created.
 
 use super::common::arrays;
 use super::{empty, fails};
 use snapbox::str;
 
-/// Twenty observations of the same coordinate without noise, all zero: no Gaussian has a covariance for them.
+/// Twenty noiseless observations of the same coordinate are all zero, so no Gaussian has a covariance for
+/// them.
 #[test]
 fn a_run_that_cannot_start_leaves_nothing() {
     let dir = empty();

@@ -1,4 +1,4 @@
-//! What goes wrong on the way to the browser.
+//! Errors in the export to the browser.
 
 use super::{empty, fails, trained};
 use snapbox::str;

@@ -1,6 +1,6 @@
-"""Writes dinov2.json: class tokens of the published DINOv2 code, with weights by formula, of a small network and of ViT-L/14.
-CODE is a copy of the repository facebookresearch/dinov2; with a FILE it also writes the weights of ViT-L/14 there, under the
-names of dinov2_vitl14_pretrain.pth.
+"""Writes dinov2.json: class tokens of the published DINOv2 code with weights by formula, for a small network and for
+ViT-L/14. CODE is a copy of the repository facebookresearch/dinov2. With a FILE, the script also writes the weights of
+ViT-L/14 there, under the names of dinov2_vitl14_pretrain.pth.
 
     pip install numpy "pillow<13" torch torchvision
     python dinov2.py CODE [FILE]
@@ -14,7 +14,7 @@ from PIL import Image
 from torchvision.transforms import Compose, InterpolationMode, Normalize, Resize, ToTensor
 
 SIZES = [(3, 32, 32), (1, 28, 28), (3, 230, 300)]
-# dgm-eval's.
+# Preprocessing as in dgm-eval.
 PREPARE = Compose([
     Resize((224, 224), InterpolationMode.BICUBIC),
     ToTensor(),

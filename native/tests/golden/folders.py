@@ -1,5 +1,6 @@
-"""Scores the folders `truth` and `reconstructions` of `diffem export-images` with the tools they are made for, on Inception-v3
-with the weights FILE, which `inception_v3.py FILE` writes: the numbers mean nothing, but all tools must read the folders.
+"""Scores the folders `truth` and `reconstructions` of `diffem export-images` with the tools for which they are written, on
+Inception-v3 with the weights FILE, which `inception_v3.py FILE` writes. The numbers have no meaning, but all tools must
+read the folders.
 
     pip install numpy torch torchvision pytorch-fid==0.3.0 torch-fidelity clean-fid
     python folders.py FILE FOLDERS

@@ -1,4 +1,5 @@
-"""What the scripts beside this one share: weights by formula and a picture, the same as native/src/features/fixtures.rs's."""
+"""Code that the scripts in this directory share: weights by formula and a picture, the same as in
+native/src/eval/features/fixtures.rs."""
 
 import json
 from pathlib import Path
@@ -14,12 +15,12 @@ def write(name, value):
 
 
 def rounded(values):
-    """Seven digits: more than single precision agrees on."""
+    """Rounds to seven digits, which is more than single precision can reproduce."""
     return [float(f"{v:.7g}") for v in np.asarray(values, dtype=np.float64).ravel()]
 
 
 def unit(seed, n):
-    """n numbers in [-1, 1), of 24 bits each (splitmix64)."""
+    """Returns n numbers in [-1, 1) with 24 bits each (splitmix64)."""
     z = (np.uint64(seed) + np.arange(n, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -27,7 +28,7 @@ def unit(seed, n):
 
 
 def values(name, shape):
-    """The tensor `name`: a hash of its name (64-bit FNV-1a) and of the value's place."""
+    """Returns the tensor `name`: a hash of its name (64-bit FNV-1a) and of the value's index."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 % 2**64
@@ -44,7 +45,7 @@ def values(name, shape):
 
 
 def fill(module, skip=()):
-    """Gives the tensors of the module's state their values, but those whose name begins or ends with one of `skip`."""
+    """Sets the tensors of the module's state, except those whose name begins or ends with one of `skip`."""
     skip = (*skip, "num_batches_tracked")
     names = [name for name in module.state_dict() if not name.startswith(skip) and not name.endswith(skip)]
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -53,14 +54,14 @@ def fill(module, skip=()):
 
 
 def picture(channels, height, width):
-    """[height, width, channels] bytes."""
+    """Returns [height, width, channels] bytes."""
     i, j = np.mgrid[:height, :width]
     planes = [(i * i + 3 * i * j + 7 * j + 50 * c) % 256 for c in range(channels)]
     return np.stack(planes, -1).astype(np.uint8)
 
 
 def rgb(image):
-    """A gray picture three times."""
+    """Repeats a gray picture three times."""
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 

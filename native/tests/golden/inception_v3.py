@@ -1,5 +1,5 @@
-"""Writes inception_v3.json: features and logits of pytorch-fid's Inception-v3 with weights by formula. With a FILE it also
-writes those weights there, under the names of pt_inception-2015-12-05-6726825d.pth.
+"""Writes inception_v3.json: features and logits of pytorch-fid's Inception-v3 with weights by formula. With a FILE,
+the script also writes those weights there, under the names of pt_inception-2015-12-05-6726825d.pth.
 
     pip install numpy torch torchvision pytorch-fid==0.3.0
     python inception_v3.py [FILE]
@@ -16,7 +16,7 @@ SIZES = [(3, 32, 32), (1, 28, 28), (3, 90, 310)]
 
 
 def network():
-    """The network, and its weights instead of those that it would download."""
+    """Returns the network with weights that replace the download."""
     plain = inception._inception_v3(num_classes=1008, aux_logits=False, weights=None)
     state = fill(plain).state_dict()
     inception.load_state_dict_from_url = lambda *_, **__: state

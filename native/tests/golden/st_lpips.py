@@ -20,7 +20,7 @@ def distances(metric, image):
 
 def main():
     trained = network(True).requires_grad_(False)
-    # `lins` are `lin0` to `lin4` again.
+    # `lins` repeats `lin0` to `lin4`.
     formula = fill(network(False), skip=("lins.", "filt", "shift", "scale"))
     cases = [(1, 28, 28), (3, 32, 32), (1, 33, 21), (3, 64, 50)]
     write(

@@ -1,4 +1,4 @@
-"""The Python module on a small run that the installed command makes. Run by native/python/check.sh."""
+"""Tests the Python module on a small run of the installed command. native/python/check.sh runs this file."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 import diffem
 import numpy as np
 
-# A line with noise: no signal is longer, and a lap takes a second.
+# Few steps and signals of length 1, so that a lap takes one second.
 SETTINGS = ["em.laps=2", "m_step.steps=20", "data.n=256"]
 
 

@@ -1,5 +1,5 @@
-//! JPEG compression, which is not linear. The codec needs the cargo feature `jpeg`; the settings parse
-//! without it.
+//! JPEG compression, which is not linear. The codec needs the cargo feature `jpeg`; the
+//! settings parse without it.
 
 #[cfg(feature = "jpeg")]
 mod codec;

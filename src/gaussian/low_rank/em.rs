@@ -1,4 +1,4 @@
-//! One iteration of EM of a low-rank Gaussian.
+//! One iteration of EM for a low-rank Gaussian.
 
 use super::LowRankGaussian;
 use super::shown::{SHARD, Shown, shown};
@@ -8,7 +8,8 @@ use crate::observations::Observations;
 use crate::parallel;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
-/// Shards between two reductions; fixed, so that the number of workers does not change the order of the sums.
+/// Number of shards between two reductions; fixed, so that the number of workers does not change the
+/// order of the sums.
 const GROUP: usize = 4;
 
 /// Sums over observations that the M-step needs, per coordinate.
@@ -23,7 +24,7 @@ pub(super) struct Moments {
     pub(super) log_likelihood: f64,
 }
 
-/// z | y of one observation: the factor of P, and W_Oᵀ Ψ_O⁻¹ (ỹ - μ)_O.
+/// z | y of one observation: the Cholesky factor of P, and W_Oᵀ Ψ_O⁻¹ (ỹ - μ)_O.
 pub(super) type Posterior = (Cholesky<f64, Dyn>, DVector<f64>);
 
 fn upper(k: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -48,7 +49,7 @@ impl LowRankGaussian {
         })
     }
 
-    /// Cholesky factor of P and W_Oᵀ Ψ_O⁻¹ (ỹ - μ)_O of every observation of a shard.
+    /// Cholesky factor of P and W_Oᵀ Ψ_O⁻¹ (ỹ - μ)_O for every observation of a shard.
     pub(super) fn posteriors(&self, shard: &[Shown], outer: &DMatrix<f32>) -> Result<Vec<Posterior>> {
         let (d, k) = (self.mean.len(), self.rank());
         let precision = |s: &Shown, j: usize| s[j].map_or(0.0, |(_, r)| 1.0 / (self.variance[j] + r));
@@ -61,7 +62,7 @@ impl LowRankGaussian {
         let factor = |i: usize| {
             let p = symmetric(k, sums.row(i).iter().map(|&v| v as f64)) + DMatrix::identity(k, k);
             let singular = || Error::config("init", "the posterior of an observation is not positive definite");
-            // Where Ψ is tiny, single precision can lose P's least eigenvalues, which are 1 or more.
+            // Where Ψ is tiny, single precision can lose the smallest eigenvalues of P, which are 1 or more.
             let factor = Cholesky::new(p).or_else(|| Cholesky::new(self.precision(&shard[i])));
             Ok((factor.ok_or_else(singular)?, right.row(i).transpose()))
         };
@@ -151,7 +152,7 @@ impl LowRankGaussian {
         -0.5 * sum
     }
 
-    /// The M-step; coordinates that no observation shows stay as they are.
+    /// The M-step; coordinates that no observation shows keep their parameters.
     pub(super) fn maximized(&self, moments: &Moments, least: f64) -> Result<Self> {
         let (d, k) = (self.mean.len(), self.rank());
         let rows = parallel::map(d, |j| {
@@ -161,7 +162,7 @@ impl LowRankGaussian {
             }
             let second = symmetric(k + 1, moments.second.row(j).iter().copied());
             let first = moments.first.row(j).transpose();
-            // The ridge matters only to coordinates shown less often than there are loadings.
+            // The ridge matters only for coordinates that are observed less often than there are loadings.
             let ridged = &second + DMatrix::identity(k + 1, k + 1) * (1e-6 * count);
             let w = Cholesky::new(ridged).map_or_else(|| DVector::zeros(k + 1), |f| f.solve(&first));
             let residual = square - 2.0 * w.dot(&first) + w.dot(&(&second * &w));

@@ -1,6 +1,6 @@
-//! Gaussians of low rank plus a diagonal, for signals too long for a full covariance: x = μ + W z + e, z ~
-//! N(0, I_k), e ~ N(0, diag D), fitted by EM to observations of a diagonal channel (masks, noise) — factor
-//! analysis with missing values (Rubin & Thayer 1982; Tipping & Bishop 1999).
+//! Gaussians with a low-rank plus diagonal covariance, for signals too long for a full one: x = μ + W z + e,
+//! z ~ N(0, I_k), e ~ N(0, diag D), fitted by EM to observations of a diagonal channel (masks, noise). This
+//! is factor analysis with missing values (Rubin & Thayer 1982; Tipping & Bishop 1999).
 //!
 //! With O the coordinates that observation i shows, ỹ = y / a and Ψ = D + (noise variance) / a²:
 //!
@@ -9,8 +9,8 @@
 //! M-step  (w_j, μ_j) by regression of ỹ_j on (z, 1) over the observations that show j,  Ψ_j the mean residual
 //! ```
 //!
-//! Coordinates that are not shown need no imputation: they drop out of the likelihood, which climbs at every
-//! iteration.
+//! Coordinates that are not observed need no imputation: they drop out of the likelihood, which increases
+//! at every iteration.
 
 mod em;
 mod shown;
@@ -24,7 +24,7 @@ use crate::parallel;
 use crate::samples::Samples;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
-/// Least variance of e, relative to the initial one.
+/// Minimum variance of e, relative to the initial one.
 const MIN_VARIANCE: f64 = 1e-4;
 
 /// N(μ, W Wᵀ + diag D).
@@ -39,8 +39,9 @@ pub struct LowRankGaussian {
 }
 
 impl LowRankGaussian {
-    /// Fits rank `rank` by `iterations` of EM from loadings and noise of standard deviation `std`. Returns
-    /// the fit and the mean log-likelihood of an observation before each iteration, in nats.
+    /// Fits a model of rank `rank` by `iterations` iterations of EM, which start from random loadings and
+    /// noise of standard deviation `std`. Returns the fit and the mean log-likelihood per observation before
+    /// each iteration, in nats.
     pub fn fit(
         channel: &dyn Channel,
         observations: &Observations,
@@ -74,13 +75,13 @@ impl LowRankGaussian {
         self.loadings.ncols()
     }
 
-    /// One posterior draw of every observation, keyed by (seed, observation): `[n, d]`.
+    /// One posterior draw per observation, keyed by (seed, observation): `[n, d]`.
     pub fn reconstruct(&self, channel: &dyn Channel, observations: &Observations, seed: u64) -> Result<Samples> {
         let fill = |out: &mut Samples| self.reconstruct_into(channel, observations, seed, out);
         Samples::filled(observations.n(), self.mean.len(), fill)
     }
 
-    /// [`LowRankGaussian::reconstruct`] into a table of `[n, d]`.
+    /// [`LowRankGaussian::reconstruct`], written into a table of shape `[n, d]`.
     pub fn reconstruct_into(
         &self,
         channel: &dyn Channel,
@@ -115,7 +116,7 @@ impl LowRankGaussian {
         Samples::filled(observations.n(), self.mean.len(), |out| self.rows(channel, observations, out, row))
     }
 
-    /// `row(i, shown, factor of P, E[z])` of every observation into `out`.
+    /// Writes `row(i, shown, factor of P, E[z])` for every observation into `out`.
     fn rows(
         &self,
         channel: &dyn Channel,
@@ -153,7 +154,7 @@ mod tests {
     use crate::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig};
     use crate::gaussian::Gaussian;
 
-    /// Signals of rank 2 plus noise in 12 coordinates, seen through masks.
+    /// Signals of rank 2 plus noise in 12 coordinates, observed through masks.
     fn setup(n: usize) -> (impl Channel, Samples, Observations, Gaussian) {
         let d = 12;
         let loadings = DMatrix::from_fn(d, 2, |j, p| ((j * (p + 1)) as f64 * 0.7).sin());
@@ -172,12 +173,12 @@ mod tests {
     fn the_likelihood_climbs_and_the_covariance_is_found() {
         let (channel, _, seen, law) = setup(4000);
         let (fit, history) = LowRankGaussian::fit(&channel, &seen, 2, 1.0, 40, 0).unwrap();
-        // Up to the rounding of the single-precision products.
+        // The likelihood increases up to the rounding of the single-precision products.
         assert!(history.windows(2).all(|w| w[1] > w[0] - 1e-4), "{history:?}");
         let covariance =
             &fit.loadings * fit.loadings.transpose() + DMatrix::from_diagonal(&DVector::from_vec(fit.variance.clone()));
         let worst = (covariance - &law.covariance).amax();
-        // Entries up to 2 from 1000 pairs that show both coordinates: standard errors of about 0.05.
+        // Entries are at most 2, from 1000 pairs that show both coordinates: standard errors of about 0.05.
         assert!(worst < 0.2, "{worst}");
     }
 

@@ -1,13 +1,13 @@
-//! What the observations of a diagonal channel show of each coordinate.
+//! What the observations of a diagonal channel show about each coordinate.
 
 use crate::channel::{Channel, LinearChannel};
 use crate::error::{Error, Result};
 use crate::observations::Observations;
 
-/// Observations that one worker takes.
+/// Number of observations that one worker processes at a time.
 pub(super) const SHARD: usize = 256;
 
-/// What observation i shows: per coordinate ỹ and its noise variance, `None` where nothing is shown.
+/// What observation i shows: ỹ and its noise variance for each coordinate, `None` where it shows nothing.
 pub(super) type Shown = Vec<Option<(f64, f64)>>;
 
 /// The diagonal view of a channel.
@@ -15,7 +15,7 @@ pub(super) fn diagonal(channel: &dyn Channel) -> Result<&dyn LinearChannel> {
     channel
         .as_linear()
         .filter(|linear| linear.is_diagonal())
-        .ok_or(Error::NotLinear("a low-rank Gaussian start (it takes masks and noise; others start \"corrupted\")"))
+        .ok_or(Error::NotLinear("a low-rank Gaussian start (for masks and noise)"))
 }
 
 pub(super) fn shown(linear: &dyn LinearChannel, observations: &Observations, i: usize) -> Shown {
@@ -26,7 +26,7 @@ pub(super) fn shown(linear: &dyn LinearChannel, observations: &Observations, i: 
     (0..d).map(see).collect()
 }
 
-/// Mean of what is shown of each coordinate; 0 where nothing is.
+/// Mean of the observed values of each coordinate; 0 where there are none.
 pub(super) fn observed_means(linear: &dyn LinearChannel, observations: &Observations) -> Vec<f64> {
     let mut sums = vec![(0.0, 0usize); linear.signal_len()];
     for i in 0..observations.n() {

@@ -18,7 +18,8 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// New (weight, average, m, v) of each parameter, given the old ones and the gradient times `scale`; all of one length.
+    /// New (weight, average, m, v) of each parameter, given the old ones and the gradient times `scale`; all
+    /// have equal length.
     pub fn update(&self, old: [&[f32]; 4], gradient: &[f32], scale: f32, new: &mut [[f32; 4]]) {
         let n = new.len();
         let [w, a, m, v] = old.map(|values| &values[..n]);

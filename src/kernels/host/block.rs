@@ -5,8 +5,8 @@
 //! z = v * W₁ + b₁,  y = SiLU(z) * W₂ + b₂,  out = (x + c y) k,  k = 1/√(1 + c²)
 //! ```
 //!
-//! a, b, c are one vector an image. A group of images passes through all of it before the next one, so that what lies
-//! between the two convolutions stays in the cache.
+//! Each image has one vector a, b and c. A group of images passes through the whole block before the next
+//! group, so that the values between the two convolutions stay in the cache.
 
 use super::conv::{Grid, Padded};
 use super::dense::row_statistics;
@@ -45,7 +45,7 @@ pub struct Gradients {
     pub x: Vec<f32>,
     /// (a, b, c).
     pub modulation: Vec<f32>,
-    /// W₁, b₁, W₂, b₂, where they are wanted.
+    /// W₁, b₁, W₂, b₂, if requested.
     pub parameters: Option<[Vec<f32>; 4]>,
 }
 
@@ -92,7 +92,7 @@ impl Block<'_> {
         v
     }
 
-    /// The output, and what the backward pass needs where `save`.
+    /// Returns the output and, if `save`, what the backward pass needs.
     pub fn forward(&self, save: bool) -> (Vec<f32>, Option<Saved>) {
         let (c, pixels) = (self.c(), self.grid.h * self.grid.w);
         let mut out = vec![0.0; self.x.len()];
@@ -133,7 +133,7 @@ impl Block<'_> {
         }
     }
 
-    /// Gradients given that of the output; those of kernels and biases only where `want_parameters`.
+    /// Gradients given that of the output; those of kernels and biases only if `want_parameters`.
     pub fn backward(&self, saved: &Saved, dout: &[f32], want_parameters: bool) -> Gradients {
         let (c, pixels) = (self.c(), self.grid.h * self.grid.w);
         let mut g = Gradients {
@@ -162,7 +162,7 @@ impl Block<'_> {
         g
     }
 
-    /// Through the last line: adds to dx and dc, returns dy with zero borders.
+    /// Backward through the last line: adds to dx and dc, and returns dy with zero borders.
     fn leave(
         &self,
         group: Grid,
@@ -196,7 +196,7 @@ impl Block<'_> {
         dy
     }
 
-    /// Through the first line: adds to dx, da and db, given dv.
+    /// Backward through the first line: adds to dx, da and db, given dv.
     fn enter(&self, first: usize, dense: &Range<usize>, dv: &Padded, g: &mut Gradients) {
         let c = self.c();
         let (x, dx) = (&self.x[dense.clone()], &mut g.x[dense.clone()]);

@@ -1,36 +1,38 @@
 //! 3 x 3 convolution of images stored pixel by pixel (`[n · h · w, c]`), without unrolling the image.
 //!
-//! An image is copied once into rows of w + 1 pixels, the last one zero, with a zero row between images. Then the pixel at
-//! offset (δi, δj) of a neighborhood stands δi (w + 1) + δj pixels away, whatever the border, and the three pixels of a
-//! neighborhood's row are 3 c consecutive values. So the convolution is three matrix products whose left operand's rows
-//! overlap in memory; so are its two gradients.
+//! Each image is copied once into rows of w + 1 pixels, the last of which is zero, with a zero row
+//! between images. The pixel at offset (δi, δj) of a neighborhood is then δi (w + 1) + δj pixels away,
+//! even at the border, and the three pixels of a neighborhood's row are 3 c consecutive values. The
+//! convolution is therefore three matrix products whose left operand has rows that overlap in memory, and
+//! so are its two gradients.
 
 use super::math::{add_rows, simd};
 use super::matrix::Matrix;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Rows that a matrix product should have at least; smaller images are taken in groups.
+/// Minimum number of rows of a matrix product; smaller images are processed in groups.
 const MIN_ROWS: usize = 256;
 
 /// Images of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
-    /// Images.
+    /// Number of images.
     pub n: usize,
-    /// Rows.
+    /// Number of rows.
     pub h: usize,
-    /// Columns.
+    /// Number of columns.
     pub w: usize,
 }
 
 impl Grid {
-    /// Pixels of all images.
+    /// Number of pixels in all images.
     pub fn pixels(&self) -> usize {
         self.n * self.h * self.w
     }
 
-    /// Groups of images whose products are neither tiny nor larger than a cache; the same for every batch size.
+    /// Groups of images whose products are neither tiny nor larger than a cache; the same
+    /// for every batch size.
     pub fn groups(self) -> impl Iterator<Item = (Grid, Range<usize>)> {
         let size = MIN_ROWS.div_ceil(self.h * self.w).max(1);
         (0..self.n.div_ceil(size)).map(move |g| {
@@ -40,17 +42,17 @@ impl Grid {
         })
     }
 
-    /// Pixels before the first image.
+    /// Number of pixels before the first image.
     fn base(&self) -> usize {
         self.w + 2
     }
 
-    /// Products' rows: all images with their borders, but for the last border.
+    /// Number of rows of the products: all images with their borders, except the last border.
     fn rows(&self) -> usize {
         (self.n * (self.h + 1) - 1) * (self.w + 1)
     }
 
-    /// Pixels of a padded buffer.
+    /// Number of pixels in a padded buffer.
     fn padded(&self) -> usize {
         self.n * (self.h + 1) * (self.w + 1) + self.w + 3
     }
@@ -71,19 +73,19 @@ pub(crate) struct Padded {
     data: Vec<f32>,
 }
 
-/// Buffers that a thread keeps at most.
+/// Maximum number of buffers that a thread keeps.
 const MAX_KEPT: usize = 8;
 
 thread_local! {
-    /// Buffers of this thread that are free: a layer takes a handful for each group of images, and fresh ones would cost a page
-    /// fault for every 4 kB.
+    /// Free buffers of this thread: a layer uses a handful for each group of images, and fresh ones would
+    /// cost one page fault per 4 kB.
     static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Drop for Padded {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
-        // A thread that ends has given its buffers up already.
+        // A thread that is ending has already released its buffers.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             if free.len() < MAX_KEPT {
@@ -94,14 +96,14 @@ impl Drop for Padded {
 }
 
 impl Padded {
-    /// Any values, borders included.
+    /// A buffer with arbitrary values, borders included.
     fn scratch(grid: Grid, c: usize) -> Self {
         let mut data = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
         data.resize(grid.padded() * c, 0.0);
         Self { grid, c, data }
     }
 
-    /// Zeros.
+    /// A buffer of zeros.
     pub fn zeros(grid: Grid, c: usize) -> Self {
         let mut out = Self::scratch(grid, c);
         out.data.fill(0.0);
@@ -115,8 +117,8 @@ impl Padded {
         out
     }
 
-    /// Calls `f(start, image, run)` for every run of w pixels; `start` is the place of the run's first value in a dense
-    /// `[pixels, c]` array.
+    /// Calls `f(start, image, run)` for every run of w pixels; `start` is the index of the run's first value
+    /// in a dense `[pixels, c]` array.
     pub fn fill(&mut self, mut f: impl FnMut(usize, usize, &mut [f32])) {
         let (c, len) = (self.c, self.grid.w * self.c);
         for (k, (dense, padded)) in self.grid.runs().enumerate() {
@@ -132,7 +134,7 @@ impl Padded {
         }
     }
 
-    /// Calls `f(run, other's run)` for every run of w pixels of two buffers of one shape.
+    /// Calls `f(run, other's run)` for every run of w pixels of two buffers of the same shape.
     pub fn zip(&mut self, other: &Padded, mut f: impl FnMut(&mut [f32], &[f32])) {
         assert_eq!((self.grid, self.c), (other.grid, other.c), "buffers of one shape");
         let (c, len) = (self.c, self.grid.w * self.c);
@@ -142,13 +144,13 @@ impl Padded {
         }
     }
 
-    /// The products' rows.
+    /// The rows of the products.
     fn inner(&self) -> &[f32] {
         &self.data[self.grid.base() * self.c..][..self.grid.rows() * self.c]
     }
 
-    /// Σ over the neighborhood: out(i, j) = Σ_{δi, δj} x(i + δi, j + δj) W(δi, δj), without bias. Borders of the result are
-    /// undefined (not zero). `weights [9 · c, m]`, neighborhood row by row.
+    /// Σ over the neighborhood: out(i, j) = Σ_{δi, δj} x(i + δi, j + δj) W(δi, δj), without bias. Borders of
+    /// the result are undefined (not zero). `weights [9 · c, m]`, neighborhood row by row.
     pub fn correlate(&self, weights: &[f32], m: usize) -> Padded {
         let (grid, c) = (self.grid, self.c);
         assert_eq!(weights.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
@@ -163,13 +165,14 @@ impl Padded {
         out
     }
 
-    /// The transpose of [`Padded::correlate`] from c channels: Σ over the neighborhood of dy(i - δi, j - δj) W(δi, δj)ᵀ.
+    /// The transpose of [`Padded::correlate`] from c channels: Σ over the neighborhood of
+    /// dy(i - δi, j - δj) W(δi, δj)ᵀ.
     pub fn correlate_transposed(&self, weights: &[f32], c: usize) -> Padded {
         let (grid, m) = (self.grid, self.c);
         assert_eq!(weights.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
         let mut out = Padded::scratch(grid, c);
         let target = &mut out.data[grid.base() * c..][..grid.rows() * c];
-        // The kernel turned by half a turn: its last pixel meets the first one of the neighborhood.
+        // The kernel is rotated by half a turn: its last pixel meets the first pixel of the neighborhood.
         for (tap, weights) in weights.chunks_exact(c * m).rev().enumerate() {
             let from = (tap / 3 * (grid.w + 1) + tap % 3) * m;
             let left = Matrix::overlapping(&self.data[from..], grid.rows(), m, m);
@@ -178,7 +181,8 @@ impl Padded {
         out
     }
 
-    /// Adds Σ over pixels of x(i + δi, j + δj)ᵀ dy(i, j) to `out [9 · c, m]`; the borders of `dy` must be zero.
+    /// Adds Σ over pixels of x(i + δi, j + δj)ᵀ dy(i, j) to `out [9 · c, m]`; the borders of
+    /// `dy` must be zero.
     pub fn add_weight_gradient(&self, dy: &Padded, out: &mut [f32]) {
         let (grid, c, m) = (self.grid, self.c, dy.c);
         assert_eq!(out.len(), 9 * c * m, "a 3 x 3 kernel from {c} to {m} channels");
@@ -226,7 +230,8 @@ impl Padded {
     }
 }
 
-/// y = x * W + b for `x [pixels, c]`, `weights [9 · c, m]`; with `stride` 2 every second row and column (h and w even).
+/// y = x * W + b for `x [pixels, c]`, `weights [9 · c, m]`; with `stride` 2 every second row and
+/// column (h and w even).
 pub fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride: usize) -> Vec<f32> {
     let (c, m) = (x.len() / grid.pixels(), bias.len());
     let mut y = vec![0.0; grid.pixels() / (stride * stride) * m];
@@ -244,7 +249,7 @@ pub fn conv(grid: Grid, x: &[f32], weights: &[f32], bias: &[f32], stride: usize)
     y
 }
 
-/// Gradients of [`conv`], each where it is wanted.
+/// Gradients of [`conv`], each present only if requested.
 pub struct ConvGradients {
     /// x.
     pub x: Option<Vec<f32>>,
@@ -296,7 +301,7 @@ pub fn conv_backward(
     ConvGradients { x: dx, parameters }
 }
 
-/// dx of a convolution with stride 2: dy Wᵀ, added up over the neighborhoods.
+/// dx of a convolution with stride 2: dy Wᵀ, summed over the neighborhoods.
 fn strided_input_gradient(grid: Grid, c: usize, weights: &[f32], dy: &[f32]) -> Padded {
     let m = weights.len() / (9 * c);
     let pixels = grid.pixels() / 4;

@@ -6,10 +6,10 @@ use super::matrix::Matrix;
 /// Epsilon of LayerNorm, added to the variance.
 pub const NORM_EPSILON: f32 = 1e-5;
 
-/// x W + b of `x [n, k]`, `w [k, m]`, and `b [m]` or, a bias of each row's own, `[n, m]`.
+/// x W + b for `x [n, k]`, `w [k, m]`, and `b [m]` or, for a separate bias per row, `[n, m]`.
 pub fn affine(x: Matrix, w: Matrix, b: &[f32]) -> Vec<f32> {
     let mut z = x.times(w);
-    // One row for all, or all rows at once.
+    // `b` is one row for all rows of z, or all rows at once.
     simd(|| z.chunks_exact_mut(b.len()).for_each(|rows| rows.iter_mut().zip(b).for_each(|(z, b)| *z += b)));
     z
 }

@@ -1,5 +1,5 @@
-//! Arithmetic of diffem's fused layers and scores on slices in host memory, on the calling thread. A crate of its own so that the browser's
-//! module can have this part compiled for speed and the rest for size.
+//! Arithmetic of diffem's fused layers and scores on slices in host memory, on the calling thread. This is a
+//! separate crate so that the browser module can compile this part for speed and the rest for size.
 #![warn(missing_docs)]
 
 mod adam;

@@ -1,7 +1,7 @@
 //! Branch-free elementary functions that vectorize.
 
-/// Runs `f` compiled for AVX2 where the processor has it. No multiply-add is contracted, so both versions give the
-/// same bits. `f` must be small enough to be inlined, with its callees marked `inline(always)`.
+/// Runs `f` compiled for AVX2 where the processor has it. No multiply-add is contracted, so both versions
+/// give the same bits. `f` must be small enough to be inlined, with its callees marked `inline(always)`.
 #[inline(always)]
 pub(crate) fn simd<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
@@ -23,7 +23,7 @@ pub(crate) fn simd<R>(f: impl FnOnce() -> R) -> R {
 #[allow(clippy::excessive_precision)] // Cephes' constants as published
 pub(crate) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    // Adding 1.5 * 2^23 rounds to the nearest integer, which then stands in the lowest bits.
+    // Adding 1.5 * 2^23 rounds to the nearest integer, which is then in the lowest bits.
     let rounded = x * std::f32::consts::LOG2_E + 12_582_912.0;
     let n = rounded - 12_582_912.0;
     let r = x - n * 0.693_359_375;
@@ -54,8 +54,8 @@ pub fn add_rows(values: &[f32], sums: &mut [f32]) {
     });
 }
 
-/// Sum of `f([a[i], b[i], ...])` over the places i of slices of one length, in eight interleaved lanes: a fixed order that
-/// vectorizes.
+/// Sum of `f([a[i], b[i], ...])` over the indices i of slices of equal length, in eight interleaved lanes: a
+/// fixed order that vectorizes.
 #[inline(always)]
 pub(crate) fn sum_lanes<const K: usize>(slices: [&[f32]; K], f: impl Fn([f32; K]) -> f32) -> f32 {
     let split = slices.map(|slice| slice.as_chunks::<8>());

@@ -1,4 +1,4 @@
-//! Products of matrices in slices, on this thread: threads come from independent shards.
+//! Products of matrices in slices, on the calling thread; parallelism comes from independent shards.
 
 use super::short;
 
@@ -13,13 +13,14 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// All of `values`, row by row.
+    /// The matrix of all `values`, row by row.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns, "a {rows} x {columns} matrix");
         Self { values, rows, columns, strides: (columns, 1) }
     }
 
-    /// Rows of consecutive values that start `stride` values apart and may overlap; not empty.
+    /// The matrix whose rows are consecutive values that start `stride` values apart and may
+    /// overlap; not empty.
     pub fn overlapping(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
         assert!((rows - 1) * stride + columns <= values.len(), "a strided matrix inside its slice");
         Self { values, rows, columns, strides: (stride, 1) }
@@ -38,8 +39,8 @@ impl<'a> Matrix<'a> {
             out.resize(len, 0.0);
             return out;
         }
-        // SAFETY: there is room for `len` values; they are not read (add = false), and all are written for a positive inner
-        // dimension.
+        // SAFETY: there is room for `len` values; they are not read (add = false), and all are written for a
+        // positive inner dimension.
         unsafe {
             self.multiply(other, out.as_mut_ptr(), false);
             out.set_len(len);
@@ -47,7 +48,7 @@ impl<'a> Matrix<'a> {
         out
     }
 
-    /// self * other into the row-major `out`, on top of what it holds where `add`.
+    /// Writes self * other into the row-major `out`, or adds it to `out` if `add`.
     pub fn times_into(self, other: Matrix, out: &mut [f32], add: bool) {
         assert_eq!(out.len(), self.rows * other.columns, "the product's size");
         // SAFETY: the size was checked.
@@ -55,10 +56,10 @@ impl<'a> Matrix<'a> {
     }
 
     /// # Safety
-    /// `out` must have room for rows x other.columns values, initialized where `add`.
+    /// `out` must have room for rows x other.columns values, initialized if `add`.
     unsafe fn multiply(self, other: Matrix, out: *mut f32, add: bool) {
         assert_eq!(self.columns, other.rows, "inner dimensions");
-        // SAFETY: the constructors checked the strides against the slices; the caller answers for `out`.
+        // SAFETY: the constructors checked the strides against the slices; the caller guarantees `out`.
         unsafe {
             if cfg!(target_arch = "wasm32") {
                 short::multiply(self.factor(), other.factor(), [self.rows, other.columns, self.columns], out, add);
@@ -79,7 +80,7 @@ impl<'a> Matrix<'a> {
         let [(ars, acs), (brs, bcs)] = [self.strides, other.strides].map(|(r, c)| (r as isize, c as isize));
         let (a, b, keep) = (self.values.as_ptr(), other.values.as_ptr(), if add { 1.0 } else { 0.0 });
         let serial = gemm::Parallelism::None;
-        // SAFETY: the constructors checked the strides against the slices; the caller answers for `out`.
+        // SAFETY: the constructors checked the strides against the slices; the caller guarantees `out`.
         unsafe {
             gemm::gemm(
                 m, n, k, out, 1, n as isize, add, a, acs, ars, b, bcs, brs, keep, 1.0, false, false, false, serial,
@@ -96,7 +97,8 @@ mod tests {
         (0..n).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0).collect()
     }
 
-    /// Both ways of multiplying against sums in double precision, for `a` and `b` as they lie or transposed.
+    /// Compares both ways of multiplying with sums in double precision, for `a` and `b` as
+    /// stored or transposed.
     fn agree([m, n, k]: [usize; 3], turned: [bool; 2], add: bool) {
         let (a, b, held) = (values(m * k, 1), values(k * n, 2), values(m * n, 3));
         let left = if turned[0] { Matrix::new(&a, k, m).t() } else { Matrix::new(&a, m, k) };
@@ -136,7 +138,7 @@ mod tests {
         let (a, b) = (values(20, 1), values(6 * 9, 2));
         let (left, right) = (Matrix::overlapping(&a, 8, 6, 2), Matrix::new(&b, 6, 9));
         let (wide, mut short) = (left.times(right), vec![0.0; 72]);
-        // SAFETY: 8 x 9 values.
+        // SAFETY: `short` holds 8 x 9 values.
         unsafe { short::multiply(left.factor(), right.factor(), [8, 9, 6], short.as_mut_ptr(), false) };
         assert!(wide.iter().zip(&short).all(|(a, b)| (a - b).abs() < 1e-5));
     }

@@ -1,6 +1,6 @@
-//! Images of twice the size.
+//! Upsampling of images by a factor of two.
 
-/// Every pixel of `c` values of rows of `width` pixels becomes 2 x 2 pixels.
+/// Repeats every pixel of `c` values, in rows of `width` pixels, as 2 x 2 pixels.
 pub fn upsampled(x: &[f32], c: usize, width: usize) -> Vec<f32> {
     let mut y = Vec::with_capacity(4 * x.len());
     for row in x.chunks_exact(width * c) {

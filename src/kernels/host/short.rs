@@ -1,16 +1,18 @@
-//! Products of matrices on processors of short vectors and few registers, as WebAssembly has to expect. Four rows by eight
-//! columns are summed at a time, in eight of sixteen registers; the larger tiles that suit fused multiply-adds do not fit beside
-//! their factors and products there (two thirds of the speed).
+//! Matrix products for processors with short vectors and few registers, which WebAssembly has to expect.
+//! Tiles of four rows by eight columns are summed at a time, in eight of sixteen registers. The larger
+//! tiles that suit fused multiply-adds do not fit there beside their factors and products, and reach two
+//! thirds of the speed.
 
 use four::Four;
 
 /// Rows and columns of a tile.
 const ROWS: usize = 4;
 const COLUMNS: usize = 8;
-/// Values of the left factor that are used with all columns before the next ones: they stay in the cache.
+/// Number of values of the left factor that are used with all columns before the next ones, so that they
+/// stay in the cache.
 const CACHED: usize = 1 << 14;
 
-/// A factor: its first value, and the distances of neighbors in a column and in a row.
+/// A factor: its first value, and the strides between neighbors in a column and in a row.
 #[derive(Clone, Copy)]
 pub(super) struct Factor {
     pub(super) start: *const f32,
@@ -23,25 +25,26 @@ impl Factor {
     /// Row `i`, column `j` must lie in the factor.
     #[inline(always)]
     unsafe fn at(self, i: usize, j: usize) -> *const f32 {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.start.add(i * self.row + j * self.column) }
     }
 }
 
-/// a b into the row-major `out`, on top of what it holds where `add`; a is m x k, b is k x n.
+/// Writes a b into the row-major `out`, or adds it to `out` if `add`; a is m x k, b is k x n.
 ///
 /// # Safety
-/// The factors must hold m x k and k x n values, and `out` have room for m x n, initialized where `add`.
+/// The factors must hold m x k and k x n values, and `out` must have room for m x n values,
+/// initialized if `add`.
 pub(super) unsafe fn multiply(a: Factor, b: Factor, [m, n, k]: [usize; 3], out: *mut f32, add: bool) {
-    // Columns that are not eight consecutive values are laid out as such.
+    // Columns that are not eight consecutive values are packed.
     let ready = if b.column == 1 { n - n % COLUMNS } else { 0 };
-    // SAFETY: the columns are b's.
+    // SAFETY: the columns belong to b.
     let packed = unsafe { pack(b, ready, n, k) };
     let block = (CACHED / k.max(1)).max(1).next_multiple_of(ROWS);
     for top in (0..m).step_by(block) {
         let bottom = m.min(top + block);
         for left in (0..n).step_by(COLUMNS) {
-            // SAFETY: column `left` and those beside it are b's, or packed.
+            // SAFETY: column `left` and its neighbors belong to b or are packed.
             let panel = unsafe {
                 if left < ready {
                     Factor { start: b.at(0, left), ..b }
@@ -52,7 +55,7 @@ pub(super) unsafe fn multiply(a: Factor, b: Factor, [m, n, k]: [usize; 3], out: 
             let width = COLUMNS.min(n - left);
             let mut i = top;
             while i < bottom {
-                // SAFETY: rows from i on are a's, and those of `out`.
+                // SAFETY: the rows from i on belong to a and to `out`.
                 unsafe {
                     let (a, out) = (Factor { start: a.at(i, 0), ..a }, out.add(i * n + left));
                     if i + ROWS <= bottom {
@@ -68,16 +71,16 @@ pub(super) unsafe fn multiply(a: Factor, b: Factor, [m, n, k]: [usize; 3], out: 
     }
 }
 
-/// Columns `from..to` of b, eight beside each other, zeros beyond the last: `[panels, k, 8]`.
+/// Packs columns `from..to` of b in panels of eight, with zeros beyond the last column: `[panels, k, 8]`.
 ///
 /// # Safety
-/// They must be b's.
+/// The columns must belong to b.
 unsafe fn pack(b: Factor, from: usize, to: usize, k: usize) -> Vec<f32> {
     let mut packed = vec![0.0; (to - from).next_multiple_of(COLUMNS) * k];
     for j in from..to {
         let place = (j - from) / COLUMNS * COLUMNS * k + (j - from) % COLUMNS;
         for (p, value) in packed[place..].iter_mut().step_by(COLUMNS).take(k).enumerate() {
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             *value = unsafe { *b.at(p, j) };
         }
     }
@@ -87,15 +90,15 @@ unsafe fn pack(b: Factor, from: usize, to: usize, k: usize) -> Vec<f32> {
 /// The products of `R` rows of a and eight columns.
 ///
 /// # Safety
-/// Both must be there, `k` long.
+/// `a` must hold `R` x k values, and `panel` k x 8.
 #[inline(always)]
 unsafe fn tile<const R: usize>(a: Factor, panel: Factor, k: usize) -> [[f32; COLUMNS]; R] {
     let mut sums = [[Four::ZERO; 2]; R];
     for p in 0..k {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         let b = unsafe { [Four::load(panel.at(p, 0)), Four::load(panel.at(p, 4))] };
         for (r, [low, high]) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             let x = Four::splat(unsafe { *a.at(r, p) });
             (*low, *high) = (low.plus(x.times(b[0])), high.plus(x.times(b[1])));
         }
@@ -108,15 +111,15 @@ unsafe fn tile<const R: usize>(a: Factor, panel: Factor, k: usize) -> [[f32; COL
     })
 }
 
-/// Writes the first `width` values of each row.
+/// Writes, or adds if `add`, the first `width` values of each row.
 ///
 /// # Safety
-/// `out` must have room for them, rows `stride` apart, and hold values where `add`.
+/// `out` must have room for them, in rows `stride` apart, and hold values if `add`.
 #[inline(always)]
 unsafe fn store<const R: usize>(sums: [[f32; COLUMNS]; R], out: *mut f32, stride: usize, width: usize, add: bool) {
     for (r, sums) in sums.iter().enumerate() {
         for (j, sum) in sums.iter().enumerate().take(width) {
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             unsafe {
                 let place = out.add(r * stride + j);
                 place.write(if add { place.read() + sum } else { *sum });
@@ -125,7 +128,7 @@ unsafe fn store<const R: usize>(sums: [[f32; COLUMNS]; R], out: *mut f32, stride
     }
 }
 
-/// Four lanes. The compiler makes no vectors of the loop over a tile by itself.
+/// Four lanes, written out because the compiler does not vectorize the loop over a tile by itself.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod four {
     use core::arch::wasm32::{f32x4_add, f32x4_extract_lane, f32x4_mul, f32x4_splat, v128, v128_load};
@@ -137,10 +140,10 @@ mod four {
         pub(super) const ZERO: Self = Self(core::arch::wasm32::f32x4(0.0, 0.0, 0.0, 0.0));
 
         /// # Safety
-        /// Four values must be there.
+        /// `from` must point to four values.
         #[inline(always)]
         pub(super) unsafe fn load(from: *const f32) -> Self {
-            // SAFETY: the caller's; a load needs no alignment.
+            // SAFETY: guaranteed by the caller; a load needs no alignment.
             Self(unsafe { v128_load(from.cast()) })
         }
 
@@ -182,9 +185,9 @@ mod four {
         pub(super) const ZERO: Self = Self([0.0; 4]);
 
         /// # Safety
-        /// Four values must be there.
+        /// `from` must point to four values.
         pub(super) unsafe fn load(from: *const f32) -> Self {
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             Self(unsafe { *from.cast() })
         }
 

@@ -3,19 +3,20 @@
 use crate::noise::Key;
 use crate::parallel;
 
-/// Bootstrap resamples of the signals.
+/// Number of bootstrap resamples of the signals.
 const RESAMPLES: usize = 1000;
-/// Probability that the whole band holds the curve.
+/// Probability that the whole band contains the curve.
 const CONFIDENCE: f64 = 0.95;
 
-/// A score at several levels, with the band that an infinite number of signals would leave with probability 5 % at most.
+/// A score at several levels, with a band that the curve for infinitely many signals leaves with a
+/// probability of at most 5 %.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// Where, ascending.
+    /// Levels, ascending.
     pub levels: Vec<f64>,
     /// Mean over signals.
     pub values: Vec<f64>,
-    /// What a perfect posterior has.
+    /// Values of a perfect posterior.
     pub expected: Vec<f64>,
     /// Half width of the simultaneous band around `values`.
     pub half_width: Vec<f64>,
@@ -34,7 +35,7 @@ impl Curve {
     }
 }
 
-/// How often each signal stands in each resample.
+/// Number of times that each signal occurs in each resample.
 pub(super) struct Bands(Vec<Vec<u16>>);
 
 impl Bands {
@@ -47,8 +48,8 @@ impl Bands {
     }
 }
 
-/// The mean of `rows` (one a signal, one value a level) with its band: in units of each level's bootstrap deviation, as wide as
-/// 95 % of the resamples need at their worst level.
+/// The mean of `rows` (one per signal, one value per level) with its band. In units of each level's bootstrap
+/// deviation, the band is as wide as 95 % of the resamples need at their worst level.
 pub(super) fn curve(bands: &Bands, rows: &[Vec<f64>], expected: Vec<f64>, levels: Vec<f64>) -> Curve {
     let (n, k) = (rows.len() as f64, expected.len());
     let mean = |weight: &dyn Fn(usize) -> f64| {
@@ -63,7 +64,7 @@ pub(super) fn curve(bands: &Bands, rows: &[Vec<f64>], expected: Vec<f64>, levels
     let resampled: Vec<Vec<f64>> = parallel::map(bands.0.len(), |r| mean(&|i| f64::from(bands.0[r][i])));
     let variance =
         |j: usize| resampled.iter().map(|m| (m[j] - values[j]).powi(2)).sum::<f64>() / resampled.len() as f64;
-    // A level at which every signal agrees has no deviation of its own: it gets that of one signal in n.
+    // A level at which all signals agree has no deviation of its own, so it gets that of one signal in n.
     let deviations: Vec<f64> = (0..k).map(|j| variance(j).sqrt().max(1.0 / n)).collect();
     let worst = |m: &Vec<f64>| (0..k).map(|j| (m[j] - values[j]).abs() / deviations[j]).fold(0.0, f64::max);
     let mut worst: Vec<f64> = resampled.iter().map(worst).collect();
@@ -72,8 +73,8 @@ pub(super) fn curve(bands: &Bands, rows: &[Vec<f64>], expected: Vec<f64>, levels
     Curve { levels, values, expected, half_width: deviations.iter().map(|d| factor * d).collect() }
 }
 
-/// p-value of the hypothesis that `u` are independent and uniform on [0, 1]: asymptotic law of √n sup|F_n - F| with Stephens's
-/// correction for small n.
+/// p-value of the hypothesis that `u` are independent and uniform on [0, 1], from the asymptotic distribution
+/// of √n sup|F_n - F| with Stephens's correction for small n.
 pub(super) fn kolmogorov_smirnov(mut u: Vec<f64>) -> f64 {
     u.sort_by(f64::total_cmp);
     let n = u.len() as f64;
@@ -81,7 +82,7 @@ pub(super) fn kolmogorov_smirnov(mut u: Vec<f64>) -> f64 {
     let distance = u.iter().enumerate().map(distance).fold(0.0, f64::max);
     let x = (n.sqrt() + 0.12 + 0.11 / n.sqrt()) * distance;
     let term = |k: i32| (-1f64).powi(k - 1) * (-2.0 * f64::from(k * k) * x * x).exp();
-    // The series only converges quickly from here on; below, the p-value is above .9999.
+    // The series converges quickly only from here on; below, the p-value is above .9999.
     if x < 0.3 { 1.0 } else { (2.0 * (1..=20).map(term).sum::<f64>()).clamp(0.0, 1.0) }
 }
 
@@ -89,7 +90,7 @@ pub(super) fn kolmogorov_smirnov(mut u: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    /// Critical values of the limit law: P(x > 1.3581) = .05, P(x > 1.6276) = .01.
+    /// Critical values of the limiting distribution: P(x > 1.3581) = .05, P(x > 1.6276) = .01.
     #[test]
     fn p_values_are_those_of_the_tables() {
         let n = 1_000_000usize;

@@ -1,15 +1,16 @@
-//! Is the posterior as wide as its errors? Scores of draws x' ~ q(. | y_i) beside the signal x_i that y_i was made from.
+//! Is the posterior as wide as its errors? Draws x' ~ q(. | y_i) are scored against the
+//! signal x_i behind y_i.
 //!
-//! | score | of a perfect posterior | source |
+//! | score | for a perfect posterior | source |
 //! |---|---|---|
 //! | [`Calibration::ranks`], of x among the draws | uniform | Talts et al. 2018, arXiv 1804.06788 |
 //! | [`Calibration::coverage`] of central intervals | the level | |
 //! | [`Calibration::tarp`], expected coverage of balls | the level | Lemos et al. 2023, arXiv 2302.03026 |
 //! | [`Calibration::crps`], [`Calibration::energy_score`] | smallest | Gneiting and Raftery 2007; "fair": Ferro 2014 |
-//! | [`Calibration::spread`] beside [`Calibration::skill`] | equal | Fortin et al. 2014 |
+//! | [`Calibration::spread`] compared with [`Calibration::skill`] | equal | Fortin et al. 2014 |
 //!
-//! Ranks and intervals are taken value by value, balls in the whole space. A rank among L draws is a whole number: adding
-//! a uniform number makes it continuous and the test exact for any L.
+//! Ranks and intervals are computed value by value, balls in the whole space. A rank among L draws is an
+//! integer; adding a uniform random number makes it continuous and the test exact for any L.
 
 mod band;
 mod scores;
@@ -24,15 +25,16 @@ use band::{Bands, curve, kolmogorov_smirnov};
 /// Levels at which coverage is reported.
 pub const LEVELS: [f64; 19] =
     [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95];
-/// Bars of the rank histogram, at most.
+/// Maximum number of bars in the rank histogram.
 const BARS: usize = 20;
 
-/// How the draws for n signals of d values fit them.
+/// Calibration scores of the draws for n signals of d values.
 #[derive(Clone, Debug)]
 pub struct Calibration {
     /// Relative frequency of the ranks in equal bars, over all values; 1 is uniform.
     pub ranks: Curve,
-    /// Smallest p-value of Kolmogorov-Smirnov tests of the ranks of each value, times their number (Bonferroni), at most 1.
+    /// Smallest p-value of Kolmogorov-Smirnov tests of the ranks of each value, times their number
+    /// (Bonferroni), at most 1.
     pub ranks_p: f64,
     /// Fraction of the values inside their central interval of probability [`LEVELS`].
     pub coverage: Curve,
@@ -40,7 +42,7 @@ pub struct Calibration {
     pub tarp: Curve,
     /// Mean over values of E|x' - x| - E|x' - x''|/2, unbiased in the number of draws; units of the signal.
     pub crps: f64,
-    /// The same with Euclidean distances of whole signals.
+    /// The same with Euclidean distances between whole signals.
     pub energy_score: f64,
     /// Root mean square deviation of the draws from their mean, corrected for their number.
     pub spread: f64,
@@ -48,15 +50,15 @@ pub struct Calibration {
     pub skill: f64,
     /// (spread, skill) of tenths of all values in ascending order of spread.
     pub spread_skill: Vec<(f64, f64)>,
-    /// Signals n.
+    /// Number of signals n.
     pub signals: usize,
-    /// Draws of each, L.
+    /// Number of draws per signal, L.
     pub draws: usize,
 }
 
 impl Calibration {
-    /// Scores `draws [n L, d]` (those for signal i are rows i L to (i + 1) L) of the signals `x [n, d]`; randomness of ranks,
-    /// reference points and bootstrap from `seed`. L >= 2, n >= 2.
+    /// Scores `draws [n L, d]` (rows i L to (i + 1) L belong to signal i) against the signals `x [n, d]`;
+    /// L >= 2, n >= 2. The `seed` determines the randomness of ranks, reference points and bootstrap.
     ///
     /// # Errors
     /// Sizes that do not fit, a value that is not finite.
@@ -137,7 +139,7 @@ fn ball<'a>(x: &[f32], draws: impl Iterator<Item = &'a [f32]>, from: &[f32], key
     (nearer + key.stream(i, 2).uniform()) / (l + 1.0)
 }
 
-/// Of each signal: its values' relative frequency in each bar.
+/// For each signal: the relative frequency of its values in each bar.
 fn histograms(ranks: &[Vec<f64>], bars: usize) -> Vec<Vec<f64>> {
     let histogram = |row: &Vec<f64>| {
         let mut counts = vec![0.0; bars];
@@ -147,7 +149,7 @@ fn histograms(ranks: &[Vec<f64>], bars: usize) -> Vec<Vec<f64>> {
     ranks.iter().map(histogram).collect()
 }
 
-/// Of each signal: fraction of its values inside the central interval of each level.
+/// For each signal: the fraction of its values inside the central interval of each level.
 fn inside(ranks: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let share = |row: &Vec<f64>, level: f64| {
         row.iter().filter(|u| (*u - 0.5).abs() * 2.0 <= level).count() as f64 / row.len() as f64
@@ -155,7 +157,7 @@ fn inside(ranks: &[Vec<f64>]) -> Vec<Vec<f64>> {
     ranks.iter().map(|row| LEVELS.iter().map(|level| share(row, *level)).collect()).collect()
 }
 
-/// Of each signal: 1 at the levels whose ball holds it.
+/// For each signal: 1 at the levels whose ball contains it.
 fn below(balls: &[f64]) -> Vec<Vec<f64>> {
     balls.iter().map(|u| LEVELS.iter().map(|level| f64::from(u8::from(u <= level))).collect()).collect()
 }
@@ -185,7 +187,8 @@ mod tests {
         assert!(found.is_calibrated(), "{found:?}");
         assert!(found.ranks_p > 0.01);
         assert!((found.spread / found.skill - 1.0).abs() < 0.03, "{} {}", found.spread, found.skill);
-        // E|x' - x| - E|x' - x''|/2 = 1/√π; in three dimensions E|x' - x''|/2 with |x' - x''| ~ √2 χ₃: √2 √(8/π)/2 = 2/√π.
+        // E|x' - x| - E|x' - x''|/2 = 1/√π; in three dimensions E|x' - x''|/2 with |x' - x''| ~ √2 χ₃:
+        // √2 √(8/π)/2 = 2/√π.
         let root = std::f64::consts::PI.sqrt();
         assert!((found.crps - 1.0 / root).abs() < 0.02, "{}", found.crps);
         assert!((found.energy_score - 2.0 / root).abs() < 0.03, "{}", found.energy_score);

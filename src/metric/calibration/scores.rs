@@ -5,7 +5,7 @@ pub(super) struct Row {
     /// Mean over its values.
     pub crps: f64,
     pub energy_score: f64,
-    /// Of each value: variance of the draws (divided by L - 1) and squared error of their mean.
+    /// For each value: variance of the draws (divided by L - 1) and squared error of their mean.
     pub spread: Vec<(f64, f64)>,
 }
 
@@ -16,7 +16,7 @@ pub(super) fn row(x: &[f32], draws: &[&[f32]]) -> Row {
     Row { crps, energy_score: energy_score(x, draws), spread }
 }
 
-/// E|x' - x| - E|x' - x''|/2; of the sorted draws the k-th of L stands right of k and left of L - 1 - k others.
+/// E|x' - x| - E|x' - x''|/2; of the L sorted draws, draw k is above k others and below L - 1 - k others.
 fn crps(x: f64, mut draws: Vec<f64>) -> f64 {
     draws.sort_by(f64::total_cmp);
     let l = draws.len() as f64;
@@ -41,8 +41,9 @@ fn moments(x: f64, draws: &[f64]) -> (f64, f64) {
     (variance, (mean - x).powi(2))
 }
 
-/// Root mean squares (spread, skill) over all values, and of tenths in ascending order of spread. The error of a mean of L
-/// draws exceeds that of the exact mean by variance / L, which is taken off.
+/// Root mean squares (spread, skill) over all values, and over tenths of them in ascending order of
+/// spread. The squared error of a mean of L draws exceeds that of the exact mean by variance / L,
+/// which is subtracted.
 pub(super) fn spread_skill(rows: &[Row], l: usize) -> (f64, f64, Vec<(f64, f64)>) {
     let mut all: Vec<(f64, f64)> = rows.iter().flat_map(|row| row.spread.iter().copied()).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -40,7 +40,7 @@ impl Score {
     pub fn name(self) -> &'static str {
         match self {
             Self::Sinkhorn => "Sinkhorn divergence to the truth",
-            Self::Psnr => "PSNR of the reconstructions (missing pixels only, if any), dB",
+            Self::Psnr => "PSNR of the reconstructions (missing pixels, if any), dB",
             Self::Energy => "held-out energy score",
         }
     }
@@ -106,8 +106,8 @@ pub struct Unseen {
 }
 
 impl Outcome {
-    /// Collects the laps that the runs of all `seeds` share, and scores unseen signals with `draws` draws from
-    /// each posterior.
+    /// Collects the laps that the runs of all `seeds` share, and scores unseen signals with `draws` draws
+    /// from each posterior.
     pub fn of(
         contender: &Contender,
         seeds: &[u64],
@@ -179,7 +179,7 @@ impl Run {
         let scores: Vec<f64> = laps.iter().map(one).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
         ensure!(
             scores.len() == laps.len(),
-            "{}: nothing to compare by: it has no truth and monitor.holdout is 0, so that no lap has a score",
+            "{}: no score to compare: it has no truth and monitor.holdout is 0, so no lap has a score",
             session.run.path().display()
         );
         Ok(Self { passes: Passes::of(session), laps, scores })

@@ -1,13 +1,13 @@
 //! EfficientNet-Lite0 (Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural
-//! networks", 2019; the Lite variant without squeeze-and-excitation, with ReLU6), trained on ImageNet. It maps
-//! 224 x 224 pixels to 1280 features and 1000 logits.
+//! networks", 2019; the Lite variant without squeeze-and-excitation, with ReLU6), trained on ImageNet. It
+//! maps 224 x 224 pixels to 1280 features and 1000 logits.
 //!
 //! ```text
 //! stem 3x3/2 -> 16 blocks (1x1 expand, kxk depthwise, 1x1 project, + x where shapes agree) -> head 1x1 -> mean -> linear
 //! ```
 //!
-//! Batch normalizations (ε = 1e-3) are folded into the preceding convolutions. Padding is TensorFlow's "SAME",
-//! whose odd pixel comes last. Pixels are scaled to (v - 127) / 128.
+//! Batch normalizations (ε = 1e-3) are folded into the preceding convolutions. Padding is TensorFlow's
+//! "SAME", whose odd pixel comes last. Pixels are scaled to (v - 127) / 128.
 
 use super::bicubic;
 use super::layers::{Activation, Conv, Kernel, Linear, mean_of_planes};
@@ -199,8 +199,8 @@ mod tests {
         assert!(golden.iter().any(|case| case.channels == 3));
     }
 
-    /// DIFFEM_IMAGENET holds PNG files named `*_CLASS.png`; 17 of the 20 samples of foolbox 3.3.4 are classified
-    /// correctly.
+    /// DIFFEM_IMAGENET holds PNG files named `*_CLASS.png`; 17 of the 20 samples of foolbox 3.3.4 are
+    /// classified correctly.
     #[test]
     #[ignore = "needs the weight file and images: DIFFEM_WEIGHTS=DIR DIFFEM_IMAGENET=DIR"]
     fn most_photographs_are_named_right() {

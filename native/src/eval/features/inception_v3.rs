@@ -313,8 +313,8 @@ mod tests {
         compare(&from_file(&file, &crate::device::open("auto").unwrap().1, InceptionV3::assemble).unwrap());
     }
 
-    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` written by `export-images`; DIFFEM_FID is the
-    /// distance that pytorch-fid computes for them with the weights DIFFEM_INCEPTION.
+    /// DIFFEM_FOLDERS holds folders `truth` and `reconstructions` written by `export-images`; DIFFEM_FID is
+    /// the distance that pytorch-fid computes for them with the weights DIFFEM_INCEPTION.
     #[test]
     #[ignore = "needs files: DIFFEM_INCEPTION=FILE DIFFEM_FOLDERS=DIR DIFFEM_FID=NUMBER"]
     fn distances_of_folders_are_those_of_pytorch_fid() {

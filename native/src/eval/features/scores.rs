@@ -157,8 +157,8 @@ pub fn bytes(signals: &Samples, shape: ImageShape) -> Result<Vec<Bytes>> {
     signals.rows().map(|row| Bytes::of(row, shape)).collect()
 }
 
-/// Returns `n` rows of `x` at even (0) or odd (1) indices, which splits one set into two disjoint sets. If the
-/// set is too small to split, returns its first `n` rows.
+/// Returns `n` rows of `x` at even (0) or odd (1) indices, which splits one set into two disjoint sets. If
+/// the set is too small to split, returns its first `n` rows.
 pub fn half(x: &Samples, parity: usize, n: usize) -> Samples {
     match x.n() >= 2 * n {
         true => x.select(&(0..n).map(|i| 2 * i + parity).collect::<Vec<_>>()),

@@ -58,14 +58,16 @@ impl Source<'_> {
         Ok(Norm { gamma: part("weight")?, beta: part("bias")?, epsilon })
     }
 
-    /// Loads a convolution from `name.weight [output, input / groups, height, width]` and `name.bias [output]`.
+    /// Loads a convolution from `name.weight [output, input / groups, height, width]` and `name.bias
+    /// [output]`.
     pub fn conv(&self, name: &str, kernel: Kernel) -> Result<Conv> {
         let weight = self.tensor(&format!("{name}.weight"), kernel.shape())?;
         Ok(Conv { weight, bias: self.tensor(&format!("{name}.bias"), [kernel.output])?, kernel })
     }
 
-    /// Loads a convolution from `name.weight` and folds in the batch normalization `norm` that follows it, with
-    /// this ε: the weight is w γ / s and the bias β - m γ / s with s = sqrt(v + ε), for each output channel.
+    /// Loads a convolution from `name.weight` and folds in the batch normalization `norm` that follows it,
+    /// with this ε: the weight is w γ / s and the bias β - m γ / s with s = sqrt(v + ε), for each output
+    /// channel.
     pub fn conv_norm(&self, name: &str, norm: &str, epsilon: f64, kernel: Kernel) -> Result<Conv> {
         let part = |part: &str| self.tensors.values(&format!("{norm}.{part}"), &[kernel.output]);
         let (gamma, beta, mean, variance) =

@@ -1,13 +1,13 @@
-//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022) measures how different two
-//! pictures look. An AlexNet that blurs before it downsamples computes five feature maps f_l. The distance
-//! between two pictures of the same size is
+//! ST-LPIPS (Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", 2022) measures how different
+//! two pictures look. An AlexNet that blurs before it downsamples computes five feature maps f_l. The
+//! distance between two pictures of the same size is
 //!
 //! ```text
 //! d(x, y) = Σ_l mean over positions of Σ_c w_lc (f_lc(x) - f_lc(y))²,   f_l of unit length over c at every position
 //! ```
 //!
-//! and 0 for equal pictures. The inputs are 8-bit pictures scaled to [-1, 1], in red, green and blue, at their
-//! own size.
+//! which is 0 for equal pictures. The inputs are 8-bit pictures scaled to [-1, 1], in red, green and blue, at
+//! their own size.
 
 use super::layers::{Activation, Conv, Kernel, Padding, max_pool, mean_of_planes};
 use super::network::{FeatureNetwork, Scores, host};
@@ -166,7 +166,8 @@ mod tests {
         height: usize,
         width: usize,
         channels: usize,
-        /// Distances between the picture and its transformed copies, with weights by formula and trained ones.
+        /// Distances between the picture and its transformed copies, with weights by formula and trained
+        /// ones.
         formula: Vec<f32>,
         trained: Vec<f32>,
     }

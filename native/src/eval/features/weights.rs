@@ -57,7 +57,7 @@ impl WeightFile {
 
     /// Error message for a different file under this name.
     pub fn wrong(&self, path: &Path, found: &str) -> String {
-        format!("{}: SHA-256 {found}, expected {}; get the file anew", path.display(), self.sha256)
+        format!("{}: SHA-256 {found}, expected {}; get the file again", path.display(), self.sha256)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Axes: limits from data, round tick positions, short tick labels.
+//! Axes with limits from data, round tick positions and short tick labels.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -7,14 +7,14 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 use super::text::text_width;
 use crate::figures::style::{NORMAL, SMALL};
 
-/// An axis: limits, ticks with their labels, and a name. plotters draws with it directly.
+/// An axis with limits, labeled ticks and a name, which plotters uses directly.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// Values at the two ends, low first.
+    /// Values at the lower and upper end.
     pub limits: (f64, f64),
-    /// Printed along the axis; may be empty.
+    /// Name printed along the axis; may be empty.
     pub name: String,
-    /// Whether tick labels and name are printed (the inner panels of a grid leave them to the outer ones).
+    /// Whether tick labels and name are printed; in a grid of panels, only the outer panels print them.
     pub labelled: bool,
     /// Whether a faint line crosses the panel at each tick.
     pub grid: bool,
@@ -33,14 +33,14 @@ impl Axis {
         Self { logarithmic: true, ..Self::new((lo, hi), log_ticks(lo, hi, most), name) }
     }
 
-    /// An axis for counts (laps, steps, coordinates): ticks at whole numbers only.
+    /// An axis for counts (laps, steps, coordinates), with ticks at whole numbers only.
     pub fn whole(lo: f64, hi: f64, most: usize, name: &str) -> Self {
         let mut ticks = round_ticks(lo, hi, most);
         ticks.retain(|tick| tick.fract() == 0.0);
         Self::new((lo, hi), ticks, name)
     }
 
-    /// An axis with a tick at each of `1, 2, ..` that bears a name.
+    /// An axis with a named tick at each of `1, 2, ..`.
     pub fn named(names: &[String]) -> Self {
         let ticks = names.iter().enumerate().map(|(i, name)| ((i + 1) as f64, name.clone())).collect();
         Self { ticks, ..Self::new((0.7, names.len() as f64 + 0.3), Vec::new(), "") }
@@ -56,30 +56,29 @@ impl Axis {
         Self { limits, ticks, name: name.into(), labelled: true, grid: true, logarithmic: false }
     }
 
-    /// The same axis, printed without labels and name.
+    /// Returns the same axis without labels and name.
     pub fn unlabelled(self) -> Self {
         Self { labelled: false, ..self }
     }
 
-    /// The same axis without lines across the panel.
+    /// Returns the same axis without lines across the panel.
     pub fn without_grid(self) -> Self {
         Self { grid: false, ..self }
     }
 
-    /// Room in pixels for tick labels and name when the axis stands at the left of a panel; 0 when it is
-    /// unlabelled.
+    /// Width in pixels of tick labels and name if the axis is at the left of a panel; 0 if it is unlabeled.
     pub fn room(&self) -> f64 {
         let widest = self.ticks.iter().map(|tick| text_width(&tick.1, SMALL)).fold(0.0, f64::max);
         let name = if self.name.is_empty() { 0.0 } else { 1.9 * NORMAL };
         if self.labelled { 12.0 + widest + name } else { 0.0 }
     }
 
-    /// Whether `value` lies within the limits.
+    /// Returns whether `value` lies within the limits.
     pub fn holds(&self, value: f64) -> bool {
         (self.limits.0..=self.limits.1).contains(&value)
     }
 
-    /// Where `value` lies between the ends, 0 to 1; what lies beyond an end is put there.
+    /// Returns the position of `value` between the ends, from 0 to 1; values beyond an end are clamped to it.
     fn share(&self, value: f64) -> f64 {
         let place = |v: f64| if self.logarithmic { v.log10() } else { v };
         let (lo, hi) = (place(self.limits.0), place(self.limits.1));
@@ -95,7 +94,7 @@ impl Ranged for Axis {
         from + (self.share(*value) * f64::from(to - from)).round() as i32
     }
 
-    /// The ticks; plotters asks a second time for a finer mesh, which there is none of.
+    /// Returns the ticks. plotters also requests the ticks of a finer mesh, which does not exist.
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
         let coarse = !hint.weight().allow_light_points();
         self.ticks.iter().filter(|_| coarse).map(|tick| tick.0).collect()
@@ -116,8 +115,8 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// Limits that show the bulk of `values` (those within the quantiles `span`), with 4 % of room at both ends.
-/// Values that are not finite do not count; without any, `(-1, 1)`.
+/// Returns limits that contain the `values` within the quantiles `span`, with a margin of 4 % at both ends.
+/// Values that are not finite are ignored; if none are left, the limits are `(-1, 1)`.
 pub fn bulk_limits(values: impl IntoIterator<Item = f32>, span: RangeInclusive<f64>) -> (f64, f64) {
     let sorted = sorted(values);
     if sorted.is_empty() {
@@ -126,29 +125,29 @@ pub fn bulk_limits(values: impl IntoIterator<Item = f32>, span: RangeInclusive<f
     padded(quantile(&sorted, *span.start()), quantile(&sorted, *span.end()), 0.04)
 }
 
-/// The finite values in ascending order.
+/// Returns the finite values in ascending order.
 pub fn sorted(values: impl IntoIterator<Item = f32>) -> Vec<f32> {
     let mut finite: Vec<f32> = values.into_iter().filter(|v| v.is_finite()).collect();
     finite.sort_unstable_by(f32::total_cmp);
     finite
 }
 
-/// Quantile `q` in `[0, 1]` of `sorted` (ascending, not empty), linear between order statistics
-/// (definition 7 of Hyndman & Fan 1996).
+/// Returns the quantile `q` in `[0, 1]` of `sorted` (ascending, not empty), interpolated linearly between
+/// order statistics (definition 7 of Hyndman & Fan 1996).
 pub fn quantile(sorted: &[f32], q: f64) -> f64 {
     let place = q * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[place.floor() as usize] as f64, sorted[place.ceil() as usize] as f64);
     below + (above - below) * place.fract()
 }
 
-/// `lo..hi` widened by the share `room` of its length at both ends (by ½ when it has none).
+/// Widens `lo..hi` at both ends by the fraction `room` of its length, or by ½ if its length is zero.
 pub fn padded(lo: f64, hi: f64, room: f64) -> (f64, f64) {
     let pad = if hi > lo { (hi - lo) * room } else { 0.5 };
     (lo - pad, hi + pad)
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten in `lo..=hi`: at most `most`, unless that would leave fewer
-/// than three.
+/// Returns multiples of 1, 2 or 5 times a power of ten in `lo..=hi`: at most `most` of them, unless that
+/// would leave fewer than three.
 fn round_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
     let rough = ((hi - lo) / most.max(1) as f64).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(rough.log10().floor());
@@ -167,8 +166,8 @@ fn multiples(lo: f64, hi: f64, step: f64) -> Vec<f64> {
     (first..=last).map(|k| clean(k as f64 * step)).collect()
 }
 
-/// Powers of ten; with fewer than three of them 1, 2, 5 in each decade; with fewer than three of those round
-/// steps.
+/// Returns powers of ten. If there are fewer than three, returns 1, 2 and 5 in each decade; if there are
+/// still fewer than three, returns round steps.
 fn log_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
     let decades = lo.log10().floor() as i32..=hi.log10().ceil() as i32;
     let ticks = |factors: &[f64]| -> Vec<f64> {
@@ -183,12 +182,13 @@ fn log_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
     if fine.len() >= 3 { fine } else { round_ticks(lo, hi, most) }
 }
 
-/// Drops the noise of the last bits, so that 3 · 0.1 is 0.3.
+/// Removes rounding errors of the last bits, so that 3 · 0.1 is 0.3.
 fn clean(value: f64) -> f64 {
     format!("{value:.9e}").parse().unwrap_or(value)
 }
 
-/// A short label: plain decimals, `k` and `M` for large counts, powers of ten for the very large and small.
+/// Formats a short label: plain decimals, `k` and `M` for large counts, and powers of ten for very large and
+/// very small values.
 pub fn label(value: f64) -> String {
     let size = value.abs();
     let text = match size {
@@ -201,7 +201,7 @@ pub fn label(value: f64) -> String {
     if value < 0.0 { format!("−{text}") } else { text }
 }
 
-/// A label of at most three digits.
+/// Formats a label with at most three significant digits.
 pub fn short(value: f64) -> String {
     label(format!("{value:.2e}").parse().unwrap_or(value))
 }
@@ -218,7 +218,7 @@ fn superscript(c: char) -> char {
     c.to_digit(10).map_or('⁻', |digit| digits[digit as usize])
 }
 
-/// `x₁` for coordinate 0 and so on.
+/// Returns `x₁` for coordinate 0 and so on.
 pub fn coordinate_name(j: usize) -> String {
     let digits = ['₀', '₁', '₂', '₃', '₄', '₅', '₆', '₇', '₈', '₉'];
     let index = (j + 1).to_string();

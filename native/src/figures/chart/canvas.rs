@@ -1,8 +1,8 @@
-//! The sheet that every figure is drawn on: plotters writes the SVG, this module keeps its look the same
-//! everywhere.
+//! The sheet on which every figure is drawn: plotters writes the SVG, and this module gives all figures the
+//! same look.
 //!
-//! plotters places things on whole pixels. The sheet therefore counts in tenths of a pixel and lets the SVG's
-//! `viewBox` scale it down. All lengths in this module's interface are pixels.
+//! plotters places elements at whole pixels. The sheet therefore uses units of a tenth of a pixel, which the
+//! SVG's `viewBox` scales down. All lengths in this module's interface are in pixels.
 
 use std::fmt::Write as _;
 
@@ -15,15 +15,15 @@ use crate::figures::style::{PAPER, RoleColor};
 /// The drawing surface.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Units of a pixel.
+/// Number of the sheet's units per pixel.
 pub const UNITS: f64 = 10.0;
 
-/// Pixels in the sheet's units.
+/// Converts pixels to the sheet's units.
 pub fn units(pixels: f64) -> i32 {
     (pixels * UNITS).round() as i32
 }
 
-/// A rectangle in pixels, `x` to the right and `y` down.
+/// A rectangle in pixels, where `x` increases to the right and `y` downward.
 #[derive(Clone, Copy, Debug)]
 pub struct Rect {
     pub x: f64,
@@ -32,14 +32,14 @@ pub struct Rect {
     pub h: f64,
 }
 
-/// Draws a figure of `width x height` pixels on white and returns the SVG. `paint` gets the surface and a
-/// layer of raw SVG (in the sheet's units) that ends up above it.
+/// Draws a figure of `width x height` pixels on white and returns the SVG. `paint` receives the surface
+/// and a layer of raw SVG (in the sheet's units) that lies above it.
 pub fn sheet(
     width: f64,
     height: f64,
     paint: impl for<'a> FnOnce(&Area<'a>, &mut String) -> Result<()>,
 ) -> Result<String> {
-    // A fraction of a pixel would leave an edge that the white does not reach.
+    // A fractional pixel would leave an edge that the white background does not cover.
     let (width, height) = (width.ceil(), height.ceil());
     let (mut svg, mut layer) = (String::new(), String::new());
     {
@@ -56,16 +56,16 @@ pub fn sheet(
     ))
 }
 
-/// A line of `width` pixels.
+/// Returns the style of a line of `width` pixels.
 pub fn line(color: RoleColor, alpha: f64, width: f64) -> ShapeStyle {
     color.mix(alpha).stroke_width(units(width) as u32)
 }
 
-/// Dots that share a path; within a path overlap does not darken, so few share one.
+/// Number of dots per path. It is small because overlapping dots within a path do not darken each other.
 const DOTS_PER_PATH: usize = 24;
 
-/// Adds round dots of `radius` pixels at `points` (the sheet's units) to a layer of raw SVG: about 10 bytes
-/// per dot, where a circle element takes 80.
+/// Adds round dots of `radius` pixels at `points` (in the sheet's units) to a layer of raw SVG. A dot takes
+/// about 10 bytes, whereas a circle element takes 80.
 pub fn dots(layer: &mut String, points: &[(i32, i32)], color: RoleColor, alpha: f64, radius: f64) {
     let width = units(2.0 * radius);
     let RGBColor(r, g, b) = color;
@@ -81,7 +81,7 @@ pub fn dots(layer: &mut String, points: &[(i32, i32)], color: RoleColor, alpha: 
     layer.push_str("</g>\n");
 }
 
-/// Lines of no length, each drawn as its round cap.
+/// Returns the path of the dots: lines of zero length, each drawn as its round cap.
 fn dot_path(points: &[(i32, i32)]) -> String {
     let (mut path, mut last) = (String::from("M"), None);
     for &(x, y) in points {

@@ -1,4 +1,4 @@
-//! Legends: they stand beside panels, never over data.
+//! Legends, which are placed beside panels and never over data.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -7,7 +7,7 @@ use super::canvas::{Area, line, units};
 use super::text::{Align, text, text_width};
 use crate::figures::style::{NORMAL, RoleColor, TEXT};
 
-/// How a legend shows a series.
+/// Symbol of a series in a legend.
 #[derive(Clone, Copy, Debug)]
 pub enum Swatch {
     /// A round dot.
@@ -16,9 +16,9 @@ pub enum Swatch {
     Line,
     /// A dashed line.
     Dashes,
-    /// A filled box of this opacity.
+    /// A filled box with this opacity.
     Box(f64),
-    /// A ring, the mark of a chosen point.
+    /// A ring, which marks a chosen point.
     Ring,
 }
 
@@ -31,7 +31,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry that shows `label` beside `swatch` in `color`.
+    /// Creates an entry that shows `label` beside `swatch` in `color`.
     pub fn new(swatch: Swatch, color: RoleColor, label: impl Into<String>) -> Self {
         Self { swatch, color, label: label.into() }
     }
@@ -42,8 +42,8 @@ pub const LEGEND_LINE: f64 = 20.0;
 const SWATCH: f64 = 26.0;
 const GAP: f64 = 18.0;
 
-/// Where the entries of a legend `width` wide go, left to right and then down: offsets from its top left
-/// corner.
+/// Lays out the entries of a legend of this `width`, left to right and then down; returns their offsets from
+/// the top left corner.
 pub fn legend_layout(entries: &[Entry], width: f64) -> Vec<(f64, f64)> {
     let (mut x, mut y) = (0.0, 0.0);
     let mut place = |entry: &Entry| {
@@ -58,7 +58,7 @@ pub fn legend_layout(entries: &[Entry], width: f64) -> Vec<(f64, f64)> {
     entries.iter().map(&mut place).collect()
 }
 
-/// Height of a legend `width` wide.
+/// Height of a legend of this `width`.
 pub fn legend_height(entries: &[Entry], width: f64) -> f64 {
     legend_layout(entries, width).last().map_or(0.0, |last| last.1 + LEGEND_LINE)
 }

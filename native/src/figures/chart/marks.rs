@@ -1,4 +1,4 @@
-//! Marks in a panel: lines, bands and histograms.
+//! Marks in panels: lines, bands and histograms.
 
 use anyhow::Result;
 use diffem::Samples;
@@ -8,7 +8,7 @@ use super::canvas::line;
 use super::panel::Panel;
 use crate::figures::style::RoleColor;
 
-/// Joins points by a line, with a gap where a value is not finite.
+/// Draws a line through the points, with a gap at every value that is not finite.
 pub fn join(panel: &mut Panel<'_>, points: impl Iterator<Item = (f64, f64)>, style: ShapeStyle) -> Result<()> {
     let points: Vec<(f64, f64)> = points.collect();
     for run in points.split(|point| !point.1.is_finite()) {
@@ -17,7 +17,7 @@ pub fn join(panel: &mut Panel<'_>, points: impl Iterator<Item = (f64, f64)>, sty
     Ok(())
 }
 
-/// Fills between `low` and `high` of (x, low, high), with a gap where an end is not finite.
+/// Fills the band of (x, low, high), with a gap wherever a limit is not finite.
 pub fn fill(panel: &mut Panel<'_>, band: &[(f64, f64, f64)], color: RoleColor, alpha: f64) -> Result<()> {
     for run in band.split(|(_, low, high)| !(low.is_finite() && high.is_finite())) {
         let low = run.iter().map(|&(x, low, _)| (x, low));
@@ -30,8 +30,7 @@ pub fn fill(panel: &mut Panel<'_>, band: &[(f64, f64, f64)], color: RoleColor, a
     Ok(())
 }
 
-/// Density of coordinate `j` in `bins` bins over `limits`; what lies outside counts in the total but in no
-/// bin.
+/// Density of coordinate `j` in `bins` bins over `limits`; samples outside count in the total but in no bin.
 pub fn histogram(samples: &Samples, j: usize, limits: (f64, f64), bins: usize) -> Vec<f64> {
     let width = (limits.1 - limits.0) / bins as f64;
     let mut heights = vec![0.0; bins];
@@ -45,7 +44,7 @@ pub fn histogram(samples: &Samples, j: usize, limits: (f64, f64), bins: usize) -
     heights
 }
 
-/// Draws a histogram over `limits` as an outline over a light fill.
+/// Draws a histogram over `limits` as an outline with a light fill.
 pub fn steps(panel: &mut Panel<'_>, heights: &[f64], limits: (f64, f64), color: RoleColor) -> Result<()> {
     let edge = |i: usize| limits.0 + (limits.1 - limits.0) * i as f64 / heights.len() as f64;
     let tops = heights.iter().enumerate().flat_map(|(i, &h)| [(edge(i), h), (edge(i + 1), h)]);
@@ -60,7 +59,7 @@ pub fn steps(panel: &mut Panel<'_>, heights: &[f64], limits: (f64, f64), color: 
 mod tests {
     use super::*;
 
-    /// Bins of the histogram.
+    /// Number of bins in the histogram.
     const BINS: usize = 60;
 
     #[test]

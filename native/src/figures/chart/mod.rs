@@ -1,4 +1,4 @@
-//! Charts in SVG: the canvas, text, axes and panels, legends and tiles.
+//! Building blocks of SVG charts: canvas, text, axes and panels, legends and tiles.
 
 pub mod axis;
 pub mod canvas;

@@ -1,4 +1,4 @@
-//! A panel: a plotting area with its frame and two axes.
+//! A panel: a plotting area with a frame and two axes.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -11,10 +11,11 @@ use crate::figures::style::{FRAME, GRID, NORMAL, SMALL, TEXT};
 /// A panel with its two axes.
 pub type Panel<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 
-/// Room that a labelled axis needs below its panel; see [`Axis::room`] for the left.
+/// Height that a labeled axis needs below its panel; see [`Axis::room`] for the width at the left.
 pub const MARGIN_BELOW: f64 = 42.0;
 
-/// Draws frame, ticks, grid and labels of a panel whose plotting area is `rect`; labels lie outside `rect`.
+/// Draws the frame, ticks, grid and labels of a panel with the plotting area `rect`; labels lie outside
+/// `rect`.
 pub fn panel<'a>(area: &Area<'a>, rect: Rect, x: &Axis, y: &Axis) -> Result<Panel<'a>> {
     let left = y.room();
     let below = if x.labelled { MARGIN_BELOW } else { 0.0 };

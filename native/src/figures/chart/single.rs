@@ -1,4 +1,4 @@
-//! A figure of one panel under a legend.
+//! A figure with one panel below a legend.
 
 use anyhow::{Result, ensure};
 
@@ -11,10 +11,11 @@ use crate::figures::style::SMALL;
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 440.0;
 const EDGE: f64 = 16.0;
-/// A ratio of values below which a logarithmic axis (of decibels, say) only bends the curve.
+/// Minimum ratio of values for a logarithmic axis; below it, such an axis would only bend the curve, for
+/// example one in decibels.
 const LOG_SPAN: f64 = 4.0;
 
-/// Legend above, one panel below.
+/// Draws a legend with one panel below it.
 pub fn single(
     entries: &[Entry],
     x: &Axis,
@@ -31,7 +32,7 @@ pub fn single(
     })
 }
 
-/// An axis that holds every finite value, logarithmic where that helps (see [`LOG_SPAN`]).
+/// Returns an axis that contains every finite value and is logarithmic if that helps (see [`LOG_SPAN`]).
 pub fn value_axis(values: impl Iterator<Item = f64>, name: &str) -> Result<Axis> {
     let finite: Vec<f64> = values.filter(|value| value.is_finite()).collect();
     ensure!(!finite.is_empty(), "nothing to draw: {name:?} has no finite value");

@@ -1,4 +1,4 @@
-//! Text on a sheet: placed, measured and broken into lines.
+//! Places, measures and wraps text on a sheet.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -7,13 +7,14 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::canvas::{Area, UNITS, units};
 use crate::figures::style::{FONTS, RoleColor};
 
-/// A font of `size` pixels in `color`. plotters-svg divides sizes by 1.24, which is undone here.
+/// Returns a font of `size` pixels in `color`. plotters-svg divides sizes by 1.24, so they are multiplied by
+/// it here.
 pub fn font(size: f64, color: RoleColor) -> TextStyle<'static> {
     let style = TextStyle::from((FONTS, size * UNITS * 1.24).into_font());
     TextStyle { color: color.to_backend_color(), ..style }
 }
 
-/// Where a text's given point lies in it.
+/// Horizontal alignment of a text at its given point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Left,
@@ -31,8 +32,8 @@ pub fn text(area: &Area<'_>, words: &str, at: (f64, f64), size: f64, color: Role
     Ok(area.draw_text(words, &style, (units(at.0), units(at.1 + 0.1 * size)))?)
 }
 
-/// Width of a text in pixels by the widths of Helvetica, since a sheet knows no fonts; Ubuntu Light is a
-/// little narrower.
+/// Width of a text in pixels, estimated from the widths of Helvetica because a sheet has no access to fonts;
+/// Ubuntu Light is slightly narrower.
 pub fn text_width(words: &str, size: f64) -> f64 {
     words.chars().map(letter_width).sum::<f64>() * size
 }
@@ -47,7 +48,7 @@ fn letter_width(letter: char) -> f64 {
     }
 }
 
-/// Writes `words` over as many lines as fit into `width`.
+/// Writes `words` in as many lines as the `width` requires.
 pub fn paragraph(area: &Area<'_>, words: &str, at: (f64, f64), width: f64, size: f64, color: RoleColor) -> Result<()> {
     for (i, row) in wrapped(words, width, size).iter().enumerate() {
         text(area, row, (at.0, at.1 + i as f64 * 1.4 * size), size, color, Align::Left)?;
@@ -55,7 +56,7 @@ pub fn paragraph(area: &Area<'_>, words: &str, at: (f64, f64), width: f64, size:
     Ok(())
 }
 
-/// `words` in lines no wider than `width`, a longer word excepted.
+/// Breaks `words` into lines no wider than `width`, except where a single word is wider.
 pub fn wrapped(words: &str, width: f64, size: f64) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     for word in words.split_whitespace() {

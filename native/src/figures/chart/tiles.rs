@@ -1,4 +1,4 @@
-//! Tiles of an image grid: values become colors, colors an embedded PNG; and the keys that explain them.
+//! Tiles of an image grid, drawn as embedded PNGs, and the keys that explain their colors.
 
 use std::fmt::Write as _;
 use std::io::Cursor;
@@ -17,7 +17,7 @@ use crate::figures::style::{self, MISSING, SMALL, TEXT};
 /// Layout of an image's values: `[channels, height, width]`, row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// 1 (gray) or 3 (red, green, blue).
+    /// Number of channels: 1 (gray) or 3 (red, green, blue).
     pub channels: usize,
     pub height: usize,
     pub width: usize,
@@ -32,15 +32,15 @@ impl From<ImageShape> for Shape {
 /// One image.
 #[derive(Clone, Copy, Debug)]
 pub struct Tile<'a> {
-    /// `[channels, height, width]`
+    /// Values `[channels, height, width]`.
     pub values: &'a [f32],
-    /// `[height, width]`: which pixels were observed. Others, and pixels that are not finite, are hatched in
-    /// red.
+    /// Mask `[height, width]` of the observed pixels. Other pixels, and those that are not finite, are
+    /// hatched in red.
     pub known: Option<&'a [bool]>,
 }
 
-/// Which pixels a mask shows: one entry for each pixel, or for each value, where a pixel is seen if one of
-/// its colors is. Empty for other operators.
+/// Returns which pixels a mask observes, one entry per pixel. If the mask has one entry per value, a pixel is
+/// observed if one of its colors is. The result is empty for other operators.
 pub fn known(a: &[f32], shape: Shape) -> Vec<bool> {
     let pixels = shape.height * shape.width;
     if a.is_empty() || !a.len().is_multiple_of(pixels) || a.len() > shape.channels * pixels {
@@ -49,19 +49,19 @@ pub fn known(a: &[f32], shape: Shape) -> Vec<bool> {
     (0..pixels).map(|i| a[i..].iter().step_by(pixels).any(|a| *a != 0.0)).collect()
 }
 
-/// How values become colors.
+/// Mapping from values to colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colors {
-    /// Black to white, or red, green and blue as they are.
+    /// Black to white for gray images, else red, green and blue unchanged.
     Natural,
-    /// Viridis, of the mean over the channels: for spreads.
+    /// Viridis for the mean over the channels, used for standard deviations.
     Heat,
 }
 
 /// A color scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
-    /// Values at its two ends; values beyond get the color of the end.
+    /// Values at the two ends; values beyond an end get its color.
     pub range: (f32, f32),
     pub colors: Colors,
 }
@@ -70,7 +70,7 @@ pub struct Scale {
 pub const RANGE: (f32, f32) = (diffem::image::PIXEL_MIN, diffem::image::PIXEL_MAX);
 
 impl Tile<'_> {
-    /// The tile with each pixel enlarged to `zoom x zoom`.
+    /// Draws the tile with each pixel enlarged to `zoom x zoom`.
     pub fn picture(&self, shape: Shape, scale: Scale, zoom: usize) -> RgbImage {
         RgbImage::from_fn((shape.width * zoom) as u32, (shape.height * zoom) as u32, |x, y| {
             let pixel = (y as usize / zoom) * shape.width + x as usize / zoom;
@@ -78,17 +78,17 @@ impl Tile<'_> {
         })
     }
 
-    /// The color of one pixel, `None` when it is missing.
+    /// Returns the color of one pixel, or `None` if it is missing.
     fn color(&self, pixel: usize, shape: Shape, scale: Scale) -> Option<[u8; 3]> {
         let plane = shape.height * shape.width;
-        // A gray image has its one channel three times.
+        // The channel of a gray image is repeated three times.
         let values = [0, 1, 2].map(|c| self.values[(c % shape.channels) * plane + pixel]);
         let known = self.known.is_none_or(|known| known[pixel]) && values.iter().all(|v| v.is_finite());
         let (lo, hi) = scale.range;
         known.then(|| paint(scale.colors, values.map(|value| ((value - lo) / (hi - lo)).clamp(0.0, 1.0))))
     }
 
-    /// Whether any pixel is unknown or not finite.
+    /// Returns whether any pixel is missing or not finite.
     pub fn misses_some(&self) -> bool {
         self.values.iter().any(|v| !v.is_finite()) || self.known.is_some_and(|known| known.contains(&false))
     }
@@ -104,12 +104,12 @@ fn paint(colors: Colors, shares: [f32; 3]) -> [u8; 3] {
     }
 }
 
-/// Diagonal stripes, which no image value looks like.
+/// Returns the color of diagonal stripes, which cannot be confused with image values.
 fn hatch(x: u32, y: u32) -> [u8; 3] {
     MISSING[((x + y) / 4 % 2) as usize]
 }
 
-/// Adds a picture, half as large as its pixels, to a layer of raw SVG.
+/// Adds a picture to a layer of raw SVG, at half its size in pixels.
 pub fn embed(layer: &mut String, picture: &RgbImage, at: (f64, f64)) -> Result<()> {
     let mut png = Vec::new();
     picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png)?;
@@ -127,29 +127,29 @@ pub fn embed(layer: &mut String, picture: &RgbImage, at: (f64, f64)) -> Result<(
     Ok(())
 }
 
-/// One entry below the grid: a color scale with its ends, or the hatch of missing pixels.
+/// One entry below the grid: a color scale with its end values, or the hatching of missing pixels.
 #[derive(Debug, PartialEq)]
 pub struct Key {
     name: String,
     scale: Option<Scale>,
 }
 
-/// Width of a color scale.
+/// Width of a color scale in pixels.
 const BAR: u32 = 80;
 const GAP: f64 = 6.0;
 
 impl Key {
-    /// The key of a color scale.
+    /// Creates the key of a color scale.
     pub fn scale(name: &str, scale: Scale) -> Self {
         Self { name: name.into(), scale: Some(scale) }
     }
 
-    /// The key of the hatch.
+    /// Creates the key of missing pixels.
     pub fn missing() -> Self {
         Self { name: "missing".into(), scale: None }
     }
 
-    /// What is printed right of the bar.
+    /// Text to the right of the bar.
     fn label(&self) -> String {
         let end = |v: f32| short(f64::from(v));
         match self.scale {
@@ -160,7 +160,7 @@ impl Key {
         }
     }
 
-    /// Pixels from the left of the bar to the end of the label.
+    /// Width in pixels from the left of the bar to the end of the label.
     pub fn width(&self) -> f64 {
         f64::from(self.bar_width()) + GAP + text_width(&self.label(), SMALL)
     }
@@ -169,7 +169,7 @@ impl Key {
         if self.scale.is_some() { BAR } else { 12 }
     }
 
-    /// Draws the key with the middle of its left end at `(x, y)`.
+    /// Draws the key with the center of its left edge at `(x, y)`.
     pub fn draw(&self, area: &Area<'_>, layer: &mut String, (x, y): (f64, f64)) -> Result<()> {
         let columns = 2 * self.bar_width();
         let bar = RgbImage::from_fn(columns, 24, |px, py| {

@@ -4,8 +4,8 @@ use super::tiles::{TILE, Tiles};
 use super::vector::{self, Kernel, LANES};
 use std::ops::Range;
 
-/// Σ w_y |x - y| over the `points` x of `rows` and the y of the `tiles` of `columns`; `weights` `[columns.count() * TILE]` are zero in
-/// the padding.
+/// Σ w_y |x - y| over the `points` x of `rows` and the points y of the `tiles` of `columns`; `weights`,
+/// `[columns.count() * TILE]`, are zero in the padding.
 pub fn sum_of_distances(
     rows: &Tiles,
     points: Range<usize>,
@@ -16,7 +16,7 @@ pub fn sum_of_distances(
     vector::run_widest(Block { rows, columns, weights, points, tiles })
 }
 
-/// The distances of some points to some tiles.
+/// Distances from some points to some tiles.
 struct Block<'a> {
     rows: &'a Tiles,
     columns: &'a Tiles,

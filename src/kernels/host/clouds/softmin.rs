@@ -4,15 +4,16 @@
 //! L_i = ln Σ_j exp(g_j - |x_i - y_j|²)        C_i = Σ_j |x_i - y_j|² exp(g_j - |x_i - y_j|² - L_i)
 //! ```
 //!
-//! (coordinates already divided by √reg, potentials by reg). No y of a tile adds more than exp(max g - gap²) to row i, `gap²`
-//! being the squared distance to the tile's box; where that is below exp(-36) / n of the row's largest term so far, the tile
-//! is left out. All that is left out is then below exp(-36) = 2e-16 of the sum, which is f64 rounding. The tile that held a
-//! row's largest term last time is summed first, so that nearly all others can be left out.
+//! Coordinates are already divided by √reg, and potentials by reg. No y of a tile adds more than
+//! exp(max g - gap²) to row i, where `gap²` is the squared distance to the tile's box. If that is below
+//! exp(-36) / n of the row's largest term so far, the tile is skipped. The sum of all that is skipped is then
+//! below exp(-36) = 2e-16 of the total, which is f64 rounding. The tile that held a row's largest term in the
+//! previous pass is summed first, so that nearly all others can be skipped.
 
 use super::tiles::{TILE, Tiles};
 use super::vector::{self, Kernel, LANES};
 
-/// A term this far (natural logarithm) below a row's largest one, and below it by ln n more, is under f64 rounding.
+/// A term whose logarithm is below that of a row's largest term by this much plus ln n is under f64 rounding.
 const NEGLIGIBLE: f64 = 36.0;
 
 /// Σ exp(s) and Σ c exp(s) of one row, relative to its largest term: exp(`peak`) `sum`, exp(`peak`) `cost`.
@@ -31,7 +32,7 @@ impl Row {
         self.peak + self.sum.ln()
     }
 
-    /// The mean cost Σ_j c_ij P_ij / Σ_j P_ij; zero unless the pass was asked for costs.
+    /// The mean cost Σ_j c_ij P_ij / Σ_j P_ij; zero unless the pass computed the costs.
     pub fn mean_cost(&self) -> f64 {
         self.cost / self.sum
     }
@@ -40,7 +41,7 @@ impl Row {
         (self.peak, self.sum, self.cost) = (f64::NEG_INFINITY, 0.0, 0.0);
     }
 
-    /// Makes `peak` the reference if it is larger, at tile `tile`.
+    /// Makes `peak`, found in tile `tile`, the reference if it is larger.
     #[inline(always)]
     fn raise(&mut self, peak: f64, tile: usize) {
         if peak > self.peak {
@@ -88,7 +89,7 @@ impl<'a> Pass<'a> {
         Self { rows, columns, gaps: rows.gaps(columns), negligible }
     }
 
-    /// Empty sums, `[rows.n()]`, to be handed to every pass again: they remember where to begin.
+    /// Empty sums, `[rows.n()]`, to be passed to every pass in turn: they remember the tile to begin with.
     pub fn start(&self) -> Vec<Row> {
         let nearest = |i: usize| {
             let gaps = self.gaps_of(i / TILE);
@@ -148,7 +149,7 @@ impl<const COST: bool> Block<'_, COST> {
         self.pass.rows.point(self.block * TILE + i)
     }
 
-    /// Adds the terms of `tile` to every row they matter to, but for those that began with it.
+    /// Adds the terms of `tile` to every row that they affect, except those that began with it.
     #[inline(always)]
     fn add_tile<const FMA: bool>(&mut self, tile: usize, first: &[usize; TILE]) {
         let (low, high) = self.pass.columns.corners(tile);
@@ -210,7 +211,7 @@ mod tests {
         Tiles::new(&(0..3 * n).map(value).collect::<Vec<_>>(), 3, 1.0)
     }
 
-    /// ln Σ exp(g - c) and the mean of c under it, all pairs, no shortcut.
+    /// ln Σ exp(g - c) and the mean of c under it, over all pairs, without shortcuts.
     fn plainly(x: &[f64], columns: &Tiles, g: &Potential) -> (f64, f64) {
         let cost = |j: usize| x.iter().zip(columns.point(j)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
         let peak = (0..columns.n()).map(|j| g.at(j) - cost(j)).fold(f64::NEG_INFINITY, f64::max);
@@ -232,8 +233,8 @@ mod tests {
         }
     }
 
-    /// Wide clouds (most tiles are left out) and narrow ones (none is), and potentials that move the largest term elsewhere
-    /// between two passes over the same sums.
+    /// Covers wide clouds (most tiles are skipped), narrow ones (none is), and potentials that move the
+    /// largest term elsewhere between two passes over the same sums.
     #[test]
     fn leaving_tiles_out_changes_nothing() {
         for spread in [0.5, 4.0, 60.0] {

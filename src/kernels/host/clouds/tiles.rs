@@ -1,15 +1,16 @@
-//! Points cut into compact tiles by recursive median splits (the leaves of a k-d tree), with a bounding box each.
+//! Points cut into compact tiles by recursive median splits (the leaves of a k-d tree), with one
+//! bounding box per tile.
 //!
-//! Tiles make sums over all pairs cheap twice: a tile far from a point can be left out with one comparison, and one that is
-//! needed is read as vectors (coordinate-major inside a tile).
+//! Tiles make sums over all pairs cheap in two ways: one comparison skips a tile that is far from a point,
+//! and a tile that is needed is read as vectors (coordinate-major inside a tile).
 
 use super::vector::LANES;
 
-/// Points a tile: enough to fill vectors, few enough for tight boxes. WebAssembly's short vectors want half of what the wide
-/// ones do (512 points in the plane: a quarter faster).
+/// Points per tile: enough to fill vectors, few enough for tight boxes. WebAssembly's short vectors work best
+/// with half as many as wide ones (512 points in the plane: a quarter faster).
 pub const TILE: usize = if cfg!(target_arch = "wasm32") { LANES } else { 2 * LANES };
 
-/// `n` points of dimension `d`, reordered; all tiles are full but the last, which is padded.
+/// `n` points of dimension `d`, reordered; all tiles are full except the last, which is padded.
 pub struct Tiles {
     n: usize,
     d: usize,
@@ -23,7 +24,7 @@ pub struct Tiles {
 }
 
 impl Tiles {
-    /// Cuts the points `values` (`[n, d]`, finite, n > 0), all values multiplied by `scale`.
+    /// Cuts the points `values` (`[n, d]`, finite, n > 0) into tiles, with all values multiplied by `scale`.
     pub fn new(values: &[f32], d: usize, scale: f64) -> Self {
         let points = Points { values, d };
         let n = values.len() / d;
@@ -93,7 +94,8 @@ impl Tiles {
         (&self.low[range.clone()], &self.high[range])
     }
 
-    /// Squared distances between the boxes of all tiles of `self` and of `other`: `[self.count(), other.count()]`.
+    /// Squared distances between the boxes of all tiles of `self` and of `other`:
+    /// `[self.count(), other.count()]`.
     pub fn gaps(&self, other: &Self) -> Vec<f64> {
         let pairs = (0..self.count()).flat_map(|s| (0..other.count()).map(move |t| (s, t)));
         pairs.map(|(s, t)| other.gap_to_box(t, self.corners(s).0, self.corners(s).1)).collect()
@@ -113,8 +115,8 @@ impl<'a> Points<'a> {
     }
 }
 
-/// Halves `order` at the median of its widest coordinate, and the halves again, down to one tile. Cuts fall on multiples of
-/// [`TILE`], so that only the last tile is not full.
+/// Splits `order` at the median of its widest coordinate, and the halves again, down to single tiles. Splits
+/// fall on multiples of [`TILE`], so that only the last tile is not full.
 fn split(points: Points, order: &mut [usize]) {
     let tiles = order.len().div_ceil(TILE);
     if tiles < 2 {

@@ -1,18 +1,21 @@
-//! Vector arithmetic without intrinsics: plain loops over [`LANES`] values that the compiler turns into vector
-//! instructions, compiled once a generation of processor and chosen when the program runs.
+//! Vector arithmetic without intrinsics: plain loops over [`LANES`] values that the compiler turns into
+//! vector instructions, compiled once per generation of processor and chosen at run time.
 
-/// Columns a kernel handles together: a multiple of every vector width, and few enough to stay in registers.
+/// Number of columns that a kernel handles together: a multiple of every vector width, and few enough to
+/// stay in registers.
 pub(super) const LANES: usize = 32;
 
-/// Work that is worth compiling several times. `run` must be `#[inline(always)]`: it takes the instruction set of its caller.
+/// Work that is worth compiling several times. `run` must be `#[inline(always)]`: it takes the instruction
+/// set of its caller.
 pub(super) trait Kernel {
     type Output;
 
-    /// Does the work. `FMA` says whether `f64::mul_add` is one instruction (it is a slow library call otherwise).
+    /// Does the work. `FMA` says whether `f64::mul_add` is one instruction (it is a slow
+    /// library call otherwise).
     fn run<const FMA: bool>(self) -> Self::Output;
 }
 
-/// Runs `kernel` with the widest vectors this processor has.
+/// Runs `kernel` with the widest vectors that this processor has.
 pub(super) fn run_widest<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
@@ -40,7 +43,7 @@ fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<true>()
 }
 
-/// What the compilation target guarantees, and no more: WebAssembly, ARM, old x86.
+/// Runs `kernel` with only what the compilation target guarantees: WebAssembly, ARM, old x86.
 fn run_portable<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<{ cfg!(any(target_arch = "aarch64", target_feature = "fma")) }>()
 }
@@ -51,7 +54,8 @@ fn mul_add<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Squared distances |x - y_j|² from `x [d]` to [`LANES`] columns of a tile `[d, stride]` that starts at the first of them.
+/// Squared distances |x - y_j|² from `x [d]` to [`LANES`] columns of a tile `[d, stride]` that starts at
+/// the first of them.
 #[inline(always)]
 pub(super) fn squared_distances<const FMA: bool>(x: &[f64], tile: &[f64], stride: usize) -> [f64; LANES] {
     let mut squares = [0.0; LANES];
@@ -107,8 +111,9 @@ fn fold(lanes: &[f64; LANES], op: impl Fn(f64, f64) -> f64) -> f64 {
     op(op(op(a, e), op(c, g)), op(op(b, f), op(d, h)))
 }
 
-/// exp(t) for t <= 0 to 1e-14 relative, without a branch: t = k ln 2 + r, |r| <= ln 2 / 2, and exp(r) by its series up to
-/// r^11 (whose remainder is below 7e-15). Below -708, where f64 has no normal numbers left, it stays at exp(-708) = 3e-308.
+/// exp(t) for t <= 0 to 1e-14 relative, without a branch: t = k ln 2 + r, |r| <= ln 2 / 2, and exp(r) by its
+/// series up to r^11 (whose remainder is below 7e-15). Below -708, where f64 has no normal numbers left, it
+/// stays at exp(-708) = 3e-308.
 #[inline(always)]
 pub(super) fn exp<const FMA: bool>(t: f64) -> f64 {
     // Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits of the sum.
