@@ -20,7 +20,7 @@ use crate::conditioning::{ConditioningConfig, Measurement, gain};
 use crate::denoiser::{Denoiser, Scalings, to_tensor};
 use crate::error::{Error, Result};
 use crate::network::{Network, embedding};
-use crate::noise::{Purpose, Stream};
+use crate::noise::{Key, Purpose, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -49,15 +49,30 @@ impl Ambient {
     }
 }
 
+/// Operators that are drawn to tell masks from other diagonal channels.
+const TRIALS: usize = 16;
+
+/// True for diagonal channels whose operators differ between observations and consist of zeros and ones.
+fn is_mask(channel: &dyn Channel) -> bool {
+    let Some(linear) = channel.as_linear().filter(|linear| linear.is_diagonal()) else { return false };
+    let (d, k) = (channel.signal_len(), channel.operator_len());
+    let (mut a, mut matrix, mut noise) = (vec![0.0; k], vec![0.0; d], vec![0.0; d]);
+    let zeros_and_ones = |trial| {
+        channel.draw_operator(&mut Key::new(0, Purpose::Corrupt, 0).stream(trial, 0), &mut a);
+        linear.write_diagonal(&a, &mut matrix, &mut noise);
+        matrix.iter().all(|m| *m == 0.0 || *m == 1.0)
+    };
+    k > 0 && (0..TRIALS).all(zeros_and_ones)
+}
+
 impl LearningMethod for Ambient {
     fn validate(&self, channel: &dyn Channel) -> Result<()> {
         if !(self.further > 0.0 && self.further < 1.0) {
             let message = format!("expected a number in (0, 1), found {}", self.further);
             return Err(Error::config("method.further", message));
         }
-        let masks = channel.as_linear().is_some_and(|linear| linear.is_diagonal()) && channel.operator_len() > 0;
         let message = "\"ambient\" needs a channel of masks, with or without noise";
-        masks.then_some(()).ok_or_else(|| Error::config("method.kind", message))
+        is_mask(channel).then_some(()).ok_or_else(|| Error::config("method.kind", message))
     }
 
     fn feature_len(&self, channel: &dyn Channel, _config: &ConditioningConfig) -> usize {

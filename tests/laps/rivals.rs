@@ -2,11 +2,12 @@
 //! the exact posterior.
 
 use super::setup::Setup;
-use diffem::channel::{MaskConfig, NoiseConfig, SaturationConfig};
+use diffem::channel::{Channel, ChannelConfig, LinearChannel, MaskConfig, NoiseConfig, SaturationConfig};
 use diffem::em::{EmConfig, GaussianInit, MStepConfig};
 use diffem::gaussian::Gaussian;
 use diffem::method::{Ambient, EmMmps, Method};
 use diffem::network::MlpConfig;
+use diffem::noise::Stream;
 use diffem::sampler::{HeunConfig, Spacing};
 use nalgebra::{DMatrix, DVector};
 
@@ -77,6 +78,32 @@ fn methods_refuse_channels_that_they_do_not_suit() {
     assert!(message.contains("method.kind") && message.contains("masks"), "{message}");
     let mmps = Method::from(EmMmps::default());
     mmps.validate(setup.channel.as_ref()).unwrap();
-    let bent = diffem::channel::ChannelConfig(vec![SaturationConfig { low: -1.0, high: 1.0 }.into()]).build(3).unwrap();
+    let bent = ChannelConfig(vec![SaturationConfig { low: -1.0, high: 1.0 }.into()]).build(3).unwrap();
     assert!(mmps.validate(&bent).unwrap_err().to_string().contains("em-mmps"));
+    // A known gain is diagonal with parameters, and no mask.
+    let message = Method::from(Ambient::default()).validate(&Gain).unwrap_err().to_string();
+    assert!(message.contains("masks"), "{message}");
+    let mask =
+        ChannelConfig::from([MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()]).build(3).unwrap();
+    Method::from(Ambient::default()).validate(&mask).unwrap();
+}
+
+/// y = a x with a gain a of each observation.
+struct Gain;
+
+#[rustfmt::skip]
+impl Channel for Gain {
+    fn signal_len(&self) -> usize { 3 }
+    fn observation_len(&self) -> usize { 3 }
+    fn operator_len(&self) -> usize { 1 }
+    fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) { a[0] = 0.2 + 0.8 * stream.uniform() as f32 }
+    fn as_linear(&self) -> Option<&dyn LinearChannel> { Some(self) }
+    fn observe(&self, x: &[f32], a: &[f32], _: &mut Stream, y: &mut [f32]) { self.apply(a, x, y) }
+}
+
+#[rustfmt::skip]
+impl LinearChannel for Gain {
+    fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) { y.iter_mut().zip(x).for_each(|(y, x)| *y = a[0] * x) }
+    fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) { self.apply(a, y, x) }
+    fn is_diagonal(&self) -> bool { true }
 }
