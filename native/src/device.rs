@@ -39,7 +39,7 @@ macro_rules! driver {
 /// The backends, one row each. Lists, checks and help are derived from this table.
 // burn deprecates `ndarray` in favor of flex; it is kept as a check that shares no kernel with flex.
 #[allow(deprecated)]
-pub static BACKENDS: [Backend; 4] = [
+pub static BACKENDS: &[Backend] = &[
     Backend {
         name: "flex",
         about: "CPU, pure Rust, fused kernels; the default",

@@ -124,7 +124,7 @@ fn a_shown_configuration_can_be_used() {
     assert_eq!(succeed(dir.path(), &["config", "show", "c.toml"]), shown);
 }
 
-#[cfg(not(any(feature = "ndarray", feature = "wgpu", feature = "cuda")))]
+#[cfg(not(feature = "stock"))]
 #[test]
 fn devices_say_what_this_build_lacks() {
     let found = print(&["devices"]);

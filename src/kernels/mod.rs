@@ -24,12 +24,12 @@ pub use parameters::BlockParameters;
 /// True when tensors live in host memory and the fused operations apply; a constant if flex is the only
 /// backend compiled in, so that the stock operations are left out of such a build.
 pub fn is_flex(device: &Device) -> bool {
-    #[cfg(not(any(feature = "ndarray", feature = "wgpu", feature = "cuda")))]
+    #[cfg(not(feature = "stock"))]
     return {
         let _ = device;
         cfg!(feature = "flex")
     };
-    #[cfg(any(feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "stock")]
     return {
         #[cfg(feature = "flex")]
         let flex = matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::Flex(_));

@@ -11,9 +11,6 @@ mod em_mmps;
 mod learning;
 mod training;
 
-pub use ambient::Ambient;
-pub use diffem::Diffem;
-pub use em_mmps::{EmMmps, Mmps};
 pub(crate) use learning::{Conditions, Context, LearningMethod};
 pub use training::Recorruption;
 pub(crate) use training::{TrainingBatch, TrainingSource};
@@ -25,14 +22,17 @@ use serde::{Deserialize, Serialize};
 
 /// Generates [`Method`] from its list; adding a line registers a method.
 macro_rules! methods {
-    ($($(#[$doc:meta])* $name:ident($settings:ty),)*) => {
+    ($($name:ident($settings:ident) = $module:ident,)*) => {
+        $(pub use $module::*;)*
+
         /// How the posterior is learned, with the settings of the method.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "kind", rename_all = "kebab-case")]
         #[non_exhaustive]
+        #[allow(missing_docs)] // The settings of each method carry its description.
         pub enum Method {
-            $($(#[$doc])* $name($settings),)*
+            $($name($settings),)*
         }
 
         $(impl From<$settings> for Method {
@@ -53,12 +53,9 @@ macro_rules! methods {
 }
 
 methods! {
-    /// The network is trained as the posterior.
-    Diffem(Diffem),
-    /// The network is trained as the prior and guided to the observation when it samples.
-    EmMmps(EmMmps),
-    /// The network is trained on masked observations, without reconstructions.
-    Ambient(Ambient),
+    Diffem(Diffem) = diffem,
+    EmMmps(EmMmps) = em_mmps,
+    Ambient(Ambient) = ambient,
 }
 
 impl Default for Method {

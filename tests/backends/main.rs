@@ -25,7 +25,7 @@ fn assert_agree(reports: &[Report]) {
 }
 
 /// Compares a backend with the golden file and, with the paper's network, with flex.
-#[cfg(any(feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "stock")]
 fn against_flex(backend: &str, device: &Device) {
     let golden = Golden::decode(GOLDEN).unwrap();
     let flex = Golden::make(paper(), &Device::flex()).unwrap();

@@ -1,11 +1,7 @@
 //! Where the observations come from.
 
-use crate::data::cifar10::Cifar10Config;
 use crate::data::digits::SHAPE as DIGITS;
-use crate::data::folder::ImagesConfig;
-use crate::data::idx::IdxConfig;
 use crate::data::image_set::ImageData;
-use crate::data::masked::MaskedImagesConfig;
 use anyhow::{Result, bail};
 use diffem::image::ImageShape;
 use diffem::synthetic::Outline;
@@ -16,76 +12,89 @@ use std::path::Path;
 /// Maximum side length of an image, in pixels.
 const MAX_SIDE: usize = 4096;
 
-/// Where the observations come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum DataConfig {
-    /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has
-    /// parameters, and, for evaluation only, `x [n, d]`.
-    File {
-        /// Path of the file, relative to the working directory.
-        path: String,
-        /// Length d of a signal; may be omitted if `shape` is given.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        signal: Option<usize>,
-        /// Shape of each signal if signals are images, flattened channel by channel, row by row.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        shape: Option<ImageShape>,
-    },
-    /// Gaussian signals N(0, S), where S has the given standard deviations and one common correlation.
-    Gaussian {
-        /// Number of observations.
-        n: usize,
-        /// Standard deviation of each coordinate, > 0.
-        std: Vec<f64>,
-        /// Correlation of every pair of coordinates, in (-1/(d-1), 1).
-        #[serde(default)]
-        correlation: f64,
-    },
-    /// Points on a random smooth curve (the paper's manifold), scaled to [-2, 2].
-    Manifold {
-        /// Number of observations.
-        n: usize,
-        /// Length d of a signal.
-        d: usize,
-        /// Smoothness: amplitudes fall as k^-alpha, alpha >= 1.
-        alpha: f64,
-    },
-    /// Points on a closed curve in the plane (as in the browser), scaled to [-2, 2].
-    Curve {
-        /// Number of observations.
-        n: usize,
-        /// Outline of the curve.
-        #[serde(default)]
-        shape: Outline,
-    },
-    /// The 8x8 handwritten digits of UCI and scikit-learn, scaled to [-2, 2].
-    Digits {
-        /// Number of digits that are observed for training, 2 to 1796; the others are kept for `evaluate`.
-        n: usize,
-    },
-    /// MNIST or Fashion-MNIST: grayscale images in IDX files, raw or gzip-compressed, scaled to [-2, 2].
-    Idx(IdxConfig),
-    /// CIFAR-10: 3x32x32 images in binary batches or Parquet files, scaled to [-2, 2].
-    Cifar10(Cifar10Config),
-    /// A folder of clean PNG and JPEG images, cropped at the center, resized and scaled to [-2, 2].
-    Images(ImagesConfig),
-    /// Your own corrupted images: a folder of PNG files whose transparent pixels (alpha < 128) are missing.
-    /// There is no truth.
-    MaskedImages(MaskedImagesConfig),
-}
+/// Registry: the enum of all kinds of data, those of images generated from their list.
+macro_rules! data {
+    ({ $($others:tt)* } $($kind:ident($config:ident) = $module:ident,)+) => {
+        $(use crate::data::$module::$config;)+
 
-/// The image formats, one line each.
-macro_rules! image_formats {
-    ($data:expr) => {
-        match $data {
-            Self::Idx(images) => Some(images),
-            Self::Cifar10(images) => Some(images),
-            Self::Images(images) => Some(images),
-            Self::MaskedImages(images) => Some(images),
-            _ => None,
+        /// Where the observations come from.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+        pub enum DataConfig {
+            $($others)*
+            $($kind($config),)+
+        }
+
+        impl DataConfig {
+            /// The image files that the observations come from, if they come from images.
+            pub fn images(&self) -> Option<&dyn ImageData> {
+                match self {
+                    $(Self::$kind(images) => Some(images),)+
+                    _ => None,
+                }
+            }
+
+            fn images_mut(&mut self) -> Option<&mut dyn ImageData> {
+                match self {
+                    $(Self::$kind(images) => Some(images),)+
+                    _ => None,
+                }
+            }
         }
     };
+}
+
+data! {
+    {
+        /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has
+        /// parameters, and, for evaluation only, `x [n, d]`.
+        File {
+            /// Path of the file, relative to the working directory.
+            path: String,
+            /// Length d of a signal; may be omitted if `shape` is given.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            signal: Option<usize>,
+            /// Shape of each signal if signals are images, flattened channel by channel, row by row.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            shape: Option<ImageShape>,
+        },
+        /// Gaussian signals N(0, S), where S has the given standard deviations and one common correlation.
+        Gaussian {
+            /// Number of observations.
+            n: usize,
+            /// Standard deviation of each coordinate, > 0.
+            std: Vec<f64>,
+            /// Correlation of every pair of coordinates, in (-1/(d-1), 1).
+            #[serde(default)]
+            correlation: f64,
+        },
+        /// Points on a random smooth curve (the paper's manifold), scaled to [-2, 2].
+        Manifold {
+            /// Number of observations.
+            n: usize,
+            /// Length d of a signal.
+            d: usize,
+            /// Smoothness: amplitudes fall as k^-alpha, alpha >= 1.
+            alpha: f64,
+        },
+        /// Points on a closed curve in the plane (as in the browser), scaled to [-2, 2].
+        Curve {
+            /// Number of observations.
+            n: usize,
+            /// Which curve.
+            #[serde(default)]
+            shape: Outline,
+        },
+        /// The 8x8 handwritten digits of UCI and scikit-learn, in [-2, 2].
+        Digits {
+            /// Number of digits that are observed for training, 2 to 1796; the others are kept for `evaluate`.
+            n: usize,
+        },
+    }
+    Idx(IdxConfig) = idx,
+    Cifar10(Cifar10Config) = cifar10,
+    Images(ImagesConfig) = folder,
+    MaskedImages(MaskedImagesConfig) = masked,
 }
 
 impl DataConfig {
@@ -97,15 +106,6 @@ impl DataConfig {
             Self::Curve { .. } => 2,
             _ => self.image_shape().map_or(0, |shape| shape.len()),
         }
-    }
-
-    /// The image files that the observations come from, if they come from images.
-    pub fn images(&self) -> Option<&dyn ImageData> {
-        image_formats!(self)
-    }
-
-    fn images_mut(&mut self) -> Option<&mut dyn ImageData> {
-        image_formats!(self)
     }
 
     /// The same kind of data, read from the file or directory `place`.

@@ -1,11 +1,10 @@
 //! The formats of tensor files; the extension of a file determines its format.
 
 use super::tensor::Format;
-use super::{npy, npz, safetensors_file};
 use std::path::Path;
 
 /// All formats, one line each.
-static FORMATS: [&Format; 3] = [&safetensors_file::FORMAT, &npz::FORMAT, &npy::FORMAT];
+static FORMATS: &[&Format] = &[&super::safetensors_file::FORMAT, &super::npz::FORMAT, &super::npy::FORMAT];
 
 /// Returns the format of the file at `path` if its extension is known.
 pub fn format_of(path: &Path) -> Option<&'static Format> {

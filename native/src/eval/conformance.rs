@@ -19,7 +19,7 @@ pub fn check_all(args: &CheckBackends) -> Result<Checked> {
     // Read the reports first, so that a faulty file fails before the checks run.
     let given = given(&args.with, &golden)?;
     let (mut reports, mut absent) = (Vec::new(), String::new());
-    for backend in &BACKENDS {
+    for backend in BACKENDS {
         match missing(backend) {
             Some(why) => absent += &format!("{}: not run, {why}\n", backend.name),
             None => reports.push(check(backend, &golden)?),
