@@ -3,6 +3,7 @@
 /// Errors of the core. Every message names the field or tensor, what was expected and, where it
 /// helps, what to do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A setting is outside its range.
     #[error("{field}: {message}")]
@@ -60,6 +61,7 @@ pub enum Error {
 /// Why a score could not be computed. `set` is the name of the argument at fault.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[allow(missing_docs)] // The messages say what the fields are.
+#[non_exhaustive]
 pub enum MetricError {
     /// A set has too few rows.
     #[error("`{set}` has {found} rows, at least {needed} are needed: pass more samples")]

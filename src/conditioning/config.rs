@@ -15,6 +15,7 @@ const MIN_POWER: f64 = 1e-9;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Features {
     /// The observation y and its operator parameters a, unchanged.
     Observation,

@@ -20,6 +20,7 @@ const MAX_DIRECTIONS: usize = 32;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Standardize {
     /// All coordinates jointly for channels that are diagonal in the cosine basis (blur). Otherwise
     /// directions for dense linear channels with up to 32 coordinates, and single coordinates for

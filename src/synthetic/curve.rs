@@ -36,6 +36,7 @@ struct Term {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Outline {
     /// Three loops, (sin θ + 2 sin 2θ, cos θ - 2 cos 2θ).
     #[default]
