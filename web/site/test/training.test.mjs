@@ -16,7 +16,7 @@ const browser = withPage();
 test('the first picture is drawn within a second', async (t) => {
   const drawn = () => performance.getEntriesByName('diffem-first-picture')[0]?.startTime;
   // The page that all tests share may not have drawn anything yet.
-  await browser.page.waitForFunction(drawn);
+  await browser.page.waitForFunction(drawn, undefined, { timeout: 10_000 });
   let best = await browser.page.evaluate(drawn);
   // Processes that wait for a core take their share of the wall time. Another try distinguishes a slow page
   // from a busy moment.
