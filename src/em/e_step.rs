@@ -42,11 +42,6 @@ impl<S: NetworkSpec> EStep<'_, S> {
 
     /// Writes the draws of [`EStep::all`] into the table `out [n, d]`.
     pub fn all_into(&self, out: &mut Samples) -> Result<()> {
-        let mut done = 0;
-        self.run(0, &mut |group| {
-            out.put(done, group);
-            done += group.n();
-            ControlFlow::Continue(())
-        })
+        self.posterior.fill(self.observations, &|i| self.row(i), out)
     }
 }

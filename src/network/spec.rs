@@ -63,7 +63,7 @@ impl NetworkSpec for UnetConfig {
     type Network = Unet;
 
     fn validate(&self, shape: &NetworkShape) -> Result<()> {
-        NetworkConfig::Unet(self.clone()).validate(shape.image, shape.features)
+        self.validate(super::any::need(shape.image)?, shape.features)
     }
 
     fn build(&self, shape: &NetworkShape, seed: u64, device: &Device) -> Result<Unet> {

@@ -40,13 +40,22 @@ impl<S: NetworkSpec> Posterior<S> {
     pub fn sample_of(&self, observations: &Observations, chosen: &[usize], draws: usize, seed: u64) -> Result<Samples> {
         self.check(observations)?;
         let row = |r: usize| Row::of(seed, chosen[r / draws], r % draws);
-        Samples::filled(chosen.len() * draws, self.model.channel.signal_len(), |out| {
-            let mut done = 0;
-            self.for_each_group(observations, 0..out.n(), &row, &mut |group| {
-                out.put(done, group);
-                done += group.n();
-                ControlFlow::Continue(())
-            })
+        let d = self.model.channel.signal_len();
+        Samples::filled(chosen.len() * draws, d, |out| self.fill(observations, &row, out))
+    }
+
+    /// Fills the rows of `out [n, d]` with the draws of the rows `row(0)` to `row(n - 1)`.
+    pub(crate) fn fill(
+        &self,
+        observations: &Observations,
+        row: &(dyn Fn(usize) -> Row + Sync),
+        out: &mut Samples,
+    ) -> Result<()> {
+        let mut done = 0;
+        self.for_each_group(observations, 0..out.n(), row, &mut |group| {
+            out.put(done, group);
+            done += group.n();
+            ControlFlow::Continue(())
         })
     }
 
