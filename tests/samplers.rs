@@ -80,7 +80,8 @@ fn dpmpp_2m_converges_at_second_order() {
 
 #[test]
 fn dpmpp_2m_sde_converges_at_second_order() {
-    let slope = slope(|steps| Dpmpp2mSdeConfig { steps, spacing: SPACING }.into(), 16);
+    // At fewer steps the error is so small that its sign still changes.
+    let slope = slope(|steps| Dpmpp2mSdeConfig { steps, spacing: SPACING }.into(), 64);
     assert!((slope - 2.0).abs() < 0.35, "{slope}");
 }
 

@@ -42,7 +42,12 @@ impl SamplerSettings for Dpmpp2mSdeConfig {
 
 /// DPM-Solver++(2M) and its SDE form (Lu et al. 2022, arXiv 2211.01095) in λ = -ln σ, h = ln(σ_t/σ_s), one
 /// call per step: x_s = (σ_s/σ_t) e^(-ηh) x_t + (1 - e^(-h(1+η))) D̃ + σ_s √(1 - e^(-2ηh)) ε, D̃ = D + (D -
-/// D_prev) h/(2 h_prev).
+/// D_prev) κ h/(2 h_prev).
+///
+/// The published form has κ = 1. Here κ = e^(-ηh/4), which tends to 1 as the steps become short, so the order
+/// of convergence is unchanged. At 16 to 64 steps on a geometric grid, κ = 1 makes draws from a Gaussian too
+/// wide, by up to 4 % of the variance, and EM compounds this from lap to lap; with this κ the variance is
+/// right within 1 % (`runs/log/samplers.md`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DpmPp2m {
     /// η: 0 gives the deterministic sampler, 1 the reverse SDE.
@@ -56,7 +61,8 @@ impl Sampler for DpmPp2m {
         let extrapolated = match &step.previous {
             Some((sigma, previous)) => {
                 let h_previous = (sigma / step.from).ln();
-                denoised.clone() + (denoised.clone() - previous.clone()) * (h / (2.0 * h_previous))
+                denoised.clone()
+                    + (denoised.clone() - previous.clone()) * (h / (2.0 * h_previous) * (-self.eta * h / 4.0).exp())
             }
             None => denoised.clone(),
         };

@@ -11,9 +11,11 @@ mod dpmpp2m;
 mod heun;
 mod predictor_corrector;
 mod settings;
+mod share;
 
 pub use config::*;
 pub use settings::{SamplerSettings, Spacing};
+pub use share::SPREADS;
 
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
@@ -120,6 +122,11 @@ impl Chain {
         let (_, denoised) = self.previous.as_ref()?;
         let (index, steps) = (self.index - 1, self.grid.len() - 1);
         Some(Progress { index, steps, sigma: self.grid[self.index], x: &self.x, denoised })
+    }
+
+    /// σ at the current level.
+    pub fn sigma(&self) -> f64 {
+        self.grid[self.index]
     }
 
     /// D at the current level, `[n, d]`, which is the draw itself once the last level is reached.
