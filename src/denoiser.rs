@@ -112,7 +112,6 @@ pub struct Gain {
 impl Gain {
     /// Applies the update to D₀ `[n, d]` at `x_t [n, d]` and returns D.
     pub(crate) fn apply(&self, d0: Tensor<2>, x_t: Tensor<2>) -> Tensor<2> {
-        let [n, d] = d0.dims();
         if let Some(basis) = &self.basis {
             let mut c = basis.forward(d0);
             if let Some(skip) = &self.skip {
@@ -120,11 +119,17 @@ impl Gain {
             }
             return basis.inverse(c.clone() + self.ky.clone() - c * self.ka.clone());
         }
-        let projected = match self.ka.dims()[1] == d {
-            true => d0.clone() * self.ka.clone(),
-            false => (self.ka.clone().reshape([n, d, d]) * d0.clone().reshape([n, 1, d])).sum_dim(2).reshape([n, d]),
-        };
-        d0 + self.ky.clone() - projected
+        d0.clone() + self.ky.clone() - times(&self.ka, d0)
+    }
+}
+
+/// Product of every row of `x [n, d]` with its own matrix: a diagonal, `matrix [n, d]`, or all of it,
+/// `matrix [n, d * d]`.
+pub(crate) fn times(matrix: &Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+    let [n, d] = x.dims();
+    match matrix.dims()[1] == d {
+        true => x * matrix.clone(),
+        false => (matrix.clone().reshape([n, d, d]) * x.reshape([n, 1, d])).sum_dim(2).reshape([n, d]),
     }
 }
 

@@ -53,6 +53,11 @@ impl ImageShape {
         self.channels * self.pixels()
     }
 
+    /// Mirrors the flattened `image` left to right.
+    pub(crate) fn mirror<T>(self, image: &mut [T]) {
+        image.chunks_exact_mut(self.width.max(1)).for_each(<[T]>::reverse);
+    }
+
     /// True for a shape without values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

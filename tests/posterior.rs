@@ -161,6 +161,9 @@ fn message(bytes: &[u8]) -> String {
     }
 }
 
+/// The method in the metadata of these bundles.
+const DIFFEM: &str = r#""kind":"diffem","imputed_weight":1.0"#;
+
 #[test]
 fn what_does_not_fit_is_named() {
     let quoted = |text: &str| text.replace('"', "\\\"");
@@ -184,7 +187,7 @@ fn what_does_not_fit_is_named() {
     assert!(said(r#""mean":[0.25,"#, r#""mean":["#).starts_with("checkpoint: standardizer of 15 coordinates"));
     assert!(said(r#""root":[1.5,"#, r#""root":[0.0,"#).starts_with("standardizer: expected an invertible matrix"));
     // A setting out of range or a method that does not suit the channel fails before the first draw.
-    assert!(said(r#""kind":"diffem""#, r#""kind":"em-mmps","iterations":0"#).starts_with("method.iterations"));
+    assert!(said(DIFFEM, r#""kind":"em-mmps","iterations":0"#).starts_with("method.iterations"));
     assert!(said(r#""measurement_update":true"#, r#""measurement_update":true,"range":[1.0,1.0]"#).contains("range"));
     let bent = said(r#""kind":"mask","rate":0.5"#, r#""kind":"saturation","low":-1.0,"high":1.0"#);
     assert!(bent != "opened", "an operator without parameters has no examples of them: {bent}");

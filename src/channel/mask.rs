@@ -2,7 +2,7 @@
 
 use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
-use crate::noise::Stream;
+use crate::noise::{Key, Purpose, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Missing coordinates.
@@ -90,4 +90,29 @@ impl LinearChannel for Mask {
         matrix.iter_mut().zip(a).for_each(|(m, &a)| *m = a as f64);
         variance.fill(0.0);
     }
+}
+
+/// Operators that are drawn to tell masks from other diagonal channels.
+const TRIALS: usize = 16;
+
+/// True for diagonal channels whose operators differ between observations and consist of zeros and ones.
+pub(crate) fn is_mask(channel: &dyn Channel) -> bool {
+    let Some(linear) = channel.as_linear().filter(|linear| linear.is_diagonal()) else { return false };
+    let (d, k) = (channel.signal_len(), channel.operator_len());
+    let (mut a, mut matrix, mut noise) = (vec![0.0; k], vec![0.0; d], vec![0.0; d]);
+    let zeros_and_ones = |trial| {
+        channel.draw_operator(&mut Key::new(0, Purpose::Corrupt, 0).stream(trial, 0), &mut a);
+        linear.write_diagonal(&a, &mut matrix, &mut noise);
+        matrix.iter().all(|m| *m == 0.0 || *m == 1.0)
+    };
+    k > 0 && (0..TRIALS).all(zeros_and_ones)
+}
+
+/// Writes which values of a signal the mask `a` shows, as 0 or 1 each, into `seen [d]`.
+pub(crate) fn write_seen(channel: &dyn Channel, a: &[f32], seen: &mut [f32]) {
+    let (mut matrix, mut noise) = (vec![0.0; seen.len()], vec![0.0; seen.len()]);
+    if let Some(linear) = channel.as_linear() {
+        linear.write_diagonal(a, &mut matrix, &mut noise);
+    }
+    seen.iter_mut().zip(&matrix).for_each(|(seen, m)| *seen = f32::from(*m != 0.0));
 }

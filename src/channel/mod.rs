@@ -30,6 +30,7 @@ pub use black_box::BlackBox;
 pub use compose::Compose;
 pub use config::*;
 pub use linear_gaussian::LinearGaussian;
+pub(crate) use mask::{is_mask, write_seen};
 pub use spectrum::Spectrum;
 pub use stage::{Signal, Stage};
 pub use unobserved::Unobserved;

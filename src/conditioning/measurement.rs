@@ -137,6 +137,15 @@ impl Measurement {
         (matrix, y)
     }
 
+    /// Largest squared gain per variance of the noise, |a|²/s² over the rows a of A: 1/s² of the most precise
+    /// measurement.
+    pub(crate) fn precision(&self) -> f64 {
+        let (matrix, y) = self.whitened();
+        let width = matrix.len() / y.len().max(1);
+        let squares = matrix.chunks_exact(width.max(1)).map(|row| row.iter().map(|v| v * v).sum::<f64>());
+        squares.fold(0.0, f64::max)
+    }
+
     /// Writes the least-norm solution A⁺ y `[d]`, then the upper triangle of the projector A⁺ A, as
     /// the update of an estimate that is much less certain than the observation (variance 1 in
     /// standardized coordinates).

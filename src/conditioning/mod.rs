@@ -21,17 +21,20 @@
 mod config;
 mod gain;
 mod measurement;
+mod remainder;
 mod standardizer;
 mod whitened;
 
 pub use config::{ConditioningConfig, Features};
 pub(crate) use gain::gain;
 pub use measurement::{MAX_DENSE, Measurement, OperatorStructure};
+pub(crate) use remainder::remainder;
 pub use standardizer::{Standardize, Standardizer};
 pub use whitened::Whitened;
 
 use crate::channel::{Channel, Spectrum};
 use crate::dct::Dct;
+use crate::image::ImageShape;
 use crate::samples::Samples;
 use measurement::Parts;
 
@@ -133,6 +136,12 @@ impl<'a> Conditioning<'a> {
 
     /// The linear-Gaussian form of (y, a), if the channel has one.
     pub(crate) fn measurement(&self, y: &[f32], a: &[f32]) -> Option<Measurement> {
+        self.measurement_of(y, a, None)
+    }
+
+    /// [`Conditioning::measurement`] of an operator that sees a mirrored image of shape `mirrored` as `a` sees
+    /// the image itself.
+    fn measurement_of(&self, y: &[f32], a: &[f32], mirrored: Option<ImageShape>) -> Option<Measurement> {
         let (linear, structure) = (self.channel.as_linear()?, self.operator_structure());
         if structure == OperatorStructure::Spectral {
             return self.spectral(linear.spectrum()?, y);
@@ -147,10 +156,16 @@ impl<'a> Conditioning<'a> {
         let (mean, floor) = (&self.standardizer.mean, MIN_STD * MIN_STD);
         if structure == OperatorStructure::Diagonal {
             linear.write_diagonal(a, matrix, noise);
+            if let Some(shape) = mirrored {
+                [&mut *matrix, &mut *noise, &mut *seen].into_iter().for_each(|part| shape.mirror(part));
+            }
             seen.iter_mut().zip(&*matrix).zip(mean).for_each(|((y, a), mean)| *y -= a * mean);
             noise.iter_mut().for_each(|v| *v += floor);
         } else {
             linear.write_matrix(a, matrix);
+            if let Some(shape) = mirrored {
+                shape.mirror(matrix);
+            }
             let shift = |row: &[f64]| row.iter().zip(mean).map(|(a, mean)| a * mean).sum::<f64>();
             seen.iter_mut().zip(matrix.chunks_exact(d)).for_each(|(y, row)| *y -= shift(row));
             linear.write_noise(a, noise);
@@ -159,6 +174,30 @@ impl<'a> Conditioning<'a> {
         }
         self.standardizer.compose(measurement.parts().matrix, structure == OperatorStructure::Diagonal);
         Some(measurement)
+    }
+
+    /// True where observations differ in what they measure, so that [`Conditioning::write_measured`] can tell
+    /// measured directions from imputed ones.
+    pub(crate) fn tells_measured(&self) -> bool {
+        let structure = self.operator_structure();
+        self.channel.operator_len() > 0 && matches!(structure, OperatorStructure::Diagonal | OperatorStructure::Dense)
+    }
+
+    /// Number of values that [`Conditioning::write_measured`] writes.
+    pub(crate) fn measured_len(&self) -> usize {
+        let d = self.channel.signal_len();
+        if self.operator_structure() == OperatorStructure::Dense { d * d } else { d }
+    }
+
+    /// Writes which directions of the signal an observation with the operator `a` measures: K A of an
+    /// estimate whose variance is `v`, as a diagonal `[d]` or a matrix `[d * d]`. For masks it is the mask,
+    /// otherwise the projector onto the rows of A, both up to the noise. `mirrored` is the shape of the images
+    /// if the signal is a mirrored one.
+    pub(crate) fn write_measured(&self, a: &[f32], v: f64, mirrored: Option<ImageShape>, out: &mut [f32]) {
+        let y = vec![0.0; self.channel.observation_len()];
+        if let Some(measurement) = self.measurement_of(&y, a, mirrored) {
+            measurement.update(v, out, &mut vec![0.0; self.channel.signal_len()]);
+        }
     }
 
     /// The measurement in the cosine basis U: U (y - A μ), U A L Uᵀ and U Σ_y Uᵀ.

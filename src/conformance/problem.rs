@@ -9,7 +9,7 @@ use crate::conditioning::{Conditioning, ConditioningConfig, feature_len};
 use crate::conditioning::{Standardize, Standardizer};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
-use crate::method::Method;
+use crate::method::Diffem;
 use crate::network::{
     AnyNetwork, Layout, MlpConfig, NetworkConfig, UnetConfig, flatten, from_host, to_host, unflatten,
 };
@@ -217,16 +217,22 @@ impl Problem {
         &self.observations
     }
 
-    /// The posterior of `network` with `sampler`.
-    pub(super) fn posterior(&self, network: AnyNetwork, sampler: SamplerConfig, device: &Device) -> Posterior {
+    /// The posterior of `network`, learned by `method`, with `sampler`.
+    pub(super) fn posterior(
+        &self,
+        network: AnyNetwork,
+        method: Diffem,
+        sampler: &SamplerConfig,
+        device: &Device,
+    ) -> Posterior {
         let model = Model {
             channel: self.channel.clone(),
             image: self.image,
             schedule: self.schedule.clone(),
             conditioning: self.config.clone(),
-            method: Method::default(),
+            method: method.into(),
             network: self.settings.network_of(self.image),
-            sampler,
+            sampler: sampler.clone(),
             shard: self.observations.n(),
         };
         Posterior::new(model, network, self.standardizer.clone(), device.clone())

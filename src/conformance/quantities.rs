@@ -4,10 +4,11 @@ use super::problem::{Batch, Problem, Settings, names};
 use crate::denoiser::{Gain, Preconditioned, to_tensor};
 use crate::em::{EStepConfig, MStep, MStepConfig};
 use crate::error::Result;
+use crate::method::Diffem;
 use crate::network::{AnyNetwork, flatten, flatten_gradients, from_host, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::optim::{OptimState, Update};
-use crate::posterior::Row;
+use crate::posterior::{Posterior, Row};
 use crate::sampler::{DdpmConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrectorConfig, SamplerConfig, Spacing};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -16,7 +17,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// Quantities of a problem in the order in which they are computed, each with the tolerance of its greatest
 /// difference relative to its greatest value. In 32 bits, sums taken in another order differ by about 1e-6;
 /// training and sampling apply the network many times.
-const OF_A_PROBLEM: [(&str, f64); 11] = [
+const OF_A_PROBLEM: [(&str, f64); 13] = [
     ("denoiser without gain", 1e-5),
     ("denoiser with gain", 1e-5),
     ("loss", 1e-5),
@@ -24,10 +25,12 @@ const OF_A_PROBLEM: [(&str, f64); 11] = [
     ("M-step, gradient of 3 pieces", 2e-5),
     ("M-step, 5 losses", 1e-4),
     ("M-step, denoiser after", 1e-4),
+    ("M-step, weighted, 5 losses", 1e-4),
     ("E-step, ddpm", 1e-4),
     ("E-step, heun", 1e-4),
     ("E-step, dpmpp-2m-sde", 1e-4),
     ("E-step, pc", 1e-4),
+    ("E-step, over-relaxed", 1e-4),
 ];
 
 const OF_THE_OPTIMIZER: [(&str, f64); 4] =
@@ -60,7 +63,9 @@ impl Problem {
     fn compute(&self, device: &Device) -> Result<Vec<Tensor<1>>> {
         let (network, batch) = (self.network(device)?, self.batch());
         let (loss, gradient) = self.loss(&network, &batch, device);
-        let (losses, first_gradient, trained) = self.train(&network, device);
+        let plain = Diffem::default();
+        let (losses, first_gradient, trained) = self.train(&network, plain, device);
+        let (weighted, _, _) = self.train(&network, Diffem { imputed_weight: 0.1 }, device);
         let trained = unflatten(network.clone(), &trained);
         let mut all = vec![
             flat(self.denoise(&network, &batch, false, device)),
@@ -70,8 +75,12 @@ impl Problem {
             first_gradient,
             losses,
             flat(self.denoise(&trained, &batch, true, device)),
+            weighted,
         ];
-        all.extend(samplers().iter().map(|sampler| flat(self.sample(&network, sampler, device))));
+        let posterior = |sampler: &SamplerConfig| self.posterior(network.clone(), Diffem::default(), sampler, device);
+        all.extend(samplers().iter().map(|sampler| flat(self.sample(&posterior(sampler)))));
+        let relaxed = self.posterior(trained, Diffem::default(), &samplers()[0], device).relaxed(network.clone(), 1.5);
+        all.push(flat(self.sample(&relaxed)));
         Ok(all)
     }
 
@@ -97,11 +106,11 @@ impl Problem {
 
     /// Takes five training steps; returns the losses, the first step's gradient (first moment / (1 - β₁)) and
     /// the trained weights.
-    fn train(&self, network: &AnyNetwork, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+    fn train(&self, network: &AnyNetwork, method: Diffem, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
         let config =
             MStepConfig { steps: 5, batch: 40, micro_batch: 16, clip_norm: 0.0, ema: 0.5, ..Default::default() };
         let (x, &Settings { seed, lap, .. }) = (&self.inputs.x, &self.settings);
-        let posterior = self.posterior(network.clone(), EStepConfig::default().sampler, device);
+        let posterior = self.posterior(network.clone(), method, &EStepConfig::default().sampler, device);
         let mut m_step = MStep::new(&posterior, (x, self.observations()), &config, seed, lap);
         let mut state = OptimState::new(flatten(network));
         let mut losses = vec![m_step.step(&mut state, 0)];
@@ -111,9 +120,9 @@ impl Problem {
     }
 
     /// One posterior draw per observation, in the standardizer's coordinates.
-    fn sample(&self, network: &AnyNetwork, sampler: &SamplerConfig, device: &Device) -> Tensor<2> {
+    fn sample(&self, posterior: &Posterior) -> Tensor<2> {
         let key = Key::new(self.settings.seed, Purpose::Sample, self.settings.lap);
-        let (observations, posterior) = (self.observations(), self.posterior(network.clone(), sampler.clone(), device));
+        let observations = self.observations();
         let rows = (0..observations.n()).map(|i| Row { observation: i, key, index: i }).collect();
         let mut draws = posterior.begin(observations, rows);
         while !draws.is_done() {

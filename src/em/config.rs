@@ -6,6 +6,9 @@ use crate::optim::{Decay, check_rate};
 use crate::sampler::{DdpmConfig, SamplerConfig, Spacing};
 use serde::{Deserialize, Serialize};
 
+/// Largest factor of over-relaxation; larger ones diverge.
+const MAX_RELAXATION: f64 = 4.0;
+
 /// Laps and stopping.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -84,11 +87,16 @@ pub struct EStepConfig {
     pub sampler: SamplerConfig,
     /// Observations that a worker takes at a time, 1 or more; the number does not change the result.
     pub shard: usize,
+    /// First factor ω of over-relaxation, 1 to 4; 1 is plain EM. The denoiser becomes D + (ω - 1) (D - D'), where
+    /// D' is the previous lap's, which goes ω times as far as the M-step did and costs a second network call. A
+    /// factor above 1 is lowered as soon as the held-out score stops improving, so it needs `monitor.holdout` > 0.
+    pub relaxation: f64,
 }
 
 impl Default for EStepConfig {
     fn default() -> Self {
-        Self { sampler: DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into(), shard: 256 }
+        let sampler = DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into();
+        Self { sampler, shard: 256, relaxation: 1.0 }
     }
 }
 
@@ -113,6 +121,19 @@ impl Default for MonitorConfig {
 
 fn at_least_one(field: &str, value: usize) -> Result<()> {
     (value >= 1).then_some(()).ok_or_else(|| Error::config(field, format!("expected 1 or more, found {value}")))
+}
+
+/// Checks the factor of over-relaxation, which only held-out observations can lower.
+pub(super) fn check_relaxation(relaxation: f64, monitor: &MonitorConfig) -> Result<()> {
+    if !(1.0..=MAX_RELAXATION).contains(&relaxation) {
+        let message = format!("expected a number in [1, {MAX_RELAXATION}], found {relaxation}");
+        return Err(Error::config("e_step.relaxation", message));
+    }
+    if relaxation > 1.0 && monitor.holdout == 0.0 {
+        let message = format!("{relaxation} needs held-out observations: set monitor.holdout, to 0.1 for example");
+        return Err(Error::config("e_step.relaxation", message));
+    }
+    Ok(())
 }
 
 impl EmConfig {
@@ -141,9 +162,10 @@ impl MStepConfig {
 }
 
 impl EStepConfig {
-    /// Checks the ranges.
-    pub fn validate(&self) -> Result<()> {
+    /// Checks the ranges, and that the `monitor` can judge over-relaxed E-steps.
+    pub fn validate(&self, monitor: &MonitorConfig) -> Result<()> {
         at_least_one("e_step.shard", self.shard)?;
+        check_relaxation(self.relaxation, monitor)?;
         self.sampler.validate("e_step.sampler")
     }
 }

@@ -1,12 +1,13 @@
 //! M-step: trains D by denoising on (x, y'), where x is a reconstruction and y' ~ Q(. | x) is drawn afresh.
-//! It minimizes E λ(σ) mean_d (D(x + σ z, σ, c(y', a')) - x)², t ~ Beta, σ = σ(t), z ~ N(0, I).
+//! It minimizes E λ(σ) mean_d (D(x + σ z, σ, c(y', a')) - x)², t ~ Beta, σ = σ(t), z ~ N(0, I); a method may
+//! weight the errors otherwise.
 //!
 //! A mini-batch is split into micro-batches of fixed size; each has its own graph and worker, and their
 //! gradients are added in order. The order of observations, the corruption and the noise are functions of
 //! (seed, lap, step, row).
 
 use super::config::MStepConfig;
-use crate::denoiser::to_tensor;
+use crate::denoiser::{times, to_tensor};
 use crate::kernels;
 use crate::method::{Context, LearningMethod, TrainingBatch, TrainingSource};
 use crate::network::{NetworkSpec, flatten_gradients, unflatten};
@@ -115,18 +116,21 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
     fn gradient(&self, network: S::Network, batch: &TrainingBatch, stream: Stream) -> (Tensor<1>, Tensor<1>) {
         let device = self.posterior.device().clone().autodiff();
         let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
-        let weight = match &batch.weight {
-            Some(weight) => to_tensor(weight, &device) * scale,
-            None => {
-                let schedule = self.source.schedule;
-                let weight = batch.sigma.iter().map(|&s| (schedule.loss_weight(s) * scale) as f32);
-                Tensor::<2>::from_data(TensorData::new(weight.collect::<Vec<_>>(), [batch.x.n(), 1]), &device)
-            }
-        };
         let context = Context { network: &network, device: &device, ..self.posterior.context() };
         let denoised = self.method.denoise_training(context, batch, stream);
         let error = denoised - to_tensor(&batch.x, &device);
-        let loss = (error.square() * weight).sum();
+        let loss = match &batch.weight {
+            Some(weight) if weight.d() > batch.x.d() => {
+                let weight = to_tensor(weight, &device) * scale;
+                (times(&weight, error.clone()) * error).sum()
+            }
+            Some(weight) => (error.square() * (to_tensor(weight, &device) * scale)).sum(),
+            None => {
+                let weight = batch.sigma.iter().map(|&s| (self.source.schedule.loss_weight(s) * scale) as f32);
+                let data = TensorData::new(weight.collect::<Vec<_>>(), [batch.x.n(), 1]);
+                (error.square() * Tensor::<2>::from_data(data, &device)).sum()
+            }
+        };
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         (loss.inner(), flatten_gradients(&network, gradients))
     }

@@ -12,9 +12,11 @@
 mod builder;
 mod config;
 mod e_step;
+mod hidden;
 mod init;
 mod m_step;
 mod monitor;
+mod relaxation;
 mod saved;
 mod state;
 mod trainer;

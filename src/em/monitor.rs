@@ -16,6 +16,7 @@
 //! worse than the best mean by more than two standard errors.
 
 use super::config::MonitorConfig;
+use super::hidden::HiddenValues;
 use crate::channel::Channel;
 use crate::error::Result;
 use crate::metric::{Sinkhorn, energy_distance};
@@ -33,7 +34,11 @@ const SIMULATIONS: usize = 512;
 pub struct MonitorRecord {
     /// Mean energy score of the held-out observations under their own operators.
     pub energy_score: f64,
-    /// How much worse the score is than the best mean of the earlier laps, in standard errors of the paired
+    /// Mean energy score of the posterior for hidden values of the held-out observations, in laps of channels of
+    /// masks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden_score: Option<f64>,
+    /// How much worse the score (the hidden one where there is one) is than the best mean of the earlier laps, in standard errors of the paired
     /// difference; negative where it is better, and 0 for the start and the first lap. Laps are chosen by
     /// this value. The start is not a reference, because it is fitted to all observations, including the
     /// held-out ones.
@@ -57,6 +62,7 @@ pub(super) struct Monitor<'a> {
     channel: &'a dyn Channel,
     seed: u64,
     held_out: Observations,
+    hidden: Option<HiddenValues>,
     sinkhorn: Sinkhorn,
     /// Held-out joint rows, `[points, m + k]`.
     u1: Samples,
@@ -87,24 +93,37 @@ impl<'a> Monitor<'a> {
         let own_cost = sinkhorn.cost(&u1, &u2)?.cost;
         let energy_floor = energy_distance(&u1, &real)?;
         let sinkhorn_floor = sinkhorn.cost(&u1, &real)?.cost - own_cost;
-        Ok(Some(Self { channel, seed, held_out, sinkhorn, u1, own_cost, energy_floor, sinkhorn_floor }))
+        let hidden = HiddenValues::new(channel, &held_out, seed)?;
+        Ok(Some(Self { channel, seed, held_out, hidden, sinkhorn, u1, own_cost, energy_floor, sinkhorn_floor }))
     }
 
-    /// Scores the reconstructions `x [n, d]` of the training observations after `lap`.
+    /// Scores the reconstructions `x [n, d]` of the training observations after `lap`, and the posterior that
+    /// `sample` draws from; `None` for the start.
     ///
     /// `best` holds the held-out observations' scores of the lap with the best mean; they are replaced by better ones.
-    pub fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<MonitorRecord> {
+    pub fn score(
+        &self,
+        x: &Samples,
+        lap: usize,
+        best: &mut Vec<f32>,
+        sample: Option<&dyn Fn(&Observations, usize) -> Result<Samples>>,
+    ) -> Result<MonitorRecord> {
         let points = self.u1.n();
         let order = Key::new(self.seed, Purpose::Split, lap + 1).stream(0, 0).permutation(x.n());
         let key = Key::new(self.seed, Purpose::Monitor, lap);
         let v = Observations::simulate(self.channel, &x.select(&order[..points]), key, 0).joint();
         let scores = self.energy_scores(x);
-        let (energy_score, excess) = (mean(&scores), excess(&scores, best));
+        let hidden = self.hidden.as_ref().zip(sample);
+        let hidden = hidden.map(|(hidden, sample)| hidden.scores(self.channel, sample)).transpose()?;
+        let (energy_score, hidden_score) = (mean(&scores), hidden.as_deref().map(mean));
+        let scores = hidden.unwrap_or(scores);
+        let excess = excess(&scores, best);
         if excess <= 0.0 {
             *best = scores;
         }
         Ok(MonitorRecord {
             energy_score,
+            hidden_score,
             excess,
             energy: energy_distance(&self.u1, &v)?,
             energy_floor: self.energy_floor,

@@ -24,6 +24,7 @@ struct StateMeta<M> {
     tail_loss: (f64, usize),
     history: Vec<LapRecord>,
     standardizer: StandardizerMeta,
+    relaxation: f64,
     run: M,
 }
 
@@ -32,20 +33,23 @@ struct StateMeta<M> {
 pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     let vector = |name: &str, v: Vec<f32>| (name.to_string(), vec![v.len()], v);
     let o = &state.optim;
-    let arrays = vec![
+    let mut arrays = vec![
         vector("weights", to_host(&o.weights)?),
         vector("average", to_host(&o.average)?),
         vector("first", to_host(&o.first)?),
         vector("second", to_host(&o.second)?),
         vector("best_scores", state.best_scores.clone()),
     ];
-    let State { lap, phase, step, done, tail_loss, .. } = *state;
+    if let Some(previous) = &state.previous {
+        arrays.push(vector("previous", to_host(previous)?));
+    }
+    let State { lap, phase, step, done, tail_loss, relaxation, .. } = *state;
     let history = state.history.clone();
     let standardizer = StandardizerMeta::of(&state.standardizer);
     encode(
         "state",
         &arrays,
-        &StateMeta { lap, phase, step, done, updates: o.updates, tail_loss, history, standardizer, run },
+        &StateMeta { lap, phase, step, done, updates: o.updates, tail_loss, history, standardizer, relaxation, run },
     )
 }
 
@@ -59,6 +63,7 @@ pub fn decode_state<M: DeserializeOwned>(
     device: &Device,
 ) -> Result<(State, M)> {
     let (mut arrays, meta) = decode::<StateMeta<M>>("state", bytes)?;
+    let relaxed = arrays.iter().any(|(name, _, _)| name == "previous");
     let mut vector = |name: &str| -> Result<burn::tensor::Tensor<1>> {
         let (shape, values) = take(&mut arrays, name)?;
         if shape != [parameters] {
@@ -75,12 +80,15 @@ pub fn decode_state<M: DeserializeOwned>(
         second: vector("second")?,
         updates: meta.updates,
     };
+    let previous = relaxed.then(|| vector("previous")).transpose()?;
     let (_, best_scores) = take(&mut arrays, "best_scores")?;
     let state = State {
         lap: meta.lap,
         phase: meta.phase,
         step: meta.step,
         optim,
+        relaxation: meta.relaxation,
+        previous,
         standardizer: meta.standardizer.standardizer(d)?,
         x: Samples::default(),
         partial: Samples::default(),

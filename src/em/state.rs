@@ -4,6 +4,7 @@ use super::monitor::MonitorRecord;
 use crate::conditioning::Standardizer;
 use crate::optim::OptimState;
 use crate::samples::Samples;
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -27,6 +28,9 @@ pub struct LapRecord {
     pub loss: Option<f64>,
     /// Held-out comparison, if it is on.
     pub monitor: Option<MonitorRecord>,
+    /// Factor ω of an over-relaxed E-step; `None` for a plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relaxation: Option<f64>,
 }
 
 /// Number of standard errors by which a lap may be worse than the best mean and still be chosen.
@@ -56,6 +60,10 @@ pub struct State {
     pub step: usize,
     /// Weights and optimizer.
     pub optim: OptimState,
+    /// Factor ω of over-relaxation of the coming E-steps; 1 is plain EM.
+    pub relaxation: f64,
+    /// The previous lap's weights `[P]`, where E-steps are over-relaxed.
+    pub previous: Option<Tensor<1>>,
     /// Coordinates in which the diffusion runs.
     pub standardizer: Standardizer,
     /// Reconstructions of all observations after the last lap, `[n, d]`.
@@ -119,7 +127,10 @@ impl fmt::Display for LapRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "lap {}: done", self.lap)?;
         self.loss.map_or(Ok(()), |loss| write!(f, ", loss {loss:.4}"))?;
-        self.monitor.map_or(Ok(()), |m| write!(f, ", held-out energy score {:.5}", m.energy_score))
+        self.monitor.map_or(Ok(()), |m| match m.hidden_score {
+            Some(score) => write!(f, ", energy score of hidden values {score:.5}"),
+            None => write!(f, ", held-out energy score {:.5}", m.energy_score),
+        })
     }
 }
 
@@ -143,6 +154,7 @@ mod tests {
     fn record(lap: usize, excess: f64) -> LapRecord {
         let monitor = MonitorRecord {
             energy_score: 1.0,
+            hidden_score: None,
             excess,
             energy: 0.0,
             energy_floor: 0.0,
@@ -150,7 +162,7 @@ mod tests {
             sinkhorn_floor: 0.0,
             points: 2,
         };
-        LapRecord { lap, loss: None, monitor: Some(monitor) }
+        LapRecord { lap, loss: None, monitor: Some(monitor), relaxation: None }
     }
 
     #[test]

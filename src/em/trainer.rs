@@ -5,6 +5,7 @@ use super::e_step::EStep;
 use super::init::{InitConfig, InitialPrior};
 use super::m_step::MStep;
 use super::monitor::{Monitor, MonitorRecord};
+use super::relaxation::Relaxation;
 use super::state::{Event, LapRecord, Observer, Phase, State};
 use crate::conditioning::Standardizer;
 use crate::error::{Error, Result};
@@ -31,6 +32,7 @@ pub struct Trainer<S: NetworkSpec = NetworkConfig> {
     pub(super) em: EmConfig,
     pub(super) m_step: MStepConfig,
     pub(super) monitor: MonitorConfig,
+    pub(super) relaxation: f64,
     pub(super) seed: u64,
     pub(super) device: Device,
     pub(super) store: Arc<dyn Store>,
@@ -87,20 +89,22 @@ impl<S: NetworkSpec> Trainer<S> {
         };
         // The start is not a reference for the laps: its prior is fitted to the held-out observations as
         // well.
-        let monitor = self.comparison()?.score(&x, 0, &mut Vec::new())?;
+        let monitor = self.comparison()?.score(&x, 0, &mut Vec::new(), None)?;
         let moments = || self.model.conditioning.standardizer(self.model.channel.as_ref(), &x);
         Ok(State {
             lap: 1,
             phase: Phase::MStep,
             step: 0,
             optim: OptimState::new(weights),
+            relaxation: self.relaxation,
+            previous: None,
             standardizer: standardizer.unwrap_or_else(moments),
             x,
             partial: Samples::default(),
             done: 0,
             tail_loss: (0.0, 0),
             best_scores: Vec::new(),
-            history: vec![LapRecord { lap: 0, loss: None, monitor }],
+            history: vec![LapRecord { lap: 0, loss: None, monitor, relaxation: None }],
         })
     }
 
@@ -150,7 +154,18 @@ impl<S: NetworkSpec> Trainer<S> {
         Posterior::new(self.model.clone(), network, standardizer, self.device.clone())
     }
 
-    /// The E-step of `lap` with the posterior of [`Trainer::posterior`]. A caller that drives it ends the lap
+    /// The posterior that the E-step samples: [`Trainer::posterior`], over-relaxed where the state says so.
+    pub fn e_step_posterior(&self, state: &State) -> Posterior<S> {
+        let posterior = self.posterior(state);
+        match &state.previous {
+            Some(previous) if state.relaxation > 1.0 => {
+                posterior.relaxed(unflatten(self.network.clone(), previous), state.relaxation)
+            }
+            _ => posterior,
+        }
+    }
+
+    /// The E-step of `lap` with the posterior of [`Trainer::e_step_posterior`]. A caller that drives it ends the lap
     /// by putting all draws into [`State::partial`], their number into [`State::done`], and continuing with
     /// [`Trainer::run`].
     pub fn e_step<'p>(&'p self, posterior: &'p Posterior<S>, lap: usize) -> EStep<'p, S> {
@@ -215,7 +230,7 @@ impl<S: NetworkSpec> Trainer<S> {
         if state.partial.n() != n {
             state.partial = self.table(state, n, d)?;
         }
-        let posterior = self.posterior(state);
+        let posterior = self.e_step_posterior(state);
         self.e_step(&posterior, lap).run(state.done, &mut |rows| {
             state.partial.put(state.done, rows);
             state.done += rows.n();
@@ -230,13 +245,22 @@ impl<S: NetworkSpec> Trainer<S> {
                 "NaN or infinity",
             ));
         }
+        let judged =
+            |observations: &Observations, draws: usize| posterior.sample_seeded(observations, draws, self.seed);
+        let monitor = monitor.score(&x, lap, &mut state.best_scores, Some(&judged))?;
+        let relaxation = state.previous.as_ref().map(|_| state.relaxation).filter(|factor| *factor > 1.0);
+        if let Some(factor) = relaxation {
+            let verdict = Relaxation::judge(factor, monitor.map_or(0.0, |m| m.excess));
+            state.relaxation = verdict.next;
+            if !verdict.keep {
+                // The state still stands before the E-step, which is now taken plainly.
+                return Ok(());
+            }
+        }
         let (sum, count) = std::mem::take(&mut state.tail_loss);
-        let record = LapRecord {
-            lap,
-            loss: Some(sum / count.max(1) as f64),
-            monitor: monitor.score(&x, lap, &mut state.best_scores)?,
-        };
+        let record = LapRecord { lap, loss: Some(sum / count.max(1) as f64), monitor, relaxation };
         state.history.push(record.clone());
+        state.previous = (state.relaxation > 1.0).then(|| state.optim.average.clone());
         (state.x, state.lap, state.phase, state.step) = (x, lap + 1, Phase::MStep, 0);
         stop_on(observer.on_event(Event::Lap(&record), state))
     }
@@ -273,8 +297,14 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn score(&self, x: &Samples, lap: usize, best: &mut Vec<f32>) -> Result<Option<MonitorRecord>> {
-        let score = |monitor: &Monitor<'_>| monitor.score(&x.select(&self.train), lap, best);
+    fn score(
+        &self,
+        x: &Samples,
+        lap: usize,
+        best: &mut Vec<f32>,
+        sample: Option<&dyn Fn(&Observations, usize) -> Result<Samples>>,
+    ) -> Result<Option<MonitorRecord>> {
+        let score = |monitor: &Monitor<'_>| monitor.score(&x.select(&self.train), lap, best, sample);
         self.monitor.as_ref().map(score).transpose()
     }
 }

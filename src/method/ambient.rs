@@ -15,12 +15,12 @@
 
 use super::learning::{Conditions, Context, LearningMethod};
 use super::training::{TrainingBatch, TrainingSource};
-use crate::channel::Channel;
+use crate::channel::{Channel, is_mask, write_seen};
 use crate::conditioning::{ConditioningConfig, Measurement, gain};
 use crate::denoiser::{Denoiser, Scalings, to_tensor};
 use crate::error::{Error, Result};
 use crate::network::{Network, embedding};
-use crate::noise::{Key, Purpose, Stream};
+use crate::noise::{Purpose, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -47,22 +47,6 @@ impl Ambient {
     fn hide(&self, a: &mut [f32], stream: &mut Stream) {
         a.iter_mut().for_each(|a| *a *= f32::from(stream.uniform() >= self.further));
     }
-}
-
-/// Operators that are drawn to tell masks from other diagonal channels.
-const TRIALS: usize = 16;
-
-/// True for diagonal channels whose operators differ between observations and consist of zeros and ones.
-fn is_mask(channel: &dyn Channel) -> bool {
-    let Some(linear) = channel.as_linear().filter(|linear| linear.is_diagonal()) else { return false };
-    let (d, k) = (channel.signal_len(), channel.operator_len());
-    let (mut a, mut matrix, mut noise) = (vec![0.0; k], vec![0.0; d], vec![0.0; d]);
-    let zeros_and_ones = |trial| {
-        channel.draw_operator(&mut Key::new(0, Purpose::Corrupt, 0).stream(trial, 0), &mut a);
-        linear.write_diagonal(&a, &mut matrix, &mut noise);
-        matrix.iter().all(|m| *m == 0.0 || *m == 1.0)
-    };
-    k > 0 && (0..TRIALS).all(zeros_and_ones)
 }
 
 impl LearningMethod for Ambient {
@@ -138,15 +122,6 @@ impl Conditions for OwnMasks {
             }
         })
     }
-}
-
-/// Writes which values of a signal the mask `a` shows, as 0 or 1 each, into `seen [d]`.
-fn write_seen(channel: &dyn Channel, a: &[f32], seen: &mut [f32]) {
-    let (mut matrix, mut noise) = (vec![0.0; seen.len()], vec![0.0; seen.len()]);
-    if let Some(linear) = channel.as_linear() {
-        linear.write_diagonal(a, &mut matrix, &mut noise);
-    }
-    seen.iter_mut().zip(&matrix).for_each(|(seen, m)| *seen = f32::from(*m != 0.0));
 }
 
 /// The denoiser E[x | Ã x_t, Ã] of a network under a further mask.

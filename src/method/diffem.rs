@@ -1,37 +1,96 @@
 //! DiffEM (arXiv 2510.12691): the network sees the observation and is trained as the posterior, on reconstructions that are
 //! corrupted afresh.
+//!
+//! A reconstruction is partly measured and partly imputed. Targets that are imputed tie the network to the
+//! previous lap, whose draws they are, so the error e = D - x_i counts less where observation i measured
+//! nothing:
+//!
+//! ```text
+//! λ(σ) eᵀ (α I + (1 - α) P_i) e,   P_i = K_i A_i
+//! ```
+//!
+//! with the imputed weight α. P_i is the mask of observation i, or the projector onto the rows of its A_i.
+//! If the operators do not depend on the signals, every value is measured in some observations, and the true
+//! distribution is a fixed point of EM for any α > 0. The imputed values remain in the network's input.
 
 use super::learning::{Conditions, Context, LearningMethod};
 use super::training::{TrainingBatch, TrainingSource};
 use crate::channel::Channel;
-use crate::conditioning::{ConditioningConfig, Measurement, feature_len, gain};
+use crate::conditioning::{ConditioningConfig, Measurement, feature_len, gain, remainder};
 use crate::denoiser::{Denoiser, Preconditioned, to_tensor};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::noise::Stream;
 use crate::observations::Observations;
 use crate::samples::Samples;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// DiffEM; it has no settings of its own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// DiffEM with its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct Diffem {}
+pub struct Diffem {
+    /// Weight α of imputed values as training targets, relative to measured ones, in (0, 1]; 1 is the published
+    /// method. It applies where the operators of the observations differ and the channel is linear with
+    /// Gaussian noise; elsewhere all values have weight 1.
+    pub imputed_weight: f64,
+}
+
+impl Default for Diffem {
+    fn default() -> Self {
+        Self { imputed_weight: 1.0 }
+    }
+}
+
+impl Diffem {
+    /// The weights of the errors of a batch with noise levels `sigma`, see [`TrainingBatch::weight`].
+    fn weights(
+        &self,
+        source: &TrainingSource<'_>,
+        rows: &[usize],
+        (step, first): (usize, usize),
+        sigma: &[f64],
+    ) -> Option<Samples> {
+        let (conditioning, alpha) = (source.conditioning, self.imputed_weight);
+        if alpha == 1.0 || !conditioning.tells_measured() {
+            return None;
+        }
+        let (d, variance) = (source.x.d(), source.schedule.sigma_data.powi(2));
+        let mut weights = Samples::zeros(rows.len(), conditioning.measured_len());
+        for (row, (i, &s)) in source.places(rows).into_iter().zip(sigma).enumerate() {
+            let (w, mirrored) = (weights.row_mut(row), source.mirrored(step, first + row));
+            conditioning.write_measured(source.observations.operator(i), variance, mirrored, w);
+            let lambda = source.schedule.loss_weight(s);
+            w.iter_mut().for_each(|w| *w = (lambda * (1.0 - alpha) * f64::from(*w)) as f32);
+            // The diagonal, of a matrix or of its own.
+            let stride = if w.len() == d { 1 } else { d + 1 };
+            w.iter_mut().step_by(stride).for_each(|w| *w += (lambda * alpha) as f32);
+        }
+        Some(weights)
+    }
+}
 
 impl LearningMethod for Diffem {
     fn validate(&self, _channel: &dyn Channel) -> Result<()> {
-        Ok(())
+        let message = format!("expected a number in (0, 1], found {}", self.imputed_weight);
+        let right = self.imputed_weight > 0.0 && self.imputed_weight <= 1.0;
+        right.then_some(()).ok_or_else(|| Error::config("method.imputed_weight", message))
     }
 
     fn feature_len(&self, channel: &dyn Channel, config: &ConditioningConfig) -> usize {
         feature_len(channel, config)
     }
 
+    fn ends_with_the_mean(&self, config: &ConditioningConfig) -> bool {
+        !config.measurement_update
+    }
+
     fn training_batch(&self, source: &TrainingSource<'_>, rows: &[usize], step: usize, first: usize) -> TrainingBatch {
         let conditioning = source.conditioning;
         let condition = |y: &[f32], a: &[f32], features: &mut [f32]| conditioning.condition(y, a, features);
-        source.corrupted(rows, (step, first), conditioning.feature_len(), condition)
+        let batch = source.corrupted(rows, (step, first), conditioning.feature_len(), condition);
+        let weight = self.weights(source, rows, (step, first), &batch.sigma);
+        TrainingBatch { weight, ..batch }
     }
 
     fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
@@ -68,5 +127,95 @@ impl Conditions for Seen {
             let gain = gain(&self.measurements, |_| sigma, schedule, conditioning, device);
             preconditioned.forward_prepared(x_t, sigma, self.features.clone(), gain.as_ref())
         })
+    }
+
+    fn remainder(&self, context: Context<'_>, sigma: f64, noise: &dyn Fn() -> Tensor<2>) -> Option<Tensor<2>> {
+        let Context { schedule, conditioning, device, .. } = context;
+        self.measurements.first()?;
+        remainder(&self.measurements, sigma, schedule, conditioning, device, noise())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
+    use crate::conditioning::{Conditioning, Standardizer};
+    use crate::image::ImageShape;
+    use crate::method::Recorruption;
+    use crate::schedule::Schedule;
+
+    const SHAPE: ImageShape = ImageShape { channels: 1, height: 1, width: 4 };
+    const ALPHA: f64 = 0.1;
+    const SIGMA: f64 = 0.5;
+
+    /// The weights of one row in units of λ(σ), for an observation with the operator `a` of a channel without
+    /// noise, mirrored or not.
+    fn weights(stage: StageConfig, a: Vec<f32>, mirrored: bool) -> Vec<f64> {
+        let channel = ChannelConfig(vec![stage, NoiseConfig { std: 0.0 }.into()]).build_image(SHAPE).unwrap();
+        let (config, standardizer) = (ConditioningConfig::default(), Standardizer::identity(SHAPE.len()));
+        let (schedule, m) = (Schedule::default(), channel.observation_len());
+        let observations =
+            Observations::new(&channel, Samples::zeros(1, m), Some(Samples::new(a.clone(), a.len()))).unwrap();
+        let x = Samples::zeros(1, SHAPE.len());
+        let mut source = TrainingSource {
+            schedule: &schedule,
+            conditioning: Conditioning { channel: &channel, config: &config, standardizer: &standardizer },
+            x: &x,
+            observations: &observations,
+            rows: vec![0],
+            recorruption: Recorruption::default(),
+            flip: Some(SHAPE),
+            seed: 0,
+            lap: 1,
+        };
+        let step = (0..).find(|step| source.mirrored(*step, 0).is_some() == mirrored).unwrap();
+        source.flip = source.flip.filter(|_| mirrored);
+        let method = Diffem { imputed_weight: ALPHA };
+        let weights = method.weights(&source, &[0], (step, 0), &[SIGMA]).unwrap();
+        weights.as_slice().iter().map(|&w| f64::from(w) / schedule.loss_weight(SIGMA)).collect()
+    }
+
+    fn near(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-5), "{found:?} {expected:?}");
+    }
+
+    #[test]
+    fn what_a_mask_hides_counts_less_and_is_mirrored_with_the_image() {
+        let (mask, a) = (StageConfig::from(MaskConfig { rate: 0.5 }), vec![1.0, 1.0, 0.0, 1.0]);
+        near(&weights(mask.clone(), a.clone(), false), &[1.0, 1.0, ALPHA, 1.0]);
+        near(&weights(mask, a, true), &[1.0, ALPHA, 1.0, 1.0]);
+    }
+
+    /// Along a row of A an error counts fully, across all rows by α.
+    #[test]
+    fn what_a_projection_does_not_measure_counts_less() {
+        let projection = || StageConfig::from(ProjectionConfig { rows: 1 });
+        let row = [0.6, 0.0, 0.8, 0.0];
+        for (mirrored, along) in [(false, [0.6, 0.0, 0.8, 0.0]), (true, [0.0, 0.8, 0.0, 0.6])] {
+            let w = weights(projection(), row.to_vec(), mirrored);
+            let expected =
+                |i: usize, j: usize| ALPHA * f64::from(u8::from(i == j)) + (1.0 - ALPHA) * along[i] * along[j];
+            let expected: Vec<f64> = (0..16).map(|at| expected(at / 4, at % 4)).collect();
+            near(&w, &expected);
+        }
+    }
+
+    #[test]
+    fn an_operator_that_all_share_weights_nothing() {
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.1 }.into()]).build(4).unwrap();
+        let (config, standardizer) = (ConditioningConfig::default(), Standardizer::identity(4));
+        let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
+        assert!(!conditioning.tells_measured());
+    }
+
+    #[test]
+    fn a_weight_outside_its_range_is_named() {
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.1 }.into()]).build(4).unwrap();
+        for wrong in [0.0, -1.0, 1.5, f64::NAN] {
+            let message = Diffem { imputed_weight: wrong }.validate(&channel).unwrap_err().to_string();
+            assert_eq!(message, format!("method.imputed_weight: expected a number in (0, 1], found {wrong}"));
+        }
     }
 }

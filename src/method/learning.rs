@@ -44,6 +44,11 @@ pub(crate) trait LearningMethod: Sync {
     /// Prepares the observations at `rows` for sampling, one row per draw.
     fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions>;
 
+    /// True where a draw ends with the mean at the last noise level, without [`Conditions::remainder`].
+    fn ends_with_the_mean(&self, _config: &ConditioningConfig) -> bool {
+        true
+    }
+
     /// See [`super::Method::jacobians_per_call`].
     fn jacobians_per_call(&self) -> usize {
         0
@@ -59,4 +64,10 @@ pub(crate) trait LearningMethod: Sync {
 pub(crate) trait Conditions {
     /// The denoiser E[x | x_t, y], one observation per row.
     fn denoiser<'d>(&'d self, context: Context<'d>) -> Box<dyn Denoiser + 'd>;
+
+    /// Turns standard normal `noise [n, d]` into what a draw at the last level `sigma` adds to the mean; `None`
+    /// where the mean itself is returned.
+    fn remainder(&self, _context: Context<'_>, _sigma: f64, _noise: &dyn Fn() -> Tensor<2>) -> Option<Tensor<2>> {
+        None
+    }
 }

@@ -58,7 +58,8 @@ pub(crate) struct TrainingBatch {
     pub sigma: Vec<f64>,
     /// Measurements that update the estimate; empty where there is no update.
     pub measurements: Vec<Measurement>,
-    /// Weight of each value's squared error `[n, d]`; `None` weights every value of a row by λ(σ).
+    /// How the error e of each row counts: as eᵀ W e, where W is a diagonal, `[n, d]`, or a full symmetric
+    /// matrix, `[n, d * d]`. `None` stands for W = λ(σ) I.
     pub weight: Option<Samples>,
 }
 
@@ -109,13 +110,17 @@ impl TrainingSource<'_> {
         TrainingBatch { x, x_t, features, sigma, measurements, weight: None }
     }
 
+    /// Shape of the image at place `place` of mini-batch `step` if it is mirrored.
+    pub fn mirrored(&self, step: usize, place: usize) -> Option<ImageShape> {
+        self.flip.filter(|_| self.key(Purpose::Flip).stream(place, step).uniform() < 0.5)
+    }
+
     /// Returns the reconstructions `rows`, some of them mirrored, before and after standardization.
     fn signals(&self, rows: &[usize], step: usize, first: usize) -> (Samples, Samples) {
         let mut signals = self.x.select(&self.places(rows));
-        if let Some(shape) = self.flip {
-            let key = self.key(Purpose::Flip);
-            for row in (0..rows.len()).filter(|row| key.stream(first + row, step).uniform() < 0.5) {
-                signals.row_mut(row).chunks_exact_mut(shape.width).for_each(<[f32]>::reverse);
+        for row in 0..rows.len() {
+            if let Some(shape) = self.mirrored(step, first + row) {
+                shape.mirror(signals.row_mut(row));
             }
         }
         let standardized = self.conditioning.standardizer.standardize(&signals);

@@ -26,6 +26,7 @@ mod sliced;
 mod truth;
 
 pub use crate::error::MetricError;
+pub(crate) use calibration::energy_score;
 pub use calibration::{Calibration, Curve, LEVELS};
 pub use energy::energy_distance;
 pub use frechet::{Frechet, Moments, frechet_distance};

@@ -3,7 +3,7 @@
 use super::trained::Posterior;
 use crate::denoiser::{Denoiser, to_samples, to_samples_async, to_tensor};
 use crate::error::{Error, Result};
-use crate::method::Conditions;
+use crate::method::{Conditions, Context};
 use crate::network::NetworkSpec;
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
@@ -15,6 +15,9 @@ use std::ops::ControlFlow;
 /// Minimum number of rows per network call: the product with a single-row matrix takes a different code path,
 /// with a different order of summation.
 const MIN_ROWS: usize = 8;
+
+/// Step of the noise that the draw at the last level adds; no sampler takes that many.
+const LAST: usize = u32::MAX as usize;
 
 /// One row of a batch of draws: its observation and its noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +44,17 @@ pub struct Draws {
     n: usize,
     /// The rows of these draws, and copies of the last one up to the minimum number of rows per network call.
     rows: Vec<Row>,
+    prepared: Prepared,
+    chain: Chain,
+}
+
+/// What the denoiser of a batch needs besides the network.
+struct Prepared {
     conditions: Box<dyn Conditions>,
+    /// The same observations for the network of the previous lap, in an over-relaxed E-step.
+    previous: Option<Box<dyn Conditions>>,
     /// Smallest and largest value of each coordinate, `[1, d]`, where signals have a range.
     bounds: Option<[Tensor<2>; 2]>,
-    chain: Chain,
 }
 
 impl Draws {
@@ -79,24 +89,31 @@ impl<S: NetworkSpec> Posterior<S> {
         let bounds = context.conditioning.bounds();
         let bounds = bounds.map(|bounds| bounds.map(|bound| to_tensor(&bound, &self.device)));
         let places: Vec<usize> = rows.iter().map(|row| row.observation).collect();
-        let conditions = self.model.method.learning().condition(context, observations, &places);
-        Draws { n, rows, conditions, bounds, chain: Chain::new(grid, start) }
+        let condition = |context: Context<'_>| self.model.method.learning().condition(context, observations, &places);
+        let (conditions, previous) = (condition(context), self.previous_context().map(condition));
+        Draws { n, rows, prepared: Prepared { conditions, previous, bounds }, chain: Chain::new(grid, start) }
     }
 
     /// Takes one sampler step; reads nothing from the device.
     pub fn advance(&self, draws: Draws) -> Draws {
-        let Draws { n, rows, conditions, bounds, chain } = draws;
-        let denoiser = self.denoiser(conditions.as_ref(), bounds.as_ref());
+        let Draws { n, rows, prepared, chain } = draws;
         let sampler = self.model.sampler.build();
-        let chain = chain.step(sampler.as_ref(), denoiser.as_ref(), &mut |step| self.noise(&rows, step + 1));
-        drop(denoiser);
-        Draws { n, rows, conditions, bounds, chain }
+        let noise = &mut |step| self.noise(&rows, step + 1);
+        let chain = chain.step(sampler.as_ref(), self.denoiser(&prepared).as_ref(), noise);
+        Draws { n, rows, prepared, chain }
     }
 
-    /// D at the current level, on the device; [`Posterior::restore`] converts it to signals.
+    /// The draws themselves once [`Draws::is_done`], on the device; [`Posterior::restore`] converts them to
+    /// signals.
     pub fn last(&self, draws: Draws) -> Tensor<2> {
-        let Draws { conditions, bounds, chain, .. } = draws;
-        chain.finish(self.denoiser(conditions.as_ref(), bounds.as_ref()).as_ref())
+        let Draws { rows, prepared, chain, .. } = draws;
+        let noise = || self.noise(&rows, LAST);
+        let remainder = prepared.conditions.remainder(self.context(), chain.sigma(), &noise);
+        let mean = chain.finish(self.denoiser(&prepared).as_ref());
+        match remainder {
+            Some(remainder) => within(mean + remainder, prepared.bounds.as_ref()),
+            None => mean,
+        }
     }
 
     /// Returns the first `n` rows of `x`, converted from standardized coordinates to those of the signal.
@@ -135,19 +152,24 @@ impl<S: NetworkSpec> Posterior<S> {
         to_tensor(&noise, &self.device)
     }
 
-    /// The denoiser under `conditions`, one observation per row, clamped to the range of the signals.
-    fn denoiser<'d>(
-        &'d self,
-        conditions: &'d dyn Conditions,
-        bounds: Option<&'d [Tensor<2>; 2]>,
-    ) -> Box<dyn Denoiser + 'd> {
-        let denoiser = conditions.denoiser(self.context());
-        let Some([low, high]) = bounds else {
-            return denoiser;
-        };
+    /// The denoiser of a batch, one observation per row, clamped to the range of the signals.
+    fn denoiser<'d>(&'d self, prepared: &'d Prepared) -> Box<dyn Denoiser + 'd> {
+        let newest = prepared.conditions.denoiser(self.context());
+        let older = prepared.previous.as_ref().zip(self.previous_context()).map(|(c, context)| c.denoiser(context));
         Box::new(move |x_t: Tensor<2>, sigma: f64| {
-            let shape = x_t.dims();
-            denoiser.denoise(x_t, sigma).max_pair(low.clone().expand(shape)).min_pair(high.clone().expand(shape))
+            let mut mean = newest.denoise(x_t.clone(), sigma);
+            if let Some(older) = &older {
+                let change = mean.clone() - older.denoise(x_t, sigma);
+                mean = mean + change * (self.relaxation() - 1.0);
+            }
+            within(mean, prepared.bounds.as_ref())
         })
     }
+}
+
+/// Clamps every row of `x` to the range of the signals, where they have one.
+fn within(x: Tensor<2>, bounds: Option<&[Tensor<2>; 2]>) -> Tensor<2> {
+    let Some([low, high]) = bounds else { return x };
+    let shape = x.dims();
+    x.max_pair(low.clone().expand(shape)).min_pair(high.clone().expand(shape))
 }

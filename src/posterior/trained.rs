@@ -5,6 +5,7 @@ use crate::conditioning::Standardizer;
 use crate::error::Result;
 use crate::method::Context;
 use crate::network::{NetworkConfig, NetworkSpec};
+use crate::observations::Observations;
 use crate::sampler::SamplerConfig;
 use burn::tensor::Device;
 
@@ -14,6 +15,8 @@ pub struct Posterior<S: NetworkSpec = NetworkConfig> {
     pub(super) network: S::Network,
     pub(super) standardizer: Standardizer,
     pub(super) device: Device,
+    /// Where the E-step is over-relaxed: the network of the previous lap, and ω.
+    previous: Option<(S::Network, f64)>,
 }
 
 impl<S: NetworkSpec> Clone for Posterior<S> {
@@ -23,6 +26,7 @@ impl<S: NetworkSpec> Clone for Posterior<S> {
             network: self.network.clone(),
             standardizer: self.standardizer.clone(),
             device: self.device.clone(),
+            previous: self.previous.clone(),
         }
     }
 }
@@ -30,7 +34,7 @@ impl<S: NetworkSpec> Clone for Posterior<S> {
 impl<S: NetworkSpec> Posterior<S> {
     /// The posterior of `model` with `network`, outside autodiff, in the coordinates of `standardizer`.
     pub fn new(model: Model<S>, network: S::Network, standardizer: Standardizer, device: Device) -> Self {
-        Self { model, network, standardizer, device }
+        Self { model, network, standardizer, device, previous: None }
     }
 
     /// The channel, the network configuration and the settings of the posterior.
@@ -63,9 +67,41 @@ impl<S: NetworkSpec> Posterior<S> {
         Ok(self)
     }
 
+    /// Share of the variance of measured values that draws keep, s²/(s² + σ_min²) with the noise s of the most
+    /// precise value of the first observation, in standardized coordinates. `None` where draws keep all of it, or
+    /// where the channel is not linear with Gaussian noise.
+    pub fn measured_share(&self, observations: &Observations) -> Option<f64> {
+        let (conditioning, method) = (self.context().conditioning, self.model.method.learning());
+        if observations.n() == 0 || !method.ends_with_the_mean(conditioning.config) {
+            return None;
+        }
+        let precision = conditioning.measurement(observations.y.row(0), observations.operator(0))?.precision();
+        (precision > 0.0).then(|| 1.0 / (1.0 + precision * self.model.schedule.sigma_min.powi(2)))
+    }
+
+    /// The posterior of an over-relaxed E-step, whose denoiser is D + (ω - 1) (D - D'): D belongs to this
+    /// posterior, D' to the `previous` network, and ω = `relaxation` is 1 or more.
+    pub(crate) fn relaxed(mut self, previous: S::Network, relaxation: f64) -> Self {
+        self.previous = Some((previous, relaxation));
+        self
+    }
+
+    /// ω; 1 where nothing is over-relaxed.
+    pub(super) fn relaxation(&self) -> f64 {
+        self.previous.as_ref().map_or(1.0, |(_, relaxation)| *relaxation)
+    }
+
     pub(crate) fn context(&self) -> Context<'_> {
+        self.context_of(&self.network)
+    }
+
+    pub(super) fn previous_context(&self) -> Option<Context<'_>> {
+        self.previous.as_ref().map(|(network, _)| self.context_of(network))
+    }
+
+    fn context_of<'a>(&'a self, network: &'a S::Network) -> Context<'a> {
         Context {
-            network: &self.network,
+            network,
             schedule: &self.model.schedule,
             conditioning: self.model.conditioned(&self.standardizer),
             device: &self.device,

@@ -5,7 +5,7 @@ use diffem::channel::{Channel, ChannelConfig, Compose, NoiseConfig, ProjectionCo
 use diffem::conditioning::{ConditioningConfig, Standardizer};
 use diffem::em::*;
 use diffem::gaussian::Gaussian;
-use diffem::method::Method;
+use diffem::method::{Diffem, Method};
 use diffem::network::{Mlp, MlpConfig, NetworkShape, NetworkSpec, flatten};
 use diffem::noise::{Key, Purpose};
 use diffem::sampler::{DdpmConfig, Spacing};
@@ -53,7 +53,7 @@ impl Setup {
             em: EmConfig { laps: 2, ..Default::default() },
             init: GaussianInit::default(),
             m_step,
-            e_step: EStepConfig { sampler, shard: 32 },
+            e_step: EStepConfig { sampler, shard: 32, relaxation: 1.0 },
             monitor: MonitorConfig::default(),
             device,
         }
@@ -63,6 +63,14 @@ impl Setup {
     pub fn tiny() -> Self {
         let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
         Self::new(&Gaussian::isotropic(3, 1.0), stages, 203, MlpConfig { width: 16, depth: 2, embedding: 8 })
+    }
+
+    /// [`Setup::tiny`] with over-relaxed E-steps and a lower weight of imputed values.
+    pub fn tiny_with_levers() -> Self {
+        let mut setup = Self::tiny();
+        (setup.e_step.relaxation, setup.em.laps) = (2.0, 4);
+        setup.method = Diffem { imputed_weight: 0.1 }.into();
+        setup
     }
 
     /// The run with these settings and seed 7; its initial weights are those of seed 1.

@@ -230,8 +230,8 @@ impl Config {
         self.check_sizes()?;
         self.schedule.validate()?;
         self.m_step.validate()?;
-        self.e_step.validate()?;
         self.monitor.validate()?;
+        self.e_step.validate(&self.monitor)?;
         self.em.validate()?;
         self.data.validate()?;
         let r = &self.report;
@@ -271,6 +271,7 @@ impl Config {
         Em::of(self.model(channel), observations)
             .em(self.em.clone())
             .m_step(self.m_step.clone())
+            .e_step(self.e_step.clone())
             .monitor(self.monitor.clone())
             .seed(self.seed)
     }

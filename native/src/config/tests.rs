@@ -158,7 +158,7 @@ prop_compose! {
     fn config()(
         (name, seed) in (r"[^/\\\pC]{1,12}", 0..=i64::MAX as u64),
         (schedule, network, m_step, em, init) in (schedule(), network(), m_step(), em(), init()),
-        (sampler, shard) in (sampler(), rows()),
+        (sampler, shard, relaxed) in (sampler(), rows(), 1.0..=4.0),
         (features, measurement_update) in (select(vec![Features::Observation, Features::Geometry]), any::<bool>()),
         (holdout, monitor_points, monitor_reg) in (0.0..=0.5, whole(2), positive()),
         (points, regularization, save_every) in (whole(0), positive(), 0.0..1e9),
@@ -172,7 +172,7 @@ prop_compose! {
             method: Method::default(),
             network,
             m_step,
-            e_step: EStepConfig { sampler, shard },
+            e_step: EStepConfig { sampler, shard, relaxation: if holdout > 0.0 { relaxed } else { 1.0 } },
             monitor: MonitorConfig { holdout, points: monitor_points, regularization: monitor_reg },
             report: ReportConfig { points, regularization, save_every, draws: 2 },
             em,

@@ -10,6 +10,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use diffem::channel::{Channel, Compose};
 use diffem::network::Cost;
+use diffem::sampler::SamplerConfig;
 use serde::Serialize;
 use std::sync::Arc;
 use timing::{Bench, Speed};
@@ -22,6 +23,9 @@ const COPIES: u64 = 6;
 /// Copies of the parameters on disk per lap: the model, the average, and a state with the weights, their
 /// average and the two moments.
 const COPIES_ON_DISK: u64 = 6;
+
+/// Share of the variance by which draws may be too wide or too narrow before the estimate gives advice.
+const FAITHFUL: f64 = 0.03;
 
 /// Estimated cost of a run. Fields that depend on the number of observations are `None` if it is unknown.
 #[derive(Debug, Serialize)]
@@ -39,6 +43,10 @@ pub struct Estimate {
     pub flop_per_call: u64,
     pub m_step: Half,
     pub e_step: Option<Half>,
+    /// The E-step's sampler.
+    pub sampler: String,
+    /// Shares of the variance that its draws keep, see `SamplerConfig::variance_shares`: smallest and largest.
+    pub variance_share: [f64; 2],
     pub memory_bytes: Memory,
     /// Size of the files of a finished lap.
     pub disk_bytes_per_lap: Option<u64>,
@@ -88,6 +96,8 @@ impl Estimate {
         let m_step = m_step(config, &cost, speed);
         let e_step = n.map(|n| e_step(config, &cost, speed, n));
         let lap = e_step.as_ref().map(|e| m_step.seconds + e.seconds);
+        let sampler = &config.e_step.sampler;
+        let shares = sampler.variance_shares(&config.schedule, device)?;
         Ok(Self {
             name: config.name.clone(),
             device: name,
@@ -99,6 +109,11 @@ impl Estimate {
             flop_per_call: cost.flops,
             m_step,
             e_step,
+            sampler: format!("{}, {} steps", kind(sampler)?, sampler.steps()),
+            variance_share: [
+                shares.iter().copied().fold(f64::MAX, f64::min),
+                shares.iter().copied().fold(0.0, f64::max),
+            ],
             memory_bytes: memory(config, &channel, &cost, n),
             disk_bytes_per_lap: n.map(|n| VALUE * (2 * (n * d) as u64 + COPIES_ON_DISK * cost.parameters)),
             measured_seconds: speed,
@@ -113,6 +128,7 @@ impl Estimate {
             ("network", self.network_line()),
             ("M-step", half(&self.m_step)),
             ("E-step", self.e_step.as_ref().map_or("-".into(), half)),
+            ("draws", self.draws_line()),
             ("memory", self.memory_line()),
             ("disk", self.disk_bytes_per_lap.map_or("-".into(), |n| format!("{} per lap", bytes(n)))),
             ("time", self.time_line()),
@@ -128,6 +144,16 @@ impl Estimate {
 
     fn network_line(&self) -> String {
         format!("{} parameters; {} per call", count(self.parameters), operations(self.flop_per_call as f64))
+    }
+
+    fn draws_line(&self) -> String {
+        let [least, most] = self.variance_share.map(|share| format!("{:.0}", 100.0 * share));
+        let range = if least == most { least } else { format!("{least} to {most}") };
+        let advice = match self.variance_share.iter().all(|share| (share - 1.0).abs() <= FAITHFUL) {
+            true => "",
+            false => "; every lap compounds this: take \"dpmpp2m-sde\" on a geometric grid, or more steps",
+        };
+        format!("{} keep {range} % of the posterior's variance{advice}", self.sampler)
     }
 
     fn memory_line(&self) -> String {
@@ -154,6 +180,11 @@ impl Estimate {
     }
 }
 
+/// The sampler's name in configuration files.
+fn kind(sampler: &SamplerConfig) -> Result<String> {
+    Ok(serde_json::to_value(sampler)?["kind"].as_str().unwrap_or_default().to_string())
+}
+
 fn half(half: &Half) -> String {
     format!(
         "{} network calls, {}, {} per lap",
@@ -170,8 +201,14 @@ fn m_step(config: &Config, cost: &Cost, speed: Speed) -> Half {
 }
 
 fn e_step(config: &Config, cost: &Cost, speed: Speed, n: usize) -> Half {
-    let network_calls = (n * config.e_step.sampler.calls()) as u64;
-    Half { network_calls, flop: network_calls as f64 * cost.flops as f64, seconds: n as f64 * speed.observation }
+    // From the second lap on, an over-relaxed E-step calls two networks.
+    let networks = if config.e_step.relaxation > 1.0 { 2 } else { 1 };
+    let network_calls = (networks * n * config.e_step.sampler.calls()) as u64;
+    Half {
+        network_calls,
+        flop: network_calls as f64 * cost.flops as f64,
+        seconds: (networks * n) as f64 * speed.observation,
+    }
 }
 
 fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> Memory {

@@ -40,7 +40,7 @@ pub fn best_lap(run: &RunDir) -> Result<Option<usize>> {
     let path = run.file("metrics.jsonl");
     let lines = if path.exists() { metrics::read(&path)? } else { Vec::new() };
     let record = |line: &Line| match *line {
-        Line::Lap { lap, loss, monitor, .. } => Some(LapRecord { lap, loss, monitor }),
+        Line::Lap { lap, loss, monitor, relaxation, .. } => Some(LapRecord { lap, loss, monitor, relaxation }),
         Line::MStep { .. } => None,
     };
     Ok(LapRecord::best(&lines.iter().filter_map(record).collect::<Vec<_>>()))

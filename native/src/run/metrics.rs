@@ -55,6 +55,9 @@ pub enum Line {
         loss: Option<f64>,
         /// Held-out comparison.
         monitor: Option<MonitorRecord>,
+        /// Factor of an over-relaxed E-step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        relaxation: Option<f64>,
         /// Comparison with the truth.
         truth: Option<TruthRecord>,
         /// Seconds of training and sampling so far, evaluation not counted.

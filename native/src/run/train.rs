@@ -34,6 +34,7 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     let mut reporter = Reporter::new(session, progress, &state)?;
     if !begun {
         reporter.lap(&state.history[0].clone(), &state)?;
+        warn_of_narrow_draws(session, &state, &mut reporter.progress);
     }
     let outcome = em.run(&mut state, &mut reporter);
     reporter.progress.finish();
@@ -52,6 +53,22 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
             }
         }
     }
+}
+
+/// Share of the variance of measured values below which draws deserve a warning: σ_min is a fifth of the noise.
+const FAITHFUL: f64 = 1.0 / (1.0 + 0.2 * 0.2);
+
+/// Says so where the smallest noise level of the diffusion hides the noise of the observations.
+fn warn_of_narrow_draws(session: &Session, state: &State, progress: &mut Progress) {
+    let posterior = session.em().posterior(state);
+    let Some(share) = posterior.measured_share(session.em().observations()).filter(|share| *share < FAITHFUL) else {
+        return;
+    };
+    let (sigma, percent) = (session.config.schedule.sigma_min, 100.0 * share);
+    progress.message(&format!(
+        "warning: schedule.sigma_min = {sigma} is above a fifth of the noise, so draws keep {percent:.0} % of the variance of \
+         measured values; lower it, or let the observation update the estimate (conditioning.measurement_update)"
+    ));
 }
 
 struct Reporter<'a> {
@@ -133,7 +150,8 @@ impl<'a> Reporter<'a> {
 
     /// Moves the progress of a phase to `done`.
     fn show(&mut self, lap: usize, e_step: bool, done: usize, message: &str) {
-        if self.shown != Some((lap, e_step)) {
+        // An over-relaxed E-step that is not kept is followed by another one of the same lap.
+        if self.shown != Some((lap, e_step)) || done < self.done {
             if self.shown.is_none_or(|(shown, _)| shown != lap) {
                 self.progress.lap(lap, self.session.config.em.laps);
             }
@@ -152,10 +170,10 @@ impl<'a> Reporter<'a> {
         let (seconds, evaluation) = (self.clock(), Instant::now());
         let run = &self.session.run;
         let truth = self.truth.as_ref().map(|t| TruthRecord::of(t, &state.x)).transpose()?;
-        let &LapRecord { lap, loss, monitor } = record;
+        let &LapRecord { lap, loss, monitor, relaxation } = record;
         // The line is written first: a lap that is DONE must have its line, while a line without its lap is
         // cut off on resume.
-        self.metrics.append(&Line::Lap { lap, loss, monitor, truth, seconds, time: now() })?;
+        self.metrics.append(&Line::Lap { lap, loss, monitor, relaxation, truth, seconds, time: now() })?;
         run.write_lap(lap, &self.session.layout, state, &self.session.config)?;
         run.clear_lap(lap)?;
         crate::run::summary::write_events(run)?;
@@ -174,9 +192,13 @@ fn describe(record: &LapRecord, truth: Option<TruthRecord>) -> String {
     };
     let truth =
         truth.map(|t| format!("Sinkhorn divergence to the truth {:.3e} (floor {:.1e})", t.sinkhorn, t.sinkhorn_floor));
-    let monitor = record.monitor.map(|m| format!("held-out energy score {:.5}", m.energy_score));
+    let monitor = record.monitor.map(|m| match m.hidden_score {
+        Some(score) => format!("energy score of hidden values {score:.5}"),
+        None => format!("held-out energy score {:.5}", m.energy_score),
+    });
     let loss = record.loss.map(|loss| format!("loss {loss:.4}"));
-    let scores: Vec<String> = [truth, monitor, loss].into_iter().flatten().collect();
+    let relaxed = record.relaxation.map(|factor| format!("over-relaxed by {factor}"));
+    let scores: Vec<String> = [truth, monitor, loss, relaxed].into_iter().flatten().collect();
     if scores.is_empty() { title } else { format!("{title}: {}", scores.join("; ")) }
 }
 

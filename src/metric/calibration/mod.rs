@@ -15,6 +15,8 @@
 mod band;
 mod scores;
 
+pub(crate) use scores::energy_score;
+
 pub use band::Curve;
 
 use super::{MetricError, check_rows};

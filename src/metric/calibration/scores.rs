@@ -25,7 +25,8 @@ fn crps(x: f64, mut draws: Vec<f64>) -> f64 {
     error - pairs / (l * (l - 1.0))
 }
 
-fn energy_score(x: &[f32], draws: &[&[f32]]) -> f64 {
+/// The fair energy score of two or more `draws` for the outcome `x`.
+pub(crate) fn energy_score(x: &[f32], draws: &[&[f32]]) -> f64 {
     let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
     let l = draws.len() as f64;
     let error = draws.iter().map(|draw| distance(draw, x)).sum::<f64>() / l;

@@ -181,7 +181,7 @@ impl Settings {
     fn validate(&self) -> Result<()> {
         self.em.validate()?;
         self.m_step.validate()?;
-        self.e_step.validate()?;
+        self.e_step.validate(&self.monitor)?;
         self.schedule.validate()?;
         self.network.validate(None, 0)
     }

@@ -197,7 +197,7 @@ impl LiveTraining {
     /// A step of the sampler for all observations, or what ends the lap.
     fn reconstruct(&mut self, state: &mut State) -> Result<LiveProgress> {
         let (draws, lap) = (self.draws.take(), state.lap);
-        let posterior = self.trainer.posterior(state);
+        let posterior = self.trainer.e_step_posterior(state);
         let draws = draws.unwrap_or_else(|| {
             let (seen, e_step) = (self.observations(), self.trainer.e_step(&posterior, lap));
             posterior.begin(seen, (0..seen.n()).map(|i| e_step.row(i)).collect())

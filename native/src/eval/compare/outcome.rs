@@ -158,7 +158,7 @@ fn laps(session: &Session) -> Result<Vec<Lap>> {
         Line::Lap { lap, truth, monitor, seconds, .. } => Some(Lap {
             lap,
             truth: truth.map(|t| (t.sinkhorn, t.sinkhorn_floor)),
-            held_out: monitor.map(|m| m.energy_score),
+            held_out: monitor.map(|m| m.hidden_score.unwrap_or(m.energy_score)),
             seconds,
         }),
         Line::MStep { .. } => None,

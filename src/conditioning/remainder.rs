@@ -1,0 +1,92 @@
+//! What a sampler leaves out when it returns the mean at the last noise level.
+//!
+//! At σ_min the signal is still uncertain: Var[x | x_t, y] = V = (I - K A) v. Where nothing was measured, V is
+//! about σ_min² and far below the spread of the posterior. Where the noise s of an observation is not far
+//! above σ_min, V is most of the posterior's variance: draws without it keep the share s²/(s² + σ_min²). So a
+//! draw is D + P V^½ ε, with P = K A at σ_d², the directions that were measured.
+
+use super::{Conditioning, Measurement, OperatorStructure};
+use crate::denoiser::{times, to_tensor};
+use crate::samples::Samples;
+use crate::schedule::Schedule;
+use burn::tensor::{Device, Tensor};
+
+/// P V^½ of `measurements` at noise level `sigma`, applied to standard normal `noise [n, d]`; `None` without
+/// measurements.
+pub(crate) fn remainder(
+    measurements: &[Measurement],
+    sigma: f64,
+    schedule: &Schedule,
+    conditioning: Conditioning<'_>,
+    device: &Device,
+    noise: Tensor<2>,
+) -> Option<Tensor<2>> {
+    let (n, d) = (measurements.len(), conditioning.channel.signal_len());
+    let dense = measurements.first()?.structure() == OperatorStructure::Dense;
+    let [prior, variance] = variances(conditioning, schedule, sigma);
+    let mut roots = Samples::zeros(n, if dense { d * d } else { d });
+    for (i, measurement) in measurements.iter().enumerate() {
+        match dense {
+            true => write_dense(measurement, [prior[0], variance[0]], d, roots.row_mut(i)),
+            false => write_diagonal(measurement, [&prior, &variance], roots.row_mut(i)),
+        }
+    }
+    let scaled = times(&to_tensor(&roots, device), noise);
+    Some(match conditioning.basis() {
+        Some(basis) => basis.on(device).inverse(scaled),
+        None => scaled,
+    })
+}
+
+/// Variance of each coordinate of x̃ before anything is known, and given x_t: `[d]` each.
+fn variances(conditioning: Conditioning<'_>, schedule: &Schedule, sigma: f64) -> [Vec<f64>; 2] {
+    let prior = match conditioning.power() {
+        Some(power) => power.to_vec(),
+        None => vec![schedule.sigma_data.powi(2); conditioning.channel.signal_len()],
+    };
+    let given = prior.iter().map(|p| p * sigma * sigma / (p + sigma * sigma)).collect();
+    [prior, given]
+}
+
+fn write_diagonal(measurement: &Measurement, [prior, variance]: [&[f64]; 2], root: &mut [f32]) {
+    let mut shares = [vec![0.0; root.len()], vec![0.0; root.len()]];
+    for (share, v) in shares.iter_mut().zip([prior, variance]) {
+        measurement.update_each(v, share, &mut vec![0.0; root.len()]);
+    }
+    let [measured, gain] = shares;
+    for (j, root) in root.iter_mut().enumerate() {
+        let left = (1.0 - f64::from(gain[j])) * variance[j];
+        *root = measured[j] * left.max(0.0).sqrt() as f32;
+    }
+}
+
+/// P L with V = L Lᵀ, row by row.
+fn write_dense(measurement: &Measurement, [prior, variance]: [f64; 2], d: usize, root: &mut [f32]) {
+    let mut shares = [vec![0.0; d * d], vec![0.0; d * d]];
+    for (share, v) in shares.iter_mut().zip([prior, variance]) {
+        measurement.update(v, share, &mut vec![0.0; d]);
+    }
+    let [measured, gain] = shares;
+    let identity = |place: usize| if place.is_multiple_of(d + 1) { 1.0 } else { 0.0 };
+    let mut l: Vec<f64> = gain.iter().enumerate().map(|(p, g)| (identity(p) - f64::from(*g)) * variance).collect();
+    cholesky(&mut l, d);
+    for (i, row) in root.chunks_exact_mut(d).enumerate() {
+        for (j, root) in row.iter_mut().enumerate() {
+            *root = (j..d).map(|k| f64::from(measured[i * d + k]) * l[k * d + j]).sum::<f64>() as f32;
+        }
+    }
+}
+
+/// Replaces the lower triangle of the positive semidefinite `v [d, d]` by L with v = L Lᵀ.
+fn cholesky(v: &mut [f64], d: usize) {
+    for i in 0..d {
+        for j in 0..=i {
+            let dot: f64 = (0..j).map(|k| v[i * d + k] * v[j * d + k]).sum();
+            let rest = v[i * d + j] - dot;
+            v[i * d + j] = match i == j {
+                true => rest.max(0.0).sqrt(),
+                false => rest / v[j * d + j].max(f64::MIN_POSITIVE),
+            };
+        }
+    }
+}
