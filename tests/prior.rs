@@ -37,7 +37,7 @@ fn draws_of_prior(
         .schedule(Schedule { sigma_min: 0.01, sigma_max: 40.0, ..Default::default() })
         .conditioning(ConditioningConfig { standardize: Standardize::None, ..Default::default() })
         .m_step(MStepConfig { steps, batch: 256, micro_batch: 64, ema: 0.99, ..Default::default() })
-        .e_step(EStepConfig { sampler, shard: 64, relaxation: 1.0 })
+        .e_step(EStepConfig { sampler, shard: 64 })
         .monitor(MonitorConfig { holdout: 0.0, ..Default::default() })
         .seed(5);
     if let Some(shape) = image {

@@ -33,6 +33,22 @@ fn nothing_is_written_and_everything_said() {
 }
 
 #[test]
+fn the_width_of_the_draws_and_a_second_network_are_announced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("c.toml"), TINY).expect("a file");
+    let text = |more: &[&str]| succeed(dir.path(), &[&["train", "c.toml", "--dry-run"], more].concat());
+    let narrow = text(&[]);
+    assert!(narrow.contains("draws") && narrow.contains("where widths matter"), "{narrow}");
+    let sde = ["--set", r#"e_step.sampler={kind="dpmpp2m-sde",steps=30}"#];
+    let faithful = text(&sde);
+    assert!(faithful.contains("dpmpp2m-sde, 30 steps keep 100 % of the posterior's variance\n"), "{faithful}");
+    let share = number(&estimate(dir.path(), &[&["train", "c.toml"], &sde[..]].concat()), "/variance_share/0");
+    assert!((share - 1.0).abs() < 0.02, "{share}");
+    let relaxed = estimate(dir.path(), &["train", "c.toml", "--set", "method.relaxation=2.0"]);
+    assert_eq!(number(&relaxed, "/e_step/network_calls"), 2.0 * 512.0 * 21.0);
+}
+
+#[test]
 fn data_that_are_not_there_are_said_to_be_missing() {
     let dir = tempfile::tempdir().expect("a directory");
     let small = ["network.channels=[4,8,8]", "network.blocks=[1,1,1]", "m_step.batch=4", "e_step.sampler.steps=2"];

@@ -64,8 +64,8 @@ impl Problem {
         let (network, batch) = (self.network(device)?, self.batch());
         let (loss, gradient) = self.loss(&network, &batch, device);
         let plain = Diffem::default();
-        let (losses, first_gradient, trained) = self.train(&network, plain, device);
-        let (weighted, _, _) = self.train(&network, Diffem { imputed_weight: 0.1 }, device);
+        let (losses, first_gradient, trained) = self.train(&network, plain.clone(), device);
+        let (weighted, _, _) = self.train(&network, Diffem { imputed_weight: 0.1, ..plain.clone() }, device);
         let trained = unflatten(network.clone(), &trained);
         let mut all = vec![
             flat(self.denoise(&network, &batch, false, device)),

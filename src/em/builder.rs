@@ -1,6 +1,6 @@
 //! Builder of a run from a channel and its observations.
 
-use super::config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, check_relaxation};
+use super::config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
 use super::init::{InitConfig, InitialPrior, corrupted_init};
 use super::state::{Event, LapRecord, Observer, State};
 use super::trainer::Trainer;
@@ -41,7 +41,6 @@ pub struct Em<S = NetworkConfig> {
     em: EmConfig,
     m_step: MStepConfig,
     monitor: MonitorConfig,
-    relaxation: f64,
     init: InitConfig,
     /// First reconstructions, which replace `init`.
     x: Option<Samples>,
@@ -57,7 +56,7 @@ impl Em {
 
     /// [`Em::new`] with a shared channel.
     pub fn shared(channel: Arc<dyn Channel>, observations: impl Into<Arc<Observations>>) -> Self {
-        let EStepConfig { sampler, shard, .. } = EStepConfig::default();
+        let EStepConfig { sampler, shard } = EStepConfig::default();
         let model = Model {
             channel,
             image: None,
@@ -81,7 +80,6 @@ impl<S: NetworkSpec> Em<S> {
             em: EmConfig::default(),
             m_step: MStepConfig::default(),
             monitor: MonitorConfig::default(),
-            relaxation: EStepConfig::default().relaxation,
             init: InitConfig::default(),
             x: None,
             store: Arc::new(InMemory),
@@ -92,10 +90,10 @@ impl<S: NetworkSpec> Em<S> {
     /// The network: [`crate::network::MlpConfig`], [`crate::network::UnetConfig`] or the user's own
     /// [`NetworkSpec`].
     pub fn network<T: NetworkSpec>(self, network: T) -> Em<T> {
-        let Self { model, observations, em, m_step, monitor, relaxation, init, x, store, seed } = self;
+        let Self { model, observations, em, m_step, monitor, init, x, store, seed } = self;
         let Model { channel, image, schedule, conditioning, method, sampler, shard, .. } = model;
         let model = Model { channel, image, schedule, conditioning, method, network, sampler, shard };
-        Em { model, observations, em, m_step, monitor, relaxation, init, x, store, seed }
+        Em { model, observations, em, m_step, monitor, init, x, store, seed }
     }
 
     /// Shape of the signals, where they are images.
@@ -124,7 +122,7 @@ impl<S: NetworkSpec> Em<S> {
 
     /// Sampling in the E-step; the posterior uses the same sampler.
     pub fn e_step(mut self, e_step: EStepConfig) -> Self {
-        (self.model.sampler, self.model.shard, self.relaxation) = (e_step.sampler, e_step.shard, e_step.relaxation);
+        (self.model.sampler, self.model.shard) = (e_step.sampler, e_step.shard);
         self
     }
 
@@ -210,7 +208,7 @@ impl<S: NetworkSpec> Em<S> {
     /// # Errors
     /// A setting outside its range, observations that do not fit the channel; the error names the field.
     pub fn trainer(self, device: &Device) -> Result<Trainer<S>> {
-        let Self { model, observations, em, m_step, monitor, relaxation, store, seed, .. } = self;
+        let Self { model, observations, em, m_step, monitor, store, seed, .. } = self;
         model.validate()?;
         em.validate()?;
         m_step.validate()?;
@@ -219,11 +217,11 @@ impl<S: NetworkSpec> Em<S> {
             let message = "only images can be flipped; set it to false, or give the signals a shape";
             return Err(Error::config("m_step.flip", message));
         }
-        check_relaxation(relaxation, &monitor)?;
+        monitor.check_method(&model.method)?;
         observations.check(model.channel.as_ref())?;
         let network = model.build_network(seed, device)?;
         let device = device.clone();
-        Ok(Trainer { model, network, observations, em, m_step, monitor, relaxation, seed, device, store })
+        Ok(Trainer { model, network, observations, em, m_step, monitor, seed, device, store })
     }
 }
 

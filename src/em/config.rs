@@ -1,13 +1,10 @@
 //! Settings of a run, with ranges checked in one place.
 
 use crate::error::{Error, Result};
-use crate::method::Recorruption;
+use crate::method::{Method, Recorruption};
 use crate::optim::{Decay, check_rate};
 use crate::sampler::{DdpmConfig, SamplerConfig, Spacing};
 use serde::{Deserialize, Serialize};
-
-/// Largest factor of over-relaxation; larger ones diverge.
-const MAX_RELAXATION: f64 = 4.0;
 
 /// Laps and stopping.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,16 +84,12 @@ pub struct EStepConfig {
     pub sampler: SamplerConfig,
     /// Observations that a worker takes at a time, 1 or more; the number does not change the result.
     pub shard: usize,
-    /// First factor ω of over-relaxation, 1 to 4; 1 is plain EM. The denoiser becomes D + (ω - 1) (D - D'), where
-    /// D' is the previous lap's, which goes ω times as far as the M-step did and costs a second network call. A
-    /// factor above 1 is lowered as soon as the held-out score stops improving, so it needs `monitor.holdout` > 0.
-    pub relaxation: f64,
 }
 
 impl Default for EStepConfig {
     fn default() -> Self {
         let sampler = DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into();
-        Self { sampler, shard: 256, relaxation: 1.0 }
+        Self { sampler, shard: 256 }
     }
 }
 
@@ -121,19 +114,6 @@ impl Default for MonitorConfig {
 
 fn at_least_one(field: &str, value: usize) -> Result<()> {
     (value >= 1).then_some(()).ok_or_else(|| Error::config(field, format!("expected 1 or more, found {value}")))
-}
-
-/// Checks the factor of over-relaxation, which only held-out observations can lower.
-pub(super) fn check_relaxation(relaxation: f64, monitor: &MonitorConfig) -> Result<()> {
-    if !(1.0..=MAX_RELAXATION).contains(&relaxation) {
-        let message = format!("expected a number in [1, {MAX_RELAXATION}], found {relaxation}");
-        return Err(Error::config("e_step.relaxation", message));
-    }
-    if relaxation > 1.0 && monitor.holdout == 0.0 {
-        let message = format!("{relaxation} needs held-out observations: set monitor.holdout, to 0.1 for example");
-        return Err(Error::config("e_step.relaxation", message));
-    }
-    Ok(())
 }
 
 impl EmConfig {
@@ -162,15 +142,24 @@ impl MStepConfig {
 }
 
 impl EStepConfig {
-    /// Checks the ranges, and that the `monitor` can judge over-relaxed E-steps.
-    pub fn validate(&self, monitor: &MonitorConfig) -> Result<()> {
+    /// Checks the ranges.
+    pub fn validate(&self) -> Result<()> {
         at_least_one("e_step.shard", self.shard)?;
-        check_relaxation(self.relaxation, monitor)?;
         self.sampler.validate("e_step.sampler")
     }
 }
 
 impl MonitorConfig {
+    /// Checks that over-relaxed E-steps of `method` can be judged.
+    pub fn check_method(&self, method: &Method) -> Result<()> {
+        let factor = method.relaxation();
+        if factor > 1.0 && self.holdout == 0.0 {
+            let message = format!("{factor} needs held-out observations: set monitor.holdout, to 0.1 for example");
+            return Err(Error::config("method.relaxation", message));
+        }
+        Ok(())
+    }
+
     /// Checks the ranges.
     pub fn validate(&self) -> Result<()> {
         if !(0.0..=0.5).contains(&self.holdout) {

@@ -14,6 +14,7 @@ mod config;
 mod e_step;
 mod hidden;
 mod init;
+mod likelihood;
 mod m_step;
 mod monitor;
 mod relaxation;

@@ -2,21 +2,23 @@
 //! would be distributed as the observations are. They are compared with observations that were never trained
 //! on.
 //!
-//! The two-sample distances compare joint rows (y, a). They are insensitive to fine structure in the signals
-//! when the operators of the observations all differ, so laps are chosen by the energy score instead
-//! (Gneiting & Raftery 2007), a proper scoring rule for each held-out observation under its own operator:
+//! Laps are chosen by a proper scoring rule for each held-out observation under its own operator: for channels
+//! of masks by hidden values ([`super::hidden`]), for short observations by their likelihood
+//! ([`super::likelihood`]), otherwise by the energy score (Gneiting & Raftery 2007):
 //!
 //! ```text
 //! ES = mean over i of  E|y' - y_i| - ½ E|y' - y''|,   y', y'' ~ Q(. | x, a_i), x ~ X^k
 //! ```
 //!
-//! Its expectation is smallest for the true distribution. The same y_i and a_i serve every lap, so that
+//! Its expectation is smallest for the true distribution. The two-sample distances of joint rows (y, a) are
+//! reported as well; they are insensitive to fine structure in the signals when all operators differ. The same y_i and a_i serve every lap, so that
 //! differences between laps are far more certain than the score itself. According to the theory the
 //! likelihood of the observations increases with every lap, so the chosen lap is the last one that is not
 //! worse than the best mean by more than two standard errors.
 
 use super::config::MonitorConfig;
 use super::hidden::HiddenValues;
+use super::likelihood::Likelihood;
 use crate::channel::Channel;
 use crate::error::Result;
 use crate::metric::{Sinkhorn, energy_distance};
@@ -25,6 +27,7 @@ use crate::observations::Observations;
 use crate::parallel;
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Number of simulated observations per held-out observation.
 const SIMULATIONS: usize = 512;
@@ -38,7 +41,11 @@ pub struct MonitorRecord {
     /// masks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hidden_score: Option<f64>,
-    /// How much worse the score (the hidden one where there is one) is than the best mean of the earlier laps, in standard errors of the paired
+    /// Mean log-likelihood of the held-out observations, in nats, where they are short and there are no hidden
+    /// values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_likelihood: Option<f64>,
+    /// How much worse the score (of hidden values or the likelihood, where there is one) is than the best mean of the earlier laps, in standard errors of the paired
     /// difference; negative where it is better, and 0 for the start and the first lap. Laps are chosen by
     /// this value. The start is not a reference, because it is fitted to all observations, including the
     /// held-out ones.
@@ -57,12 +64,23 @@ pub struct MonitorRecord {
     pub points: usize,
 }
 
+impl fmt::Display for MonitorRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.hidden_score, self.log_likelihood) {
+            (Some(score), _) => write!(f, "energy score of hidden values {score:.5}"),
+            (None, Some(l)) => write!(f, "held-out log-likelihood {l:.5}"),
+            (None, None) => write!(f, "held-out energy score {:.5}", self.energy_score),
+        }
+    }
+}
+
 /// What the reconstructions of every lap are compared with; it is the same for all laps.
 pub(super) struct Monitor<'a> {
     channel: &'a dyn Channel,
     seed: u64,
     held_out: Observations,
     hidden: Option<HiddenValues>,
+    likelihood: Option<Likelihood>,
     sinkhorn: Sinkhorn,
     /// Held-out joint rows, `[points, m + k]`.
     u1: Samples,
@@ -94,7 +112,22 @@ impl<'a> Monitor<'a> {
         let energy_floor = energy_distance(&u1, &real)?;
         let sinkhorn_floor = sinkhorn.cost(&u1, &real)?.cost - own_cost;
         let hidden = HiddenValues::new(channel, &held_out, seed)?;
-        Ok(Some(Self { channel, seed, held_out, hidden, sinkhorn, u1, own_cost, energy_floor, sinkhorn_floor }))
+        let likelihood = match hidden {
+            Some(_) => None,
+            None => Likelihood::new(&held_out, train.n(), seed),
+        };
+        Ok(Some(Self {
+            channel,
+            seed,
+            held_out,
+            hidden,
+            likelihood,
+            sinkhorn,
+            u1,
+            own_cost,
+            energy_floor,
+            sinkhorn_floor,
+        }))
     }
 
     /// Scores the reconstructions `x [n, d]` of the training observations after `lap`, and the posterior that
@@ -115,8 +148,10 @@ impl<'a> Monitor<'a> {
         let scores = self.energy_scores(x);
         let hidden = self.hidden.as_ref().zip(sample);
         let hidden = hidden.map(|(hidden, sample)| hidden.scores(self.channel, sample)).transpose()?;
+        let likelihood = self.likelihood.as_ref().map(|l| l.scores(self.channel, &self.held_out, x));
         let (energy_score, hidden_score) = (mean(&scores), hidden.as_deref().map(mean));
-        let scores = hidden.unwrap_or(scores);
+        let log_likelihood = likelihood.as_deref().map(|scores| -mean(scores));
+        let scores = hidden.or(likelihood).unwrap_or(scores);
         let excess = excess(&scores, best);
         if excess <= 0.0 {
             *best = scores;
@@ -124,6 +159,7 @@ impl<'a> Monitor<'a> {
         Ok(MonitorRecord {
             energy_score,
             hidden_score,
+            log_likelihood,
             excess,
             energy: energy_distance(&self.u1, &v)?,
             energy_floor: self.energy_floor,

@@ -127,10 +127,7 @@ impl fmt::Display for LapRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "lap {}: done", self.lap)?;
         self.loss.map_or(Ok(()), |loss| write!(f, ", loss {loss:.4}"))?;
-        self.monitor.map_or(Ok(()), |m| match m.hidden_score {
-            Some(score) => write!(f, ", energy score of hidden values {score:.5}"),
-            None => write!(f, ", held-out energy score {:.5}", m.energy_score),
-        })
+        self.monitor.map_or(Ok(()), |m| write!(f, ", {m}"))
     }
 }
 
@@ -155,6 +152,7 @@ mod tests {
         let monitor = MonitorRecord {
             energy_score: 1.0,
             hidden_score: None,
+            log_likelihood: None,
             excess,
             energy: 0.0,
             energy_floor: 0.0,

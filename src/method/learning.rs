@@ -49,6 +49,11 @@ pub(crate) trait LearningMethod: Sync {
         true
     }
 
+    /// See [`super::Method::relaxation`].
+    fn relaxation(&self) -> f64 {
+        1.0
+    }
+
     /// See [`super::Method::jacobians_per_call`].
     fn jacobians_per_call(&self) -> usize {
         0

@@ -75,6 +75,11 @@ impl Method {
         self.learning().feature_len(channel, config)
     }
 
+    /// First factor ω of over-relaxation of the E-steps, 1 or more; 1 is plain EM.
+    pub fn relaxation(&self) -> f64 {
+        self.learning().relaxation()
+    }
+
     /// Backward passes of the network per call of its denoiser while sampling; 0 where sampling needs no gradient.
     pub fn jacobians_per_call(&self) -> usize {
         self.learning().jacobians_per_call()

@@ -166,7 +166,8 @@ fn over_relaxation_amplifies_the_difference_between_two_laps() {
 fn a_worse_lap_is_taken_again_without_over_relaxation() {
     let mut setup = Setup::tiny_with_levers();
     // The factor is far too large for laps that hardly train.
-    (setup.e_step.relaxation, setup.m_step.learning_rate) = (4.0, 0.02);
+    setup.method = Diffem { imputed_weight: 0.1, relaxation: 4.0 }.into();
+    setup.m_step.learning_rate = 0.02;
     let state = setup.all_laps();
     let relaxed: Vec<_> = state.history.iter().filter(|record| record.relaxation.is_some()).collect();
     assert!(relaxed.iter().all(|record| record.monitor.unwrap().excess <= 0.0), "{:?}", state.history);
@@ -176,9 +177,9 @@ fn a_worse_lap_is_taken_again_without_over_relaxation() {
 #[test]
 fn over_relaxation_needs_held_out_observations() {
     let setup = Setup::tiny_with_levers();
-    let em = Em::shared(setup.channel.clone(), setup.observations.clone()).e_step(setup.e_step.clone());
+    let em = Em::shared(setup.channel.clone(), setup.observations.clone()).method(setup.method.clone());
     let error = em.monitor(MonitorConfig { holdout: 0.0, ..Default::default() }).trainer(&setup.device).err().unwrap();
-    assert!(error.to_string().starts_with("e_step.relaxation: 2 needs held-out observations"), "{error}");
+    assert!(error.to_string().starts_with("method.relaxation: 2 needs held-out observations"), "{error}");
 }
 
 /// The truth is a fixed point of EM, also where imputed values count less and E-steps are over-relaxed.
@@ -188,11 +189,10 @@ fn with_all_levers_the_truth_is_a_fixed_point() {
     let truth = Gaussian::new(DVector::zeros(3), truth).unwrap();
     let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.3 }.into()];
     let mut setup = Setup::new(&truth, stages, 8192, MlpConfig { width: 32, depth: 2, embedding: 16 });
-    setup.method = Diffem { imputed_weight: 0.1 }.into();
+    setup.method = Diffem { imputed_weight: 0.1, relaxation: 2.0 }.into();
     setup.em.laps = 3;
     setup.m_step = MStepConfig { steps: 400, batch: 512, ema: 0.99, ..Default::default() };
     setup.e_step.sampler = Dpmpp2mSdeConfig { steps: 24, spacing: Spacing::Geometric }.into();
-    setup.e_step.relaxation = 2.0;
     let x = InitialPrior::Full(truth.clone()).reconstruct(setup.channel.as_ref(), &setup.observations, 7).unwrap();
     let mut state = setup.run().begin(x).unwrap();
     setup.run().run(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();

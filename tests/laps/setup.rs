@@ -53,7 +53,7 @@ impl Setup {
             em: EmConfig { laps: 2, ..Default::default() },
             init: GaussianInit::default(),
             m_step,
-            e_step: EStepConfig { sampler, shard: 32, relaxation: 1.0 },
+            e_step: EStepConfig { sampler, shard: 32 },
             monitor: MonitorConfig::default(),
             device,
         }
@@ -68,8 +68,8 @@ impl Setup {
     /// [`Setup::tiny`] with over-relaxed E-steps and a lower weight of imputed values.
     pub fn tiny_with_levers() -> Self {
         let mut setup = Self::tiny();
-        (setup.e_step.relaxation, setup.em.laps) = (2.0, 4);
-        setup.method = Diffem { imputed_weight: 0.1 }.into();
+        setup.em.laps = 4;
+        setup.method = Diffem { imputed_weight: 0.1, relaxation: 2.0 }.into();
         setup
     }
 

@@ -28,7 +28,12 @@ const CONFIG: &str = r#"{"data": "curve", "observations": 96, "noise": 0.1, "lap
     "width": 16, "depth": 2, "sampler": {"kind": "ddpm", "steps": 5}}"#;
 
 fn training() -> LiveTraining {
-    let config: LiveConfig = serde_json::from_str(CONFIG).unwrap();
+    training_with("")
+}
+
+/// A live run with further settings.
+fn training_with(settings: &str) -> LiveTraining {
+    let config: LiveConfig = serde_json::from_str(&CONFIG.replacen('{', &format!("{{{settings}"), 1)).unwrap();
     LiveTraining::new(&config, 7, Device::flex()).unwrap()
 }
 
@@ -43,6 +48,7 @@ fn reconstructions(training: &LiveTraining) -> Samples {
         .network(network)
         .schedule(serde_json::from_value(read("schedule")).unwrap())
         .conditioning(conditioning)
+        .method(serde_json::from_value::<Method>(read("method")).unwrap())
         .init(serde_json::from_value(read("init")).unwrap())
         .em(serde_json::from_value(read("em")).unwrap())
         .m_step(serde_json::from_value(read("m_step")).unwrap())
@@ -73,6 +79,23 @@ fn live_laps_are_those_of_the_core() {
     // The loss is read every 25 steps, and an E-step has five sampler steps and the last call in each of the
     // two laps.
     assert_eq!((count(Phase::Start), count(Phase::MStep), count(Phase::EStep)), (1, 4, 12));
+    assert_eq!(*training.cloud().unwrap(), reconstructions(&training));
+}
+
+/// With a factor this large, some E-steps are not kept and are taken again.
+#[test]
+fn over_relaxed_live_laps_are_those_of_the_core() {
+    let mut training = training_with(r#""relaxation": 4, "imputedWeight": 0.05, "learningRate": 0.05, "#);
+    let (mut scored, mut begun) = (0, 0);
+    loop {
+        let progress = training.step().unwrap();
+        if progress.phase == Phase::Done {
+            break;
+        }
+        scored += usize::from(progress.divergence.is_some());
+        begun += usize::from(progress.phase == Phase::EStep && progress.fraction == 0.0);
+    }
+    assert_eq!((scored, begun), (3, 1));
     assert_eq!(*training.cloud().unwrap(), reconstructions(&training));
 }
 

@@ -231,7 +231,8 @@ impl Config {
         self.schedule.validate()?;
         self.m_step.validate()?;
         self.monitor.validate()?;
-        self.e_step.validate(&self.monitor)?;
+        self.monitor.check_method(&self.method)?;
+        self.e_step.validate()?;
         self.em.validate()?;
         self.data.validate()?;
         let r = &self.report;

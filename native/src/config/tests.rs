@@ -7,6 +7,7 @@ use crate::data::masked::MaskedImagesConfig;
 use diffem::channel::{LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::Features;
 use diffem::em::{GaussianInit, Recorruption};
+use diffem::method::Diffem;
 use diffem::network::MlpConfig;
 use diffem::optim::Decay;
 use diffem::sampler::{
@@ -158,7 +159,7 @@ prop_compose! {
     fn config()(
         (name, seed) in (r"[^/\\\pC]{1,12}", 0..=i64::MAX as u64),
         (schedule, network, m_step, em, init) in (schedule(), network(), m_step(), em(), init()),
-        (sampler, shard, relaxed) in (sampler(), rows(), 1.0..=4.0),
+        (sampler, shard, (imputed_weight, relaxed)) in (sampler(), rows(), (1e-3..=1.0, 1.0..=4.0)),
         (features, measurement_update) in (select(vec![Features::Observation, Features::Geometry]), any::<bool>()),
         (holdout, monitor_points, monitor_reg) in (0.0..=0.5, whole(2), positive()),
         (points, regularization, save_every) in (whole(0), positive(), 0.0..1e9),
@@ -169,10 +170,10 @@ prop_compose! {
             seed,
             schedule,
             conditioning: ConditioningConfig { features, measurement_update, ..Default::default() },
-            method: Method::default(),
+            method: Diffem { imputed_weight, relaxation: if holdout > 0.0 { relaxed } else { 1.0 } }.into(),
             network,
             m_step,
-            e_step: EStepConfig { sampler, shard, relaxation: if holdout > 0.0 { relaxed } else { 1.0 } },
+            e_step: EStepConfig { sampler, shard },
             monitor: MonitorConfig { holdout, points: monitor_points, regularization: monitor_reg },
             report: ReportConfig { points, regularization, save_every, draws: 2 },
             em,

@@ -151,7 +151,7 @@ impl Estimate {
         let range = if least == most { least } else { format!("{least} to {most}") };
         let advice = match self.variance_share.iter().all(|share| (share - 1.0).abs() <= FAITHFUL) {
             true => "",
-            false => "; every lap compounds this: take \"dpmpp2m-sde\" on a geometric grid, or more steps",
+            false => "; where widths matter, take \"dpmpp2m-sde\" on the geometric grid, or more steps",
         };
         format!("{} keep {range} % of the posterior's variance{advice}", self.sampler)
     }
@@ -202,7 +202,7 @@ fn m_step(config: &Config, cost: &Cost, speed: Speed) -> Half {
 
 fn e_step(config: &Config, cost: &Cost, speed: Speed, n: usize) -> Half {
     // From the second lap on, an over-relaxed E-step calls two networks.
-    let networks = if config.e_step.relaxation > 1.0 { 2 } else { 1 };
+    let networks = if config.method.relaxation() > 1.0 { 2 } else { 1 };
     let network_calls = (networks * n * config.e_step.sampler.calls()) as u64;
     Half {
         network_calls,

@@ -57,6 +57,7 @@ fn scalars(lines: &[Line]) -> Vec<Scalar> {
             Line::Lap { lap, monitor, truth, time, .. } => {
                 if let Some(m) = monitor {
                     push("held-out/energy-score", *lap, *time, m.energy_score);
+                    m.log_likelihood.into_iter().for_each(|l| push("held-out/log-likelihood", *lap, *time, l));
                     m.hidden_score.into_iter().for_each(|score| push("held-out/hidden-values", *lap, *time, score));
                     push("held-out/energy-distance", *lap, *time, m.energy);
                     push("held-out/sinkhorn-divergence", *lap, *time, m.sinkhorn);

@@ -192,10 +192,7 @@ fn describe(record: &LapRecord, truth: Option<TruthRecord>) -> String {
     };
     let truth =
         truth.map(|t| format!("Sinkhorn divergence to the truth {:.3e} (floor {:.1e})", t.sinkhorn, t.sinkhorn_floor));
-    let monitor = record.monitor.map(|m| match m.hidden_score {
-        Some(score) => format!("energy score of hidden values {score:.5}"),
-        None => format!("held-out energy score {:.5}", m.energy_score),
-    });
+    let monitor = record.monitor.map(|m| m.to_string());
     let loss = record.loss.map(|loss| format!("loss {loss:.4}"));
     let relaxed = record.relaxation.map(|factor| format!("over-relaxed by {factor}"));
     let scores: Vec<String> = [truth, monitor, loss, relaxed].into_iter().flatten().collect();

@@ -142,6 +142,13 @@ export interface LiveConfig {
   learningRate?: number
   /** Sampler of the E-step (default: ddpm, 30 steps). */
   sampler?: { kind: SamplerKind; steps: number }
+  /**
+   * First factor of over-relaxation of the E-step, 1 to 4 (default 1, plain EM). A factor above 1 holds out a
+   * tenth of the observations, whose score lowers it.
+   */
+  relaxation?: number
+  /** Weight of imputed values as training targets, in (0, 1] (default 1). */
+  imputedWeight?: number
 }
 
 /** Description of a live run. */

@@ -104,6 +104,7 @@ impl LiveTraining {
             .network(settings.network.clone())
             .schedule(settings.schedule.clone())
             .conditioning(settings.conditioning.clone())
+            .method(settings.method.clone())
             .em(settings.em.clone())
             .m_step(settings.m_step.clone())
             .e_step(settings.e_step.clone())
@@ -152,7 +153,7 @@ impl LiveTraining {
         let done = self.work(&mut state);
         self.state = Some(state);
         let mut progress = done?;
-        if progress.phase == Phase::EStep && self.draws.is_none() {
+        if progress.phase == Phase::EStep && progress.fraction == 1.0 {
             self.score(&mut progress)?;
         }
         Ok(progress)
@@ -207,6 +208,11 @@ impl LiveTraining {
             let x = posterior.restore(&to_samples(posterior.last(draws))?, n);
             (state.partial, state.done) = (x, n);
             until_stopped(self.trainer.run(state, &mut |_: Event<'_>, _: &State| ControlFlow::Break(())))?;
+            if state.lap == lap {
+                // An over-relaxed E-step that is not kept is taken again, step by step.
+                (state.partial, state.done) = (Samples::default(), 0);
+                return Ok(LiveProgress::new(Phase::EStep, lap - 1, 0.0));
+            }
             let progress = LiveProgress::new(Phase::EStep, lap, 1.0);
             return Ok(LiveProgress { cloud: Some(state.x.clone()), sigma: Some(0.0), ..progress });
         }
