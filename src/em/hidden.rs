@@ -26,6 +26,9 @@ const OBSERVATIONS: usize = 256;
 /// Draws per observation.
 const DRAWS: usize = 8;
 
+/// Returns that many draws of the posterior for each of the observations, `[n · draws, d]`.
+pub(super) type Sample<'a> = dyn Fn(&Observations, usize) -> Result<Samples> + 'a;
+
 /// Held-out observations with hidden values; the same in every lap.
 pub(super) struct HiddenValues {
     whole: Observations,
@@ -58,7 +61,10 @@ impl HiddenValues {
             channel.observe(&vec![0.0; d], &kept, &mut stream, &mut nothing);
             let mut left = held_out.y.row(i).to_vec();
             hidden.iter().for_each(|&j| left[j] = nothing[j]);
-            (chosen.push(i), y.extend(left), a.extend(kept), places.push(hidden));
+            chosen.push(i);
+            y.extend(left);
+            a.extend(kept);
+            places.push(hidden);
         }
         if chosen.len() < 2 {
             return Ok(None);
@@ -70,11 +76,7 @@ impl HiddenValues {
 
     /// The score of every observation; smaller is better. `sample` returns that many draws for each of the
     /// observations. The noise is the same in every lap.
-    pub fn scores(
-        &self,
-        channel: &dyn Channel,
-        sample: &dyn Fn(&Observations, usize) -> Result<Samples>,
-    ) -> Result<Vec<f32>> {
+    pub fn scores(&self, channel: &dyn Channel, sample: &Sample<'_>) -> Result<Vec<f32>> {
         let (x, key) = (sample(&self.left, DRAWS)?, Key::new(self.seed, Purpose::Monitor, 0));
         Ok(parallel::map(self.whole.n(), |i| {
             let (places, seen, a) = (&self.places[i], self.whole.y.row(i), self.whole.operator(i));

@@ -17,7 +17,7 @@
 //! worse than the best mean by more than two standard errors.
 
 use super::config::MonitorConfig;
-use super::hidden::HiddenValues;
+use super::hidden::{HiddenValues, Sample};
 use super::likelihood::Likelihood;
 use crate::channel::Channel;
 use crate::error::Result;
@@ -139,7 +139,7 @@ impl<'a> Monitor<'a> {
         x: &Samples,
         lap: usize,
         best: &mut Vec<f32>,
-        sample: Option<&dyn Fn(&Observations, usize) -> Result<Samples>>,
+        sample: Option<&Sample<'_>>,
     ) -> Result<MonitorRecord> {
         let points = self.u1.n();
         let order = Key::new(self.seed, Purpose::Split, lap + 1).stream(0, 0).permutation(x.n());

@@ -2,6 +2,7 @@
 
 use super::config::{EmConfig, MStepConfig, MonitorConfig};
 use super::e_step::EStep;
+use super::hidden::Sample;
 use super::init::{InitConfig, InitialPrior};
 use super::m_step::MStep;
 use super::monitor::{Monitor, MonitorRecord};
@@ -301,7 +302,7 @@ impl Comparison<'_> {
         x: &Samples,
         lap: usize,
         best: &mut Vec<f32>,
-        sample: Option<&dyn Fn(&Observations, usize) -> Result<Samples>>,
+        sample: Option<&Sample<'_>>,
     ) -> Result<Option<MonitorRecord>> {
         let score = |monitor: &Monitor<'_>| monitor.score(&x.select(&self.train), lap, best, sample);
         self.monitor.as_ref().map(score).transpose()
