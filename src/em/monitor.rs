@@ -14,7 +14,8 @@
 //! reported as well; they are insensitive to fine structure in the signals when all operators differ. The same y_i and a_i serve every lap, so that
 //! differences between laps are far more certain than the score itself. According to the theory the
 //! likelihood of the observations increases with every lap, so the chosen lap is the last one that is not
-//! worse than the best mean by more than two standard errors.
+//! worse than the best mean by more than two standard errors. This holds for plain EM only: where E-steps were
+//! over-relaxed, the lap with the best mean is chosen.
 
 use super::config::MonitorConfig;
 use super::hidden::{HiddenValues, Sample};

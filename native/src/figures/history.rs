@@ -69,7 +69,7 @@ impl History {
                     }
                     if let Some(m) = monitor {
                         history.energy_score.add(lap, m.energy_score, None);
-                        m.log_likelihood.into_iter().for_each(|l| history.log_likelihood.add(lap, l, None));
+                        m.log_likelihood.into_iter().for_each(|l| history.log_likelihood.add(lap, -l, None));
                         m.hidden_score.into_iter().for_each(|score| history.hidden_score.add(lap, score, None));
                         history.energy.add(lap, m.energy, Some(m.energy_floor));
                         history.sinkhorn.add(lap, m.sinkhorn, Some(m.sinkhorn_floor));
@@ -89,7 +89,7 @@ impl History {
         self.truth.draw("reconstructions", RECONSTRUCTIONS, "truth against truth", axis, (dir, "divergence"))?;
         for (score, name, axis) in [
             (&self.energy_score, "held-out-score", "held-out energy score"),
-            (&self.log_likelihood, "held-out-likelihood", "held-out log-likelihood, nats"),
+            (&self.log_likelihood, "held-out-likelihood", "held-out negative log-likelihood, nats"),
             (&self.hidden_score, "hidden-values-score", "energy score of hidden values"),
             (&self.energy, "held-out-energy", "held-out energy distance"),
             (&self.sinkhorn, "held-out-sinkhorn", "held-out Sinkhorn divergence"),
