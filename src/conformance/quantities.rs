@@ -8,7 +8,7 @@ use crate::method::Diffem;
 use crate::network::{AnyNetwork, flatten, flatten_gradients, from_host, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::optim::{OptimState, Update};
-use crate::posterior::{Posterior, Row};
+use crate::posterior::{Earlier, Posterior, Row};
 use crate::sampler::{DdpmConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrectorConfig, SamplerConfig, Spacing};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -79,7 +79,9 @@ impl Problem {
         ];
         let posterior = |sampler: &SamplerConfig| self.posterior(network.clone(), Diffem::default(), sampler, device);
         all.extend(samplers().iter().map(|sampler| flat(self.sample(&posterior(sampler)))));
-        let relaxed = self.posterior(trained, Diffem::default(), &samplers()[0], device).relaxed(network.clone(), 1.5);
+        let relaxed = self
+            .posterior(trained, Diffem::default(), &samplers()[0], device)
+            .relaxed(Earlier::Lap(network.clone()), 1.5);
         all.push(flat(self.sample(&relaxed)));
         Ok(all)
     }

@@ -198,7 +198,7 @@ impl<S: NetworkSpec> Em<S> {
             (None, Some(prior)) => prior.reconstruct(channel, observations, trainer.seed)?,
             (None, None) => corrupted_init(channel, observations)?,
         };
-        let state = trainer.begin(x)?;
+        let state = if prior.is_some() { trainer.begin_fitted(x)? } else { trainer.begin(x)? };
         Ok(Run { trainer, state, prior })
     }
 

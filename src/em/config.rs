@@ -154,7 +154,8 @@ impl MonitorConfig {
     pub fn check_method(&self, method: &Method) -> Result<()> {
         let factor = method.relaxation();
         if factor > 1.0 && self.holdout == 0.0 {
-            let message = format!("{factor} needs held-out observations: set monitor.holdout, to 0.1 for example");
+            let message =
+                format!("{factor} needs held-out observations: set monitor.holdout to 0.1, for example, or this to 1");
             return Err(Error::config("method.relaxation", message));
         }
         Ok(())

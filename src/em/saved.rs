@@ -25,6 +25,7 @@ struct StateMeta<M> {
     history: Vec<LapRecord>,
     standardizer: StandardizerMeta,
     relaxation: f64,
+    fitted: bool,
     run: M,
 }
 
@@ -43,13 +44,25 @@ pub fn encode_state(state: &State, run: &impl Serialize) -> Result<Vec<u8>> {
     if let Some(previous) = &state.previous {
         arrays.push(vector("previous", to_host(previous)?));
     }
-    let State { lap, phase, step, done, tail_loss, relaxation, .. } = *state;
+    let State { lap, phase, step, done, tail_loss, relaxation, fitted, .. } = *state;
     let history = state.history.clone();
     let standardizer = StandardizerMeta::of(&state.standardizer);
     encode(
         "state",
         &arrays,
-        &StateMeta { lap, phase, step, done, updates: o.updates, tail_loss, history, standardizer, relaxation, run },
+        &StateMeta {
+            lap,
+            phase,
+            step,
+            done,
+            updates: o.updates,
+            tail_loss,
+            history,
+            standardizer,
+            relaxation,
+            fitted,
+            run,
+        },
     )
 }
 
@@ -88,6 +101,7 @@ pub fn decode_state<M: DeserializeOwned>(
         step: meta.step,
         optim,
         relaxation: meta.relaxation,
+        fitted: meta.fitted,
         previous,
         standardizer: meta.standardizer.standardizer(d)?,
         x: Samples::default(),

@@ -64,6 +64,9 @@ pub struct State {
     pub optim: OptimState,
     /// Factor ω of over-relaxation of the coming E-steps; 1 is plain EM.
     pub relaxation: f64,
+    /// Whether a Gaussian prior whose moments are those of `standardizer` made the first reconstructions, so that
+    /// lap 1 can be over-relaxed.
+    pub fitted: bool,
     /// The previous lap's weights `[P]`, where E-steps are over-relaxed.
     pub previous: Option<Tensor<1>>,
     /// Coordinates in which the diffusion runs.

@@ -14,7 +14,7 @@ use crate::network::{NetworkConfig, NetworkSpec, flatten, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::optim::OptimState;
-use crate::posterior::{Model, Posterior};
+use crate::posterior::{Earlier, Model, Posterior};
 use crate::samples::{Samples, Store};
 use burn::tensor::{Device, Tensor};
 use std::ops::ControlFlow;
@@ -76,6 +76,17 @@ impl<S: NetworkSpec> Trainer<S> {
         self.begin_with(x, flatten(&self.network), None)
     }
 
+    /// [`Trainer::begin`] from reconstructions that [`InitialPrior`] made. Where its Gaussian is that of the
+    /// standardizer, over-relaxed runs begin with lap 1.
+    ///
+    /// # Errors
+    /// As [`Trainer::begin`].
+    pub fn begin_fitted(&self, x: Samples) -> Result<State> {
+        let state = self.begin(x)?;
+        let fitted = self.model.conditioning.measurement_update && !state.standardizer.is_diagonal();
+        Ok(State { fitted, ..state })
+    }
+
     /// [`Trainer::begin`] from the first reconstructions `x [n, d]` and weights `[P]`; `standardizer` gives
     /// the coordinates that trained weights work in; by default they come from the moments of `x`.
     pub fn begin_with(&self, x: Samples, weights: Tensor<1>, standardizer: Option<Standardizer>) -> Result<State> {
@@ -97,6 +108,7 @@ impl<S: NetworkSpec> Trainer<S> {
             step: 0,
             optim: OptimState::new(weights),
             relaxation: self.model.method.relaxation(),
+            fitted: false,
             previous: None,
             standardizer: standardizer.unwrap_or_else(moments),
             x,
@@ -157,12 +169,12 @@ impl<S: NetworkSpec> Trainer<S> {
     /// The posterior that the E-step samples: [`Trainer::posterior`], over-relaxed where the state says so.
     pub fn e_step_posterior(&self, state: &State) -> Posterior<S> {
         let posterior = self.posterior(state);
-        match &state.previous {
-            Some(previous) if state.relaxation > 1.0 => {
-                posterior.relaxed(unflatten(self.network.clone(), previous), state.relaxation)
-            }
-            _ => posterior,
-        }
+        let earlier = match &state.previous {
+            Some(weights) => Earlier::Lap(unflatten(self.network.clone(), weights)),
+            None if state.fitted && state.lap == 1 => Earlier::Start,
+            None => return posterior,
+        };
+        if state.relaxation > 1.0 { posterior.relaxed(earlier, state.relaxation) } else { posterior }
     }
 
     /// The E-step of `lap` with the posterior of [`Trainer::e_step_posterior`]. A caller that drives it ends the lap
@@ -248,8 +260,9 @@ impl<S: NetworkSpec> Trainer<S> {
         let judged =
             |observations: &Observations, draws: usize| posterior.sample_seeded(observations, draws, self.seed);
         let monitor = monitor.score(&x, lap, &mut state.best_scores, Some(&judged))?;
-        let relaxation = state.previous.as_ref().map(|_| state.relaxation).filter(|factor| *factor > 1.0);
-        if let Some(factor) = relaxation {
+        let relaxation = Some(posterior.relaxation()).filter(|factor| *factor > 1.0);
+        // Lap 1 has nothing to be compared with.
+        if let Some(factor) = relaxation.filter(|_| lap > 1) {
             let verdict = Relaxation::judge(factor, monitor.map_or(0.0, |m| m.excess));
             state.relaxation = verdict.next;
             if !verdict.keep {

@@ -48,6 +48,20 @@ pub trait Network: Sync {
     fn embedding_len(&self) -> usize;
 }
 
+/// The network F = 0, with which the denoiser is that of the standardizer's Gaussian.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silent;
+
+impl Network for Silent {
+    fn forward(&self, x: Tensor<2>, _embedding: Tensor<2>, _condition: Tensor<2>) -> Tensor<2> {
+        x.zeros_like()
+    }
+
+    fn embedding_len(&self) -> usize {
+        2
+    }
+}
+
 /// Sinusoidal embedding of ln σ, `[len(sigma), len]`: cosines then sines at geometric frequencies from 1/2
 /// turn down to 1/512 turn per unit of ln σ, which distinguishes noise levels over their whole range (Vaswani
 /// et al. 2017).

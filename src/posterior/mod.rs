@@ -13,4 +13,5 @@ mod trained;
 pub use draws::{Draws, Row};
 pub use file::{Bundle, Examples, Export, Recipe};
 pub use model::Model;
+pub(crate) use trained::Earlier;
 pub use trained::Posterior;

@@ -4,10 +4,19 @@ use super::model::Model;
 use crate::conditioning::Standardizer;
 use crate::error::Result;
 use crate::method::Context;
-use crate::network::{NetworkConfig, NetworkSpec};
+use crate::network::{Network, NetworkConfig, NetworkSpec, Silent};
 use crate::observations::Observations;
 use crate::sampler::SamplerConfig;
 use burn::tensor::Device;
+
+/// The denoiser D' that an over-relaxed E-step moves away from.
+#[derive(Clone)]
+pub(crate) enum Earlier<N> {
+    /// That of the Gaussian prior of the start.
+    Start,
+    /// That of the previous lap's network.
+    Lap(N),
+}
 
 /// A posterior ready to sample. A clone shares the channel and the weights.
 pub struct Posterior<S: NetworkSpec = NetworkConfig> {
@@ -15,8 +24,8 @@ pub struct Posterior<S: NetworkSpec = NetworkConfig> {
     pub(super) network: S::Network,
     pub(super) standardizer: Standardizer,
     pub(super) device: Device,
-    /// Where the E-step is over-relaxed: the network of the previous lap, and ω.
-    previous: Option<(S::Network, f64)>,
+    /// Where the E-step is over-relaxed: what it starts from, and ω.
+    previous: Option<(Earlier<S::Network>, f64)>,
 }
 
 impl<S: NetworkSpec> Clone for Posterior<S> {
@@ -80,14 +89,14 @@ impl<S: NetworkSpec> Posterior<S> {
     }
 
     /// The posterior of an over-relaxed E-step, whose denoiser is D + (ω - 1) (D - D'): D belongs to this
-    /// posterior, D' to the `previous` network, and ω = `relaxation` is 1 or more.
-    pub(crate) fn relaxed(mut self, previous: S::Network, relaxation: f64) -> Self {
+    /// posterior, D' to what came before it, and ω = `relaxation` is 1 or more.
+    pub(crate) fn relaxed(mut self, previous: Earlier<S::Network>, relaxation: f64) -> Self {
         self.previous = Some((previous, relaxation));
         self
     }
 
     /// ω; 1 where nothing is over-relaxed.
-    pub(super) fn relaxation(&self) -> f64 {
+    pub(crate) fn relaxation(&self) -> f64 {
         self.previous.as_ref().map_or(1.0, |(_, relaxation)| *relaxation)
     }
 
@@ -96,10 +105,13 @@ impl<S: NetworkSpec> Posterior<S> {
     }
 
     pub(super) fn previous_context(&self) -> Option<Context<'_>> {
-        self.previous.as_ref().map(|(network, _)| self.context_of(network))
+        self.previous.as_ref().map(|(previous, _)| match previous {
+            Earlier::Start => self.context_of(&Silent),
+            Earlier::Lap(network) => self.context_of(network),
+        })
     }
 
-    fn context_of<'a>(&'a self, network: &'a S::Network) -> Context<'a> {
+    fn context_of<'a>(&'a self, network: &'a dyn Network) -> Context<'a> {
         Context {
             network,
             schedule: &self.model.schedule,

@@ -150,6 +150,7 @@ fn over_relaxation_amplifies_the_difference_between_two_laps() {
     let (em, mut state) = (setup.run(), setup.begin());
     em.train(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
     let draws = |state: &State| em.e_step(&em.e_step_posterior(state), 2).all().unwrap();
+    state.fitted = false;
     let plain = draws(&state);
     (state.previous, state.relaxation) = (Some(state.optim.average.clone()), 3.0);
     assert!(draws(&state) == plain);
@@ -160,6 +161,23 @@ fn over_relaxation_amplifies_the_difference_between_two_laps() {
     };
     let ratio = moved(1.02) / moved(1.01);
     assert!(moved(1.0) == 0.0 && (ratio - 2.0).abs() < 0.1, "{ratio}");
+}
+
+/// A network that returns 0 is the posterior of the start's Gaussian, so lap 1 has nothing to over-relax with it.
+#[test]
+fn the_first_lap_moves_away_from_the_start() {
+    let setup = Setup::tiny_with_levers();
+    let (em, mut state) = (setup.run(), setup.begin());
+    let draws = |state: &State, relaxed: bool| {
+        let posterior = if relaxed { em.e_step_posterior(state) } else { em.posterior(state) };
+        em.e_step(&posterior, 1).all().unwrap()
+    };
+    assert!(state.fitted);
+    state.optim.average = state.optim.average.zeros_like();
+    assert!(draws(&state, true) == draws(&state, false));
+    em.train(&mut state, &mut |_: Event<'_>, _: &State| ControlFlow::Continue(())).unwrap();
+    assert!(draws(&state, true) != draws(&state, false));
+    assert_eq!(setup.all_laps().history[1].relaxation, Some(2.0));
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Setup {
     pub fn begin(&self) -> State {
         let prior = InitialPrior::fit(self.channel.as_ref(), &self.observations, &self.init, 7).unwrap();
         let x = prior.reconstruct(self.channel.as_ref(), &self.observations, 7).unwrap();
-        self.run().begin(x).unwrap()
+        self.run().begin_fitted(x).unwrap()
     }
 
     pub fn all_laps(&self) -> State {

@@ -117,10 +117,13 @@ impl Session {
                     Some(prior) => {
                         self.run.write_start(&prior)?;
                         prior.reconstruct_into(channel, observations, config.seed, &mut x)?;
+                        Ok(self.trainer.begin_fitted(x)?)
                     }
-                    None => corrupted_init_into(channel, observations, &mut x)?,
+                    None => {
+                        corrupted_init_into(channel, observations, &mut x)?;
+                        Ok(self.trainer.begin(x)?)
+                    }
                 }
-                Ok(self.trainer.begin(x)?)
             }
         }
     }

@@ -172,7 +172,7 @@ impl LiveTraining {
         let prior = self.trainer.fit_prior(&self.settings.init)?;
         let prior = prior.ok_or_else(|| Error::config("start", "expected \"gaussian\" or \"isotropic\""))?;
         let (channel, seed) = (&self.trainer.model().channel, self.settings.seed);
-        let state = self.trainer.begin(prior.reconstruct(channel.as_ref(), self.observations(), seed)?)?;
+        let state = self.trainer.begin_fitted(prior.reconstruct(channel.as_ref(), self.observations(), seed)?)?;
         let mut progress = LiveProgress::new(Phase::Start, 0, 1.0);
         progress.cloud = Some(state.x.clone());
         self.state = Some(state);
