@@ -2,7 +2,9 @@
 //! standard normal signal, and all that is left to err is the sampler.
 
 use burn::tensor::Device;
-use diffem::channel::{BlurConfig, Channel, ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
+use diffem::channel::{
+    BlurConfig, Channel, ChannelConfig, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig,
+};
 use diffem::conditioning::{ConditioningConfig, Standardizer};
 use diffem::image::ImageShape;
 use diffem::method::Method;
@@ -101,6 +103,15 @@ fn draws_through_a_projection_are_as_wide_as_the_posterior() {
         rows.chunks_exact(SHAPE.len()).map(|row| check(channel.as_ref(), &seen, &draws, row)).collect();
     ratios.extend((0..4).map(|i| check(channel.as_ref(), &seen, &draws, &axis(i))));
     assert!(ratios.iter().all(|r| (r - 1.0).abs() < 0.12), "{ratios:?}");
+}
+
+/// Without noise and with a strong operator, nothing is left uncertain in the measured directions, up to rounding.
+#[test]
+fn draws_through_a_strong_operator_without_noise_are_finite() {
+    let row = |i: usize| axis(i).iter().zip(axis(i + 1)).map(|(a, b)| 500.0 * (a + 0.7 * b) as f32).collect();
+    let matrix = (0..6).map(row).collect();
+    let (_, _, draws) = draws(vec![LinearConfig { matrix }.into()], sde());
+    assert!(draws.as_slice().iter().all(|v| v.is_finite() && v.abs() < 10.0));
 }
 
 /// A blur lets coefficients through that are measured well and others that are hardly measured.

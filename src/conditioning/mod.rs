@@ -36,6 +36,7 @@ use crate::channel::{Channel, Spectrum};
 use crate::dct::Dct;
 use crate::image::ImageShape;
 use crate::samples::Samples;
+use crate::scratch::with_scratch;
 use measurement::Parts;
 
 /// Minimum noise standard deviation of an observation, in units of the scaled signal: keeps noiseless
@@ -183,8 +184,8 @@ impl<'a> Conditioning<'a> {
         self.channel.operator_len() > 0 && matches!(structure, OperatorStructure::Diagonal | OperatorStructure::Dense)
     }
 
-    /// Number of values that [`Conditioning::write_measured`] writes.
-    pub(crate) fn measured_len(&self) -> usize {
+    /// Number of values of K A, by the operator structure.
+    pub(crate) fn update_len(&self) -> usize {
         let d = self.channel.signal_len();
         if self.operator_structure() == OperatorStructure::Dense { d * d } else { d }
     }
@@ -194,9 +195,9 @@ impl<'a> Conditioning<'a> {
     /// otherwise the projector onto the rows of A, both up to the noise. `mirrored` is the shape of the images
     /// if the signal is a mirrored one.
     pub(crate) fn write_measured(&self, a: &[f32], v: f64, mirrored: Option<ImageShape>, out: &mut [f32]) {
-        let y = vec![0.0; self.channel.observation_len()];
-        if let Some(measurement) = self.measurement_of(&y, a, mirrored) {
-            measurement.update(v, out, &mut vec![0.0; self.channel.signal_len()]);
+        let measurement = with_scratch(self.channel.observation_len(), |y| self.measurement_of(y, a, mirrored));
+        if let Some(measurement) = measurement {
+            with_scratch(self.channel.signal_len(), |ky| measurement.update(v, out, ky));
         }
     }
 

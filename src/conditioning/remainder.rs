@@ -5,11 +5,15 @@
 //! above σ_min, V is most of the posterior's variance: draws without it keep the share s²/(s² + σ_min²). So a
 //! draw is D + P V^½ ε, with P = K A at σ_d², the directions that were measured.
 
+use super::gain::variances;
 use super::{Conditioning, Measurement, OperatorStructure};
 use crate::denoiser::{times, to_tensor};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor};
+
+/// Rounding of K A, which is given in 32 bits, with some margin.
+const ROUNDING: f64 = 1e-6;
 
 /// P V^½ of `measurements` at noise level `sigma`, applied to standard normal `noise [n, d]`; `None` without
 /// measurements.
@@ -23,8 +27,12 @@ pub(crate) fn remainder(
 ) -> Option<Tensor<2>> {
     let (n, d) = (measurements.len(), conditioning.channel.signal_len());
     let dense = measurements.first()?.structure() == OperatorStructure::Dense;
-    let [prior, variance] = variances(conditioning, schedule, sigma);
-    let mut roots = Samples::zeros(n, if dense { d * d } else { d });
+    let prior = match conditioning.power() {
+        Some(power) => power.to_vec(),
+        None => vec![schedule.sigma_data.powi(2); d],
+    };
+    let variance = variances(&prior, sigma);
+    let mut roots = Samples::zeros(n, conditioning.update_len());
     for (i, measurement) in measurements.iter().enumerate() {
         match dense {
             true => write_dense(measurement, [prior[0], variance[0]], d, roots.row_mut(i)),
@@ -36,16 +44,6 @@ pub(crate) fn remainder(
         Some(basis) => basis.on(device).inverse(scaled),
         None => scaled,
     })
-}
-
-/// Variance of each coordinate of x̃ before anything is known, and given x_t: `[d]` each.
-fn variances(conditioning: Conditioning<'_>, schedule: &Schedule, sigma: f64) -> [Vec<f64>; 2] {
-    let prior = match conditioning.power() {
-        Some(power) => power.to_vec(),
-        None => vec![schedule.sigma_data.powi(2); conditioning.channel.signal_len()],
-    };
-    let given = prior.iter().map(|p| p * sigma * sigma / (p + sigma * sigma)).collect();
-    [prior, given]
 }
 
 fn write_diagonal(measurement: &Measurement, [prior, variance]: [&[f64]; 2], root: &mut [f32]) {
@@ -69,7 +67,7 @@ fn write_dense(measurement: &Measurement, [prior, variance]: [f64; 2], d: usize,
     let [measured, gain] = shares;
     let identity = |place: usize| if place.is_multiple_of(d + 1) { 1.0 } else { 0.0 };
     let mut l: Vec<f64> = gain.iter().enumerate().map(|(p, g)| (identity(p) - f64::from(*g)) * variance).collect();
-    cholesky(&mut l, d);
+    cholesky(&mut l, d, ROUNDING * variance);
     for (i, row) in root.chunks_exact_mut(d).enumerate() {
         for (j, root) in row.iter_mut().enumerate() {
             *root = (j..d).map(|k| f64::from(measured[i * d + k]) * l[k * d + j]).sum::<f64>() as f32;
@@ -77,15 +75,23 @@ fn write_dense(measurement: &Measurement, [prior, variance]: [f64; 2], d: usize,
     }
 }
 
-/// Replaces the lower triangle of the positive semidefinite `v [d, d]` by L with v = L Lᵀ.
-fn cholesky(v: &mut [f64], d: usize) {
+/// Replaces the lower triangle of the positive semidefinite `v [d, d]` by L with v = L Lᵀ. A pivot of at most
+/// `least` counts as 0, since dividing by what rounding left would give any number.
+fn cholesky(v: &mut [f64], d: usize, least: f64) {
     for i in 0..d {
         for j in 0..=i {
             let dot: f64 = (0..j).map(|k| v[i * d + k] * v[j * d + k]).sum();
             let rest = v[i * d + j] - dot;
-            v[i * d + j] = match i == j {
-                true => rest.max(0.0).sqrt(),
-                false => rest / v[j * d + j].max(f64::MIN_POSITIVE),
+            v[i * d + j] = match (i == j, v[j * d + j]) {
+                (true, _) => {
+                    if rest > least {
+                        rest.sqrt()
+                    } else {
+                        0.0
+                    }
+                }
+                (false, 0.0) => 0.0,
+                (false, pivot) => rest / pivot,
             };
         }
     }

@@ -64,7 +64,7 @@ impl Diffem {
             return None;
         }
         let (d, variance) = (source.x.d(), source.schedule.sigma_data.powi(2));
-        let mut weights = Samples::zeros(rows.len(), conditioning.measured_len());
+        let mut weights = Samples::zeros(rows.len(), conditioning.update_len());
         for (row, (i, &s)) in source.places(rows).into_iter().zip(sigma).enumerate() {
             let (w, mirrored) = (weights.row_mut(row), source.mirrored(step, first + row));
             conditioning.write_measured(source.observations.operator(i), variance, mirrored, w);
