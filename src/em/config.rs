@@ -88,8 +88,7 @@ pub struct EStepConfig {
 
 impl Default for EStepConfig {
     fn default() -> Self {
-        let sampler = DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into();
-        Self { sampler, shard: 256 }
+        Self { sampler: DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into(), shard: 256 }
     }
 }
 

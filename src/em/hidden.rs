@@ -45,7 +45,7 @@ impl HiddenValues {
         let Some(all) = held_out.a.as_ref().filter(|_| is_mask(channel)) else { return Ok(None) };
         let (d, key) = (channel.signal_len(), Key::new(seed, Purpose::Split, 0));
         let (mut chosen, mut y, mut a, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let [mut before, mut after] = [vec![0.0; d], vec![0.0; d]];
+        let (zero, mut before, mut after) = (vec![0.0; d], vec![0.0; d], vec![0.0; d]);
         let mut nothing = vec![0.0; channel.observation_len()];
         for i in 0..held_out.n().min(OBSERVATIONS) {
             // Step 0 belongs to the split itself.
@@ -58,7 +58,7 @@ impl HiddenValues {
                 continue;
             }
             // What an observation shows of a missing value: nothing, or noise alone.
-            channel.observe(&vec![0.0; d], &kept, &mut stream, &mut nothing);
+            channel.observe(&zero, &kept, &mut stream, &mut nothing);
             let mut left = held_out.y.row(i).to_vec();
             hidden.iter().for_each(|&j| left[j] = nothing[j]);
             chosen.push(i);

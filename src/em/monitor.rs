@@ -11,11 +11,11 @@
 //! ```
 //!
 //! Its expectation is smallest for the true distribution. The two-sample distances of joint rows (y, a) are
-//! reported as well; they are insensitive to fine structure in the signals when all operators differ. The same y_i and a_i serve every lap, so that
-//! differences between laps are far more certain than the score itself. According to the theory the
-//! likelihood of the observations increases with every lap, so the chosen lap is the last one that is not
-//! worse than the best mean by more than two standard errors. This holds for plain EM only: where E-steps were
-//! over-relaxed, the lap with the best mean is chosen.
+//! reported as well; they are insensitive to fine structure in the signals when all operators differ. The same
+//! y_i and a_i serve every lap, so that differences between laps are far more certain than the score itself.
+//! According to the theory the likelihood of the observations increases with every lap, so the chosen lap is the
+//! last one that is not worse than the best mean by more than two standard errors. This holds for plain EM only:
+//! where E-steps were over-relaxed, the lap with the best mean is chosen.
 
 use super::config::MonitorConfig;
 use super::hidden::{HiddenValues, Sample};
@@ -46,9 +46,9 @@ pub struct MonitorRecord {
     /// values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_likelihood: Option<f64>,
-    /// How much worse the score (of hidden values or the likelihood, where there is one) is than the best mean of the earlier laps, in standard errors of the paired
-    /// difference; negative where it is better, and 0 for the start and the first lap. Laps are chosen by
-    /// this value. The start is not a reference, because it is fitted to all observations, including the
+    /// How much worse the score (of hidden values or the likelihood, where there is one) is than the best mean of
+    /// the earlier laps, in standard errors of the paired difference; negative where it is better, and 0 for the
+    /// start and the first lap. Laps are chosen by this value. The start is not a reference, because it is fitted to all observations, including the
     /// held-out ones.
     pub excess: f64,
     /// Energy distance between re-corrupted reconstructions and held-out observations (unbiased: near 0, with

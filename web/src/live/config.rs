@@ -53,8 +53,8 @@ pub struct LiveConfig {
     /// Sampler of the E-step.
     #[serde(default)]
     pub sampler: Option<Kind>,
-    /// First factor of over-relaxation of the E-step, 1 to 4. A factor above 1 holds out a tenth of the observations, whose
-    /// score lowers it.
+    /// First factor of over-relaxation of the E-step, 1 to 4. A factor above 1 holds out a tenth of the
+    /// observations, whose score lowers it.
     #[serde(default = "plain")]
     pub relaxation: f64,
     /// Weight of imputed values as training targets, in (0, 1].
