@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DdimConfig {
-    /// Number of steps, 1 or more; each takes one network call, and the final denoising takes one more.
+    /// Number of steps, 1 or more, 30 if none is given; each takes one network call, and the final denoising takes one more.
+    #[serde(default = "super::settings::default_steps")]
     pub steps: usize,
     /// Spacing of the noise levels.
     #[serde(default)]

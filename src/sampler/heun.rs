@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeunConfig {
-    /// Number of steps, 1 or more; each takes two network calls, and the final denoising takes one more.
+    /// Number of steps, 1 or more, 30 if none is given; each takes two network calls, and the final denoising takes one more.
+    #[serde(default = "super::settings::default_steps")]
     pub steps: usize,
     /// Spacing of the noise levels.
     #[serde(default)]

@@ -13,8 +13,9 @@ const MAX_CORRECTIONS: usize = 1000;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PredictorCorrectorConfig {
-    /// Number of steps, 1 or more; each takes 1 + `corrections` network calls, and the final denoising takes
+    /// Number of steps, 1 or more, 30 if none is given; each takes 1 + `corrections` network calls, and the final denoising takes
     /// one more.
+    #[serde(default = "super::settings::default_steps")]
     pub steps: usize,
     /// Spacing of the noise levels.
     #[serde(default)]

@@ -32,3 +32,8 @@ pub trait SamplerSettings {
         Ok(())
     }
 }
+
+/// Number of steps of a sampler whose settings name none.
+pub(super) fn default_steps() -> usize {
+    30
+}

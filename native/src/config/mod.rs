@@ -5,13 +5,16 @@ mod data;
 mod init;
 mod presets;
 mod renamed;
+mod setting;
 pub mod stages;
+mod words;
 
 pub use data::DataConfig;
 pub use init::InitConfig;
 #[cfg(test)]
 pub use init::{Nothing, Place};
 pub use presets::PRESETS;
+pub use words::plain;
 
 use anyhow::{Context, Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig, Compose};
@@ -129,7 +132,7 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
         // The table holds every default, so that a setting can change a single field of a default.
         let mut table = toml::Table::try_from(&config)?;
         for setting in settings {
-            apply(&mut table, setting)?;
+            setting::apply(&mut table, setting)?;
         }
         origin += &format!(" with --set {}", settings.join(" --set "));
         // The table is parsed as text so that the message can quote the line. Its number would not help,
@@ -139,53 +142,11 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
             let at = e.span().map_or(0, |span| span.start.min(text.len()));
             let line = text[..at].lines().count().saturating_sub(usize::from(!text[..at].ends_with('\n')));
             let line = text.lines().nth(line).unwrap_or_default();
-            anyhow!("{origin}: {}, at `{line}`", plain(e.message()))
+            anyhow!("{origin}: {}", setting::explain(&plain(e.message()), line, settings))
         })?;
     }
     config.validate().context(origin)?;
     Ok(config)
-}
-
-/// A parser's message in which plain words replace the names of Rust types.
-pub fn plain(message: &str) -> String {
-    let words = [
-        ("expected usize", "expected a whole number, 0 or more"),
-        ("expected u64", "expected a whole number, 0 or more"),
-        ("expected u32", "expected a whole number, 0 or more"),
-        ("expected f64", "expected a number"),
-        ("expected f32", "expected a number"),
-        ("expected a sequence", "expected a list, [...]"),
-        ("expected struct", "expected a table of settings,"),
-    ];
-    let replace = |text: String, (from, to): (&str, &str)| text.replace(from, to);
-    words.into_iter().fold(message.trim_end().to_string(), replace)
-}
-
-/// Applies a setting `a.b.c=value`. The value is read as TOML if possible, and as a string otherwise. A new
-/// `kind` empties its table, because the fields of the old kind do not belong to the new one.
-fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
-    let (key, value) =
-        setting.split_once('=').ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
-    renamed::refuse_setting(key.trim())?;
-    let parsed: Result<toml::Table, _> = toml::from_str(&format!("v = {value}"));
-    let value = parsed.ok().and_then(|mut t| t.remove("v")).unwrap_or_else(|| toml::Value::String(value.to_string()));
-    let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let last = parts
-        .pop()
-        .filter(|p| !p.is_empty())
-        .ok_or_else(|| anyhow!("--set {setting}: expected key=value, such as em.laps=32"))?;
-    let mut at = table;
-    for part in parts {
-        let entry = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at = entry
-            .as_table_mut()
-            .ok_or_else(|| anyhow!("--set {setting}: `{part}` has no fields; set all of it, `{part}=...`"))?;
-    }
-    if last == "kind" && at.get(last) != Some(&value) {
-        at.clear();
-    }
-    at.insert(last.to_string(), value);
-    Ok(())
 }
 
 fn at_most(field: &str, value: u64, most: u64) -> Result<()> {

@@ -19,6 +19,7 @@ pub fn lap_dir(path: &Path, lap: Option<usize>) -> Result<PathBuf> {
     };
     match lap {
         Some(lap) if laps.contains(&lap) => Ok(run.lap(lap)),
+        Some(0) => bail!("lap 0 is the start, which has no trained posterior: {} has laps 1 to {last}", path.display()),
         Some(lap) => bail!("lap {lap} is not finished: {} has laps 1 to {last}", path.display()),
         None => Ok(run.lap(chosen_lap(&run, &laps, last)?)),
     }

@@ -193,11 +193,19 @@ impl Session {
     }
 
     /// Writes the settings that the run was opened with into its configuration. Returns an error and writes
-    /// nothing if another process trains the run, if the settings describe a different run, or if the saved
-    /// state cannot be read.
+    /// nothing if another process trains the run, if the settings describe a different run or one with fewer laps than are
+    /// finished, or if the saved state cannot be read.
     pub fn keep_settings(&self) -> Result<()> {
         let _lock = self.run.lock()?;
         self.run.check_same(&self.config)?;
+        let (laps, finished) = (self.config.em.laps, self.run.laps()?.last().copied().unwrap_or(0));
+        if laps < finished {
+            let run = self.run.path().display();
+            bail!(
+                "em.laps={laps}: {run} has finished {finished} laps already; give {finished} or more. Every lap is kept: \
+                 `diffem sample {run} --lap {laps}` and `diffem evaluate {run} --laps {laps}` use an earlier one"
+            );
+        }
         self.run.latest_state(&self.config, self.layout.len(), &self.device)?;
         self.run.write_config(&self.config)
     }

@@ -327,3 +327,15 @@ error: channel[0].matrix: row 0 has 3 numbers, expected 2 (the signal's length)
 "#]],
     );
 }
+
+#[test]
+fn a_seed_that_is_given_twice() {
+    fails(
+        &empty(),
+        &["compare", "c.toml", "--seeds", "0,1,0"],
+        str![[r#"
+error: --seeds: 0 is given twice, and a run would count twice; give each seed once
+
+"#]],
+    );
+}

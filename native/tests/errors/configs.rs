@@ -97,14 +97,14 @@ fn settings_that_cannot_be_made() {
     setting_fails(
         "em.laps",
         str![[r#"
-error: --set em.laps: expected key=value, such as em.laps=32
+error: --set em.laps: expected key=value, such as em.laps=32 or channel[0].std=0.1
 
 "#]],
     );
     setting_fails(
         "=3",
         str![[r#"
-error: --set =3: expected key=value, such as em.laps=32
+error: --set =3: expected key=value, such as em.laps=32 or channel[0].std=0.1
 
 "#]],
     );
@@ -123,9 +123,55 @@ error: c.toml with --set em.lapse=3: unknown field `lapse`, expected `laps` or `
 "#]],
     );
     setting_fails(
-        "channel.0.rows=3",
+        "channel.rows=3",
         str![[r#"
-error: --set channel.0.rows=3: `channel` has no fields; set all of it, `channel=...`
+error: --set channel.rows=3: `channel` is a list; name an entry, counted from 0, such as `channel[0].kind`, or set all of it, `channel=[...]`
+
+"#]],
+    );
+}
+
+#[test]
+fn settings_whose_place_or_kind_is_incomplete() {
+    setting_fails(
+        "channel[7].rows=3",
+        str![[r#"
+error: --set channel[7].rows=3: `channel` has 2 entries, counted from 0; set all of it, `channel=[...]`
+
+"#]],
+    );
+    setting_fails(
+        "em[0]=1",
+        str![[r#"
+error: --set em[0]=1: `em` is not a list; leave out the brackets
+
+"#]],
+    );
+    setting_fails(
+        "channel=[{ kind = noise }]",
+        str![[r#"
+error: --set channel=[{ kind = noise }]: not a list or table as TOML writes it (invalid float, expected `nan`); put words in quotes and a digit before a point
+
+"#]],
+    );
+    setting_fails(
+        "channel[0].kind=noise",
+        str![[r#"
+error: c.toml with --set channel[0].kind=noise: `noise` has no default for `std`; add --set channel[0].std=VALUE
+
+"#]],
+    );
+    setting_fails(
+        "init=prior",
+        str![[r#"
+error: c.toml with --set init=prior: `prior` has no default for `path`; add --set init.path=VALUE
+
+"#]],
+    );
+    setting_fails(
+        "init=7",
+        str![[r#"
+error: c.toml with --set init=7: invalid type: integer `7`, expected a table with a `kind`, { kind = "..." }, at `init = 7`
 
 "#]],
     );
@@ -136,7 +182,7 @@ fn settings_of_the_wrong_type() {
     setting_fails(
         "em=3",
         str![[r#"
-error: c.toml with --set em=3: invalid type: integer `3`, expected a table of settings, EmConfig, at `em = 3`
+error: c.toml with --set em=3: invalid type: integer `3`, expected a table of settings, at `em = 3`
 
 "#]],
     );

@@ -248,3 +248,28 @@ error: run is being trained by another process; wait for it or stop it
         assert_eq!(std::fs::read(&config).expect("a file"), before);
     }
 }
+
+#[test]
+fn fewer_laps_than_are_finished() {
+    fails(
+        &trained(),
+        &["resume", "run", "--set", "em.laps=1"],
+        str![[r#"
+error: em.laps=1: run has finished 2 laps already; give 2 or more. Every lap is kept: `diffem sample run --lap 1` and `diffem evaluate run --laps 1` use an earlier one
+
+"#]],
+    );
+}
+
+#[test]
+fn the_start_has_no_posterior() {
+    let dir = trained();
+    fails(
+        &dir,
+        &["sample", "run", "--lap", "0", "--out", "x.npz"],
+        str![[r#"
+error: lap 0 is the start, which has no trained posterior: run has laps 1 to 2
+
+"#]],
+    );
+}

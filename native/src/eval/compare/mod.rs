@@ -64,6 +64,12 @@ fn plain(config: &str) -> String {
 
 fn check(args: &Compare, contenders: &[Contender], most: usize) -> Result<()> {
     ensure!(!args.seeds.is_empty(), "--seeds: expected one or more");
+    for (i, seed) in args.seeds.iter().enumerate() {
+        ensure!(
+            !args.seeds[..i].contains(seed),
+            "--seeds: {seed} is given twice, and a run would count twice; give each seed once"
+        );
+    }
     if contenders.len() > most {
         bail!("--contender: expected at most {most}, found {}", contenders.len());
     }
