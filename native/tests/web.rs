@@ -185,6 +185,49 @@ fn without_a_run_the_page_shows_its_own_model() {
     assert!(message.contains("required arguments were not provided"), "{message}");
 }
 
+/// Opens a connection that begins with `bytes` and then does nothing.
+fn idle(address: &str, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    // A server may close while it is still written to.
+    let _ = stream.write_all(bytes);
+    stream
+}
+
+/// Peak resident memory of a process in kB.
+#[cfg(target_os = "linux")]
+fn peak(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("a process");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+    line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn idle_and_greedy_clients_keep_nobody_waiting() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("index.html"), "<p>page</p>").expect("a file");
+    // More than the buffers of a connection hold.
+    std::fs::write(dir.path().join("large.bin"), vec![7; 16 << 20]).expect("a file");
+    let served = serve(dir.path(), &["--site", "."]);
+    let long = ["GET / HTTP/1.1\r\nx: ".as_bytes(), &vec![b'a'; 100_000]].concat();
+    let clients: Vec<TcpStream> = (0..200)
+        .map(|i| match i % 4 {
+            0 => idle(&served.1, b"GET /large.bin HTTP/1.1\r\nhost: a\r\n\r\n"),
+            1 => idle(&served.1, b"GET / HT"),
+            2 => idle(&served.1, b""),
+            _ => idle(&served.1, &long),
+        })
+        .collect();
+    for _ in 0..20 {
+        assert!(request(&served.1, "GET /").0.starts_with("http/1.1 200 "));
+    }
+    let peak = peak(&served.0);
+    assert!(peak < 200_000, "{peak} kB");
+    drop(clients);
+    // Large files come in pieces, whose lengths are part of the answer.
+    assert!(request(&served.1, "GET /large.bin").1.len() >= 16 << 20);
+}
+
 #[test]
 fn a_state_is_no_bundle() {
     let state = TRAINED.path().join("run/lap-001/ema.safetensors");

@@ -5,7 +5,11 @@ use percent_encoding::percent_decode_str;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tiny_http::{Header, Method, Request, Response};
+
+/// Number of requests that are answered at a time; this bounds the number of threads.
+const AT_ONCE: usize = 256;
 
 /// A listening server.
 pub struct Server {
@@ -27,12 +31,24 @@ impl Server {
         format!("http://{}/", self.server.server_addr())
     }
 
-    /// Answers requests until the process is stopped. A given `checkpoint` replaces the page's own.
+    /// Answers requests until the process is stopped. A given `checkpoint` replaces the page's own. Each request has a
+    /// thread of its own, so that a client that reads slowly keeps nobody waiting.
     pub fn run(&self, checkpoint: Option<&[u8]>) {
-        for request in self.server.incoming_requests() {
-            // A client that disconnects is not a failure of the server.
-            let _ = answer(request, &self.site, checkpoint);
-        }
+        let answering = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for request in self.server.incoming_requests() {
+                if answering.load(Ordering::Relaxed) >= AT_ONCE {
+                    let _ = request.respond(Response::from_string("too many requests at once\n").with_status_code(503));
+                    continue;
+                }
+                answering.fetch_add(1, Ordering::Relaxed);
+                scope.spawn(|| {
+                    // A client that disconnects is not a failure of the server.
+                    let _ = answer(request, &self.site, checkpoint);
+                    answering.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+        });
     }
 }
 
