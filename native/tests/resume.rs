@@ -164,6 +164,20 @@ fn a_run_killed_before_its_first_save_ends_the_same() {
     assert_same_tensors(&dir.path().join("run"), &undisturbed().join("run"));
 }
 
+/// A process killed while it wrote the observations leaves a directory that holds no run yet.
+#[test]
+fn what_a_killed_process_left_of_a_run_that_had_not_begun_is_replaced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = dir.path().join("run");
+    std::fs::create_dir(&run).expect("a directory");
+    for name in [".tmp-making", ".tmp-a1b2c3", "observations.safetensors"] {
+        std::fs::write(run.join(name), "half").expect("a file");
+    }
+    train(dir.path(), &slow(), "run", &[]);
+    assert_same_tensors(&run, &undisturbed().join("run"));
+    assert!(!run.join(".tmp-making").exists() && !run.join(".tmp-a1b2c3").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_stopped_by_a_signal_says_so_and_ends_the_same() {

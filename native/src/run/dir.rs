@@ -17,6 +17,7 @@ use crate::config::compatible::same_run;
 use crate::data::tensor_file::{TensorFile, write_rows};
 use crate::files;
 use crate::run::dataset::{Dataset, Truth};
+use crate::run::making::Making;
 use anyhow::{Context, Result, bail};
 use diffem::em::{InitialPrior, Phase, State};
 use diffem::network::Layout;
@@ -26,6 +27,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Names of u1, u2 and u3 in truth.safetensors.
 const U: [&str; 3] = ["u1", "u2", "u3"];
@@ -40,22 +42,18 @@ pub struct RunDir {
     path: PathBuf,
     /// Whether [`RunDir::create`] created the directory.
     made: bool,
+    /// The mark of a directory that is not a run yet.
+    making: Option<Arc<Making>>,
 }
 
 impl RunDir {
-    /// Creates a run directory. Returns an error if the directory exists and is not empty.
+    /// Creates a run directory. Returns an error if the directory exists and holds anything but what a killed process left
+    /// of a run that had not begun.
     pub fn create(path: &Path) -> Result<Self> {
         let made = !path.exists();
         files::ensure_writable_dir(path)?;
-        let mut entries = std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
-        if entries.next().is_some() {
-            let advice = match path.join("config.toml").is_file() {
-                true => format!("continue that run with `diffem resume {}`", path.display()),
-                false => "it holds no run; empty it".to_string(),
-            };
-            bail!("{} is not empty: {advice}, or choose another --out", path.display());
-        }
-        Ok(Self { path: path.to_path_buf(), made })
+        let making = Some(Arc::new(Making::of(path)?));
+        Ok(Self { path: path.to_path_buf(), made, making })
     }
 
     /// Removes a run whose start failed, that is, one that holds no lap, not even the start. A run that
@@ -77,7 +75,7 @@ impl RunDir {
 
     /// Opens a run directory made by `train`.
     pub fn open(path: &Path) -> Result<Self> {
-        let run = Self { path: path.to_path_buf(), made: false };
+        let run = Self { path: path.to_path_buf(), made: false, making: None };
         if !run.file("config.toml").is_file() {
             bail!("{} is not a run directory: it has no config.toml; make one with `diffem train`", path.display());
         }
@@ -139,7 +137,8 @@ impl RunDir {
         if !truth.is_empty() {
             write(&self.file("truth.safetensors"), &truth)?;
         }
-        self.write_config(config)
+        self.write_config(config)?;
+        self.making.as_ref().map_or(Ok(()), |making| making.finish())
     }
 
     /// Writes the resolved configuration.

@@ -7,6 +7,7 @@ pub mod export;
 pub mod images;
 pub mod init;
 pub mod laps;
+mod making;
 pub mod metrics;
 pub mod prior;
 pub mod session;
