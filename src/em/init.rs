@@ -1,11 +1,11 @@
 //! The first reconstructions X⁰.
 
 use crate::baseline::Wiener;
-use crate::channel::Channel;
+use crate::channel::{Channel, Spectrum};
 use crate::conditioning::MAX_DENSE;
+use crate::dct::Dct;
 use crate::error::{Error, Result};
-use crate::gaussian::LowRankGaussian;
-use crate::gaussian::{Gaussian, LinearGaussian};
+use crate::gaussian::{Gaussian, LinearGaussian, LowRankGaussian, SpectralGaussian};
 use crate::observations::Observations;
 use crate::parallel;
 use crate::samples::Samples;
@@ -37,8 +37,8 @@ pub struct GaussianInit {
     /// is fitted to the observations.
     pub std: f64,
     /// Rank of the covariance besides a diagonal, for masks and noise; 0 selects a full covariance for
-    /// signals of up to 512 values (1024 where all observations share their operator, as under a blur) and
-    /// rank 64 for longer signals.
+    /// signals of up to 512 values (1024 where all observations share their operator, as under a blur); for
+    /// longer signals it selects rank 64 or, under a blur, independent cosine coefficients.
     pub rank: usize,
 }
 
@@ -77,7 +77,7 @@ impl GaussianInit {
         };
         let refuse = |field: &str, message: String| Err(Error::config(field, message));
         match self.rank {
-            0 if d > most && !linear.is_diagonal() => refuse(
+            0 if d > most && !linear.is_diagonal() && linear.spectrum().is_none() => refuse(
                 "init",
                 format!(
                     "a Gaussian start takes signals of at most {most} values here, found {d}; set init.kind=\"corrupted\""
@@ -109,12 +109,14 @@ const SHARD: usize = 64;
 /// Rank for longer signals (the published one).
 const RANK: usize = 64;
 
-/// The Gaussian prior of a start: full covariance, or low rank plus a diagonal.
+/// The Gaussian prior of a start.
 pub enum InitialPrior {
     /// Full covariance, for short signals.
     Full(Gaussian),
     /// Low rank plus a diagonal, for images.
     LowRank(LowRankGaussian),
+    /// A diagonal in the cosine basis, for images that share a blur.
+    Spectral(SpectralGaussian),
 }
 
 /// Longest signal of `channel` that gets a full covariance unless a rank is set.
@@ -125,22 +127,29 @@ pub fn most_covariance(channel: &dyn Channel) -> usize {
 /// Wiener's prior for blurs with noise, N(0, τ / ℓ²) in the cosine basis, with the maximum-likelihood τ of
 /// the observations. EM does not move the components that a blur hides: a prior that is wide there, such as
 /// N(0, I), stays wide, and its draws are noise.
-fn smooth(channel: &dyn Channel, observations: &Observations) -> Option<Gaussian> {
-    let spectrum = channel.as_linear()?.spectrum()?;
-    Some(Gaussian::stationary(spectrum.basis(), &Wiener::fitted(spectrum, &observations.y)?.prior()))
+fn smooth(spectrum: &Spectrum, observations: &Observations) -> Option<Vec<f64>> {
+    Some(Wiener::fitted(spectrum, &observations.y)?.prior())
 }
 
 impl InitialPrior {
     /// Fits the prior that `config` describes by EM, starting from a smooth prior for blurs; rank 0 selects a
-    /// full covariance up to [`most_covariance`] values and rank 64 beyond. A low-rank prior is fitted to at
+    /// full covariance up to [`most_covariance`] values, beyond that a diagonal in the cosine basis for blurs and rank 64
+    /// otherwise. A low-rank prior is fitted to at
     /// most 16 384 observations, with at most one loading per four of them.
     pub fn fit(channel: &dyn Channel, observations: &Observations, config: &GaussianInit, seed: u64) -> Result<Self> {
         let GaussianInit { iterations, std, rank } = *config;
-        let rank = if rank == 0 && channel.signal_len() > most_covariance(channel) { RANK } else { rank };
-        if rank == 0 {
-            let first = smooth(channel, observations).unwrap_or_else(|| Gaussian::isotropic(channel.signal_len(), std));
+        let (d, spectrum) = (channel.signal_len(), channel.as_linear().and_then(|linear| linear.spectrum()));
+        let smooth = spectrum.and_then(|spectrum| Some((spectrum.basis(), smooth(spectrum, observations)?)));
+        if rank == 0 && d <= most_covariance(channel) {
+            let stationary = |(basis, power): (&Dct, Vec<f64>)| Gaussian::stationary(basis, &power);
+            let first = smooth.map_or_else(|| Gaussian::isotropic(d, std), stationary);
             return Ok(Self::Full(first.fitted(channel, observations, iterations)?));
         }
+        if rank == 0 && spectrum.is_some() {
+            let first = smooth.map_or_else(|| vec![std * std; d], |(_, power)| power);
+            return Ok(Self::Spectral(SpectralGaussian::fit(channel, observations, first, iterations)?));
+        }
+        let rank = if rank == 0 { RANK } else { rank };
         // More loadings than observations would fit each of them exactly.
         let rank = rank.min((observations.n() / MIN_PER_LOADING).max(1));
         let seen = observations.first(observations.n().min(MAX_FITTED));
@@ -164,6 +173,7 @@ impl InitialPrior {
         match self {
             Self::Full(prior) => prior.reconstruct_into(channel, observations, seed, out),
             Self::LowRank(prior) => prior.reconstruct_into(channel, observations, seed, out),
+            Self::Spectral(prior) => prior.reconstruct_into(channel, observations, seed, out),
         }
     }
 
@@ -172,6 +182,7 @@ impl InitialPrior {
         match self {
             Self::Full(prior) => prior.means(channel, observations),
             Self::LowRank(prior) => prior.means(channel, observations),
+            Self::Spectral(prior) => prior.means(channel, observations),
         }
     }
 }

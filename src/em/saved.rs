@@ -4,7 +4,8 @@ use super::init::InitialPrior;
 use super::state::{LapRecord, Phase, State};
 use crate::checkpoint::{Arrays, StandardizerMeta, decode, encode, take};
 use crate::error::{Error, Result};
-use crate::gaussian::{Gaussian, LowRankGaussian};
+use crate::gaussian::{Gaussian, LowRankGaussian, SpectralGaussian};
+use crate::image::ImageShape;
 use crate::network::{from_host, to_host};
 use crate::optim::OptimState;
 use crate::samples::Samples;
@@ -125,6 +126,9 @@ fn take_wide(arrays: &mut Arrays, name: &str) -> Result<Vec<f64>> {
     Ok(high.iter().zip(&low).map(|(&high, &low)| high as f64 + low as f64).collect())
 }
 
+/// Tensor of a start's image shape, which only a diagonal in the cosine basis has.
+const SHAPE: &str = "shape";
+
 /// Encodes the Gaussian prior of a start; what is read back agrees to 48 bits.
 pub fn encode_start(prior: &InitialPrior) -> Result<Vec<u8>> {
     let mut arrays = Arrays::new();
@@ -139,6 +143,13 @@ pub fn encode_start(prior: &InitialPrior) -> Result<Vec<u8>> {
             push_wide(&mut arrays, "variance", vec![d], variance.iter().copied());
             // The loadings are stored column by column.
             push_wide(&mut arrays, "loadings", vec![k, d], loadings.iter().copied());
+        }
+        InitialPrior::Spectral(prior) => {
+            let (d, ImageShape { channels, height, width }) = (prior.mean.len(), prior.shape());
+            push_wide(&mut arrays, "mean", vec![d], prior.mean.iter().copied());
+            push_wide(&mut arrays, "variance", vec![d], prior.variance.iter().copied());
+            let shape = [channels, height, width].map(|side| side as f64);
+            push_wide(&mut arrays, SHAPE, vec![3], shape.into_iter());
         }
     }
     encode("start", &arrays, &HashMap::<String, String>::new())
@@ -159,8 +170,20 @@ pub fn decode_start(bytes: &[u8], d: usize) -> Result<InitialPrior> {
         let covariance = DMatrix::from_column_slice(d, d, &values);
         return Ok(InitialPrior::Full(Gaussian::new(DVector::from_vec(mean), covariance)?));
     }
-    let (variance, values) = (take_wide(&mut arrays, "variance")?, take_wide(&mut arrays, "loadings")?);
+    let variance = take_wide(&mut arrays, "variance")?;
     fits("variance", variance.len(), variance.len() == d)?;
+    if arrays.iter().any(|(name, _, _)| name == SHAPE) {
+        let sides: Vec<usize> = take_wide(&mut arrays, SHAPE)?.into_iter().map(|side| side as usize).collect();
+        let shape = match sides[..] {
+            [channels, height, width] => ImageShape { channels, height, width },
+            _ => return Err(Error::Checkpoint(format!("tensor `{SHAPE}` has {} values, expected 3", sides.len()))),
+        };
+        // Sides whose product overflows are not those of d values.
+        let product = sides.iter().try_fold(1usize, |product, side| product.checked_mul(*side));
+        fits(SHAPE, product.unwrap_or(0), product == Some(d))?;
+        return Ok(InitialPrior::Spectral(SpectralGaussian::new(shape, mean, variance)?));
+    }
+    let values = take_wide(&mut arrays, "loadings")?;
     fits("loadings", values.len(), d > 0 && values.len().is_multiple_of(d))?;
     let loadings = DMatrix::from_column_slice(d, values.len() / d, &values);
     Ok(InitialPrior::LowRank(LowRankGaussian { mean, loadings, variance }))
@@ -189,5 +212,13 @@ mod tests {
         let InitialPrior::LowRank(found) = decode_start(&bytes, 3).unwrap() else { panic!("a low rank") };
         assert!(low.loadings.iter().zip(&found.loadings).all(|(a, b)| wide(*a, *b)));
         assert!(low.variance.iter().zip(&found.variance).all(|(a, b)| wide(*a, *b)));
+
+        let shape = ImageShape { channels: 1, height: 1, width: 3 };
+        let spectral = SpectralGaussian::new(shape, low.mean.clone(), low.variance.clone()).unwrap();
+        let bytes = encode_start(&InitialPrior::Spectral(spectral.clone())).unwrap();
+        let InitialPrior::Spectral(found) = decode_start(&bytes, 3).unwrap() else { panic!("a spectrum") };
+        assert_eq!(found.shape(), shape);
+        assert!(spectral.mean.iter().zip(&found.mean).all(|(a, b)| wide(*a, *b)));
+        assert!(spectral.variance.iter().zip(&found.variance).all(|(a, b)| wide(*a, *b)));
     }
 }

@@ -7,10 +7,12 @@
 mod closed_form;
 mod low_rank;
 mod shared;
+mod spectral;
 
 pub use crate::channel::LinearGaussian;
 pub use closed_form::Gaussian;
 pub use low_rank::LowRankGaussian;
+pub use spectral::SpectralGaussian;
 
 use crate::channel::Channel;
 use crate::error::{Error, Result};

@@ -1,0 +1,240 @@
+//! Gaussians that are diagonal in the cosine basis U of an image, for images too large for a full covariance whose
+//! observations share an operator that is diagonal there as well, such as a blur: U y = g U x + n, n ~ N(0, v). Every
+//! coefficient is a problem of its own, in which exact EM needs only the mean m_y and variance s_y of (U y)_j:
+//!
+//! ```text
+//! k = s g / (g² s + v),   m⁺ = m + k (m_y - g m),   s⁺ = k² s_y + (1 - k g) s
+//! ```
+
+use crate::channel::{Channel, Spectrum};
+use crate::dct::Dct;
+use crate::error::{Error, Result};
+use crate::image::ImageShape;
+use crate::noise::{Key, Purpose};
+use crate::observations::Observations;
+use crate::parallel;
+use crate::samples::Samples;
+
+/// Number of observations that a worker takes at a time.
+const SHARD: usize = 64;
+
+/// The distribution of an image x with U x ~ N(mean, diag variance).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpectralGaussian {
+    basis: Dct,
+    /// Mean of every coefficient, `[d]`.
+    pub mean: Vec<f64>,
+    /// Variance of every coefficient, `[d]`, >= 0.
+    pub variance: Vec<f64>,
+}
+
+impl SpectralGaussian {
+    /// The distribution of images of `shape` with these moments of their cosine coefficients.
+    ///
+    /// # Errors
+    /// Moments whose number differs from that of the image's values.
+    pub fn new(shape: ImageShape, mean: Vec<f64>, variance: Vec<f64>) -> Result<Self> {
+        let d = shape.len();
+        match mean.len() == d && variance.len() == d {
+            true => Ok(Self { basis: Dct::new(shape), mean, variance }),
+            false => Err(Error::shape(
+                "spectrum",
+                format!("[{d}], [{d}]"),
+                format!("[{}], [{}]", mean.len(), variance.len()),
+            )),
+        }
+    }
+
+    /// Fits the distribution to observations of `channel` by `iterations` iterations of exact EM, from a mean of 0 and
+    /// the coefficients' variances `first [d]`.
+    ///
+    /// # Errors
+    /// A channel without a spectrum.
+    pub fn fit(channel: &dyn Channel, observations: &Observations, first: Vec<f64>, iterations: usize) -> Result<Self> {
+        let spectrum = spectrum(channel)?;
+        let mut prior = Self::new(spectrum.basis().shape(), vec![0.0; first.len()], first)?;
+        let (mean, variance) = moments(spectrum.basis(), &observations.y);
+        for _ in 0..iterations {
+            let gain = prior.gain(spectrum);
+            for (j, k) in gain.into_iter().enumerate() {
+                let g = spectrum.gain[j];
+                prior.mean[j] += k * (mean[j] - g * prior.mean[j]);
+                prior.variance[j] = k * k * variance[j] + (1.0 - k * g) * prior.variance[j];
+            }
+        }
+        Ok(prior)
+    }
+
+    /// Shape of the images.
+    pub fn shape(&self) -> ImageShape {
+        self.basis.shape()
+    }
+
+    /// One posterior draw per observation, keyed by (seed, observation), written into `out [n, d]`.
+    ///
+    /// # Errors
+    /// A channel without a spectrum.
+    pub fn reconstruct_into(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        seed: u64,
+        out: &mut Samples,
+    ) -> Result<()> {
+        self.posteriors(channel, observations, Some(Key::new(seed, Purpose::Start, 0)), out)
+    }
+
+    /// The exact posterior mean for every observation, `[n, d]`.
+    ///
+    /// # Errors
+    /// A channel without a spectrum.
+    pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
+        let fill = |out: &mut Samples| self.posteriors(channel, observations, None, out);
+        Samples::filled(observations.n(), channel.signal_len(), fill)
+    }
+
+    /// k of every coefficient.
+    fn gain(&self, spectrum: &Spectrum) -> Vec<f64> {
+        let gain = |(j, s): (usize, &f64)| {
+            let g = spectrum.gain[j];
+            // Without noise, a coefficient that is hidden or has no spread says nothing.
+            let total = g * g * s + spectrum.variance[j];
+            if total > 0.0 { s * g / total } else { 0.0 }
+        };
+        self.variance.iter().enumerate().map(gain).collect()
+    }
+
+    fn posteriors(
+        &self,
+        channel: &dyn Channel,
+        observations: &Observations,
+        key: Option<Key>,
+        out: &mut Samples,
+    ) -> Result<()> {
+        let spectrum = spectrum(channel)?;
+        let gain = self.gain(spectrum);
+        let width = |j: usize| ((1.0 - gain[j] * spectrum.gain[j]) * self.variance[j]).max(0.0).sqrt();
+        let widths: Vec<f64> = (0..self.mean.len()).map(width).collect();
+        parallel::fill_each_row(out, SHARD, |i| {
+            let mut x = self.basis.forward(&wide(observations.y.row(i)));
+            let mut stream = key.map(|key| key.stream(i, 0));
+            for (j, x) in x.iter_mut().enumerate() {
+                let noise = stream.as_mut().map_or(0.0, |stream| f64::from(stream.normal()));
+                *x = self.mean[j] + gain[j] * (*x - spectrum.gain[j] * self.mean[j]) + widths[j] * noise;
+            }
+            Ok(self.basis.inverse(&x).iter().map(|&v| v as f32).collect())
+        })
+    }
+}
+
+fn spectrum(channel: &dyn Channel) -> Result<&Spectrum> {
+    channel
+        .as_linear()
+        .and_then(|linear| linear.spectrum())
+        .ok_or(Error::NotLinear("a Gaussian of cosine coefficients"))
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// Mean and variance of every coefficient of the rows of `y`.
+fn moments(basis: &Dct, y: &Samples) -> (Vec<f64>, Vec<f64>) {
+    let sums = |center: &[f64], power: i32| {
+        let shards = parallel::map(y.n().div_ceil(SHARD), |shard| {
+            let mut sums = vec![0.0; y.d()];
+            for i in shard * SHARD..y.n().min((shard + 1) * SHARD) {
+                let coefficients = basis.forward(&wide(y.row(i)));
+                sums.iter_mut()
+                    .zip(coefficients.iter().zip(center))
+                    .for_each(|(sum, (c, m))| *sum += (c - m).powi(power));
+            }
+            sums
+        });
+        let mut total = vec![0.0; y.d()];
+        shards.iter().for_each(|sums| total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum / y.n() as f64));
+        total
+    };
+    let mean = sums(&vec![0.0; y.d()], 1);
+    let variance = sums(&mean, 2);
+    (mean, variance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{BlurConfig, ChannelConfig, Compose, NoiseConfig};
+    use crate::gaussian::Gaussian;
+    use nalgebra::DVector;
+
+    const SHAPE: ImageShape = ImageShape { channels: 2, height: 6, width: 5 };
+    const FIRST: f64 = 0.8;
+
+    fn setup(noise: f64) -> (Compose, Observations) {
+        let channel = ChannelConfig::from([BlurConfig { sigma: 0.7 }.into(), NoiseConfig { std: noise }.into()]);
+        let channel = channel.build_image(SHAPE).unwrap();
+        let mut x = Samples::zeros(200, SHAPE.len());
+        for i in 0..x.n() {
+            let mut stream = Key::new(1, Purpose::Truth, 0).stream(i, 0);
+            let level = stream.normal();
+            x.row_mut(i).iter_mut().for_each(|v| *v = 0.5 + level + 0.3 * stream.normal());
+        }
+        let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
+        (channel, seen)
+    }
+
+    fn covariance(prior: &SpectralGaussian) -> Gaussian {
+        let mut gaussian = Gaussian::stationary(&prior.basis, &prior.variance);
+        gaussian.mean = DVector::from_vec(prior.basis.inverse(&prior.mean));
+        gaussian
+    }
+
+    /// From the same start, one iteration of EM with a full covariance has the same mean and, in the cosine basis, the
+    /// same diagonal.
+    #[test]
+    fn an_iteration_is_the_full_one_s_without_correlations() {
+        let (channel, seen) = setup(0.1);
+        let prior = SpectralGaussian::fit(&channel, &seen, vec![FIRST; SHAPE.len()], 1).unwrap();
+        let full = Gaussian::stationary(&prior.basis, &vec![FIRST; SHAPE.len()]).fitted(&channel, &seen, 1).unwrap();
+        let mean = prior.basis.forward(full.mean.as_slice());
+        assert!(prior.mean.iter().zip(&mean).all(|(a, b)| (a - b).abs() < 1e-6), "{:?} {mean:?}", prior.mean);
+        for j in 0..SHAPE.len() {
+            let mut unit = vec![0.0; SHAPE.len()];
+            unit[j] = 1.0;
+            let wave = DVector::from_vec(prior.basis.inverse(&unit));
+            let expected = (wave.transpose() * &full.covariance * &wave)[(0, 0)];
+            assert!((prior.variance[j] - expected).abs() < 1e-6 * expected, "{j}: {} {expected}", prior.variance[j]);
+        }
+    }
+
+    #[test]
+    fn means_and_draws_are_those_of_the_full_posterior() {
+        let (channel, seen) = setup(0.1);
+        let prior = SpectralGaussian::fit(&channel, &seen, vec![FIRST; SHAPE.len()], 4).unwrap();
+        let exact = covariance(&prior).posterior_of(&channel, &seen, 3).unwrap();
+        let means = prior.means(&channel, &seen).unwrap();
+        assert!(means.row(3).iter().zip(&exact.mean).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5));
+        let n = 4000;
+        let again = Observations::new(&channel, seen.y.select(&vec![3; n]), None).unwrap();
+        let mut draws = Samples::zeros(n, SHAPE.len());
+        prior.reconstruct_into(&channel, &again, 0, &mut draws).unwrap();
+        for j in [0, 7, 31, SHAPE.len() - 1] {
+            let values = || (0..n).map(|i| f64::from(draws.row(i)[j]));
+            let mean = values().sum::<f64>() / n as f64;
+            let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
+            let expected = exact.covariance[(j, j)];
+            // Five standard errors.
+            assert!((mean - exact.mean[j]).abs() < 5.0 * (expected / n as f64).sqrt(), "{j}: {mean}");
+            assert!((variance / expected - 1.0).abs() < 5.0 * (2.0 / n as f64).sqrt(), "{j}: {variance} {expected}");
+        }
+    }
+
+    #[test]
+    fn without_noise_nothing_is_divided_by_zero() {
+        let (channel, seen) = setup(0.0);
+        let prior = SpectralGaussian::fit(&channel, &seen, vec![0.0; SHAPE.len()], 3).unwrap();
+        assert!(prior.means(&channel, &seen).unwrap().as_slice().iter().all(|v| v.is_finite()));
+        let prior = SpectralGaussian::fit(&channel, &seen, vec![FIRST; SHAPE.len()], 3).unwrap();
+        assert!(prior.variance.iter().all(|v| v.is_finite() && *v > 0.0));
+    }
+}
