@@ -162,7 +162,7 @@ fn message(bytes: &[u8]) -> String {
 }
 
 /// The method in the metadata of these bundles.
-const DIFFEM: &str = r#""kind":"diffem","imputed_weight":1.0,"relaxation":1.0"#;
+const DIFFEM: &str = r#""kind":"diffem","imputed_weight":0.1,"relaxation":1.0"#;
 
 #[test]
 fn what_does_not_fit_is_named() {

@@ -63,7 +63,7 @@ impl Problem {
     fn compute(&self, device: &Device) -> Result<Vec<Tensor<1>>> {
         let (network, batch) = (self.network(device)?, self.batch());
         let (loss, gradient) = self.loss(&network, &batch, device);
-        let plain = Diffem::default();
+        let plain = Diffem { imputed_weight: 1.0, relaxation: 1.0 };
         let (losses, first_gradient, trained) = self.train(&network, plain.clone(), device);
         let (weighted, _, _) = self.train(&network, Diffem { imputed_weight: 0.1, ..plain.clone() }, device);
         let trained = unflatten(network.clone(), &trained);

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::method::{Method, Recorruption};
 use crate::optim::{Decay, check_rate};
-use crate::sampler::{DdpmConfig, SamplerConfig, Spacing};
+use crate::sampler::{Dpmpp2mSdeConfig, SamplerConfig, Spacing};
 use serde::{Deserialize, Serialize};
 
 /// Laps and stopping.
@@ -88,7 +88,7 @@ pub struct EStepConfig {
 
 impl Default for EStepConfig {
     fn default() -> Self {
-        Self { sampler: DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into(), shard: 256 }
+        Self { sampler: Dpmpp2mSdeConfig { steps: 30, spacing: Spacing::Geometric }.into(), shard: 256 }
     }
 }
 

@@ -46,7 +46,7 @@ const MAX_RELAXATION: f64 = 4.0;
 
 impl Default for Diffem {
     fn default() -> Self {
-        Self { imputed_weight: 1.0, relaxation: 1.0 }
+        Self { imputed_weight: 0.1, relaxation: 1.0 }
     }
 }
 

@@ -6,6 +6,7 @@ use diffem::conditioning::ConditioningConfig;
 use diffem::em::{EStepConfig, EmConfig, GaussianInit, InitConfig, MStepConfig, MonitorConfig};
 use diffem::method::{Diffem, Method};
 use diffem::network::{MlpConfig, NetworkConfig};
+use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::synthetic::Outline;
 use diffem::{Error, Result};
@@ -231,7 +232,8 @@ fn e_step(config: &LiveConfig) -> Result<EStepConfig> {
     let default = EStepConfig::default();
     let sampler = match &config.sampler {
         Some(Kind { kind, steps }) => options::sampler(&default.sampler, Some(kind), Some(*steps))?,
-        None => default.sampler.clone(),
+        // Too narrow draws help on thin curves.
+        None => DdpmConfig { steps: 30, spacing: Spacing::Geometric }.into(),
     };
     Ok(EStepConfig { sampler, ..default })
 }
