@@ -223,6 +223,17 @@ fn a_resumed_run_killed_again_ends_the_same() {
     assert_as_undisturbed(&dir);
 }
 
+/// A process killed right after the last lap leaves a state within that lap.
+#[test]
+fn a_state_within_a_finished_run_is_gone_after_a_resume() {
+    let dir = finished(TINY, &[]);
+    let run = dir.path().join("run");
+    std::fs::copy(run.join("lap-001/state.safetensors"), run.join("state.safetensors")).expect("a copy");
+    std::fs::remove_file(run.join("summary.json")).expect("a file");
+    resume(&dir);
+    assert!(!run.join("state.safetensors").exists() && run.join("summary.json").exists());
+}
+
 /// Partially written files of a killed process are removed.
 #[test]
 fn leftovers_are_gone_after_a_resume() {

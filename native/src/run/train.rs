@@ -18,9 +18,13 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     session.run.clear_leftovers()?;
     let em = session.em();
     let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
-    if saved.as_ref().is_some_and(|state| em.finished(state)) && session.run.file("summary.json").exists() {
-        // summary.json is kept: its numbers, such as peak memory, are those of the process that did the work.
-        return Ok(Ended::Finished);
+    if let Some(state) = saved.as_ref().filter(|state| em.finished(state)) {
+        // The process that finished the last lap may have been killed before it deleted the states within it.
+        session.run.clear_lap(state.lap - 1)?;
+        if session.run.file("summary.json").exists() {
+            // summary.json is kept: its numbers, such as peak memory, are those of the process that did the work.
+            return Ok(Ended::Finished);
+        }
     }
     let begun = saved.is_some();
     let mut progress = Progress::new(mode);

@@ -26,8 +26,8 @@ export const DEFAULTS: SessionConfig = {
   seed: 0,
 };
 
-/** Observation selected at first: its line crosses the curve more than once. */
-export const SELECTED = 0;
+/** Observation selected at first: its line crosses the curve in two places that are far apart. */
+export const SELECTED = 2;
 
 /** Standard deviations of the isotropic starts; the data lie in [-2, 2] in every coordinate. */
 export const START_WIDTH = { wide: 6, narrow: 0.1 } as const;
@@ -39,7 +39,7 @@ export const LIMITS = {
   steps: { min: 10, max: 4000 },
 } as const;
 
-type Training = Pick<LiveConfig, 'batch' | 'width' | 'depth' | 'embedding' | 'sigma' | 'learningRate' | 'sampler'>;
+type Training = Omit<LiveConfig, 'data' | 'init' | keyof SessionConfig>;
 
 /**
  * For signals in the plane: a small network, because more gradient steps per second learn the curve sooner
@@ -58,11 +58,17 @@ const PLANE: Training = {
 
 const TRAINING: Record<DataKind, Training> = { heart: PLANE, curve: PLANE, manifold: { batch: 256, width: 128, depth: 3, learningRate: 2e-3 } };
 
+/**
+ * For the fitted start: first laps that are worth two to four plain ones. The other starts show what plain laps do with
+ * a prior that is too wide or too narrow.
+ */
+const LEVERS: Training = { relaxation: 2, imputedWeight: 0.3 };
+
 /** The configuration that the worker receives. */
 export function liveConfig(c: SessionConfig): LiveConfig {
   const init = c.start === 'gaussian' ? ({ kind: 'gaussian' } as const) : ({ kind: 'isotropic', std: START_WIDTH[c.start] } as const);
   const { data, observations, noise, laps, steps } = c;
-  return { data, observations, noise, laps, steps, init, ...TRAINING[data] };
+  return { data, observations, noise, laps, steps, init, ...TRAINING[data], ...(c.start === 'gaussian' ? LEVERS : {}) };
 }
 
 /** `config` with every number clamped to its limits, and with the default for a number that is not finite. */
