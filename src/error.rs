@@ -23,6 +23,14 @@ pub enum Error {
         /// The shape or count found.
         found: String,
     },
+    /// An array holds values that it cannot hold.
+    #[error("{what}: {message}")]
+    Values {
+        /// The array.
+        what: String,
+        /// The first such value and its place, what was expected, and what to do.
+        message: String,
+    },
     /// The channel has no linear-Gaussian form, which the requested operation needs.
     #[error(
         "the channel is not linear with Gaussian noise, which {0} needs; choose another start, such as \"corrupted\""
@@ -94,10 +102,25 @@ impl Error {
         Self::Config { field: field.into(), message: message.into() }
     }
 
+    /// An array with values that it cannot hold.
+    pub fn values(what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Values { what: what.into(), message: message.into() }
+    }
+
     /// Arrays that do not fit.
     pub fn shape(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
     }
+}
+
+/// Something odd about an array that does not stop a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {message}")]
+pub struct Warning {
+    /// The array.
+    pub what: &'static str,
+    /// What is odd, where it is first seen, and what to do.
+    pub message: String,
 }
 
 /// Result of the core.

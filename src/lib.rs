@@ -43,6 +43,7 @@
 
 pub mod baseline;
 pub mod channel;
+mod check;
 pub mod checkpoint;
 pub mod conditioning;
 pub mod conformance;
@@ -68,8 +69,9 @@ pub mod schedule;
 mod scratch;
 pub mod synthetic;
 
+pub use check::Inspection;
 pub use em::Em;
-pub use error::{Error, Result};
+pub use error::{Error, Result, Warning};
 pub use observations::Observations;
 pub use parallel::keep_freed_memory;
 pub use posterior::Posterior;

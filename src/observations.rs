@@ -1,7 +1,8 @@
 //! Observations y and the parameters a of their operators.
 
 use crate::channel::Channel;
-use crate::error::{Error, Result};
+use crate::check::{self, Inspection};
+use crate::error::{Error, Result, Warning};
 use crate::noise::{Key, Purpose};
 use crate::parallel;
 use crate::samples::Samples;
@@ -16,14 +17,23 @@ pub struct Observations {
 }
 
 impl Observations {
-    /// Pairs `y [n, m]` and `a [n, k]`.
+    /// Pairs `y [n, m]` and `a [n, k]`, checks them, and sets to 0 what the operators hide in `y`.
     ///
     /// # Errors
-    /// Shapes that do not fit the channel.
+    /// Shapes that do not fit the channel; a mask with other values than 0 and 1, or an inverted one; a number that is
+    /// not finite where the operator shows the signal. Where the operator hides it, any number will do.
     pub fn new(channel: &dyn Channel, y: Samples, a: Option<Samples>) -> Result<Self> {
-        let pair = Self { y, a };
-        pair.check(channel)?;
-        Ok(pair)
+        Ok(Self { y, a }.inspected(channel, &Inspection::default())?.0)
+    }
+
+    /// The checks of [`Observations::new`] and those that `inspection` asks for; returns what is odd as well.
+    ///
+    /// # Errors
+    /// As [`Observations::new`]; for training also observations that show nothing or have no spread.
+    pub fn inspected(mut self, channel: &dyn Channel, inspection: &Inspection) -> Result<(Self, Vec<Warning>)> {
+        self.check(channel)?;
+        let warnings = check::inspect(channel, &mut self.y, self.a.as_ref(), inspection)?;
+        Ok((self, warnings))
     }
 
     /// Checks the shapes against the channel; the error names what was expected.

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::DMatrix;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// y = Q_S(... Q_1(x)). The operator parameters `a` are those of all stages, one after another.
 pub struct Compose {
@@ -161,6 +162,27 @@ impl Channel for Compose {
             }
             (a, c) = (others, rest);
         }
+    }
+
+    fn masks(&self) -> Vec<Range<usize>> {
+        let mut start = 0;
+        let mut own = |stage: &dyn Channel| {
+            let masks: Vec<_> = stage.masks().into_iter().map(|m| start + m.start..start + m.end).collect();
+            start += stage.operator_len();
+            masks
+        };
+        self.stages.iter().flat_map(|stage| own(stage.as_ref())).collect()
+    }
+
+    fn write_hidden(&self, mut a: &[f32], signal: &[f64], hidden: &mut [f64]) {
+        let mut before = signal.to_vec();
+        for stage in &self.stages {
+            let (own, rest) = a.split_at(stage.operator_len());
+            let mut after = vec![0.0; stage.observation_len()];
+            stage.write_hidden(own, &before, &mut after);
+            (a, before) = (rest, after);
+        }
+        hidden.copy_from_slice(&before);
     }
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {

@@ -4,6 +4,7 @@ use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::{Key, Purpose, Stream};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Missing coordinates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +67,10 @@ impl Channel for Mask {
 
     fn operator_lifts(&self) -> bool {
         true
+    }
+
+    fn masks(&self) -> Vec<Range<usize>> {
+        std::iter::once(0..self.d).collect()
     }
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {

@@ -37,6 +37,7 @@ pub use unobserved::Unobserved;
 
 use crate::noise::Stream;
 use nalgebra::DMatrix;
+use std::ops::Range;
 
 /// A corruption that can be simulated. Signals and observations are flattened rows.
 pub trait Channel: Send + Sync {
@@ -91,6 +92,26 @@ pub trait Channel: Send + Sync {
     /// lifted.
     fn operator_lifts(&self) -> bool {
         false
+    }
+
+    /// Ranges of the operator's parameters that form masks: 0 for a value that is missing, 1 for one that is seen.
+    /// What is read as a mask may hold nothing else.
+    fn masks(&self) -> Vec<Range<usize>> {
+        Vec::new()
+    }
+
+    /// Writes into `hidden [m]` how far the values of y can lie from 0 under the operator `a` although they do
+    /// not depend on x: the standard deviation of their noise, 0 where nothing is left, and infinity where they do
+    /// depend on x. `signal [d]` says the same of x. By default only diagonal linear channels hide values.
+    fn write_hidden(&self, a: &[f32], signal: &[f64], hidden: &mut [f64]) {
+        hidden.fill(f64::INFINITY);
+        let Some(linear) = self.as_linear().filter(|linear| linear.is_diagonal()) else { return };
+        let (mut matrix, mut variance) = (vec![0.0; signal.len()], vec![0.0; signal.len()]);
+        linear.write_diagonal(a, &mut matrix, &mut variance);
+        for (j, hidden) in hidden.iter_mut().enumerate() {
+            let carried = if matrix[j] == 0.0 { 0.0 } else { matrix[j].abs() * signal[j] };
+            *hidden = carried.hypot(variance[j].sqrt());
+        }
     }
 
     /// Length of the condition features c(y, a) that the network receives.

@@ -102,6 +102,10 @@ macro_rules! mask_channel {
                 true
             }
 
+            fn masks(&self) -> Vec<std::ops::Range<usize>> {
+                std::iter::once(0..self.shape.pixels()).collect()
+            }
+
             fn as_linear(&self) -> Option<&dyn LinearChannel> {
                 Some(self)
             }

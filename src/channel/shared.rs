@@ -2,6 +2,7 @@
 
 use super::{Channel, LinearChannel};
 use crate::noise::Stream;
+use std::ops::Range;
 use std::sync::Arc;
 
 impl<C: Channel + ?Sized> Channel for Arc<C> {
@@ -43,6 +44,14 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
 
     fn operator_lifts(&self) -> bool {
         (**self).operator_lifts()
+    }
+
+    fn masks(&self) -> Vec<Range<usize>> {
+        (**self).masks()
+    }
+
+    fn write_hidden(&self, a: &[f32], signal: &[f64], hidden: &mut [f64]) {
+        (**self).write_hidden(a, signal, hidden);
     }
 
     fn condition_len(&self) -> usize {

@@ -6,7 +6,7 @@ use super::state::{Event, LapRecord, Observer, State};
 use super::trainer::Trainer;
 use crate::channel::Channel;
 use crate::conditioning::ConditioningConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Warning};
 use crate::image::ImageShape;
 use crate::method::Method;
 use crate::network::{NetworkConfig, NetworkSpec};
@@ -183,9 +183,10 @@ impl<S: NetworkSpec> Em<S> {
     /// Checks every setting and makes the first reconstructions.
     ///
     /// # Errors
-    /// A setting outside its range, observations that do not fit the channel, a start that the channel does not allow;
-    /// the error names the field.
+    /// A setting outside its range, observations that do not fit the channel or that [`Observations::inspected`]
+    /// refuses, a start that the channel does not allow; the error names the field.
     pub fn build(mut self, device: &Device) -> Result<Run<S>> {
+        let warnings = self.inspect()?;
         let (init, x) = (self.init.clone(), self.x.take());
         if x.is_none() {
             init.validate(self.model.channel.as_ref())?;
@@ -199,11 +200,20 @@ impl<S: NetworkSpec> Em<S> {
             (None, None) => corrupted_init(channel, observations)?,
         };
         let state = if prior.is_some() { trainer.begin_fitted(x)? } else { trainer.begin(x)? };
-        Ok(Run { trainer, state, prior })
+        Ok(Run { trainer, state, prior, warnings })
+    }
+
+    /// Checks the observations' values and hides what their operators hide.
+    fn inspect(&mut self) -> Result<Vec<Warning>> {
+        let shared = std::mem::replace(&mut self.observations, Arc::new(Observations::nothing(0)));
+        let channel = self.model.channel.as_ref();
+        let (seen, warnings) = Arc::unwrap_or_clone(shared).inspected(channel, &self.model.inspection())?;
+        self.observations = Arc::new(seen);
+        Ok(warnings)
     }
 
     /// Checks the settings and leaves the state to the caller, who may read it from a file; `init` is not
-    /// used.
+    /// used, and only the shapes of the observations are checked (see [`Observations::inspected`]).
     ///
     /// # Errors
     /// A setting outside its range, observations that do not fit the channel; the error names the field.
@@ -230,9 +240,15 @@ pub struct Run<S: NetworkSpec = NetworkConfig> {
     trainer: Trainer<S>,
     state: State,
     prior: Option<InitialPrior>,
+    warnings: Vec<Warning>,
 }
 
 impl<S: NetworkSpec> Run<S> {
+    /// What is odd about the observations.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
     /// Runs the remaining laps and calls `on_event` with every event.
     ///
     /// # Errors

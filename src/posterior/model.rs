@@ -1,6 +1,7 @@
 //! Everything that a posterior consists of, except its weights.
 
 use crate::channel::Channel;
+use crate::check::Inspection;
 use crate::conditioning::{Conditioning, ConditioningConfig, Standardizer};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
@@ -57,6 +58,11 @@ impl<S: NetworkSpec> Model<S> {
         self.conditioning.validate(channel)?;
         self.method.validate(channel)?;
         self.network.validate(&self.shape())
+    }
+
+    /// What observations that this model is trained on are checked for.
+    pub fn inspection(&self) -> Inspection {
+        Inspection { training: true, image: self.image, range: self.conditioning.range }
     }
 
     /// Builds the network with its initial weights, which are a function of `seed` alone.

@@ -16,7 +16,7 @@ const CORE: Floors = &[
     &["error", "parallel", "scratch", "samples"],
     &["noise"],
     &["image", "dct"],
-    &["channel", "observations"],
+    &["channel", "check", "observations"],
     &["gaussian"],
     &["schedule"],
     &["kernels", "optim", "network"],
@@ -32,7 +32,7 @@ const CORE: Floors = &[
 
 /// Rooms of the command line, the lowest floor first.
 const COMMAND_LINE: Floors = &[
-    &["files", "device", "signals", "resources"],
+    &["files", "home", "device", "signals", "resources"],
     &["data", "report"],
     &["config", "args"],
     &["run"],
