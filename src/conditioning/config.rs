@@ -95,5 +95,6 @@ fn power(basis: &Dct, standardizer: &Standardizer, x: &Samples) -> Vec<f64> {
         sums.iter_mut().zip(basis.forward(&row)).for_each(|(sum, c)| *sum += c * c);
     }
     let least = sums.iter().fold(0.0f64, |most, v| most.max(*v)) * MIN_POWER;
-    sums.into_iter().map(|v| (v.max(least) / x.n() as f64).max(f64::MIN_POSITIVE)).collect()
+    // Signals that do not vary have no spectrum.
+    sums.into_iter().map(|v| if least > 0.0 { v.max(least) / x.n() as f64 } else { 1.0 }).collect()
 }

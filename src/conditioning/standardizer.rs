@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Minimum standard deviation of a direction, relative to the widest one.
 const MIN_SPREAD: f64 = 1e-3;
+/// Minimum standard deviation: the network computes in single precision, which holds the square of no smaller one.
+const MIN_STD: f64 = 1e-18;
 /// Maximum length of signals whose directions, not only their coordinates, are standardized by default.
 const MAX_DIRECTIONS: usize = 32;
 
@@ -47,6 +49,11 @@ impl Standardize {
             Self::Auto => !diagonal && d <= MAX_DIRECTIONS,
         }
     }
+}
+
+/// A standard deviation to divide by; 1 where nothing varies.
+fn usable(std: f64) -> f64 {
+    if std > 0.0 { std.max(MIN_STD) } else { 1.0 }
 }
 
 /// An affine change of coordinates x = μ + L x̃.
@@ -84,14 +91,14 @@ impl Standardizer {
             let square = |r: &[f32]| (row(r) - &mean).map(|v| v * v);
             let variance = x.rows().map(square).sum::<DVector<f64>>() / n;
             let least = variance.amax().sqrt() * MIN_SPREAD;
-            let root: Vec<f64> = variance.iter().map(|v| v.sqrt().max(least).max(f64::MIN_POSITIVE)).collect();
+            let root: Vec<f64> = variance.iter().map(|v| usable(v.sqrt().max(least))).collect();
             let inverse = root.iter().map(|v| 1.0 / v).collect();
             return Self { mean: mean.iter().copied().collect(), root, inverse, power: None };
         }
         let outer = |r: &[f32]| (row(r) - &mean) * (row(r) - &mean).transpose();
         let eigen = SymmetricEigen::new(x.rows().map(outer).sum::<DMatrix<f64>>() / n);
         let least = eigen.eigenvalues.amax().sqrt() * MIN_SPREAD;
-        let std = eigen.eigenvalues.map(|v| v.max(0.0).sqrt().max(least).max(f64::MIN_POSITIVE));
+        let std = eigen.eigenvalues.map(|v| usable(v.max(0.0).sqrt().max(least)));
         let u = &eigen.eigenvectors;
         let root = u * DMatrix::from_diagonal(&std);
         let inverse = DMatrix::from_diagonal(&std.map(|v| 1.0 / v)) * u.transpose();
@@ -106,7 +113,7 @@ impl Standardizer {
         // Rows are summed first, because adding millions of squares to one number would lose digits.
         let sum = |f: &dyn Fn(f64) -> f64| x.rows().map(|r| r.iter().map(|&v| f(v as f64)).sum::<f64>()).sum::<f64>();
         let mean = sum(&|v| v) / count;
-        let std = (sum(&|v| (v - mean) * (v - mean)) / count).sqrt().max(f64::MIN_POSITIVE);
+        let std = usable((sum(&|v| (v - mean) * (v - mean)) / count).sqrt());
         Self { mean: vec![mean; d], root: vec![std; d], inverse: vec![1.0 / std; d], power: None }
     }
 
@@ -235,6 +242,20 @@ mod tests {
             assert_eq!(moment(0, 1).abs() > 0.5, correlated);
             let back = standardizer.restore(&y);
             assert!(x.as_slice().iter().zip(back.as_slice()).all(|(a, b)| (a - b).abs() < 1e-4));
+        }
+    }
+
+    #[test]
+    fn signals_without_spread_have_coordinates_too() {
+        for value in [0.0, 0.5] {
+            let x = Samples::new(vec![value; 12], 3);
+            for kind in [Standardize::Directions, Standardize::Coordinates, Standardize::Scale] {
+                let standardizer = Standardizer::of(&x, kind, false);
+                let again = Standardizer::new(standardizer.mean.clone(), standardizer.root.clone()).unwrap();
+                assert!(again.inverse.iter().all(|v| (*v as f32).is_finite()), "{kind:?}");
+                let y = standardizer.standardize(&x);
+                assert!(y.as_slice().iter().all(|v| *v == 0.0) && standardizer.restore(&y) == x, "{kind:?}");
+            }
         }
     }
 

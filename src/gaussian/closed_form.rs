@@ -6,6 +6,10 @@ use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
+/// Variance that is added to observations whose covariance is singular, relative to the largest one; far above the
+/// rounding errors of doubles and far below any noise that matters.
+const JITTER: f64 = 1e-9;
+
 /// Normal distribution N(μ, Σ) on R^d.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gaussian {
@@ -57,12 +61,21 @@ impl Gaussian {
         self.mean.len()
     }
 
-    /// Gain K and posterior covariance; neither depends on y.
+    /// Gain K and posterior covariance; neither depends on y. Where E = A Σ Aᵀ + Σ_y is singular, as with a coordinate
+    /// that has no spread and is observed without noise, noise of [`JITTER`] times the largest variance is added to it:
+    /// such a coordinate keeps its mean.
     pub(super) fn gain(&self, model: &LinearGaussian) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
         let (a, s) = (&model.matrix, &self.covariance);
-        let evidence = a * s * a.transpose() + &model.covariance;
+        let evidence = || a * s * a.transpose() + &model.covariance;
+        let jittered = || {
+            let mut evidence = evidence();
+            let widest = evidence.diagonal().max();
+            let jitter = if widest > 0.0 { JITTER * widest } else { 1.0 };
+            (0..evidence.nrows()).for_each(|i| evidence[(i, i)] += jitter);
+            invert(evidence, "channel")
+        };
         // K = Σ Aᵀ E⁻¹, from the Cholesky factor of the symmetric E.
-        let k = invert(evidence, "channel")?.solve(&(a * s)).transpose();
+        let k = Cholesky::new(evidence()).map_or_else(jittered, Ok)?.solve(&(a * s)).transpose();
         let covariance = s - &k * a * s;
         Ok((k, (&covariance + covariance.transpose()) * 0.5))
     }
@@ -138,6 +151,20 @@ mod tests {
         let prior = Gaussian::isotropic(2, 1.5);
         let model = LinearGaussian { matrix: DMatrix::zeros(2, 2), covariance: DMatrix::zeros(2, 2) };
         assert_eq!(prior.posterior(&model, &[0.0, 0.0]).unwrap(), prior);
+    }
+
+    #[test]
+    fn a_coordinate_without_spread_keeps_its_mean() {
+        let mean = DVector::from_vec(vec![0.5, -1.0]);
+        for variances in [[0.0, 4.0], [-1e-17, 4.0], [0.0, 0.0]] {
+            let covariance = DMatrix::from_diagonal(&DVector::from_row_slice(&variances));
+            let prior = Gaussian::new(mean.clone(), covariance).unwrap();
+            let model = LinearGaussian { matrix: DMatrix::identity(2, 2), covariance: DMatrix::zeros(2, 2) };
+            let p = prior.posterior(&model, &[0.5, 3.0]).unwrap();
+            let seen = if variances[1] > 0.0 { 3.0 } else { -1.0 };
+            assert!((p.mean[0] - 0.5).abs() < 1e-12 && (p.mean[1] - seen).abs() < 1e-7, "{p:?}");
+            assert!(p.covariance.amax() < 1e-7, "{p:?}");
+        }
     }
 
     #[test]
