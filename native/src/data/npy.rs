@@ -5,7 +5,7 @@
 //! 3.0).
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, ErrorKind, Read, Seek};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -54,7 +54,11 @@ impl Source for NpyFile {
 /// Reads the header at the beginning of `data`; the values follow it.
 pub fn read_header(data: &mut impl Read) -> Result<Header> {
     let mut start = [0; 8];
-    ensure!(data.read_exact(&mut start).is_ok() && start.starts_with(MAGIC), "not an array in .npy format");
+    match data.read_exact(&mut start) {
+        // The decoder of a zip archive reports what is wrong with it here.
+        Err(e) if e.kind() != ErrorKind::UnexpectedEof => return Err(e).context(DAMAGED),
+        read => ensure!(read.is_ok() && start.starts_with(MAGIC), "not an array in .npy format"),
+    }
     let length = header_length(data, start[6]).context(DAMAGED)?;
     ensure!(length <= MAX_HEADER, "a header of {length} bytes is too long; expected at most {MAX_HEADER}");
     let mut text = vec![0; length];
@@ -81,12 +85,15 @@ fn header_length(data: &mut impl Read, version: u8) -> Result<usize> {
 fn parse_header(text: &str) -> Result<Header> {
     let descr = value_of(text, "descr")?;
     let quoted = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(code, _)| code);
-    let Some(dtype) = quoted.and_then(Dtype::from_npy) else {
-        let found = quoted.unwrap_or("a structured record");
-        bail!("has type {found:?}; expected {}. Convert it with .astype('<f4')", Dtype::ACCEPTED);
+    let Some(code) = quoted else {
+        bail!("is a structured record; expected {}. Save each of its fields as an array of its own", Dtype::ACCEPTED);
+    };
+    let Some((dtype, big_endian)) = Dtype::from_npy(code) else {
+        let [found, advice] = Dtype::refused_npy(code);
+        bail!("has type {code:?} ({found}); expected {}. {advice}", Dtype::ACCEPTED);
     };
     let fortran = value_of(text, "fortran_order")?.starts_with("True");
-    Ok(Header { dtype, shape: parse_shape(value_of(text, "shape")?)?, fortran })
+    Ok(Header { dtype, big_endian, shape: parse_shape(value_of(text, "shape")?)?, fortran })
 }
 
 /// Returns the text that follows `'key':`.

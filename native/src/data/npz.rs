@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Write};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -41,7 +41,15 @@ impl Source for NpzFile {
     }
 
     fn open(&mut self, name: &str) -> Result<(Header, Box<dyn Read + '_>)> {
-        let mut entry = self.archive.by_name(&format!("{name}.npy")).context(DAMAGED)?;
+        let file = format!("{name}.npy");
+        let place = self.archive.index_for_name(&file).context(DAMAGED)?;
+        let compression = self.archive.by_index_raw(place).context(DAMAGED)?.compression();
+        ensure!(
+            matches!(compression, CompressionMethod::Stored | CompressionMethod::Deflated),
+            "is compressed by {compression}, which is not supported; save the file with numpy.savez or \
+             numpy.savez_compressed"
+        );
+        let mut entry = self.archive.by_index(place).context(DAMAGED)?;
         let header = npy::read_header(&mut entry)?;
         Ok((header, Box::new(entry)))
     }

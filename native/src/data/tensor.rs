@@ -42,6 +42,8 @@ impl From<&Samples> for Tensor {
 #[derive(Debug)]
 pub struct Header {
     pub dtype: Dtype,
+    /// Whether the first byte of an element is its highest.
+    pub big_endian: bool,
     pub shape: Vec<usize>,
     /// Whether the first index varies fastest (NumPy's `fortran_order`).
     pub fortran: bool,

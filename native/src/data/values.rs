@@ -14,15 +14,21 @@ pub const DAMAGED: &str = "the file is damaged or cut short; write or copy it ag
 
 /// Reads the tensor that `header` describes from all bytes of `data`: finite `f32` in row-major order.
 pub fn read_tensor(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
-    let stored = read_values(header, data)?;
-    let values = if header.fortran { row_major(&header.shape, &stored) } else { stored };
-    if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+    let tensor = read_any(header, data)?;
+    if let Some(i) = tensor.values.iter().position(|v| !v.is_finite()) {
         bail!(
             "the value at {:?} is {} as float32; expected finite numbers. Repair or remove that row",
             unravel(i, &header.shape),
-            values[i]
+            tensor.values[i]
         );
     }
+    Ok(tensor)
+}
+
+/// [`read_tensor`] of values that need not be finite.
+pub fn read_any(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
+    let stored = read_values(header, data)?;
+    let values = if header.fortran { row_major(&header.shape, &stored) } else { stored };
     Ok(Tensor { shape: header.shape.clone(), values })
 }
 
@@ -36,6 +42,9 @@ fn read_values(header: &Header, data: &mut dyn Read) -> Result<Vec<f32>> {
         data.take(wanted as u64).read_to_end(&mut bytes).context(DAMAGED)?;
         let read = values.len() * size + bytes.len();
         ensure!(bytes.len() == wanted, "the data ends after {read} of {} bytes: {DAMAGED}", count * size);
+        if header.big_endian {
+            bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        }
         header.dtype.decode(&bytes, &mut values);
     }
     // This read also makes a zip archive verify its checksum.
@@ -85,7 +94,7 @@ mod tests {
     /// Reads values of shape `[2, 3, 2]`; the first index varies fastest if `fortran` is set.
     fn read(values: &[f32], fortran: bool) -> Result<Tensor> {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        read_tensor(&Header { dtype: Dtype::F32, shape: vec![2, 3, 2], fortran }, &mut &bytes[..])
+        read_tensor(&Header { dtype: Dtype::F32, big_endian: false, shape: vec![2, 3, 2], fortran }, &mut &bytes[..])
     }
 
     fn error(values: &[f32], fortran: bool) -> String {
@@ -120,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_double_that_no_float_can_hold_is_a_bad_value() {
-        let header = Header { dtype: Dtype::F64, shape: vec![1], fortran: false };
+        let header = Header { dtype: Dtype::F64, big_endian: false, shape: vec![1], fortran: false };
         let error = read_tensor(&header, &mut &1e300f64.to_le_bytes()[..]).unwrap_err().to_string();
         assert!(error.starts_with("the value at [0] is inf as float32"), "{error}");
     }
@@ -135,7 +144,7 @@ mod tests {
     #[test]
     fn shapes_without_values_or_with_too_many_are_errors() {
         let error = |shape: &[usize]| {
-            let header = Header { dtype: Dtype::U8, shape: shape.into(), fortran: false };
+            let header = Header { dtype: Dtype::U8, big_endian: false, shape: shape.into(), fortran: false };
             read_tensor(&header, &mut &[0u8; 8][..]).unwrap_err().to_string()
         };
         assert_eq!(error(&[0, 2]), "shape [0, 2] holds no values; expected at least one");
@@ -147,8 +156,13 @@ mod tests {
     #[test]
     fn long_data_is_read_to_the_end() {
         let bytes: Vec<u8> = (0..2 * CHUNK + 5).map(|i| (i % 251) as u8).collect();
-        let header = Header { dtype: Dtype::U8, shape: vec![bytes.len()], fortran: false };
+        let header = Header { dtype: Dtype::U8, big_endian: false, shape: vec![bytes.len()], fortran: false };
         let values = read_tensor(&header, &mut &bytes[..]).unwrap().values;
         assert!(values.iter().zip(&bytes).all(|(v, b)| *v == f32::from(*b)) && values.len() == bytes.len());
+    }
+    #[test]
+    fn the_order_of_bytes_does_not_matter() {
+        let header = Header { dtype: Dtype::I16, big_endian: true, shape: vec![2], fortran: false };
+        assert_eq!(read_tensor(&header, &mut &[1, 0, 255, 254][..]).unwrap().values, [256.0, -2.0]);
     }
 }
