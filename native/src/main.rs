@@ -9,6 +9,7 @@ mod estimate;
 mod eval;
 mod figures;
 mod files;
+mod home;
 mod report;
 mod resources;
 mod run;
@@ -20,7 +21,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     diffem::keep_freed_memory();
-    let cli = Cli::from_arg_matches(&cmd::command().get_matches()).unwrap_or_else(|error| error.exit());
+    let words = std::env::args_os().map(home::expanded_word);
+    let cli = Cli::from_arg_matches(&cmd::command().get_matches_from(words)).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(code) => code,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use super::shared::Settings;
 use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// `diffem config`
 #[derive(Subcommand, Debug)]
@@ -10,7 +11,7 @@ pub enum ConfigCommand {
     Show {
         /// A preset or a TOML file
         #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
-        config: String,
+        config: PathBuf,
         #[command(flatten)]
         settings: Settings,
         /// Output format

@@ -113,7 +113,7 @@ pub struct Corrupt {
     pub clean: PathBuf,
     /// A preset or TOML file whose channel is used
     #[arg(long, value_name = "PRESET|FILE")]
-    pub config: Option<String>,
+    pub config: Option<PathBuf>,
     /// The channel's stages as TOML, such as '[{ kind = "mask", rate = 0.5 }, { kind = "noise", std = 0.1 }]'
     #[arg(long, value_name = "STAGES")]
     pub channel: Option<String>,

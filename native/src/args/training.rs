@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub struct Train {
     /// A preset (see `diffem presets`) or a TOML file
     #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
-    pub config: String,
+    pub config: PathBuf,
     #[command(flatten)]
     pub settings: Settings,
     /// Seed of all random numbers
@@ -82,7 +82,7 @@ pub struct Prior {
 pub struct Compare {
     /// A preset (see `diffem presets`) or a TOML file that all contenders start from
     #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
-    pub config: String,
+    pub config: PathBuf,
     /// A name and the settings that define this contender, such as "em-mmps method.kind=em-mmps"; may be
     /// repeated. {out} and {seed} stand for the directory and the seed: "warm init.kind=reconstructions
     /// init.path={out}/em-mmps-seed{seed}" starts from another contender

@@ -3,9 +3,10 @@
 use crate::args::{Format, Settings};
 use crate::config::{Config, load};
 use anyhow::Result;
+use std::path::Path;
 
 /// Prints the resolved configuration.
-pub fn show(source: &str, settings: &Settings, format: Format) -> Result<()> {
+pub fn show(source: &Path, settings: &Settings, format: Format) -> Result<()> {
     let config = load(source, &settings.set)?;
     super::print(&match format {
         Format::Toml => config.to_toml()?,

@@ -2,12 +2,13 @@
 
 use crate::data::digits::SHAPE as DIGITS;
 use crate::data::image_set::ImageData;
-use anyhow::{Result, bail};
+use crate::home;
+use anyhow::{Context, Result, bail};
 use diffem::image::ImageShape;
 use diffem::synthetic::Outline;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::path::Path;
+use serde::{Deserialize, Serialize, Serializer};
+use std::path::{Path, PathBuf};
 
 /// Maximum side length of an image, in pixels.
 const MAX_SIDE: usize = 4096;
@@ -50,7 +51,8 @@ data! {
         /// parameters, and, for evaluation only, `x [n, d]`.
         File {
             /// Path of the file, relative to the working directory.
-            path: String,
+            #[serde(serialize_with = "lossy")]
+            path: PathBuf,
             /// Length d of a signal; may be omitted if `shape` is given.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             signal: Option<usize>,
@@ -109,19 +111,32 @@ impl DataConfig {
     }
 
     /// The same kind of data, read from the file or directory `place`.
-    pub fn at(mut self, place: &str) -> Self {
+    ///
+    /// # Errors
+    /// A place of images whose name is not UTF-8.
+    pub fn at(mut self, place: &Path) -> Result<Self> {
         if let Self::File { path, .. } = &mut self {
-            *path = place.to_string();
+            *path = place.to_path_buf();
         } else if let Some(images) = self.images_mut() {
-            images.set_path(place);
+            let advice = || format!("{}: its name is not UTF-8; rename it, or name a link to it", place.display());
+            images.set_path(place.to_str().with_context(advice)?);
         }
-        self
+        Ok(self)
+    }
+
+    /// The same data with the home directory for a `~` at the start of its path.
+    pub(super) fn expanded(self) -> Result<Self> {
+        let table = toml::Table::try_from(&self)?;
+        match table.get("path").and_then(toml::Value::as_str).filter(|path| path.starts_with("~/")) {
+            Some(path) => self.at(&home::expanded(Path::new(path))),
+            None => Ok(self),
+        }
     }
 
     /// Observations from the file `path`, of signals with the same length and image shape.
     pub fn in_file(&self, path: &Path) -> Self {
         let (signal, shape) = (Some(self.signal_len()), self.image_shape());
-        Self::File { path: path.display().to_string(), signal, shape }
+        Self::File { path: path.to_path_buf(), signal, shape }
     }
 
     /// Shape of a signal as an image; `None` if signals are not images.
@@ -166,6 +181,11 @@ impl DataConfig {
             _ => self.images().map_or(Ok(()), check_images),
         }
     }
+}
+
+/// Writes a path as text. A run keeps its own copy of the observations, so a name that is not UTF-8 is only noted.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 fn check_images(images: &dyn ImageData) -> Result<()> {

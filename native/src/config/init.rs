@@ -1,12 +1,14 @@
 //! Where the first reconstructions come from: the core makes some, and only the command line reads the others
 //! from files.
 
+use crate::home;
 use anyhow::{Result, bail};
 use diffem::channel::Channel;
 use diffem::em::{self, GaussianInit};
 use diffem::method::EmMmps;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// The first reconstructions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +72,18 @@ impl InitConfig {
             Self::Corrupted(_) => Some(em::InitConfig::Corrupted {}),
             Self::Reconstructions(_) | Self::Prior(_) | Self::Checkpoint(_) => None,
         }
+    }
+
+    /// The same start with the home directory for a `~` at the start of its path.
+    pub(super) fn expanded(mut self) -> Self {
+        if let Self::Reconstructions(Place { path })
+        | Self::Checkpoint(Place { path })
+        | Self::Prior(GuidedPrior { path, .. }) = &mut self
+            && path.starts_with("~/")
+        {
+            *path = home::expanded(Path::new(path)).display().to_string();
+        }
+        self
     }
 
     /// Checks the ranges, and that this start is possible with `channel`; the error names the field.

@@ -102,20 +102,18 @@ const MAX_ROWS: u64 = 1 << 24;
 const MAX_PROJECTIONS: u64 = 1 << 16;
 
 /// Reads a preset by name or a file by path, applies `key=value` settings, and checks all ranges.
-pub fn load(source: &str, settings: &[String]) -> Result<Config> {
+pub fn load(source: impl AsRef<Path>, settings: &[String]) -> Result<Config> {
+    let path = source.as_ref();
+    let source = path.display().to_string();
     let preset = PRESETS.iter().find(|preset| preset.name == source);
     let (text, origin) = match preset {
         Some(preset) => (preset.toml.to_string(), format!("preset {source}")),
         None => {
-            let path = Path::new(source);
             if !path.exists() {
                 let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
                 bail!("`{source}` is neither a preset ({}) nor a file", names.join(", "));
             }
-            (
-                String::from_utf8(crate::files::read(path)?).with_context(|| format!("{source}: not UTF-8 text"))?,
-                source.to_string(),
-            )
+            (String::from_utf8(crate::files::read(path)?).with_context(|| format!("{source}: not UTF-8 text"))?, source)
         }
     };
     parse(&text, &origin, settings)
@@ -145,6 +143,8 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
             anyhow!("{origin}: {}", setting::explain(&plain(e.message()), line, settings))
         })?;
     }
+    config.data = config.data.expanded().context(origin.clone())?;
+    config.init = config.init.expanded();
     config.validate().context(origin)?;
     Ok(config)
 }

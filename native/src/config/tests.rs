@@ -111,7 +111,7 @@ fn side() -> impl Strategy<Value = usize> {
 fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
     let data = prop_oneof![
         (any::<String>(), 1usize..=3, any::<bool>()).prop_map(|(path, side, image)| DataConfig::File {
-            path,
+            path: path.into(),
             signal: (!image).then_some(side),
             shape: image.then_some(ImageShape { channels: 1, height: 2, width: side }),
         }),

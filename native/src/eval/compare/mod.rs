@@ -58,8 +58,8 @@ fn all<'a>(contenders: &'a [Contender], seeds: &'a [u64]) -> impl Iterator<Item 
 }
 
 /// Returns the name of the file or preset as a path component.
-fn plain(config: &str) -> String {
-    Path::new(config).file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy().into_owned())
+fn plain(config: &Path) -> String {
+    config.file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy().into_owned())
 }
 
 fn check(args: &Compare, contenders: &[Contender], most: usize) -> Result<()> {
