@@ -8,6 +8,7 @@ pub mod folder;
 pub mod formats;
 pub mod idx;
 pub mod image_set;
+pub mod layout;
 mod listing;
 pub mod mapped;
 pub mod masked;

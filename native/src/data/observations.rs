@@ -2,27 +2,27 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use diffem::Samples;
 
+use super::layout::{Fit, Rows, shared};
 use super::tensor_file::TensorFile;
 
-/// Sizes that the channel expects; `None` where the channel leaves them to the data.
+/// Rows that the channel expects.
 #[derive(Clone, Debug, Default)]
 pub struct Expect {
-    /// Length m of an observation.
-    pub m: Option<usize>,
-    /// Shape of the operator parameters of one observation, such as `[2, 5]`; `None` if the channel needs
-    /// none.
-    pub a_shape: Option<Vec<usize>>,
-    /// Length d of a signal.
-    pub d: Option<usize>,
+    /// Observations.
+    pub y: Rows,
+    /// Parameters of the operators; `None` if the channel needs none.
+    pub a: Option<Rows>,
+    /// Signals.
+    pub x: Rows,
 }
 
 /// Contents of a file of observations, one observation per row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// Observations `[n, m]`.
+    /// Observations `[n, m]`; they need not be finite, because what is missing may hold anything.
     pub y: Samples,
     /// Operator parameters `[n, k]`, each row flattened, if the channel needs them.
     pub a: Option<Samples>,
@@ -32,68 +32,90 @@ pub struct Loaded {
 
 /// Loads `y [n, m]`, `a [n, ...]` if the channel needs it, and `x [n, d]` if the file has it.
 ///
-/// The rows of `a` may be flattened. The array of a `.npy` file is `y`. All shapes are checked before any
-/// data is read.
+/// Rows may be flattened or have the shape of what they hold. The array of a `.npy` file is `y`. All shapes are checked
+/// before any data is read.
 ///
 /// # Errors
 /// A file that cannot be read (see [`TensorFile`]), or a tensor whose shape is not the expected one.
 pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
     let mut file = TensorFile::open(path, "y")?;
     let has_truth = file.has("x");
-    let n = check_rows(&mut file, "y", "observation", &[expect.m])?;
-    if let Some(a_shape) = &expect.a_shape {
-        let rows = check_operators(&mut file, a_shape)?;
+    let expect = alike(&mut file, expect.clone())?;
+    let (n, _) = check_rows(&mut file, "y", "observation", &expect.y)?;
+    let mut fit = Fit::Flat;
+    if let Some(expected) = &expect.a {
+        let (rows, found) = check_rows(&mut file, "a", "operator", expected)?;
         check_counts(path, n, "a", rows)?;
+        fit = found;
     }
     if has_truth {
-        let rows = check_rows(&mut file, "x", "signal", &[expect.d])?;
+        let (rows, _) = check_rows(&mut file, "x", "signal", &expect.x)?;
         check_counts(path, n, "x", rows)?;
     }
-    let a = expect.a_shape.is_some().then(|| file.rows("a")).transpose()?;
+    let a = expect.a.is_some().then(|| file.rows("a")).transpose()?;
+    let a = a.map(|a| shared(a, fit)).transpose().map_err(|row| {
+        anyhow!(
+            "{}: tensor `a` has another mask for each color in row {row}; expected one for all colors, [n, height, width]. \
+             For a mask of single values, use the stage \"mask\" in the channel",
+            path.display()
+        )
+    })?;
     let truth = has_truth.then(|| file.rows("x")).transpose()?;
-    Ok(Loaded { y: file.rows("y")?, a, truth })
+    Ok(Loaded { y: file.any_rows("y")?, a, truth })
 }
 
-/// Loads the signals `name [n, d]`; the array of a `.npy` file is treated as `name`.
+/// Where nothing is known of the shape of a signal, an array may have any that its mask has as well.
+fn alike(file: &mut TensorFile, mut expect: Expect) -> Result<Expect> {
+    let Some(a) = expect.a.as_mut().filter(|a| a.image.is_none() && a.shape.len() < 2 && a.len == expect.y.len) else {
+        return Ok(expect);
+    };
+    if file.has("y") && file.has("a") {
+        let (y_shape, a_shape) = (file.shape("y")?, file.shape("a")?);
+        if y_shape.len() > 2 && y_shape == a_shape && a.len == Some(y_shape[1..].iter().product()) {
+            a.shape = y_shape[1..].to_vec();
+            (expect.y.shape, expect.x.shape) = (a.shape.clone(), a.shape.clone());
+        }
+    }
+    Ok(expect)
+}
+
+/// Loads the signals `name`, whose rows are those that `expected` says; the array of a `.npy` file is treated as
+/// `name`.
 ///
 /// # Errors
-/// A file that cannot be read (see [`TensorFile`]), or a shape that is not `[n, d]`.
-pub fn load_signals(path: &Path, name: &str, d: Option<usize>) -> Result<Samples> {
+/// A file that cannot be read (see [`TensorFile`]), or a shape that is not `[n, d]` or that of images.
+pub fn load_signals(path: &Path, name: &str, expected: &Rows) -> Result<Samples> {
     let mut file = TensorFile::open(path, name)?;
-    check_rows(&mut file, name, "signal", &[d])?;
+    check_rows(&mut file, name, "signal", expected)?;
     file.rows(name)
 }
 
-/// Checks the shape `[n, row...]` of the tensor `name` and returns n.
-fn check_rows(file: &mut TensorFile, name: &str, what: &str, row: &[Option<usize>]) -> Result<usize> {
+/// Checks the shape `[n, row...]` of the tensor `name`; returns n and how its rows fit.
+fn check_rows(file: &mut TensorFile, name: &str, what: &str, expected: &Rows) -> Result<(usize, Fit)> {
     let shape = file.shape(name)?;
-    if let [n, rest @ ..] = &shape[..]
-        && rest.len() == row.len()
-        && rest.iter().zip(row).all(|(dim, wanted)| wanted.is_none_or(|w| w == *dim))
+    if let [n, row @ ..] = &shape[..]
+        && let Some(fit) = expected.fit(row)
     {
         ensure!(!shape.contains(&0), empty(file.path(), name, &shape));
-        return Ok(*n);
+        return Ok((*n, fit));
     }
+    let free = if name == "y" { "m" } else { "d" };
     bail!(
         "{}: tensor `{name}` has shape {shape:?}; expected {} (one {what} per row). {}",
         file.path().display(),
-        pattern(name, row),
-        advice(name, &shape, row.len() + 1)
+        expected.pattern(free),
+        expected.advice(name, &shape)
     )
 }
 
-/// Like [`check_rows`], for operators, whose rows may be flattened.
-fn check_operators(file: &mut TensorFile, a_shape: &[usize]) -> Result<usize> {
-    let flat = [Some(a_shape.iter().product())];
-    let whole: Vec<_> = a_shape.iter().map(|&dim| Some(dim)).collect();
-    let row = if file.shape("a")?.len() == 2 { &flat[..] } else { &whole };
-    check_rows(file, "a", "operator", row)
-}
-
 fn check_counts(path: &Path, n: usize, name: &str, rows: usize) -> Result<()> {
+    let advice = match (name, rows) {
+        ("a", 1) => ". If all observations share it, save `numpy.repeat(a, len(y), axis=0)`",
+        _ => "",
+    };
     ensure!(
         rows == n,
-        "{}: tensor `{name}` has {rows} rows and `y` has {n}; expected one row of `{name}` for every observation",
+        "{}: tensor `{name}` has {rows} rows and `y` has {n}; expected one row of `{name}` for every observation{advice}",
         path.display()
     );
     Ok(())
@@ -101,21 +123,6 @@ fn check_counts(path: &Path, n: usize, name: &str, rows: usize) -> Result<()> {
 
 fn empty(path: &Path, name: &str, shape: &[usize]) -> String {
     format!("{}: tensor `{name}` has shape {shape:?}, which holds no values; expected at least one row", path.display())
-}
-
-/// Formats the expected shape, such as `[n, 2]`, with a letter for a free length.
-fn pattern(name: &str, row: &[Option<usize>]) -> String {
-    let free = if name == "y" { "m" } else { "d" };
-    let dims: Vec<_> = row.iter().map(|dim| dim.map_or(free.into(), |n| n.to_string())).collect();
-    format!("[n, {}]", dims.join(", "))
-}
-
-fn advice(name: &str, shape: &[usize], rank: usize) -> String {
-    match shape.len() {
-        0 | 1 => format!("Add the missing axis, for example `{name}.reshape(n, -1)`"),
-        found if found > rank => format!("Flatten each row, `{name}.reshape(len({name}), -1)`, or choose another file"),
-        _ => "Change the sizes in the configuration, or choose another file".into(),
-    }
 }
 
 #[cfg(test)]
@@ -126,10 +133,9 @@ mod tests {
     use std::collections::BTreeMap;
     use tempfile::tempdir;
 
-    const CHANNEL: &[usize] = &[2, 5];
-
     fn expect() -> Expect {
-        Expect { m: Some(2), a_shape: Some(CHANNEL.into()), d: Some(5) }
+        let a = Rows { len: Some(10), shape: vec![2, 5], image: None };
+        Expect { y: Rows::of(Some(2)), a: Some(a), x: Rows::of(Some(5)) }
     }
 
     fn ramp(shape: &[usize]) -> Tensor {
@@ -164,8 +170,19 @@ mod tests {
     }
 
     #[test]
+    fn signals_of_any_shape_may_have_a_mask_of_the_same() {
+        let d = Rows::of(Some(6));
+        let masked = Expect { y: d.clone(), a: Some(Rows { shape: vec![6], ..d.clone() }), x: d };
+        let shape: &[usize] = &[4, 2, 3];
+        let loaded = load("o.npz", &[("y", shape), ("a", shape), ("x", &[4, 6])], &masked).unwrap();
+        assert_eq!((loaded.y.d(), loaded.a.unwrap().d()), (6, 6));
+        let other = load("o.npz", &[("y", shape), ("a", &[4, 3, 2])], &masked).unwrap_err().to_string();
+        assert!(other.contains("with the values of all arrays in the same order"), "{other}");
+    }
+
+    #[test]
     fn what_the_channel_does_not_need_is_left_alone() {
-        let free = Expect { a_shape: None, ..Expect::default() };
+        let free = Expect::default();
         let loaded = load("o.npz", &[("y", &[4, 3]), ("a", &[7])], &free).unwrap();
         assert_eq!((loaded.y.d(), loaded.a, loaded.truth), (3, None, None));
     }
@@ -176,7 +193,7 @@ mod tests {
         assert_eq!(
             error(&[("y", &[4, 3, 2]), a]),
             "tensor `y` has shape [4, 3, 2]; expected [n, 2] (one observation per row). \
-             Flatten each row, `y.reshape(len(y), -1)`, or choose another file"
+             Change the sizes in the configuration, or choose another file"
         );
         assert_eq!(
             error(&[("y", &[4]), a]),
@@ -192,7 +209,9 @@ mod tests {
         assert!(
             error(&[y, ("a", &[4, 5, 2])]).starts_with("tensor `a` has shape [4, 5, 2]; expected [n, 2, 5] (one op")
         );
-        assert!(error(&[y, ("a", &[4, 9])]).starts_with("tensor `a` has shape [4, 9]; expected [n, 10] (one operator"));
+        assert!(
+            error(&[y, ("a", &[4, 9])]).starts_with("tensor `a` has shape [4, 9]; expected [n, 2, 5] (one operator")
+        );
         assert!(error(&[y, a, ("x", &[4, 6])]).starts_with("tensor `x` has shape [4, 6]; expected [n, 5] (one signal"));
     }
 
@@ -221,10 +240,10 @@ mod tests {
         let dir = tempdir().unwrap();
         let path = dir.path().join("s.npz");
         write_tensors(&path, &[("clean", &ramp(&[3, 4]))], &BTreeMap::new()).unwrap();
-        assert_eq!(load_signals(&path, "clean", Some(4)).unwrap().n(), 3);
-        let error = load_signals(&path, "clean", Some(5)).unwrap_err().to_string();
+        assert_eq!(load_signals(&path, "clean", &Rows::of(Some(4))).unwrap().n(), 3);
+        let error = load_signals(&path, "clean", &Rows::of(Some(5))).unwrap_err().to_string();
         assert!(error.contains("tensor `clean` has shape [3, 4]; expected [n, 5] (one signal per row)"), "{error}");
-        let free = load_signals(&path, "other", None).unwrap_err().to_string();
+        let free = load_signals(&path, "other", &Rows::of(None)).unwrap_err().to_string();
         assert!(free.contains("there is no tensor `other`; the file holds `clean`"), "{free}");
     }
 }

@@ -6,12 +6,13 @@ use crate::data::tensor::{MAX_VALUES, Metadata, Tensor, product};
 use crate::data::tensor_file::write_tensors;
 use crate::device;
 use crate::eval::channel_override::see_through;
-use crate::run::dataset::expected;
+use crate::run::dataset::{expected, inspection};
 use crate::run::dir::RunDir;
 use crate::run::prior::Prior;
 use crate::run::session::Session;
 use anyhow::{Context, Result, bail};
-use diffem::Observations;
+use diffem::{Observations, Warning};
+use std::path::Path;
 
 /// Writes posterior draws `x [n, draws, d]` for the observations named in `args`; returns n and the lap.
 pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
@@ -22,8 +23,9 @@ pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
     let observations = match &args.observations {
         None => session.dataset.observations.clone(),
         Some(path) => {
-            let loaded = load_observations(path, &expected(&session.channel))?;
-            Observations::new(&session.channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?
+            let (observations, warnings) = read(&session, path)?;
+            warnings.iter().for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
+            observations
         }
     };
     let (lap, posterior) = session.posterior(args.lap)?;
@@ -39,6 +41,14 @@ pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
     let x = Tensor { shape: vec![n, args.draws, d], values };
     write_tensors(&args.out, &[("x", &x)], &Metadata::new())?;
     Ok((n, lap))
+}
+
+/// Reads observations of the run's channel, and what is odd about them.
+fn read(session: &Session, path: &Path) -> Result<(Observations, Vec<Warning>)> {
+    let loaded = load_observations(path, &expected(&session.channel, session.image_shape()))?;
+    let inspection = inspection(&session.config, false);
+    let inspected = Observations { y: loaded.y, a: loaded.a }.inspected(&session.channel, &inspection);
+    inspected.with_context(|| path.display().to_string())
 }
 
 /// Writes draws `x [draws, d]` from the run's prior; returns the lap on which the prior was trained.

@@ -5,9 +5,11 @@ use crate::config::stages::stages as stages_of;
 use crate::config::{Config, DataConfig, load};
 use crate::data::formats::is_tensor_file;
 use crate::data::image_set::{Opened, Sources};
+use crate::data::layout::Rows;
 use crate::data::observations::load_signals;
 use crate::data::tensor::{Metadata, Tensor};
 use crate::data::tensor_file::{check_target, write_tensors};
+use crate::run::dataset::inspection;
 use anyhow::{Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig};
 use diffem::noise::{Key, Purpose};
@@ -43,8 +45,10 @@ pub fn corrupt(args: &Corrupt) -> Result<(usize, usize)> {
 /// The signals of a tensor file. Other files and folders are read as `[data]` of `--config` describes them,
 /// with all images in order.
 fn clean(args: &Corrupt, config: Option<&Config>) -> Result<Samples> {
+    let image = config.and_then(Config::image_shape);
+    let scale = config.map(|config| inspection(config, false));
     let config = config.filter(|_| !is_tensor_file(&args.clean));
-    let data = config.map(|config| config.data.clone().at(&args.clean.display().to_string()));
+    let data = config.map(|config| config.data.clone().at(&args.clean)).transpose()?;
     let images = data.as_ref().and_then(DataConfig::images).filter(|images| images.test().is_some());
     if let Some(Opened::Clean(Sources { train, .. })) = images.map(|images| images.open(false)).transpose()? {
         return train.read(&(0..train.len()).collect::<Vec<_>>());
@@ -56,7 +60,12 @@ fn clean(args: &Corrupt, config: Option<&Config>) -> Result<Samples> {
             args.clean.display()
         );
     }
-    load_signals(&args.clean, "x", None)
+    let rows = image.map_or(Rows::of(None), |image| Rows { len: None, ..Rows::image(image) });
+    let x = load_signals(&args.clean, "x", &rows)?;
+    if let Some(warning) = scale.and_then(|scale| scale.of_signals(&x)) {
+        eprintln!("warning: {}: {warning}", args.clean.display());
+    }
+    Ok(x)
 }
 
 fn stages(args: &Corrupt, config: Option<&Config>) -> Result<ChannelConfig> {

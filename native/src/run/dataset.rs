@@ -4,6 +4,7 @@
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
 use crate::data::image_set::{ImageSet, ObservedSet, Opened, Sources};
+use crate::data::layout::Rows;
 use crate::data::mapped::scratch;
 use crate::data::observations::{Expect, load_observations};
 use crate::data::tensor_file::TensorFile;
@@ -11,10 +12,12 @@ use crate::resources::check_memory;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
 use diffem::gaussian::Gaussian;
+use diffem::image::ImageShape;
 use diffem::noise::{Key, Purpose};
 use diffem::synthetic::{self, Counts, Curve, Law, Set};
-use diffem::{Observations, Samples};
+use diffem::{Inspection, Observations, Samples};
 use nalgebra::{DMatrix, DVector};
+use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
 
@@ -36,6 +39,8 @@ pub struct Dataset {
     pub observations: Observations,
     /// Truth for evaluation.
     pub truth: Truth,
+    /// What is odd about observations that were just read.
+    pub warnings: Vec<String>,
 }
 
 impl Dataset {
@@ -53,7 +58,7 @@ impl Dataset {
 /// Number of points in each truth sample drawn for evaluation.
 pub const TRUTH_POINTS: usize = 16_384;
 /// Number of observations in the test set drawn for evaluation.
-const TEST_POINTS: usize = 1024;
+pub const TEST_POINTS: usize = 1024;
 
 /// Bytes of signals that are corrupted in one piece.
 const PIECE: usize = 32 << 20;
@@ -62,7 +67,7 @@ const PIECE: usize = 32 << 20;
 /// in unnamed files in the directory `dir`.
 pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
     match &config.data {
-        DataConfig::File { path, .. } => from_file(Path::new(path), channel),
+        DataConfig::File { path, .. } => from_file(path, config, channel),
         DataConfig::Digits { n } => Ok(of_digits(*n, config, channel)),
         DataConfig::Gaussian { n, std, correlation } => {
             check_memory("data.n", *n, channel)?;
@@ -99,7 +104,7 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Datase
 /// them.
 pub fn count(config: &Config) -> Result<usize> {
     match &config.data {
-        DataConfig::File { path, .. } => Ok(TensorFile::open(Path::new(path), "y")?.shape("y")?[0]),
+        DataConfig::File { path, .. } => Ok(TensorFile::open(path, "y")?.shape("y")?[0]),
         DataConfig::Digits { n }
         | DataConfig::Gaussian { n, .. }
         | DataConfig::Manifold { n, .. }
@@ -132,6 +137,7 @@ fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Dat
     Dataset {
         observations: drawn.observations,
         truth: Truth { x: Some(drawn.x), u: Some(drawn.u), test: Some(drawn.test) },
+        warnings: Vec::new(),
     }
 }
 
@@ -147,7 +153,8 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Dataset {
     let observe = Key::new(config.seed, Purpose::Observe, 0);
     let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
     let seen = Observations::simulate(channel, &test, observe, Set::Test as usize);
-    Dataset { observations, truth: Truth { x: Some(x), u: None, test: Some((test, seen)) } }
+    let truth = Truth { x: Some(x), u: None, test: Some((test, seen)) };
+    Dataset { observations, truth, warnings: Vec::new() }
 }
 
 /// Simulates the observations of the test signals `x`.
@@ -191,7 +198,8 @@ fn of_images(
         let seen = Observations::simulate(channel, &x, observe, Set::Test as usize);
         (x, seen)
     };
-    Ok(Dataset { observations, truth: Truth { x: Some(x), u: None, test: held.map(seen) } })
+    let truth = Truth { x: Some(x), u: None, test: held.map(seen) };
+    Ok(Dataset { observations, truth, warnings: Vec::new() })
 }
 
 /// Makes `n` observations piece by piece; `part` makes those of a range of rows.
@@ -234,25 +242,65 @@ fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn C
     let mut places = order[..n].to_vec();
     places.sort_unstable();
     let seen = pieces(channel, dir, n, &mut |rows| set.read(&places[rows]))?;
-    let observations = Observations::new(channel, seen.y, seen.a)?;
-    Ok(Dataset { observations, truth: Truth::default() })
+    inspected(seen, Truth::default(), config, channel, &"data.path")
 }
 
-/// The shapes that a file of observations must have for this channel.
-pub fn expected(channel: &dyn Channel) -> Expect {
-    let k = channel.operator_len();
-    Expect {
-        m: Some(channel.observation_len()),
-        a_shape: (k > 0).then(|| channel.operator_shape()),
-        d: Some(channel.signal_len()),
-    }
+/// The rows that a file of observations must have for this channel and for signals of this `image` shape.
+pub fn expected(channel: &dyn Channel, image: Option<ImageShape>) -> Expect {
+    let (d, m, k) = (channel.signal_len(), channel.observation_len(), channel.operator_len());
+    let seen = image.and_then(|shape| shape_of_seen(shape, m));
+    let a = Rows { len: Some(k), shape: channel.operator_shape(), image };
+    let a = if k == d { image.map_or(a, Rows::image) } else { a };
+    Expect { y: seen.map_or(Rows::of(Some(m)), Rows::image), a: (k > 0).then_some(a), x: signals(d, image) }
 }
 
-fn from_file(path: &Path, channel: &dyn Channel) -> Result<Dataset> {
-    let loaded = load_observations(path, &expected(channel))?;
+/// The rows of signals of length `d`.
+pub fn signals(d: usize, image: Option<ImageShape>) -> Rows {
+    image.map_or(Rows::of(Some(d)), Rows::image)
+}
+
+/// What observations and signals of this configuration are checked for.
+pub fn inspection(config: &Config, training: bool) -> Inspection {
+    Inspection { training, image: config.image_shape(), range: config.conditioning.range }
+}
+
+/// Shape of an observation of `m` values of images of this `shape`: the same, or smaller by a whole factor.
+fn shape_of_seen(shape: ImageShape, m: usize) -> Option<ImageShape> {
+    let ImageShape { channels, height, width } = shape;
+    let smaller = |factor: usize| ImageShape { channels, height: height / factor, width: width / factor };
+    let whole = |factor: &usize| height.is_multiple_of(*factor) && width.is_multiple_of(*factor);
+    (1..=height.min(width)).filter(whole).map(smaller).find(|seen| seen.len() == m)
+}
+
+/// Reads your own observations, and returns what is odd about them.
+fn from_file(path: &Path, config: &Config, channel: &dyn Channel) -> Result<Dataset> {
+    let loaded = load_observations(path, &expected(channel, config.image_shape()))?;
     if loaded.y.n() < 2 {
         bail!("{}: expected 2 or more observations, found {}", path.display(), loaded.y.n());
     }
-    let observations = Observations::new(channel, loaded.y, loaded.a).with_context(|| path.display().to_string())?;
-    Ok(Dataset { observations, truth: Truth { x: loaded.truth, u: None, test: None } })
+    let truth = Truth { x: loaded.truth, u: None, test: None };
+    inspected(Observations { y: loaded.y, a: loaded.a }, truth, config, channel, &path.display())
+}
+
+/// Reads and checks your own observations before any work; returns what is odd about them.
+pub fn check_file(config: &Config, channel: &dyn Channel) -> Result<Vec<String>> {
+    match &config.data {
+        DataConfig::File { path, .. } => Ok(from_file(path, config, channel)?.warnings),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Checks observations that were not made here but come from `origin`.
+fn inspected(
+    observations: Observations,
+    truth: Truth,
+    config: &Config,
+    channel: &dyn Channel,
+    origin: &dyn Display,
+) -> Result<Dataset> {
+    let inspection = inspection(config, true);
+    let (observations, mut warnings) =
+        observations.inspected(channel, &inspection).with_context(|| origin.to_string())?;
+    warnings.extend(truth.x.as_ref().and_then(|x| inspection.of_signals(x)));
+    Ok(Dataset { observations, truth, warnings: warnings.iter().map(|w| format!("{origin}: {w}")).collect() })
 }

@@ -14,6 +14,7 @@
 
 use crate::config::Config;
 use crate::config::compatible::same_run;
+use crate::data::layout::Rows;
 use crate::data::tensor_file::{TensorFile, write_rows};
 use crate::files;
 use crate::run::dataset::{Dataset, Truth};
@@ -152,7 +153,7 @@ impl RunDir {
         let observations = observations_of(&mut file, "")?;
         let path = self.file("truth.safetensors");
         if !path.exists() {
-            return Ok(Dataset { observations, truth: Truth::default() });
+            return Ok(Dataset { observations, truth: Truth::default(), warnings: Vec::new() });
         }
         let mut file = TensorFile::open(&path, "x")?;
         let x = optional(&mut file, "x")?;
@@ -165,7 +166,7 @@ impl RunDir {
             Some(x) => Some((x, observations_of(&mut file, "test_")?)),
             None => None,
         };
-        Ok(Dataset { observations, truth: Truth { x, u, test } })
+        Ok(Dataset { observations, truth: Truth { x, u, test }, warnings: Vec::new() })
     }
 
     /// Writes the finished lap `lap` atomically: into a temporary directory, which is then renamed.
@@ -281,7 +282,7 @@ impl RunDir {
     /// Reconstructions of lap `lap`, `[n, d]`.
     pub fn reconstructions(&self, lap: usize) -> Result<Samples> {
         let path = self.lap(lap).join("reconstructions.safetensors");
-        crate::data::observations::load_signals(&path, "x", None)
+        crate::data::observations::load_signals(&path, "x", &Rows::of(None))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, InitConfig};
 use crate::data::mapped::scratch;
-use crate::run::dataset::Dataset;
+use crate::run::dataset::{Dataset, inspection, signals};
 use crate::run::dir::{RunDir, read_weights};
 use crate::run::laps::{lap_dir, reconstructions_of};
 use crate::run::prior::Prior;
@@ -49,9 +49,9 @@ impl Session {
             let dataset = crate::run::dataset::make(&config, channel.as_ref(), run.path())?;
             crate::resources::check_disk(out, dataset.values_on_disk(config.signal_len()))?;
             run.write_dataset(&config, &dataset)?;
-            drop(dataset);
+            let warnings = dataset.warnings;
             // Large tables are mapped from the files just written.
-            run.dataset()
+            Ok(Dataset { warnings, ..run.dataset()? })
         };
         dataset()
             .and_then(|dataset| Self::assemble(run.clone(), config, channel, dataset, device, device_name))
@@ -146,7 +146,14 @@ impl Session {
     /// Reads reconstructions made elsewhere, which must have the same number of signals and the same length.
     fn others(&self, path: &Path) -> Result<Samples> {
         let file = reconstructions_of(path)?;
-        let x = crate::data::observations::load_signals(&file, "x", Some(self.config.signal_len()))?;
+        let x = crate::data::observations::load_signals(
+            &file,
+            "x",
+            &signals(self.config.signal_len(), self.image_shape()),
+        )?;
+        if let Some(warning) = inspection(&self.config, false).of_signals(&x) {
+            eprintln!("warning: {}: {warning}", file.display());
+        }
         let n = self.dataset.observations.n();
         if x.n() != n {
             bail!(

@@ -51,9 +51,9 @@ error: o.safetensors: tensor `y` has shape [20]; expected [n, 1] (one observatio
 "#]],
     );
     observations_fail(
-        &[("y", (vec![20, 1, 1], signals(20, 1, 1).1)), a()],
+        &[("y", (vec![20, 2, 1], signals(20, 2, 1).1)), a()],
         str![[r#"
-error: o.safetensors: tensor `y` has shape [20, 1, 1]; expected [n, 1] (one observation per row). Flatten each row, `y.reshape(len(y), -1)`, or choose another file
+error: o.safetensors: tensor `y` has shape [20, 2, 1]; expected [n, 1] (one observation per row). Change the sizes in the configuration, or choose another file
 
 "#]],
     );
@@ -73,9 +73,9 @@ error: o.safetensors: tensor `y` has shape [20, 3]; expected [n, 1] (one observa
 #[test]
 fn operators_of_another_shape() {
     observations_fail(
-        &[y(), ("a", (vec![20, 2, 1], a().1.1))],
+        &[y(), ("a", (vec![20, 3, 1], signals(20, 3, 2).1))],
         str![[r#"
-error: o.safetensors: tensor `a` has shape [20, 2, 1]; expected [n, 1, 2] (one operator per row). Change the sizes in the configuration, or choose another file
+error: o.safetensors: tensor `a` has shape [20, 3, 1]; expected [n, 1, 2] (one operator per row). Change the sizes in the configuration, or choose another file
 
 "#]],
     );
@@ -112,7 +112,7 @@ fn values_that_are_not_finite() {
     observations_fail(
         &[with(7, f32::NAN, y()), a()],
         str![[r#"
-error: o.safetensors: tensor `y`: the value at [7, 0] is NaN as float32; expected finite numbers. Repair or remove that row
+error: o.safetensors: observations y: the value at [7, 0] is NaN; expected finite numbers wherever the signal is seen: repair or remove that row
 
 "#]],
     );
@@ -215,6 +215,123 @@ error: cannot read o.safetensors (check the path): No such file or directory (os
         &["train", "c.toml", "--out", "new", "--observations", "no/o.npz"],
         str![[r#"
 error: cannot read no/o.npz (check the path): No such file or directory (os error 2)
+
+"#]],
+    );
+}
+
+/// Writes 30 masked signals of length 4 after `change` of (y, a), and asserts that training on them fails.
+fn masked_fail(change: impl Fn(&mut f32, &mut f32), message: Inline) {
+    let dir = empty();
+    let (_, mut y) = signals(30, 4, 1);
+    let mut a: Vec<f32> = (0..120).map(|i| f32::from(u8::from(i % 4 != i / 4 % 4))).collect();
+    y.iter_mut().zip(&mut a).for_each(|(y, a)| {
+        *y *= *a;
+        change(y, a);
+    });
+    arrays::write(&dir.path().join("o.safetensors"), &[("y", (vec![30, 4], y)), ("a", (vec![30, 4], a))]);
+    let mask = ["--set", "channel=[{ kind = \"mask\", rate = 0.25 }]", "--set", "data.signal=4"];
+    fails(&dir, &[&["train", "c.toml", "--out", "new", "--progress", "quiet"], &mask[..]].concat(), message);
+}
+
+#[test]
+fn masks_of_other_numbers() {
+    masked_fail(
+        |_, a| *a *= 255.0,
+        str![[r#"
+error: o.safetensors: operators a: the value at [0, 1] is 255; a mask holds 0 where a value is missing and 1 where it is seen. It holds 0 and 255: divide it by 255
+
+"#]],
+    );
+    masked_fail(
+        |_, a| *a = a.max(0.25),
+        str![[r#"
+error: o.safetensors: operators a: the value at [0, 0] is 0.25; a mask holds 0 where a value is missing and 1 where it is seen. It holds values between 0.25 and 1, as a mask that was resized or smoothed: save `a > 0.5`, and 0 in `y` where that is false
+
+"#]],
+    );
+}
+
+#[test]
+fn an_inverted_mask() {
+    masked_fail(
+        |_, a| *a = 1.0 - *a,
+        str![[r#"
+error: o.safetensors: operators a: the mask is inverted: y is 0 wherever a = 1, and varies where a = 0. 1 means seen: save `1 - a`
+
+"#]],
+    );
+}
+
+#[test]
+fn a_number_that_is_none_where_it_is_seen() {
+    masked_fail(
+        |y, _| *y = if *y > 1.0 { f32::NAN } else { *y },
+        str![[r#"
+error: o.safetensors: observations y: the value at [2, 1] is NaN (the first of 16); expected finite numbers wherever the signal is seen: mark it as missing (0 in `a` and in `y`), or remove that row
+
+"#]],
+    );
+}
+
+#[test]
+fn observations_without_spread() {
+    masked_fail(
+        |y, a| *y = 0.5 * *a,
+        str![[r#"
+error: o.safetensors: observations y: all values that are seen are 0.5: there is no spread to learn, check the file
+
+"#]],
+    );
+    masked_fail(
+        |y, a| (*y, *a) = (0.0, 0.0),
+        str![[r#"
+error: o.safetensors: observations y: all values are missing (0 in `a`), so there is nothing to learn from: check the mask
+
+"#]],
+    );
+}
+
+/// Asserts that training on pictures of 2 x 3 pixels in three colors fails, given arrays of these shapes.
+fn pictures_fail(shape: &[usize], mask: &[usize], message: Inline) {
+    let dir = empty();
+    let array = |shape: &[usize], value: f32| {
+        let len = shape.iter().product();
+        (shape.to_vec(), if value > 0.0 { vec![value; len] } else { signals(1, len, 3).1 })
+    };
+    arrays::write(&dir.path().join("o.safetensors"), &[("y", array(shape, 0.0)), ("a", array(mask, 1.0))]);
+    let settings = [
+        "--set",
+        "channel=[{ kind = \"pixel-mask\", rate = 0.25 }]",
+        "--set",
+        "data={ kind = \"file\", path = \"o.safetensors\", shape = { channels = 3, height = 2, width = 4 } }",
+    ];
+    fails(&dir, &[&["train", "c.toml", "--out", "new", "--progress", "quiet"], &settings[..]].concat(), message);
+}
+
+#[test]
+fn pictures_whose_axes_are_in_another_order() {
+    pictures_fail(
+        &[20, 2, 4, 3],
+        &[20, 2, 4],
+        str![[r#"
+error: o.safetensors: tensor `y` has shape [20, 2, 4, 3]; expected [n, 24] or [n, 3, 2, 4] (one observation per row). The colors come last: save `y.transpose(0, 3, 1, 2)`
+
+"#]],
+    );
+    pictures_fail(
+        &[20, 3, 2, 4],
+        &[20, 4, 2],
+        str![[r#"
+error: o.safetensors: tensor `a` has shape [20, 4, 2]; expected [n, 8] or [n, 2, 4] (one operator per row). Its last two axes are swapped: save `a.transpose(0, 2, 1)`
+
+"#]],
+    );
+    pictures_fail(
+        &[20, 24],
+        &[1, 2, 4],
+        str![[r#"
+error: o.safetensors: tensor `a` has 1 rows and `y` has 20; expected one row of `a` for every observation. If all observations share it, save `numpy.repeat(a, len(y), axis=0)`
 
 "#]],
     );
