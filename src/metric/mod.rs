@@ -34,7 +34,7 @@ pub use image::{SSIM_WINDOW, psnr, ssim};
 pub use inception::inception_score;
 pub use kid::{Kid, KidEstimate};
 pub use measurement::MeasurementFit;
-pub use sinkhorn::{Sinkhorn, Transport};
+pub use sinkhorn::{MIN_DIVERGENCE, Sinkhorn, Transport};
 pub use sliced::sliced_wasserstein;
 pub use truth::TruthScorer;
 

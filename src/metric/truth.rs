@@ -1,10 +1,8 @@
 //! Sinkhorn divergence of reconstructions to the truth, for reporting only.
 
+use super::sinkhorn::MIN_DIVERGENCE;
 use super::{MetricError, Sinkhorn};
 use crate::Samples;
-
-/// Smallest divergence reported (the published protocol's floor).
-const MIN_DIVERGENCE: f64 = 1e-6;
 
 /// Sinkhorn divergence max(OT(u1, v) - OT(u1, u2), 1e-6) to the truth at a fixed number of points; costs that
 /// do not change are computed once.

@@ -1,6 +1,7 @@
 //! Commands that assess trained models, or the backends that models are trained on.
 
 use super::shared::{Compute, Settings};
+use crate::report::progress::ProgressMode;
 use clap::Args;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,7 +12,7 @@ pub struct Evaluate {
     /// Run directory
     pub run: PathBuf,
     /// Clean signals x [n, d] to compare with; they are split into three equal parts [default: the run's own
-    /// truth]
+    /// truth, such as the x of its file of observations]
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
     /// A file of samples x [n, d] or [n, draws, d], as `sample` writes it, to score instead of the run's laps
@@ -38,6 +39,9 @@ pub struct Evaluate {
     /// fetch-weights`]
     #[arg(long, value_name = "DIR", requires = "features")]
     pub weights: Option<PathBuf>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
     #[command(flatten)]
     pub compute: Compute,
 }

@@ -1,6 +1,7 @@
 //! `diffem evaluate`: scores against the truth on full-size samples.
 
 use crate::args::{Evaluate, LapChoice};
+use crate::data::layout::Rows;
 use crate::data::observations::load_signals;
 use crate::data::tensor_file::TensorFile;
 use crate::eval::baselines;
@@ -10,8 +11,10 @@ use crate::eval::features::network::Network;
 use crate::eval::features::scores::{FeatureScorer, FeatureScores, half};
 use crate::eval::features::st_lpips::{self, StLpips};
 use crate::eval::features::weights::directory;
+use crate::eval::reference::{Reference, note_on_features, notes_on_distances, test_on_own};
 use crate::eval::report::{Distances, Report};
 use crate::eval::restoration::{Estimate, Judge, Restoration};
+use crate::report::progress::Progress;
 use crate::run::laps::chosen_lap;
 use crate::run::session::Session;
 use anyhow::{Result, bail};
@@ -35,6 +38,11 @@ struct Scored {
 }
 
 impl Scored {
+    /// Number of signals.
+    fn n(&self, session: &Session) -> usize {
+        self.file.as_ref().map_or(session.dataset.observations.n(), Samples::n)
+    }
+
     fn read(&self, session: &Session) -> Result<Cow<'_, Samples>> {
         match (&self.file, self.lap) {
             (Some(x), _) => Ok(Cow::Borrowed(x)),
@@ -51,20 +59,27 @@ impl Scored {
 pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
     // Loaded first, so that a missing file fails early.
     let networks = networks(args, session)?;
+    let reference = Reference::of(args, session)?;
+    test_on_own(session);
+    let mut progress = Progress::new(args.progress);
     if let Some(channel) = &args.channel {
-        return through_another(args, session, channel);
+        return through_another(args, session, channel, &mut progress);
     }
+    let judged = session.dataset.truth.test.is_some() && args.samples.is_none();
+    let start = if judged { session.start_prior()? } else { None };
     let mut report = Report::default();
-    if let Some(u) = truth(args, session)? {
-        report.distances = distances(args, session, u)?;
+    if let Some(reference) = reference {
+        report.distances = distances(args, session, reference, &mut progress)?;
+        report.notes = notes_on_distances(&report.distances);
     }
-    if session.dataset.truth.test.is_some() && args.samples.is_none() {
-        report.test = restoration(args, session, session.start_prior()?)?;
+    if judged {
+        report.test = restoration(args, session, start, &mut progress)?;
     } else if with_st_lpips(args) {
         bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples");
     }
     if !networks.is_empty() {
-        [report.features, report.proximal] = features(args, session, &networks)?;
+        [report.features, report.proximal] = features(args, session, &networks, &mut progress)?;
+        report.notes.extend(note_on_features(&[&report.features[..], &report.proximal].concat()));
     }
     if report.is_empty() {
         bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
@@ -73,14 +88,14 @@ pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
 }
 
 /// Scores the posteriors on test signals observed through a channel that differs from that of training.
-fn through_another(args: &Evaluate, session: &mut Session, channel: &str) -> Result<Report> {
+fn through_another(args: &Evaluate, session: &mut Session, channel: &str, progress: &mut Progress) -> Result<Report> {
     if session.dataset.truth.test.is_none() {
         bail!("--channel: {} has no test signals to observe", args.run.display());
     }
     // The start is fitted to the run's own observations, so it is taken before the channel changes.
     let start = session.start_prior()?;
     see_through(session, channel)?;
-    let test = restoration(args, session, start)?;
+    let test = restoration(args, session, start, progress)?;
     Ok(Report { test, channel: Some(session.config.channel.clone()), ..Report::default() })
 }
 
@@ -88,26 +103,26 @@ fn with_st_lpips(args: &Evaluate) -> bool {
     args.features.iter().any(|name| name == st_lpips::NETWORK.name)
 }
 
-/// Returns three disjoint samples from the distribution of the signals.
-fn truth(args: &Evaluate, session: &Session) -> Result<Option<[Samples; 3]>> {
-    let Some(path) = &args.truth else {
-        return Ok(session.dataset.truth.u.clone());
-    };
-    let x = load_signals(path, "x", Some(session.config.signal_len()))?;
-    let third = x.n() / 3;
-    if third < 2 {
-        bail!("{}: expected 6 or more signals, found {}", path.display(), x.n());
-    }
-    Ok(Some([0, 1, 2].map(|i| x.slice(i * third..(i + 1) * third))))
-}
-
-fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<Distances>> {
+fn distances(
+    args: &Evaluate,
+    session: &Session,
+    reference: Reference,
+    progress: &mut Progress,
+) -> Result<Vec<Distances>> {
     let scored = scored(args, session)?;
-    let n = args.points.min(u[0].n()).min(rows(&scored, session));
+    let Reference { u, first } = reference;
+    let start = |sample: &Scored| if sample.file.is_some() { 0 } else { first };
+    let n = args.points.min(u[0].n());
+    let n = scored.iter().map(|sample| sample.n(session) - start(sample)).fold(n, usize::min);
+    if n < 2 {
+        bail!("{}: expected 2 or more signals to compare, found {n}", args.run.display());
+    }
+    progress.start("distances", scored.len() as u64 + 1, "samples");
     let scorer = TruthScorer::new(&u, n, session.config.report.regularization)?;
     let directions = directions(u[0].d());
     let [u1, _, u3] = u.map(|u| u.slice(0..n));
-    let score = |sample: String, lap, sinkhorn_divergence: f64, v: &Samples| -> Result<Distances> {
+    let mut score = |sample: String, lap, sinkhorn_divergence: f64, v: &Samples| -> Result<Distances> {
+        progress.advance(1, &sample);
         Ok(Distances {
             sample,
             lap,
@@ -119,16 +134,17 @@ fn distances(args: &Evaluate, session: &Session, u: [Samples; 3]) -> Result<Vec<
     };
     let mut out = vec![score("truth (floor)".into(), None, scorer.floor(), &u3)?];
     for sample in scored {
-        let x = sample.read(session)?;
-        out.push(score(sample.label.clone(), sample.lap, scorer.score(&x)?, &x.slice(0..n))?);
+        let start = start(&sample);
+        let x = sample.read(session)?.slice(start..start + n);
+        out.push(score(sample.label.clone(), sample.lap, scorer.score(&x)?, &x)?);
     }
+    progress.finish();
     Ok(out)
 }
 
 /// Number of rows in the smallest sample.
 fn rows(scored: &[Scored], session: &Session) -> usize {
-    let n = |sample: &Scored| sample.file.as_ref().map_or(session.dataset.observations.n(), Samples::n);
-    scored.iter().map(n).min().unwrap_or(0)
+    scored.iter().map(|sample| sample.n(session)).min().unwrap_or(0)
 }
 
 /// Returns the samples to score.
@@ -205,20 +221,27 @@ fn networks(args: &Evaluate, session: &Session) -> Result<Vec<Box<dyn Network>>>
 
 /// Scores images in the features of the networks: clean images against the truth, and re-corrupted images
 /// against the observations.
-fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -> Result<[Vec<FeatureScores>; 2]> {
+fn features(
+    args: &Evaluate,
+    session: &Session,
+    networks: &[Box<dyn Network>],
+    progress: &mut Progress,
+) -> Result<[Vec<FeatureScores>; 2]> {
     let Some(shape) = session.image_shape() else { return Ok(Default::default()) };
     let scored = scored(args, session)?;
     let truth = match &args.truth {
-        Some(path) => Some(load_signals(path, "x", Some(shape.len()))?),
+        Some(path) => Some(load_signals(path, "x", &Rows::image(shape))?),
         None => session.dataset.truth.x.clone(),
     };
-    let against = |reference: &Samples, floor: &str, view: &dyn Fn(usize, &Samples) -> Samples| {
+    let mut against = |reference: &Samples, floor: &str, view: &dyn Fn(usize, &Samples) -> Samples| {
         let n = args.points.min(reference.n() / 2).min(rows(&scored, session));
+        progress.start("features", scored.len() as u64, "samples");
         let scorer = FeatureScorer::new(networks, shape, &half(reference, 0, n))?;
         let mut out = scorer.score(floor, None, &half(reference, 1, n))?;
         for sample in &scored {
             let x = half(&view(sample.lap.unwrap_or(0), &*sample.read(session)?), 1, n);
             out.extend(scorer.score(&sample.label, sample.lap, &x)?);
+            progress.advance(1, &sample.label);
         }
         Ok::<_, anyhow::Error>(out)
     };
@@ -236,7 +259,12 @@ fn features(args: &Evaluate, session: &Session, networks: &[Box<dyn Network>]) -
 
 /// Scores estimates of the test signals against the truth: floors, classical baselines, the exact posterior
 /// of the Gaussian start, and the trained posteriors.
-fn restoration(args: &Evaluate, session: &Session, start: Option<InitialPrior>) -> Result<Vec<Restoration>> {
+fn restoration(
+    args: &Evaluate,
+    session: &Session,
+    start: Option<InitialPrior>,
+    progress: &mut Progress,
+) -> Result<Vec<Restoration>> {
     let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
     if with_st_lpips(args) {
         judge.look_with(|| StLpips::load(&directory(args.weights.as_deref())?, &session.device))?;
@@ -249,11 +277,13 @@ fn restoration(args: &Evaluate, session: &Session, start: Option<InitialPrior>) 
         out.push(judge.score("Gaussian start (exact)".into(), Estimate::Mean, &mean, 0)?.of_lap(0));
         out.push(judge.score("Gaussian start (exact)".into(), Estimate::Draw, &draw, 1)?.of_lap(0));
     }
-    let chosen = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0);
+    let chosen: Vec<_> = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0).collect();
+    progress.start("posteriors", (chosen.len() * args.draws) as u64, "draws of each observation");
     for (lap, label) in chosen {
-        let [mean, draw] = judge.estimates(session, lap, args.draws)?;
+        let [mean, draw] = judge.estimates(session, lap, args.draws, &mut || progress.advance(1, &label))?;
         out.push(judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?.of_lap(lap));
         out.push(judge.score(label, Estimate::Draw, &draw, 1)?.of_lap(lap));
     }
+    progress.finish();
     Ok(out)
 }

@@ -8,5 +8,6 @@ pub mod conformance;
 pub mod draws;
 pub mod evaluation;
 pub mod features;
+mod reference;
 pub mod report;
 pub mod restoration;

@@ -3,6 +3,7 @@
 use crate::eval::features::scores::{self, FeatureScores};
 use crate::eval::restoration::{self, Restoration};
 use crate::files;
+use crate::report::units::divergence;
 use crate::run::dir::RunDir;
 use anyhow::{Context, Result};
 use diffem::channel::ChannelConfig;
@@ -42,6 +43,9 @@ pub struct Report {
     /// Scores of re-corrupted reconstructions against the observations, both as images; they need no truth.
     #[serde(default)]
     pub proximal: Vec<FeatureScores>,
+    /// What these numbers cannot tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -77,8 +81,8 @@ impl Report {
             );
         }
         for d in &self.distances {
-            let (s, w, e) = (d.sinkhorn_divergence, d.sliced_wasserstein, d.energy_distance);
-            out += &format!("{:22} {s:>19.4e} {w:>18.4e} {e:>15.4e} {:>7}\n", d.sample, d.points);
+            let (s, w, e) = (divergence(d.sinkhorn_divergence), d.sliced_wasserstein, d.energy_distance);
+            out += &format!("{:22} {s:>19} {w:>18.4e} {e:>15.4e} {:>7}\n", d.sample, d.points);
         }
         if !self.test.is_empty() {
             out += &restoration::table(&self.test);
@@ -88,6 +92,7 @@ impl Report {
                 out += &scores::table(what, rows);
             }
         }
+        self.notes.iter().for_each(|note| out += &format!("note: {note}\n"));
         out
     }
 }

@@ -127,8 +127,15 @@ impl<'a> Judge<'a> {
         self.seen
     }
 
-    /// Returns the mean of `draws` draws from each posterior of lap `lap` of `session`, and the first draw.
-    pub fn estimates(&self, session: &Session, lap: usize, draws: usize) -> Result<[Samples; 2]> {
+    /// Returns the mean of `draws` draws from each posterior of lap `lap` of `session`, and the first draw; calls
+    /// `on_draw` after each.
+    pub fn estimates(
+        &self,
+        session: &Session,
+        lap: usize,
+        draws: usize,
+        on_draw: &mut dyn FnMut(),
+    ) -> Result<[Samples; 2]> {
         let (_, posterior) = session.posterior(Some(lap))?;
         let mut sum = vec![0.0f64; self.x.as_slice().len()];
         let draw = |draw: usize| {
@@ -138,8 +145,10 @@ impl<'a> Judge<'a> {
         let mut add = |x: &Samples| sum.iter_mut().zip(x.as_slice()).for_each(|(s, v)| *s += f64::from(*v));
         let first = draw(0)?;
         add(&first);
+        on_draw();
         for i in 1..draws {
             add(&draw(i)?);
+            on_draw();
         }
         let mean = sum.iter().map(|s| (s / draws as f64) as f32).collect();
         Ok([Samples::new(mean, self.x.d()), first])

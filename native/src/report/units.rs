@@ -1,5 +1,6 @@
 //! Numbers formatted with units.
 
+use diffem::metric::MIN_DIVERGENCE;
 use indicatif::{DecimalBytes, HumanCount};
 
 /// Formats a count, such as `57,557,379`.
@@ -10,6 +11,11 @@ pub fn count(n: u64) -> String {
 /// Formats a number of bytes, such as `1.23 GB`.
 pub fn bytes(n: u64) -> String {
     DecimalBytes(n).to_string()
+}
+
+/// Formats a Sinkhorn divergence to the truth. Of a value at its minimum only the bound is known.
+pub fn divergence(value: f64) -> String {
+    if value <= MIN_DIVERGENCE { format!("< {MIN_DIVERGENCE:e}") } else { format!("{value:.4e}") }
 }
 
 /// Formats a number of floating-point operations, such as `1.23 GFLOP`.
@@ -44,6 +50,11 @@ fn three(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_divergence_at_its_minimum_is_a_bound() {
+        assert_eq!([1e-6, 0.012].map(divergence), ["< 1e-6", "1.2000e-2"]);
+    }
 
     #[test]
     fn units_follow_the_size() {

@@ -1,6 +1,7 @@
 //! Drives a run from its last saved state to its end: saves, reports, and stops cleanly.
 
 use crate::report::progress::{Progress, ProgressMode};
+use crate::report::units::divergence;
 use crate::run::metrics::{Line, MetricsFile, TruthRecord};
 use crate::run::session::Session;
 use crate::signals::{Ended, catch_signals, stopping};
@@ -31,6 +32,7 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     let mut state = match saved {
         Some(state) => state,
         None => {
+            session.dataset.warnings.iter().for_each(|warning| progress.message(&format!("warning: {warning}")));
             progress.message("making the first reconstructions");
             session.start()?
         }
@@ -194,8 +196,10 @@ fn describe(record: &LapRecord, truth: Option<TruthRecord>) -> String {
         0 => "start".to_string(),
         lap => format!("lap {lap}"),
     };
-    let truth =
-        truth.map(|t| format!("Sinkhorn divergence to the truth {:.3e} (floor {:.1e})", t.sinkhorn, t.sinkhorn_floor));
+    let truth = truth.map(|t| {
+        let [found, floor] = [t.sinkhorn, t.sinkhorn_floor].map(divergence);
+        format!("Sinkhorn divergence to the truth {found} (floor {floor})")
+    });
     let monitor = record.monitor.map(|m| m.to_string());
     let loss = record.loss.map(|loss| format!("loss {loss:.4}"));
     let relaxed = record.relaxation.map(|factor| format!("over-relaxed by {factor}"));

@@ -206,7 +206,7 @@ fn row(runs: &[Run], i: usize) -> Row {
 /// test signals or draws.
 fn unseen(session: &Session, last: usize, draws: usize) -> Result<Option<[Restoration; 2]>> {
     let (Some(judge), 1..) = (Judge::new(session), draws) else { return Ok(None) };
-    let [mean, draw] = judge.estimates(session, last, draws)?;
+    let [mean, draw] = judge.estimates(session, last, draws, &mut || {})?;
     let score = |estimate, x, draws| judge.score(String::new(), estimate, x, draws);
     Ok(Some([score(Estimate::Mean, &mean, draws)?, score(Estimate::Draw, &draw, 1)?]))
 }

@@ -2,6 +2,7 @@
 
 use super::outcome::{Outcome, Score, Spread};
 use crate::files;
+use crate::report::units::divergence;
 use anyhow::Result;
 use std::path::Path;
 
@@ -19,7 +20,8 @@ fn table(outcomes: &[Outcome], score: Score) -> String {
         for row in &o.laps {
             let mean = match score {
                 Score::Psnr => format!("{:.3}", row.spread.mean),
-                Score::Sinkhorn | Score::Energy => format!("{:.4e}", row.spread.mean),
+                Score::Sinkhorn => divergence(row.spread.mean),
+                Score::Energy => format!("{:.4e}", row.spread.mean),
             };
             out += &format!(
                 "{:20} {:>4} {mean:>12} {:>11.1e} {:>10.1} {:>9.2e} {:>9.2e}\n",
@@ -28,7 +30,7 @@ fn table(outcomes: &[Outcome], score: Score) -> String {
         }
     }
     if let Some(floor) = outcomes[0].laps.last().and_then(|row| row.floor) {
-        out += &format!("{:20} {:>4} {floor:>12.4e}\n", "truth (floor)", "");
+        out += &format!("{:20} {:>4} {:>12}\n", "truth (floor)", "", divergence(floor));
     }
     out
 }
