@@ -248,3 +248,134 @@ fn assert_fidelity(run: &Path) {
     // Missing values are harder than the rest; eight pixels are too few for an SSIM window.
     assert!((1..6).all(|row| number(row, "psnr_missing") < number(row, "psnr") && rows[row]["ssim"].is_null()));
 }
+
+/// Masked signals of length 8, two of which are constant or always missing as `change` says, and a very small run on them.
+fn masked(dir: &Path, name: &str, change: impl Fn(usize, &mut f32, &mut f32)) {
+    let (_, mut y) = signals(60, 8, 1);
+    let mut a: Vec<f32> = (0..480).map(|i| f32::from(u8::from((i * i / 7) % 3 != 0))).collect();
+    let values = y.iter_mut().zip(&mut a).enumerate();
+    values.for_each(|(i, (y, a))| {
+        *y *= *a;
+        change(i, y, a);
+    });
+    arrays::write(&dir.join(name), &[("y", (vec![60, 8], y)), ("a", (vec![60, 8], a))]);
+}
+
+/// Trains on `observations` for one short lap, and returns what was said on standard error.
+fn short(dir: &Path, observations: impl AsRef<std::ffi::OsStr>, out: &str) -> String {
+    let config = "name = \"mine\"\ndata = { kind = \"file\", path = \"o.npz\", signal = 8 }\n\
+                  channel = [{ kind = \"mask\", rate = 0.4 }]\nnetwork = { kind = \"mlp\", width = 16, depth = 1 }\n\
+                  em = { laps = 1 }\nm_step = { steps = 20, batch = 32 }\nreport = { draws = 4 }\n\
+                  e_step = { sampler = { kind = \"ddpm\", steps = 4 } }\nmonitor = { holdout = 0.2 }\n";
+    std::fs::write(dir.join("mine.toml"), config).expect("a file");
+    let mut command = common::diffem(dir, &["train", "mine.toml", "--out", out, "--observations"]);
+    let output = command.arg(observations).output().expect("the command starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+/// Neither the network nor a score sees what lies under the mask: the runs are the same, byte for byte.
+#[test]
+fn values_under_the_mask_change_nothing() {
+    let [right, wrong] = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));
+    masked(right.path(), "o.npz", |_, _, _| {});
+    assert!(!short(right.path(), "o.npz", "run").contains("they are read as 0"));
+    for value in [f32::NAN, -999.0, 1.5] {
+        masked(wrong.path(), "o.npz", |_, y, a| *y = if *a == 0.0 { value } else { *y });
+        let said = short(wrong.path(), "o.npz", "run");
+        assert_eq!(said.matches("they are read as 0").count(), usize::from(value.is_finite()), "{said}");
+        assert_same_run(&wrong.path().join("run"), &right.path().join("run"));
+        std::fs::remove_dir_all(wrong.path().join("run")).expect("a run");
+    }
+}
+
+#[test]
+fn a_constant_coordinate_stays_constant() {
+    let dir = tempfile::tempdir().expect("a directory");
+    masked(dir.path(), "o.npz", |i, y, a| {
+        *a = 1.0;
+        *y = if i % 8 == 3 { 0.5 } else { *y };
+    });
+    short(dir.path(), "o.npz", "run");
+    let (_, x) = arrays::read(&dir.path().join("run/lap-001/reconstructions.safetensors"), "x");
+    assert!(x.iter().skip(3).step_by(8).all(|v| (v - 0.5).abs() < 0.01));
+}
+
+/// Rows may be pictures, with one mask for all colors in any layout whose order is certain.
+#[test]
+fn pictures_are_read_in_any_certain_layout() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let y: Vec<f32> = signals(1, 720, 4).1;
+    let a: Vec<f32> = (0..240).map(|i| f32::from(u8::from(i % 5 != 0))).collect();
+    let colors = |image: usize, p: usize| a[image * 12 + p];
+    let planes = (0..720).map(|i| colors(i / 36, i % 12)).collect::<Vec<_>>();
+    let last = (0..720).map(|i| colors(i / 36, i % 36 / 3)).collect::<Vec<_>>();
+    let y: Vec<f32> = y.iter().zip(&planes).map(|(y, a)| y.clamp(-2.0, 2.0) * a).collect();
+    let config = "data={ kind = \"file\", path = \"o.npz\", shape = { channels = 3, height = 3, width = 4 } }";
+    let channel = "channel=[{ kind = \"pixel-mask\", rate = 0.2 }]";
+    type Layout<'a> = (&'a [usize], &'a [usize], &'a [f32]);
+    let layouts: [Layout<'_>; 5] = [
+        (&[20, 36], &[20, 12], &a),
+        (&[20, 3, 3, 4], &[20, 3, 4], &a),
+        (&[20, 36], &[20, 1, 3, 4], &a),
+        (&[20, 36], &[20, 3, 3, 4], &planes),
+        (&[20, 36], &[20, 3, 4, 3], &last),
+    ];
+    for (i, (y_shape, a_shape, mask)) in layouts.into_iter().enumerate() {
+        let tensors = [("y", (y_shape.to_vec(), y.clone())), ("a", (a_shape.to_vec(), mask.to_vec()))];
+        arrays::write(&dir.path().join("o.npz"), &tensors);
+        let out = format!("run{i}");
+        let settings = ["--set", config, "--set", channel, "--set", "init.kind=corrupted", "--out", &out];
+        succeed(dir.path(), &[&tiny()[..], &settings].concat());
+        let kept = dir.path().join(out).join("observations.safetensors");
+        assert!(arrays::read(&kept, "y").1 == y && arrays::read(&kept, "a").1 == a, "{a_shape:?}");
+    }
+}
+
+/// The truth in the file of observations is for scores, and is compared with reconstructions of other signals.
+#[test]
+fn signals_beside_the_observations_are_evaluated() {
+    let dir = observed("npz");
+    let [y, a] = ["y", "a"].map(|name| arrays::read(&dir.path().join("seen.npz"), name));
+    let x = arrays::read(&dir.path().join("hidden.npz"), "x");
+    arrays::write(&dir.path().join("seen.npz"), &[("y", y), ("a", a), ("x", x)]);
+    train(dir.path(), &["--observations", "seen.npz", "--out", "run"]);
+    let table = succeed(dir.path(), &["evaluate", "run", "--draws", "2", "--progress", "quiet"]);
+    assert!(table.contains("truth (floor)") && table.contains("PSNR (dB)"), "{table}");
+    assert!(table.contains("note: 100 points per side are few"), "{table}");
+    assert_evaluation(&dir.path().join("run"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_not_text_is_opened() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.npz");
+    masked(dir.path(), "o.npz", |_, _, _| {});
+    std::fs::rename(dir.path().join("o.npz"), dir.path().join(name)).expect("a renamed file");
+    short(dir.path(), name, "run");
+    let mut sample = common::diffem(dir.path(), &["sample", "run", "--observations"]);
+    assert!(sample.arg(name).status().expect("the command starts").success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tilde_is_the_home_directory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    masked(dir.path(), "o.npz", |_, _, _| {});
+    short(dir.path(), "o.npz", "run");
+    let at_home = |args: &[&str]| {
+        let output = common::diffem(dir.path(), args).env("HOME", dir.path()).output().expect("the command starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    at_home(&["sample", "~/run", "--observations=~/o.npz", "--out=~/x.npz"]);
+    assert!(dir.path().join("x.npz").exists());
+    let path = "data.path=~/o.npz";
+    at_home(&["train", "~/mine.toml", "--set", path, "--out", "~/again", "--progress", "quiet"]);
+    let text = std::fs::read_to_string(dir.path().join("mine.toml")).expect("a file").replace("o.npz", "~/o.npz");
+    std::fs::write(dir.path().join("home.toml"), text).expect("a file");
+    at_home(&["train", "home.toml", "--out", "third", "--progress", "quiet"]);
+    assert_same_run(&dir.path().join("third"), &dir.path().join("again"));
+}
