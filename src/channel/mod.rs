@@ -106,6 +106,12 @@ pub trait Channel: Send + Sync {
     fn write_hidden(&self, a: &[f32], signal: &[f64], hidden: &mut [f64]) {
         hidden.fill(f64::INFINITY);
         let Some(linear) = self.as_linear().filter(|linear| linear.is_diagonal()) else { return };
+        let mut gain = vec![0.0f32; signal.len()];
+        linear.apply(a, &vec![1.0; signal.len()], &mut gain);
+        if gain.iter().zip(signal).all(|(gain, signal)| *gain != 0.0 && signal.is_infinite()) {
+            // The noise matters only where something is hidden, and may cost d² to ask for.
+            return;
+        }
         let (mut matrix, mut variance) = (vec![0.0; signal.len()], vec![0.0; signal.len()]);
         linear.write_diagonal(a, &mut matrix, &mut variance);
         for (j, hidden) in hidden.iter_mut().enumerate() {
