@@ -18,8 +18,13 @@ fn memory_of(rows: usize, channel: &dyn Channel) -> u64 {
 /// Returns an error if `rows` signals do not fit into memory. The check is skipped on systems that do not
 /// report free memory.
 pub fn check_memory(field: &str, rows: usize, channel: &dyn Channel) -> Result<()> {
-    let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
-    fits(field, rows, memory_of(rows, channel), free.unwrap_or(u64::MAX))
+    fits(field, rows, memory_of(rows, channel), free_memory())
+}
+
+/// Bytes of free memory; the largest number on systems that do not report it.
+pub fn free_memory() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
+    meminfo.and_then(|text| available(&text)).unwrap_or(u64::MAX)
 }
 
 fn fits(field: &str, rows: usize, needed: u64, free: u64) -> Result<()> {

@@ -8,11 +8,17 @@ use anyhow::Result;
 
 /// Prints the estimate, as JSON where progress is shown as JSON.
 pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> {
+    let there = config.data.images().is_some_and(|images| images.path().exists());
+    let observations = match crate::run::dataset::count(config) {
+        // Without the data a run can be estimated; data that cannot be used end it.
+        Err(error) if there => return Err(error),
+        count => count,
+    };
     let (name, device) = crate::device::open(device)?;
     for warning in check_file(config, &config.build_channel()?)? {
         eprintln!("warning: {warning}");
     }
-    let estimate = Estimate::make(config, &device, name, count(config))?;
+    let estimate = Estimate::make(config, &device, name, observations)?;
     super::print(&match progress {
         ProgressMode::Json => serde_json::to_string(&estimate)? + "\n",
         _ => estimate.table(),

@@ -132,8 +132,8 @@ fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
                 })
             }
         ),
-        (any::<String>(), side(), any::<bool>(), whole(2)).prop_map(|(path, width, resize, n)| {
-            DataConfig::MaskedImages(MaskedImagesConfig { path, channels: 1, height: 2, width, resize, n })
+        (any::<String>(), side(), any::<[bool; 2]>(), whole(2)).prop_map(|(path, width, [resize, skip_broken], n)| {
+            DataConfig::MaskedImages(MaskedImagesConfig { path, channels: 1, height: 2, width, resize, skip_broken, n })
         }),
         (2usize..=1 << 30, prop::collection::vec(positive(), 1..=6), -0.199..1.0)
             .prop_map(|(n, std, correlation)| DataConfig::Gaussian { n, std, correlation }),

@@ -5,7 +5,7 @@
 //! cifar-10-binary.tar.gz.
 
 use super::image_set::{ImageData, ImageSet, Opened, Rows, Sources, default_test};
-use super::listing::below;
+use super::listing::{Listing, some_of};
 use crate::files;
 use anyhow::{Context, Result, bail, ensure};
 use diffem::Samples;
@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 const SHAPE: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
 const RECORD: usize = 1 + 3 * 32 * 32;
 const TEST: &str = "test_batch.bin";
+/// Folder that the archive of the binary batches unpacks to.
+const UNPACKED: &str = "cifar-10-batches-bin";
 
 /// CIFAR-10: 3x32x32 images in binary batches or Parquet files, in [-2, 2].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cifar10Config {
-    /// Directory that holds the files.
+    /// Directory that holds the files, or the folder `cifar-10-batches-bin` with them.
     pub path: String,
     /// Number of observed images, chosen by the seed; 0 means all.
     #[serde(default)]
@@ -46,6 +48,10 @@ impl ImageData for Cifar10Config {
         Some(self.test)
     }
 
+    fn path(&self) -> &Path {
+        Path::new(&self.path)
+    }
+
     fn set_path(&mut self, path: &str) {
         self.path = path.to_string();
     }
@@ -62,11 +68,13 @@ struct Batches {
     files: Vec<(PathBuf, usize)>,
 }
 
-/// Opens the CIFAR-10 files in the directory `dir`: Parquet files where there are any, else binary batches.
+/// Opens the CIFAR-10 files in the directory `dir`: Parquet files where there are any, else binary batches,
+/// which may lie in the folder that their archive unpacks to.
 fn open(dir: &Path, with_test: bool) -> Result<Sources> {
     ensure!(
         dir.is_dir(),
-        "data.path: {} is not a directory; expected one with data_batch_1.bin to data_batch_5.bin and {TEST}",
+        "data.path: {} is not a directory; expected one with data_batch_1.bin to data_batch_5.bin and {TEST}, which \
+         cifar-10-binary.tar.gz unpacks to",
         dir.display()
     );
     let parquet = |part: &str| parquet_files(dir, part);
@@ -75,15 +83,39 @@ fn open(dir: &Path, with_test: bool) -> Result<Sources> {
         let test = with_test.then(|| parquet_set(dir, parquet("test")?)).transpose()?;
         return Ok(Sources { train: parquet_set(dir, train)?, test });
     }
-    let set = |names: &[String]| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Batches::open(dir, names)?)) };
-    let train: Vec<String> = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
+    let names: Vec<String> = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
+    let dir = batches_in(dir, &names)?;
+    let set = |names: &[String]| -> Result<Box<dyn ImageSet>> { Ok(Box::new(Batches::open(&dir, names)?)) };
     let test = with_test.then(|| set(&[TEST.to_string()])).transpose()?;
-    Ok(Sources { train: set(&train)?, test })
+    Ok(Sources { train: set(&names)?, test })
+}
+
+/// The directory of the batches `names`: `dir` itself, or the folder of the archive inside it.
+fn batches_in(dir: &Path, names: &[String]) -> Result<PathBuf> {
+    let holds = |dir: &PathBuf| names.iter().any(|name| dir.join(name).exists()) || dir.join(TEST).exists();
+    let places = [dir.to_path_buf(), dir.join(UNPACKED)];
+    if let Some(found) = places.into_iter().find(holds) {
+        return Ok(found);
+    }
+    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let mut found: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    found.sort();
+    let python = found.iter().any(|name| name == "data_batch_1" || name == "cifar-10-batches-py");
+    let advice = match python {
+        true => "these are the batches for Python; get the binary version, cifar-10-binary.tar.gz, and unpack it there",
+        false => "unpack cifar-10-binary.tar.gz there",
+    };
+    let found = if found.is_empty() { "nothing".to_string() } else { some_of(&found) };
+    bail!(
+        "data.path: {} has neither data_batch_1.bin nor a folder {UNPACKED} with it; it has {found}; {advice}",
+        dir.display()
+    )
 }
 
 /// Lists, in sorted order, the Parquet files in `dir` and its subdirectories whose names begin with `part`.
 fn parquet_files(dir: &Path, part: &str) -> Result<Vec<PathBuf>> {
-    let files = below(dir, &["parquet"])?.0;
+    let files = Listing::below(dir, &["parquet"])?.files;
     let is_part = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(part));
     Ok(files.into_iter().filter(is_part).collect())
 }
@@ -121,7 +153,7 @@ fn records(path: &Path) -> Result<usize> {
     let Ok(meta) = path.metadata() else {
         let name = path.file_name().unwrap_or_default().display();
         let also = if name.to_string() == TEST { "; without test images set data.test = 0" } else { "" };
-        bail!("data.path: {dir} has no {name}; unpack all of cifar-10-binary.tar.gz there{also}");
+        bail!("data.path: {dir} has no {name}; copy it there from cifar-10-binary.tar.gz{also}");
     };
     let length = usize::try_from(meta.len())?;
     let (n, rest) = (length / RECORD, length % RECORD);
@@ -212,7 +244,18 @@ mod tests {
             "D/data_batch_2.bin: record 1 has 927 of 3073 bytes: the file of 4000 bytes is damaged or cut short; copy it again"
         );
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(error(&dir), "data.path: D has no data_batch_2.bin; unpack all of cifar-10-binary.tar.gz there");
+        assert_eq!(error(&dir), "data.path: D has no data_batch_2.bin; copy it there from cifar-10-binary.tar.gz");
+    }
+
+    #[test]
+    fn batches_are_found_where_their_archive_puts_them() {
+        let (dir, outer) = (batches(), tempdir().unwrap());
+        std::fs::rename(dir.path(), outer.path().join(UNPACKED)).unwrap();
+        assert_eq!(open(outer.path(), true).unwrap().train.len(), 10);
+        let empty = tempdir().unwrap();
+        assert!(error(&empty).ends_with("it has nothing; unpack cifar-10-binary.tar.gz there"), "{}", error(&empty));
+        std::fs::create_dir(empty.path().join("cifar-10-batches-py")).unwrap();
+        assert!(error(&empty).contains("it has cifar-10-batches-py; these are the batches for Python; get the binary"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! A folder of pictures (PNG, JPEG), read recursively in sorted order of the names.
+//! A folder of pictures, read recursively in sorted order of the names.
 
-use super::image_set::{ImageData, ImageSet, Opened, Sources, default_channels, default_test, scaled};
-use super::listing::list;
-use super::picture::{Fit, decode};
-use anyhow::{Context, Result, anyhow, ensure};
+use super::fit::Fit;
+use super::image_set::{ImageData, ImageSet, Opened, Sources, default_channels, default_test};
+use super::listing::{name_below, pictures, usable};
+use super::picture::read;
+use anyhow::{Result, anyhow, ensure};
 use diffem::Samples;
 use diffem::image::ImageShape;
 use rayon::prelude::*;
@@ -11,10 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Maximum number of skipped files that are listed by name.
-const NAMED: usize = 5;
-
-/// A folder of clean PNG and JPEG pictures, cropped at the center, resized and scaled to [-2, 2].
+/// A folder of clean pictures (PNG, JPEG, WebP, BMP or TIFF of 8 or 16 bits), cropped at the center, resized
+/// and scaled to [-2, 2].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesConfig {
@@ -62,6 +61,10 @@ impl ImageData for ImagesConfig {
         Some(self.test)
     }
 
+    fn path(&self) -> &Path {
+        Path::new(&self.path)
+    }
+
     fn set_path(&mut self, path: &str) {
         self.path = path.to_string();
     }
@@ -72,14 +75,14 @@ impl ImageData for ImagesConfig {
     }
 
     fn open(&self, _: bool) -> Result<Opened> {
-        let fit = Fit { shape: self.shape(), crop: self.crop, background: self.background };
+        let fit = Fit { shape: self.shape(), crop: self.crop, background: self.background, resize: true };
         let folder = Folder::open(Path::new(&self.path), fit, self.skip_broken)?;
         Ok(Opened::Clean(Sources { train: Box::new(folder), test: None }))
     }
 }
 
 /// The pictures of a folder and how they are brought to one size.
-struct Folder {
+pub struct Folder {
     dir: PathBuf,
     files: Vec<PathBuf>,
     fit: Fit,
@@ -88,32 +91,13 @@ struct Folder {
 impl Folder {
     /// Opens the pictures below `dir`. With `skip_broken`, every picture is decoded once, and those that
     /// cannot be decoded are named and left out.
-    fn open(dir: &Path, fit: Fit, skip_broken: bool) -> Result<Self> {
-        let mut files = list(dir, &["png", "jpg", "jpeg"])?;
+    pub fn open(dir: &Path, fit: Fit, skip_broken: bool) -> Result<Self> {
+        let mut files = pictures(dir)?;
         if skip_broken {
-            files = whole(files, &fit)?;
-            ensure!(!files.is_empty(), "data.path: none of the pictures in {} can be used", dir.display());
+            files = usable(dir, files, &|path| read(path, |picture| fit.values(picture)).map(drop))?;
         }
         Ok(Self { dir: dir.to_path_buf(), files, fit })
     }
-}
-
-/// Returns the `files` that can be used and prints the others.
-fn whole(files: Vec<PathBuf>, fit: &Fit) -> Result<Vec<PathBuf>> {
-    let errors: Vec<Option<anyhow::Error>> = files.par_iter().map(|path| pixels(path, fit).err()).collect();
-    let broken: Vec<String> = errors.iter().flatten().map(|e| format!("{e:#}")).collect();
-    if !broken.is_empty() {
-        eprintln!("left out {} of {} pictures that cannot be used:", broken.len(), files.len());
-        broken.iter().take(NAMED).for_each(|error| eprintln!("  {error}"));
-        if broken.len() > NAMED {
-            eprintln!("  and {} more", broken.len() - NAMED);
-        }
-    }
-    Ok(files.into_iter().zip(errors).filter_map(|(path, error)| error.is_none().then_some(path)).collect())
-}
-
-fn pixels(path: &Path, fit: &Fit) -> Result<Vec<u8>> {
-    decode(path).and_then(|picture| fit.pixels(picture)).with_context(|| path.display().to_string())
 }
 
 impl ImageSet for Folder {
@@ -129,29 +113,37 @@ impl ImageSet for Folder {
         let d = self.fit.shape.len();
         let mut values = vec![0.0f32; places.len() * d];
         let rows = values.par_chunks_mut(d).zip(places);
-        let read: Vec<Result<()>> = rows
+        let results: Vec<Result<()>> = rows
             .map(|(row, place)| {
-                let pixels = pixels(&self.files[*place], &self.fit).map_err(|e| {
-                    anyhow!("{e:#}; replace it, or set data.skip_broken = true to leave such files out")
-                })?;
-                row.iter_mut().zip(pixels).for_each(|(value, pixel)| *value = scaled(pixel));
+                let values = read(&self.files[*place], |picture| self.fit.values(picture));
+                row.copy_from_slice(&values.map_err(or_leave_out)?);
                 Ok(())
             })
             .collect();
         // Reports the error of the first row, not of the fastest thread.
-        read.into_iter().collect::<Result<Vec<()>>>()?;
+        results.into_iter().collect::<Result<Vec<()>>>()?;
         Ok(Samples::new(values, d))
     }
+
+    fn names(&self) -> Option<Vec<String>> {
+        Some(self.files.iter().map(|path| name_below(&self.dir, path)).collect())
+    }
+}
+
+/// Adds to an error about a picture what to do about it.
+pub fn or_leave_out(error: anyhow::Error) -> anyhow::Error {
+    anyhow!("{error:#}; replace it, or set data.skip_broken = true to leave such files out")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diffem::image::ImageShape;
+    use crate::data::image_set::scaled;
     use image::{Rgb, RgbImage};
     use tempfile::{TempDir, tempdir};
 
-    const FIT: Fit = Fit { shape: ImageShape { channels: 3, height: 2, width: 2 }, crop: None, background: 255 };
+    const FIT: Fit =
+        Fit { shape: ImageShape { channels: 3, height: 2, width: 2 }, crop: None, background: 255, resize: true };
 
     /// a.png, b/c.JPG (half of it missing), d.png: one color each.
     fn folder() -> TempDir {
@@ -179,15 +171,5 @@ mod tests {
         assert!(error.ends_with("; replace it, or set data.skip_broken = true to leave such files out"), "{error}");
         let set = Folder::open(dir.path(), FIT, true).unwrap();
         assert_eq!((set.len(), set.read(&[1]).unwrap().row(0)[0]), (2, scaled(200)));
-    }
-
-    #[test]
-    fn a_folder_without_pictures_is_an_error() {
-        let dir = tempdir().unwrap();
-        std::fs::write(dir.path().join("a.tiff"), "").unwrap();
-        let error = list(dir.path(), &["png", "jpg"]).unwrap_err().to_string();
-        assert!(error.ends_with("has no .png, .jpg file; it has 1 other files"), "{error}");
-        let error = list(&dir.path().join("a.tiff"), &["png"]).unwrap_err().to_string();
-        assert!(error.ends_with("a.tiff is not a folder; expected one with pictures"), "{error}");
     }
 }

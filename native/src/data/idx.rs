@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 /// Directory where the Debian package installs its files.
 const FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
 const MAGIC: u32 = 0x0000_0803;
+/// Bytes before the first image.
+const HEADER: u64 = 16;
 const LABELS: u32 = 0x0000_0801;
 const DAMAGED: &str = "the file is damaged or cut short; copy it again";
 
@@ -62,6 +64,10 @@ impl ImageData for IdxConfig {
 
     fn test(&self) -> Option<usize> {
         Some(self.test)
+    }
+
+    fn path(&self) -> &Path {
+        Path::new(&self.path)
     }
 
     fn set_path(&mut self, path: &str) {
@@ -114,9 +120,12 @@ fn find(dir: &Path, part: &str) -> Result<PathBuf> {
 
 impl Idx {
     fn open(path: PathBuf, shape: ImageShape) -> Result<Self> {
-        let (n, height, width) = header(&mut *reader(&path)?).with_context(|| path.display().to_string())?;
+        let mut reader = reader(&path)?;
+        let (n, height, width) = header(&mut *reader).with_context(|| path.display().to_string())?;
         check_size(path.display(), (height, width), shape)?;
         ensure!(n > 0, "{}: holds no images", path.display());
+        // The file is measured before anything is allocated for the number of images that it claims.
+        check_length(&path, &mut *reader, n, shape.pixels()).with_context(|| path.display().to_string())?;
         Ok(Self { path, n, shape })
     }
 
@@ -132,15 +141,36 @@ impl Idx {
                 Err(e) if e.kind() != ErrorKind::UnexpectedEof => return Err(e).context(DAMAGED),
                 _ => {}
             }
-            let found = image.len();
-            ensure!(found == size, "image {i} of {} has {found} of {size} bytes: {DAMAGED}", self.n);
+            ensure!(image.len() == size, short(i, self.n, image.len(), size));
             rows.put(i, &image);
         }
         // This read also makes gzip verify its checksum.
         let more = reader.read(&mut [0]).context(DAMAGED)?;
-        ensure!(more == 0, "bytes follow the {} images that the header promises: {DAMAGED}", self.n);
+        ensure!(more == 0, long(self.n));
         Ok(())
     }
+}
+
+/// Checks that `n` images of `size` bytes each, and nothing else, follow the header that was read from
+/// `reader`. A compressed file is read to its end, but never further than the images go.
+fn check_length(path: &Path, reader: &mut dyn Read, n: usize, size: usize) -> Result<()> {
+    let promised = n as u64 * size as u64;
+    let found = match is_compressed(path)? {
+        false => path.metadata()?.len() - HEADER,
+        true => std::io::copy(&mut reader.take(promised + 1), &mut std::io::sink()).context(DAMAGED)?,
+    };
+    let whole = (found / size as u64) as usize;
+    ensure!(found >= promised, short(whole, n, (found % size as u64) as usize, size));
+    ensure!(found == promised, long(n));
+    Ok(())
+}
+
+fn short(image: usize, n: usize, found: usize, size: usize) -> String {
+    format!("image {image} of {n} has {found} of {size} bytes: {DAMAGED}")
+}
+
+fn long(n: usize) -> String {
+    format!("bytes follow the {n} images that the header promises: {DAMAGED}")
 }
 
 impl ImageSet for Idx {
@@ -161,13 +191,18 @@ impl ImageSet for Idx {
 
 /// Opens a file and decompresses its bytes if they begin with the gzip signature.
 fn reader(path: &Path) -> Result<Box<dyn Read>> {
+    let file = BufReader::new(files::open(path)?);
+    Ok(match is_compressed(path)? {
+        true => Box::new(BufReader::new(MultiGzDecoder::new(file))),
+        false => Box::new(file),
+    })
+}
+
+/// Whether a file begins with the gzip signature.
+fn is_compressed(path: &Path) -> Result<bool> {
     let mut file = BufReader::new(files::open(path)?);
     let start = file.fill_buf().with_context(|| path.display().to_string())?;
-    Ok(if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::new(MultiGzDecoder::new(file)))
-    } else {
-        Box::new(file)
-    })
+    Ok(start.starts_with(&[0x1f, 0x8b]))
 }
 
 /// Reads n, height and width.
@@ -258,6 +293,18 @@ mod tests {
         let packed = gz(&whole);
         assert!(error(&packed[..packed.len() - 9]).contains(DAMAGED));
         assert_eq!(error(&idx(0)), "holds no images");
+    }
+
+    /// A header of a few bytes that claims billions of images: nothing is allocated for them.
+    #[test]
+    fn claims_are_checked_against_the_length() {
+        for n in [1_000_000, 1_000_000_000, u32::MAX] {
+            let bytes = [[MAGIC, n, 2, 3].map(u32::to_be_bytes).concat(), vec![0; 100]].concat();
+            let expected = format!("image 16 of {n} has 4 of 6 bytes: {DAMAGED}");
+            assert_eq!(error(&bytes), expected);
+            assert_eq!(error(&gz(&bytes)), expected);
+        }
+        assert!(error(&gz(&[idx(4), vec![0; 9]].concat())).starts_with("bytes follow the 4 images"));
     }
 
     #[test]

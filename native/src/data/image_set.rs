@@ -1,11 +1,12 @@
 //! Sets of images. 8-bit pixels p become values x = 4 p/255 - 2 in [-2, 2], flattened channel by channel and
 //! row by row.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use diffem::channel::Channel;
 use diffem::image::ImageShape;
 use diffem::{Observations, Samples};
 use std::fmt::Display;
+use std::path::Path;
 
 /// Images in files. Only the requested images are kept in memory.
 pub trait ImageSet: Sync {
@@ -17,6 +18,11 @@ pub trait ImageSet: Sync {
 
     /// Reads the images at `places`, in that order: `[places.len(), d]`.
     fn read(&self, places: &[usize]) -> Result<Samples>;
+
+    /// Name of the file of each image, if every image has a file of its own.
+    fn names(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// Pictures that are themselves observations.
@@ -26,6 +32,9 @@ pub trait ObservedSet: Sync {
 
     /// Reads the observations at `places`, in that order.
     fn read(&self, places: &[usize]) -> Result<Observations>;
+
+    /// Name of the file of each picture.
+    fn names(&self) -> Vec<String>;
 }
 
 /// The `[data]` section for images in files: the configuration of one format, which can open its files.
@@ -38,6 +47,9 @@ pub trait ImageData {
 
     /// Number of images held out for `evaluate`; `None` for pictures that are themselves observations.
     fn test(&self) -> Option<usize>;
+
+    /// The file or directory from which the data is read.
+    fn path(&self) -> &Path;
 
     /// Sets the file or directory from which the data is read.
     fn set_path(&mut self, path: &str);
@@ -80,14 +92,14 @@ pub struct Sources {
     pub test: Option<Box<dyn ImageSet>>,
 }
 
-/// Turns an error of the image decoder into an error in the style of this program.
-pub fn not_whole(error: impl Display) -> anyhow::Error {
-    anyhow!("not a whole picture: {}", error.to_string().trim_end_matches('.'))
-}
-
 /// Maps an 8-bit pixel p to x = 4 p/255 - 2.
 pub fn scaled(pixel: u8) -> f32 {
     diffem::image::from_byte(pixel)
+}
+
+/// Maps a 16-bit pixel p to x = 4 p/65535 - 2.
+pub fn scaled_deep(pixel: u16) -> f32 {
+    (4.0 * f64::from(pixel) / 65535.0 - 2.0) as f32
 }
 
 /// Rows that are filled from images in the order of a file.
@@ -146,6 +158,7 @@ mod tests {
     #[test]
     fn pixels_fill_the_range() {
         assert_eq!([0, 51, 255].map(scaled), [-2.0, -1.2, 2.0]);
+        assert!((0..=255u16).all(|p| scaled_deep(257 * p) == scaled(p as u8)));
     }
 
     #[test]

@@ -1,25 +1,22 @@
-//! A folder of PNGs with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing
-//! (a = 0, y = 0) in every color.
+//! A folder of pictures with transparency as observations: y = a ∘ x, where a pixel with α < 128 is missing
+//! (a = 0, y = 0) in every color. A picture without transparency is fully observed.
 
-use super::image_set::{ImageData, ObservedSet, Opened, default_channels, not_whole, scaled};
-use super::listing::list;
-use super::picture::{center, proportioned};
+use super::fit::Fit;
+use super::folder::or_leave_out;
+use super::image_set::{ImageData, ObservedSet, Opened, default_channels};
+use super::listing::{name_below, pictures, some_of, usable};
+use super::picture::{Header, header, read};
 use anyhow::{Context, Result, bail, ensure};
 use diffem::channel::Channel;
 use diffem::image::ImageShape;
 use diffem::{Observations, Samples};
-use image::imageops::FilterType;
-use image::{DynamicImage, RgbaImage};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Smallest α of an observed pixel.
-const MIN_ALPHA: u8 = 128;
-
-/// Your own corrupted pictures: a folder of PNGs whose transparent pixels (alpha < 128) are missing. The
-/// truth is not known.
+/// Your own corrupted pictures: a folder of pictures whose transparent pixels (alpha below one half) are
+/// missing. The truth is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaskedImagesConfig {
@@ -35,6 +32,9 @@ pub struct MaskedImagesConfig {
     /// Crop pictures of other sizes at the center and resize them (nearest pixel), instead of stopping.
     #[serde(default)]
     pub resize: bool,
+    /// Leave out pictures that cannot be used, instead of stopping.
+    #[serde(default)]
+    pub skip_broken: bool,
     /// Number of pictures that are used, chosen by the seed; 0 means all.
     #[serde(default)]
     pub n: usize,
@@ -53,6 +53,10 @@ impl ImageData for MaskedImagesConfig {
         None
     }
 
+    fn path(&self) -> &Path {
+        Path::new(&self.path)
+    }
+
     fn set_path(&mut self, path: &str) {
         self.path = path.to_string();
     }
@@ -62,47 +66,47 @@ impl ImageData for MaskedImagesConfig {
     }
 
     fn open(&self, _: bool) -> Result<Opened> {
-        let set = MaskedPictures::open(Path::new(&self.path), self.shape(), self.resize)?;
-        Ok(Opened::Observed(Box::new(set)))
+        Ok(Opened::Observed(Box::new(MaskedPictures::open(self, true)?)))
     }
 }
 
 /// Pictures of one folder and the shape that they must have or are resized to.
-struct MaskedPictures {
+pub struct MaskedPictures {
+    dir: PathBuf,
     files: Vec<PathBuf>,
-    shape: ImageShape,
-    resize: bool,
+    fit: Fit,
 }
 
 impl MaskedPictures {
-    /// Opens the PNGs below `dir`; without `resize`, all must have the size of `shape`.
-    fn open(dir: &Path, shape: ImageShape, resize: bool) -> Result<Self> {
-        let files = list(dir, &["png"])?;
-        if !resize {
-            check_sizes(&files, shape)?;
+    /// Opens the pictures below the folder of `config`; unless they are resized, all must have the size of
+    /// its shape. Pictures that cannot be transparent are told; `some_missing` refuses a folder of nothing
+    /// else.
+    pub fn open(config: &MaskedImagesConfig, some_missing: bool) -> Result<Self> {
+        let (dir, shape) = (config.path(), config.shape());
+        let fit = Fit { shape, crop: None, background: 0, resize: config.resize };
+        let mut files = pictures(dir)?;
+        if config.skip_broken {
+            files = usable(dir, files, &|path| read(path, |picture| fit.masked(picture)).map(drop))?;
         }
-        Ok(Self { files, shape, resize })
-    }
-
-    fn picture(&self, path: &Path) -> Result<RgbaImage> {
-        let picture = image::open(path).map_err(not_whole)?;
-        ensure!(
-            picture.color().has_alpha(),
-            "has no transparency, which says what is missing; save it with an alpha channel (0 = missing)"
-        );
-        let (width, height) = (self.shape.width as u32, self.shape.height as u32);
-        let fitted = match self.resize {
-            false => picture,
-            true => {
-                let (w, h) = proportioned(picture.width() as usize, picture.height() as usize, self.shape);
-                // Nearest pixel for colors too, since a mean would mix missing pixels into observed ones.
-                center(&picture, w, h).resize_exact(width, height, FilterType::Nearest)
-            }
-        };
-        Ok(match self.shape.channels {
-            1 => gray(fitted),
-            _ => fitted.into_rgba8(),
-        })
+        let headers: Vec<Result<Header>> = files.par_iter().map(|path| header(path)).collect();
+        let headers: Vec<Header> = headers.into_iter().collect::<Result<_>>().map_err(or_leave_out)?;
+        if !config.resize {
+            check_sizes(&files, &headers, shape)?;
+        }
+        let whole: Vec<String> =
+            files.iter().zip(&headers).filter(|(_, h)| !h.alpha).map(|(path, _)| name_below(dir, path)).collect();
+        if some_missing && whole.len() == files.len() {
+            bail!(
+                "data.path: no picture in {} has transparency, which says what is missing; save them with an alpha channel \
+                 (0 = missing)",
+                dir.display()
+            );
+        }
+        if !whole.is_empty() {
+            let (n, all, names) = (whole.len(), files.len(), some_of(&whole));
+            eprintln!("warning: {n} of {all} pictures have no transparency and count as fully observed: {names}");
+        }
+        Ok(Self { dir: dir.to_path_buf(), files, fit })
     }
 }
 
@@ -113,41 +117,36 @@ impl ObservedSet for MaskedPictures {
 
     /// Reads y `[n, d]` and a `[n, height * width]`.
     fn read(&self, places: &[usize]) -> Result<Observations> {
-        let (d, pixels) = (self.shape.len(), self.shape.pixels());
+        let (d, pixels) = (self.fit.shape.len(), self.fit.shape.pixels());
         let (mut y, mut a) = (vec![0.0f32; places.len() * d], vec![0.0f32; places.len() * pixels]);
         let rows = y.par_chunks_mut(d).zip(a.par_chunks_mut(pixels)).zip(places);
-        let read: Vec<Result<()>> = rows
+        let results: Vec<Result<()>> = rows
             .map(|((y, a), place)| {
-                let path = &self.files[*place];
-                let picture = self.picture(path).with_context(|| path.display().to_string())?;
-                write(&picture, y, a);
+                let masked = read(&self.files[*place], |picture| self.fit.masked(picture));
+                write(&masked.map_err(or_leave_out)?, y, a);
                 Ok(())
             })
             .collect();
-        read.into_iter().collect::<Result<Vec<()>>>()?;
+        results.into_iter().collect::<Result<Vec<()>>>()?;
         Ok(Observations { y: Samples::new(y, d), a: Some(Samples::new(a, pixels)) })
     }
-}
 
-/// Converts to gray; all three colors are equal, so the first one is the gray level.
-fn gray(picture: DynamicImage) -> RgbaImage {
-    DynamicImage::ImageLumaA8(picture.into_luma_alpha8()).into_rgba8()
-}
-
-fn write(picture: &RgbaImage, y: &mut [f32], a: &mut [f32]) {
-    for (i, pixel) in picture.pixels().enumerate() {
-        if pixel.0[3] >= MIN_ALPHA {
-            a[i] = 1.0;
-            y.chunks_exact_mut(a.len()).zip(pixel.0).for_each(|(plane, p)| plane[i] = scaled(p));
-        }
+    fn names(&self) -> Vec<String> {
+        self.files.iter().map(|path| name_below(&self.dir, path)).collect()
     }
 }
 
-fn check_sizes(files: &[PathBuf], shape: ImageShape) -> Result<()> {
-    let size =
-        |path: &PathBuf| image::image_dimensions(path).map_err(not_whole).with_context(|| path.display().to_string());
-    let sizes: Vec<(u32, u32)> = files.par_iter().map(size).collect::<Vec<_>>().into_iter().collect::<Result<_>>()?;
-    let wanted = (shape.width as u32, shape.height as u32);
+/// Copies the observed values of a picture to y, and marks them in a.
+fn write((values, seen): &(Vec<f32>, Vec<bool>), y: &mut [f32], a: &mut [f32]) {
+    for i in (0..a.len()).filter(|i| seen[*i]) {
+        a[i] = 1.0;
+        y.iter_mut().zip(values).skip(i).step_by(seen.len()).for_each(|(y, value)| *y = *value);
+    }
+}
+
+fn check_sizes(files: &[PathBuf], headers: &[Header], shape: ImageShape) -> Result<()> {
+    let sizes: Vec<(usize, usize)> = headers.iter().map(|header| (header.width, header.height)).collect();
+    let wanted = (shape.width, shape.height);
     let Some(first) = sizes.iter().position(|size| *size != wanted) else { return Ok(()) };
     let ((width, height), file) = (sizes[first], files[first].display());
     if sizes.iter().all(|size| *size == sizes[first]) {
@@ -170,7 +169,7 @@ fn check_sizes(files: &[PathBuf], shape: ImageShape) -> Result<()> {
 }
 
 /// Checks that the channel is y = a ∘ (x + noise) with one entry of a per pixel, as in these pictures.
-fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
+pub fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
     let (d, pixels) = (shape.len(), shape.pixels());
     let expected = "masked-images expects a mask of pixels, after the noise where there is noise";
     let (k, m) = (channel.operator_len(), channel.observation_len());
@@ -202,8 +201,9 @@ fn check_channel(channel: &dyn Channel, shape: ImageShape) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::image_set::scaled;
     use diffem::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
-    use image::{RgbImage, Rgba};
+    use image::{RgbImage, Rgba, RgbaImage};
     use tempfile::{TempDir, tempdir};
 
     const SHAPE: ImageShape = ImageShape { channels: 3, height: 1, width: 2 };
@@ -217,6 +217,13 @@ mod tests {
         dir
     }
 
+    fn open(dir: &TempDir, channels: usize, resize: bool) -> Result<MaskedPictures> {
+        let ImageShape { height, width, .. } = SHAPE;
+        let path = dir.path().display().to_string();
+        let config = MaskedImagesConfig { path, channels, height, width, resize, skip_broken: false, n: 0 };
+        MaskedPictures::open(&config, true)
+    }
+
     fn error<T>(result: Result<T>, dir: &TempDir) -> String {
         format!("{:#}", result.err().unwrap()).replace(&format!("{}/", dir.path().display()), "")
     }
@@ -224,13 +231,12 @@ mod tests {
     #[test]
     fn transparent_pixels_are_missing_in_every_color() {
         let dir = folder();
-        let set = MaskedPictures::open(dir.path(), SHAPE, true).unwrap();
+        let set = open(&dir, 3, true).unwrap();
         let seen = set.read(&[1, 0]).unwrap();
         assert_eq!(seen.y.row(0), [-2.0, -2.0, -1.2, -1.2, -2.0, -2.0]);
         assert_eq!(seen.y.row(1), [0.0, -1.2, 0.0, -2.0, 0.0, 2.0]);
         assert_eq!((seen.operator(0), seen.operator(1)), (&[1.0, 1.0][..], &[0.0, 1.0][..]));
-        let gray =
-            MaskedPictures::open(dir.path(), ImageShape { channels: 1, ..SHAPE }, true).unwrap().read(&[1]).unwrap();
+        let gray = open(&dir, 1, true).unwrap().read(&[1]).unwrap();
         // The gray level has a weight of 0.7152 for green.
         assert_eq!((gray.y.row(0), gray.y.d()), (&[scaled(36), scaled(36)][..], 2));
     }
@@ -239,26 +245,28 @@ mod tests {
     fn sizes_are_told_with_the_way_out() {
         let dir = folder();
         assert_eq!(
-            error(MaskedPictures::open(dir.path(), SHAPE, false), &dir),
+            error(open(&dir, 3, false), &dir),
             "b.png: is 4 x 2 pixels and the configuration says 2 x 1; 1 of 2 pictures differ; bring all to one size, or \
              set data.resize = true to crop and resize them"
         );
         std::fs::remove_file(dir.path().join("a.png")).unwrap();
         assert_eq!(
-            error(MaskedPictures::open(dir.path(), SHAPE, false), &dir),
+            error(open(&dir, 3, false), &dir),
             "b.png: all 1 pictures are 4 x 2 pixels and the configuration says 2 x 1; set data.width = 4 and data.height = 2, \
              or data.resize = true"
         );
     }
 
     #[test]
-    fn a_picture_without_alpha_is_refused() {
+    fn a_picture_without_alpha_is_fully_observed() {
         let dir = folder();
-        RgbImage::new(2, 1).save(dir.path().join("b.png")).unwrap();
-        let read = MaskedPictures::open(dir.path(), SHAPE, false).unwrap().read(&[0, 1]);
-        let expected =
-            "b.png: has no transparency, which says what is missing; save it with an alpha channel (0 = missing)";
-        assert_eq!(error(read, &dir), expected);
+        RgbImage::from_pixel(2, 1, image::Rgb([51, 0, 255])).save(dir.path().join("b.png")).unwrap();
+        let set = open(&dir, 3, false).unwrap();
+        assert_eq!(set.names(), ["a.png", "b.png"]);
+        let seen = set.read(&[1]).unwrap();
+        assert_eq!((seen.y.row(0), seen.operator(0)), (&[-1.2, -1.2, -2.0, -2.0, 2.0, 2.0][..], &[1.0, 1.0][..]));
+        std::fs::remove_file(dir.path().join("a.png")).unwrap();
+        assert!(error(open(&dir, 3, false), &dir).contains("has transparency, which says what is missing; save them"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Images in Parquet files as Hugging Face stores them: a column `img` or `image` of structs {bytes, path}
 //! with a whole PNG or JPEG in `bytes`.
 
-use super::image_set::{ImageSet, Rows, not_whole};
+use super::image_set::{ImageSet, Rows};
+use super::picture::parse;
 use crate::files;
 use anyhow::{Context, Result, anyhow, ensure};
 use diffem::Samples;
@@ -26,8 +27,8 @@ impl ParquetImages {
     /// Opens the images of `files`, which have 3 colors; `dir` appears in messages.
     pub fn open(dir: &Path, files: Vec<PathBuf>, shape: ImageShape) -> Result<Self> {
         let counted = files.into_iter().map(|path| {
-            let n = reader(&path)?.metadata().file_metadata().num_rows();
-            Ok((path, usize::try_from(n)?))
+            let n = count(&path).with_context(|| path.display().to_string())?;
+            Ok((path, n))
         });
         Ok(Self { dir: dir.to_path_buf(), files: counted.collect::<Result<_>>()?, shape })
     }
@@ -51,7 +52,7 @@ impl ParquetImages {
 
     /// Decodes a row into its pixels: red, then green, then blue.
     fn pixels(&self, row: &Row) -> Result<Vec<u8>> {
-        let picture = image::load_from_memory(bytes(row)?).map_err(not_whole)?;
+        let picture = parse(bytes(row)?)?;
         let (height, width) = (picture.height() as usize, picture.width() as usize);
         let wanted = (self.shape.height, self.shape.width);
         ensure!((height, width) == wanted, "is {width} x {height} pixels, expected {} x {}", wanted.1, wanted.0);
@@ -72,6 +73,14 @@ fn bytes(row: &Row) -> Result<&[u8]> {
             "the image column has no `bytes` here; expected a struct {{bytes, path}} with a PNG in `bytes`"
         )),
     }
+}
+
+/// Number of rows of a file. Every row holds a picture, so there cannot be more rows than bytes.
+fn count(path: &Path) -> Result<usize> {
+    let (claimed, length) = (reader(path)?.metadata().file_metadata().num_rows(), path.metadata()?.len());
+    let n = u64::try_from(claimed).ok().filter(|n| *n <= length);
+    let n = n.with_context(|| format!("it claims {claimed} rows and has {length} bytes; copy it again"))?;
+    Ok(usize::try_from(n)?)
 }
 
 fn reader(path: &Path) -> Result<SerializedFileReader<File>> {

@@ -100,8 +100,8 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Datase
     }
 }
 
-/// Number of observations that [`make`] returns. Image data are opened only if the configuration uses all of
-/// them.
+/// Number of observations that [`make`] returns. Image data that are not there are no error if the
+/// configuration says how many of them it uses.
 pub fn count(config: &Config) -> Result<usize> {
     match &config.data {
         DataConfig::File { path, .. } => Ok(TensorFile::open(path, "y")?.shape("y")?[0]),
@@ -112,12 +112,12 @@ pub fn count(config: &Config) -> Result<usize> {
         data => {
             let images = data.images().context("data: expected images")?;
             let (n, test) = (images.n(), images.test().unwrap_or(0));
-            if n > 0 {
+            if n > 0 && !images.path().exists() {
                 return Ok(n);
             }
             match images.open(test > 0)? {
-                Opened::Clean(sources) => counted(0, if sources.test.is_some() { 0 } else { test }, &*sources.train),
-                Opened::Observed(set) => Ok(set.len()),
+                Opened::Clean(sources) => counted(n, if sources.test.is_some() { 0 } else { test }, &*sources.train),
+                Opened::Observed(set) => counted_observed(n, &*set),
             }
         }
     }
@@ -231,14 +231,18 @@ fn counted(n: usize, kept: usize, set: &dyn ImageSet) -> Result<usize> {
     Ok(if n == 0 { most } else { n })
 }
 
+/// Number of pictures that are used; `n = 0` takes all.
+fn counted_observed(n: usize, set: &dyn ObservedSet) -> Result<usize> {
+    let all = set.len();
+    ensure!(all >= 2, "data.path: expected 2 or more pictures to train on, found {all}");
+    ensure!(n <= all, "data.n: expected at most the {all} pictures in the folder, found {n}");
+    Ok(if n == 0 { all } else { n })
+}
+
 /// Reads images that are observations already, in the order of their names.
 fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
-    let all = set.len();
-    if all < 2 || n > all {
-        bail!("data.n: expected 2 or more pictures and at most the {all} in the folder, found {n}");
-    }
-    let n = if n == 0 { all } else { n };
-    let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, Set::Train as usize).permutation(all);
+    let n = counted_observed(n, set)?;
+    let order = Key::new(config.seed, Purpose::Truth, 0).stream(0, Set::Train as usize).permutation(set.len());
     let mut places = order[..n].to_vec();
     places.sort_unstable();
     let seen = pieces(channel, dir, n, &mut |rows| set.read(&places[rows]))?;

@@ -36,6 +36,16 @@ pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
     picture.save(dir.join(name)).expect("a file");
 }
 
+/// Changes the header of the PNG file `path` so that it claims `side x side` pixels.
+pub fn claim(path: &Path, side: u32) {
+    let mut bytes = std::fs::read(path).expect("a file");
+    bytes[16..24].copy_from_slice(&[side, side].map(u32::to_be_bytes).concat());
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+    std::fs::write(path, bytes).expect("a file");
+}
+
 /// Writes the six binary batches of CIFAR-10 with `n` records each: smooth colors that differ between images.
 pub fn cifar10(dir: &Path, n: usize) {
     std::fs::create_dir_all(dir).expect("a directory");

@@ -82,6 +82,24 @@ error: data/train-images-idx3-ubyte: not an IDX file of images: it begins with 6
     );
 }
 
+/// A header claims more images than memory could list: nothing is allocated, no directory is left.
+#[test]
+fn idx_files_that_claim_billions_of_images() {
+    let dir = idx();
+    let head = [0x0803, u32::MAX, 4, 4].map(u32::to_be_bytes).concat();
+    std::fs::write(dir.path().join("data/train-images-idx3-ubyte"), [head, vec![0; 100]].concat()).expect("a file");
+    for more in [&["--out", "new"][..], &["--dry-run"], &["--dry-run", "--set", "data.n=4"]] {
+        fails(
+            &dir,
+            &[&["train", "c.toml"], more].concat(),
+            str![[r#"
+error: data/train-images-idx3-ubyte: image 6 of 4294967295 has 4 of 16 bytes: the file is damaged or cut short; copy it again
+
+"#]],
+        );
+    }
+}
+
 #[test]
 fn numbers_of_images_that_are_not_there() {
     let dir = idx();
@@ -129,7 +147,7 @@ fn batches_that_are_not_there_or_cut_short() {
     train_fails(
         &dir,
         str![[r#"
-error: data.path: data is not a directory; expected one with data_batch_1.bin to data_batch_5.bin and test_batch.bin
+error: data.path: data is not a directory; expected one with data_batch_1.bin to data_batch_5.bin and test_batch.bin, which cifar-10-binary.tar.gz unpacks to
 
 "#]],
     );
@@ -137,7 +155,7 @@ error: data.path: data is not a directory; expected one with data_batch_1.bin to
     train_fails(
         &dir,
         str![[r#"
-error: data.path: data has no test_batch.bin; unpack all of cifar-10-binary.tar.gz there; without test images set data.test = 0
+error: data.path: data has neither data_batch_1.bin nor a folder cifar-10-batches-bin with it; it has nothing; unpack cifar-10-binary.tar.gz there
 
 "#]],
     );
@@ -191,7 +209,7 @@ error: data.path: data is not a folder; expected one with pictures
     train_fails(
         &dir,
         str![[r#"
-error: data/b.png: not a whole picture: Format error decoding Png: Invalid PNG signature; replace it, or set data.skip_broken = true to leave such files out
+error: data/b.png: not a picture: it begins like no known format; expected PNG, JPEG, WebP, BMP or TIFF; replace it, or set data.skip_broken = true to leave such files out
 
 "#]],
     );
@@ -200,8 +218,50 @@ error: data/b.png: not a whole picture: Format error decoding Png: Invalid PNG s
         &["train", "c.toml", "--out", "new", "--set", "data.test=2", "--set", "data.skip_broken=true"],
         str![[r#"
 left out 1 of 3 pictures that cannot be used:
-  data/b.png: not a whole picture: Format error decoding Png: Invalid PNG signature
+  data/b.png: not a picture: it begins like no known format; expected PNG, JPEG, WebP, BMP or TIFF
 error: data: expected 2 or more images to observe, found 2 less data.test = 2
+
+"#]],
+    );
+}
+
+/// A PNG file of 1 kB whose header claims 160 GB of pixels, in both kinds of folders.
+#[test]
+fn pictures_that_claim_more_than_they_hold() {
+    for data in [FOLDER, MASKED] {
+        let dir = with(data);
+        for name in ["a.png", "b.png", "c.png"] {
+            pictures::masked(&dir.path().join("data"), name, 4, 4, 100);
+        }
+        pictures::claim(&dir.path().join("data/b.png"), 200_000);
+        let message = "data/b.png: claims 200000 x 200000 pixels; expected at most 268435456 in all (16384 x 16384); make \
+                       it smaller";
+        let output = super::diffem(dir.path(), &["train", "c.toml", "--out", "new"]).output().expect("it starts");
+        let advice = "replace it, or set data.skip_broken = true to leave such files out";
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("error: {message}; {advice}\n"));
+        assert!(output.status.code() == Some(2) && !dir.path().join("new").exists());
+        let left_out = ["train", "c.toml", "--dry-run", "--set", "data.skip_broken=true"];
+        let output = super::diffem(dir.path(), &left_out).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let expected = format!("left out 1 of 3 pictures that cannot be used:\n  {message}\n");
+        assert!(output.status.success() && said == expected, "{said}");
+    }
+}
+
+#[test]
+fn folders_with_other_files() {
+    let dir = with(FOLDER);
+    for name in ["a.png", "sub/b.png", ".c.png", "d.gif"] {
+        let path = dir.path().join("data").join(name);
+        pictures::masked(path.parent().expect("a folder"), "x.png", 4, 4, 100);
+        std::fs::rename(path.with_file_name("x.png"), path).expect("a file");
+    }
+    fails(
+        &dir,
+        &["train", "c.toml", "--out", "new", "--set", "data.test=1"],
+        str![[r#"
+warning: left out 2 of the 4 files in data: d.gif; .c.png (hidden); pictures are .png, .jpg, .webp, .bmp or .tif files
+error: data: expected 2 or more images to observe, found 2 less data.test = 1
 
 "#]],
     );
@@ -251,7 +311,7 @@ error: channel: it has observations of length 2 with operators of length 32, and
     train_fails(
         &dir,
         str![[r#"
-error: data.n: expected 2 or more pictures and at most the 1 in the folder, found 0
+error: data.path: expected 2 or more pictures to train on, found 1
 
 "#]],
     );
