@@ -1,6 +1,7 @@
 //! Commands that write files from a run or from clean signals.
 
 use super::shared::{Compute, Settings};
+use crate::data::pixels::Bits;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,8 +10,9 @@ use std::path::PathBuf;
 pub struct Sample {
     /// Run directory
     pub run: PathBuf,
-    /// Observations (.safetensors or .npz) [default: the run's own]
-    #[arg(long, value_name = "FILE")]
+    /// Observations (.safetensors or .npz), or a folder of pictures for a run of images, where transparent
+    /// pixels are missing [default: the run's own]
+    #[arg(long, value_name = "FILE|FOLDER")]
     pub observations: Option<PathBuf>,
     /// Posterior draws per observation
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -28,9 +30,13 @@ pub struct Sample {
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Output (.safetensors or .npz) with x [n, draws, d], or [draws, d] with --prior
-    #[arg(long, default_value = "draws.safetensors", value_name = "FILE")]
+    /// Output (.safetensors or .npz) with x [n, draws, d], or [draws, d] with --prior; a name without
+    /// extension makes a folder of PNG files named like the pictures
+    #[arg(long, default_value = "draws.safetensors", value_name = "FILE|FOLDER")]
     pub out: PathBuf,
+    /// Bits per value of PNG files
+    #[arg(long, value_enum, default_value_t, value_name = "BITS")]
+    pub bits: Bits,
     #[command(flatten)]
     pub settings: Settings,
     #[command(flatten)]
@@ -49,6 +55,9 @@ pub struct ExportImages {
     /// [default: images-lap-NNN in the run directory]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Bits per value of the PNG files
+    #[arg(long, value_enum, default_value_t, value_name = "BITS")]
+    pub bits: Bits,
 }
 
 /// `diffem export`

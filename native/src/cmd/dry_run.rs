@@ -9,7 +9,7 @@ use anyhow::Result;
 /// Prints the estimate, as JSON where progress is shown as JSON.
 pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> {
     let there = config.data.images().is_some_and(|images| images.path().exists());
-    let observations = match crate::run::dataset::count(config) {
+    let observations = match count(config) {
         // Without the data a run can be estimated; data that cannot be used end it.
         Err(error) if there => return Err(error),
         count => count,

@@ -1,7 +1,6 @@
 //! `diffem sample`: draws from the posterior given observations, or from the prior.
 
 use crate::args::Sample;
-use crate::data::tensor_file::check_target;
 use crate::eval::draws;
 use anyhow::{Result, bail};
 
@@ -11,7 +10,7 @@ pub fn run(args: &Sample) -> Result<()> {
     if args.draws == 0 {
         bail!("--draws 0: expected 1 or more");
     }
-    check_target(&args.out)?;
+    draws::check_out(&args.out)?;
     let (out, count) = (args.out.display(), args.draws);
     super::print(&match args.prior {
         true => format!("{out}: {count} draws of the prior of lap {}\n", draws::prior(args)?),

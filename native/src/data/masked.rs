@@ -66,7 +66,7 @@ impl ImageData for MaskedImagesConfig {
     }
 
     fn open(&self, _: bool) -> Result<Opened> {
-        Ok(Opened::Observed(Box::new(MaskedPictures::open(self, true)?)))
+        Ok(Opened::Observed(Box::new(MaskedPictures::open(self.path(), self, true)?)))
     }
 }
 
@@ -78,11 +78,11 @@ pub struct MaskedPictures {
 }
 
 impl MaskedPictures {
-    /// Opens the pictures below the folder of `config`; unless they are resized, all must have the size of
-    /// its shape. Pictures that cannot be transparent are told; `some_missing` refuses a folder of nothing
+    /// Opens the pictures below `dir` with the shape of `config`; unless they are resized, all must have that
+    /// size. Pictures that cannot be transparent are told; `some_missing` refuses a folder of nothing
     /// else.
-    pub fn open(config: &MaskedImagesConfig, some_missing: bool) -> Result<Self> {
-        let (dir, shape) = (config.path(), config.shape());
+    pub fn open(dir: &Path, config: &MaskedImagesConfig, some_missing: bool) -> Result<Self> {
+        let shape = config.shape();
         let fit = Fit { shape, crop: None, background: 0, resize: config.resize };
         let mut files = pictures(dir)?;
         if config.skip_broken {
@@ -221,7 +221,7 @@ mod tests {
         let ImageShape { height, width, .. } = SHAPE;
         let path = dir.path().display().to_string();
         let config = MaskedImagesConfig { path, channels, height, width, resize, skip_broken: false, n: 0 };
-        MaskedPictures::open(&config, true)
+        MaskedPictures::open(dir.path(), &config, true)
     }
 
     fn error<T>(result: Result<T>, dir: &TempDir) -> String {

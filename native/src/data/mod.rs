@@ -4,7 +4,7 @@
 pub mod cifar10;
 pub mod digits;
 mod dtype;
-mod fit;
+pub mod fit;
 pub mod folder;
 pub mod formats;
 pub mod idx;

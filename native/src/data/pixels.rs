@@ -1,12 +1,60 @@
-//! Signals as 8-bit pictures and PNG files.
+//! Signals as pictures of 8 bits and as PNG files of 8 or 16 bits.
 
 use crate::files;
 #[cfg(test)]
 use anyhow::Context;
 use anyhow::{Result, bail};
-use diffem::image::{ImageShape, to_byte};
+use clap::ValueEnum;
+use diffem::image::{ImageShape, to_byte, to_unit};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use std::path::Path;
+
+/// Bits per value of a PNG file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Bits {
+    /// 256 levels
+    #[default]
+    #[value(name = "8")]
+    Eight,
+    /// 65536 levels
+    #[value(name = "16")]
+    Sixteen,
+}
+
+/// Writes a signal in [-2, 2] to a PNG file, gray or RGB; values outside the range are clamped.
+pub fn write_png(path: &Path, signal: &[f32], shape: ImageShape, bits: Bits) -> Result<()> {
+    match bits {
+        Bits::Eight => Bytes::of(signal, shape)?.write(path),
+        Bits::Sixteen => {
+            check(signal, shape)?;
+            let level = |v: f32| (f64::from(to_unit(v)) * 65535.0).round().clamp(0.0, 65535.0) as u16;
+            let levels: Vec<u16> = signal.iter().copied().map(level).collect();
+            let bytes: Vec<u8> = interleaved(&levels, shape).flat_map(u16::to_ne_bytes).collect();
+            encode(path, &bytes, shape, [ExtendedColorType::L16, ExtendedColorType::Rgb16])
+        }
+    }
+}
+
+/// Values `[channels, height, width]` pixel by pixel.
+fn interleaved<P: Copy>(planes: &[P], shape: ImageShape) -> impl Iterator<Item = P> {
+    let (pixels, channels) = (shape.pixels(), shape.channels);
+    (0..pixels).flat_map(move |i| (0..channels).map(move |c| planes[c * pixels + i]))
+}
+
+/// Writes a PNG file of `bytes` in the first of two colors if it is gray, else in the second.
+fn encode(path: &Path, bytes: &[u8], shape: ImageShape, [gray, rgb]: [ExtendedColorType; 2]) -> Result<()> {
+    let color = if shape.channels == 1 { gray } else { rgb };
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png).write_image(bytes, shape.width as u32, shape.height as u32, color)?;
+    files::write_atomic(path, &png)
+}
+
+fn check(signal: &[f32], shape: ImageShape) -> Result<()> {
+    if !matches!(shape.channels, 1 | 3) || signal.len() != shape.len() {
+        bail!("an image of {} channels: expected 1 (gray) or 3 (red, green, blue)", shape.channels);
+    }
+    Ok(())
+}
 
 /// An 8-bit image, stored channel by channel and row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +68,7 @@ pub struct Bytes {
 impl Bytes {
     /// Converts a signal in [-2, 2] to bytes: 255 (v + 2) / 4, rounded; values outside the range are clamped.
     pub fn of(signal: &[f32], shape: ImageShape) -> Result<Self> {
-        if !matches!(shape.channels, 1 | 3) || signal.len() != shape.len() {
-            bail!("an image of {} channels: expected 1 (gray) or 3 (red, green, blue)", shape.channels);
-        }
+        check(signal, shape)?;
         Ok(Self { planes: signal.iter().copied().map(to_byte).collect(), shape })
     }
 
@@ -43,14 +89,8 @@ impl Bytes {
 
     /// Writes a PNG file, gray (L) or RGB.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let (pixels, channels) = (self.shape.pixels(), self.shape.channels);
-        let interleaved: Vec<u8> =
-            (0..pixels).flat_map(|i| (0..channels).map(move |c| self.planes[c * pixels + i])).collect();
-        let color = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-        let (width, height) = (self.shape.width as u32, self.shape.height as u32);
-        let mut png = Vec::new();
-        PngEncoder::new(&mut png).write_image(&interleaved, width, height, color)?;
-        files::write_atomic(path, &png)
+        let bytes: Vec<u8> = interleaved(&self.planes, self.shape).collect();
+        encode(path, &bytes, self.shape, [ExtendedColorType::L8, ExtendedColorType::Rgb8])
     }
 }
 
@@ -77,5 +117,18 @@ mod tests {
         let gray = Bytes { planes: vec![1, 2], shape: ImageShape { channels: 1, height: 1, width: 2 } };
         gray.write(&path).unwrap();
         assert_eq!(Bytes::read(&path).unwrap().planes, [1, 2, 1, 2, 1, 2]);
+    }
+
+    #[test]
+    fn sixteen_bits_survive_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        for (channels, values) in [(1, vec![-2.0, 0.3]), (3, vec![2.0, -0.001, 0.0, 1.7, -1.9, 9.0])] {
+            let shape = ImageShape { channels, height: 1, width: 2 };
+            write_png(&path, &values, shape, Bits::Sixteen).unwrap();
+            let fit = crate::data::fit::Fit { shape, crop: None, background: 0, resize: false };
+            let read = crate::data::picture::read(&path, |picture| fit.values(picture)).unwrap();
+            assert!(read.iter().zip(&values).all(|(a, b)| (a - b.min(2.0)).abs() < 4.0 / 65535.0), "{read:?}");
+        }
     }
 }

@@ -1,33 +1,46 @@
-//! Writes draws from posteriors and from a prior to a file.
+//! Writes draws from posteriors and from a prior to a file of tensors or a folder of pictures.
 
 use crate::args::Sample;
+use crate::data::formats::is_tensor_file;
 use crate::data::observations::load_observations;
 use crate::data::tensor::{MAX_VALUES, Metadata, Tensor, product};
-use crate::data::tensor_file::write_tensors;
+use crate::data::tensor_file::{check_target, write_tensors};
 use crate::device;
 use crate::eval::channel_override::see_through;
+use crate::files;
 use crate::run::dataset::{expected, inspection};
 use crate::run::dir::RunDir;
+use crate::run::images::{Gallery, refuse_content};
+use crate::run::pictures::observed;
 use crate::run::prior::Prior;
 use crate::run::session::Session;
 use anyhow::{Context, Result, bail};
-use diffem::{Observations, Warning};
+use diffem::image::ImageShape;
+use diffem::{Observations, Samples};
 use std::path::Path;
+
+/// Checks that `--out` can be written.
+pub fn check_out(out: &Path) -> Result<()> {
+    match is_folder(out) {
+        false => check_target(out),
+        true if out.is_dir() => refuse_content(out),
+        true => files::ensure_writable(out),
+    }
+}
+
+/// Whether `--out` is a folder of pictures: a name without extension, or a directory.
+fn is_folder(out: &Path) -> bool {
+    !is_tensor_file(out) && (out.is_dir() || out.extension().is_none())
+}
 
 /// Writes posterior draws `x [n, draws, d]` for the observations named in `args`; returns n and the lap.
 pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
     let mut session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
+    let shape = shape(args, session.image_shape())?;
     if let Some(channel) = &args.channel {
         see_through(&mut session, channel)?;
     }
-    let observations = match &args.observations {
-        None => session.dataset.observations.clone(),
-        Some(path) => {
-            let (observations, warnings) = read(&session, path)?;
-            warnings.iter().for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
-            observations
-        }
-    };
+    let (observations, names) = observations(args, &session)?;
     let (lap, posterior) = session.posterior(args.lap)?;
     let (n, d) = (observations.n(), session.config.signal_len());
     if product(&[n, args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
@@ -37,18 +50,15 @@ pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
             args.draws
         );
     }
-    let values = posterior.sample_seeded(&observations, args.draws, args.seed)?.into_vec();
-    let x = Tensor { shape: vec![n, args.draws, d], values };
-    write_tensors(&args.out, &[("x", &x)], &Metadata::new())?;
+    let x = posterior.sample_seeded(&observations, args.draws, args.seed)?;
+    match shape {
+        Some(shape) => {
+            let gallery = Gallery::new(names.as_deref(), n, shape, args.bits);
+            files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, args.draws))?;
+        }
+        None => write(args, vec![n, args.draws, d], x)?,
+    }
     Ok((n, lap))
-}
-
-/// Reads observations of the run's channel, and what is odd about them.
-fn read(session: &Session, path: &Path) -> Result<(Observations, Vec<Warning>)> {
-    let loaded = load_observations(path, &expected(&session.channel, session.image_shape()))?;
-    let inspection = inspection(&session.config, false);
-    let inspected = Observations { y: loaded.y, a: loaded.a }.inspected(&session.channel, &inspection);
-    inspected.with_context(|| path.display().to_string())
 }
 
 /// Writes draws `x [draws, d]` from the run's prior; returns the lap on which the prior was trained.
@@ -56,11 +66,57 @@ pub fn prior(args: &Sample) -> Result<usize> {
     let run = RunDir::open(&args.run)?;
     let (_, device) = device::open(&args.compute.device)?;
     let prior = Prior::load(&run, &args.settings.set, &device)?;
-    let d = prior.origin.config.signal_len();
+    let config = &prior.origin.config;
+    let (d, shape) = (config.signal_len(), shape(args, config.image_shape())?);
     if product(&[args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
         bail!("--draws {}: that many draws of {d} values each are more than {MAX_VALUES} values", args.draws);
     }
-    let x = Tensor::from(&prior.draws(args.draws, args.seed)?);
-    write_tensors(&args.out, &[("x", &x)], &Metadata::new())?;
+    let x = prior.draws(args.draws, args.seed)?;
+    match shape {
+        Some(shape) => {
+            let gallery = Gallery::new(None, args.draws, shape, args.bits);
+            files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, 1))?;
+        }
+        None => write(args, vec![args.draws, d], x)?,
+    }
     Ok(prior.origin.lap)
+}
+
+/// Shape of the pictures that are to be written; `None` for a file of tensors.
+fn shape(args: &Sample, shape: Option<ImageShape>) -> Result<Option<ImageShape>> {
+    match shape.filter(|shape| matches!(shape.channels, 1 | 3)) {
+        _ if !is_folder(&args.out) => Ok(None),
+        Some(shape) => Ok(Some(shape)),
+        None => bail!(
+            "--out {}: the signals of {} are not images; expected a name that ends in .safetensors or .npz",
+            args.out.display(),
+            args.run.display()
+        ),
+    }
+}
+
+/// The observations that `args` name, and the names of their files where each has one.
+fn observations(args: &Sample, session: &Session) -> Result<(Observations, Option<Vec<String>>)> {
+    let channel = session.channel.as_ref();
+    match &args.observations {
+        None => Ok((session.dataset.observations.clone(), session.dataset.names.clone())),
+        Some(path) => {
+            let (found, names) = match path.is_dir() {
+                true => observed(path, &session.config, channel).map(|(found, names)| (found, Some(names)))?,
+                false => {
+                    let loaded = load_observations(path, &expected(channel, session.image_shape()))?;
+                    (Observations { y: loaded.y, a: loaded.a }, None)
+                }
+            };
+            let inspected = found.inspected(channel, &inspection(&session.config, false));
+            let (observations, warnings) = inspected.with_context(|| path.display().to_string())?;
+            warnings.iter().for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
+            Ok((observations, names))
+        }
+    }
+}
+
+fn write(args: &Sample, shape: Vec<usize>, x: Samples) -> Result<()> {
+    let x = Tensor { shape, values: x.into_vec() };
+    write_tensors(&args.out, &[("x", &x)], &Metadata::new())
 }

@@ -41,6 +41,8 @@ pub struct Dataset {
     pub truth: Truth,
     /// What is odd about observations that were just read.
     pub warnings: Vec<String>,
+    /// Name of the file of each observation, if each has a file of its own.
+    pub names: Option<Vec<String>>,
 }
 
 impl Dataset {
@@ -138,6 +140,7 @@ fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Dat
         observations: drawn.observations,
         truth: Truth { x: Some(drawn.x), u: Some(drawn.u), test: Some(drawn.test) },
         warnings: Vec::new(),
+        names: None,
     }
 }
 
@@ -154,7 +157,7 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Dataset {
     let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
     let seen = Observations::simulate(channel, &test, observe, Set::Test as usize);
     let truth = Truth { x: Some(x), u: None, test: Some((test, seen)) };
-    Dataset { observations, truth, warnings: Vec::new() }
+    Dataset { observations, truth, warnings: Vec::new(), names: None }
 }
 
 /// Simulates the observations of the test signals `x`.
@@ -198,8 +201,9 @@ fn of_images(
         let seen = Observations::simulate(channel, &x, observe, Set::Test as usize);
         (x, seen)
     };
+    let names = train.names().map(|names| places[..n].iter().map(|place| names[*place].clone()).collect());
     let truth = Truth { x: Some(x), u: None, test: held.map(seen) };
-    Ok(Dataset { observations, truth, warnings: Vec::new() })
+    Ok(Dataset { observations, truth, warnings: Vec::new(), names })
 }
 
 /// Makes `n` observations piece by piece; `part` makes those of a range of rows.
@@ -246,7 +250,10 @@ fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn C
     let mut places = order[..n].to_vec();
     places.sort_unstable();
     let seen = pieces(channel, dir, n, &mut |rows| set.read(&places[rows]))?;
-    inspected(seen, Truth::default(), config, channel, &"data.path")
+    let names = set.names();
+    let names = places.iter().map(|place| names[*place].clone()).collect();
+    let dataset = inspected(seen, Truth::default(), config, channel, &"data.path")?;
+    Ok(Dataset { names: Some(names), ..dataset })
 }
 
 /// The rows that a file of observations must have for this channel and for signals of this `image` shape.
@@ -306,5 +313,6 @@ fn inspected(
     let (observations, mut warnings) =
         observations.inspected(channel, &inspection).with_context(|| origin.to_string())?;
     warnings.extend(truth.x.as_ref().and_then(|x| inspection.of_signals(x)));
-    Ok(Dataset { observations, truth, warnings: warnings.iter().map(|w| format!("{origin}: {w}")).collect() })
+    let warnings = warnings.iter().map(|w| format!("{origin}: {w}")).collect();
+    Ok(Dataset { observations, truth, warnings, names: None })
 }

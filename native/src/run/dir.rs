@@ -4,6 +4,7 @@
 //!     config.toml  observations.safetensors  truth.safetensors  metrics.jsonl  summary.json  figures/
 //!     lap-000/ reconstructions                          the start
 //!     lap-003/ model, ema, frame, state, reconstructions, DONE
+//!     names.txt                                         the file of each observation, where each has one
 //!     start.safetensors                                 the prior of a Gaussian start
 //!     state.safetensors                                 the last saved state within a lap
 //!     e-step-003.safetensors                            reconstructions of the current lap made so far
@@ -19,6 +20,7 @@ use crate::data::tensor_file::{TensorFile, write_rows};
 use crate::files;
 use crate::run::dataset::{Dataset, Truth};
 use crate::run::making::Making;
+use crate::run::names;
 use anyhow::{Context, Result, bail};
 use diffem::em::{InitialPrior, Phase, State};
 use diffem::network::Layout;
@@ -32,6 +34,9 @@ use std::sync::Arc;
 
 /// Names of u1, u2 and u3 in truth.safetensors.
 const U: [&str; 3] = ["u1", "u2", "u3"];
+
+/// File with the names of the observations.
+const NAMES: &str = "names.txt";
 
 /// What to do about a state that cannot be read.
 const DAMAGED: &str = "this state cannot be read; restore it, or delete it (in a lap, the whole directory of that lap) to \
@@ -138,6 +143,7 @@ impl RunDir {
         if !truth.is_empty() {
             write(&self.file("truth.safetensors"), &truth)?;
         }
+        dataset.names.iter().try_for_each(|list| names::write(&self.file(NAMES), list))?;
         self.write_config(config)?;
         self.making.as_ref().map_or(Ok(()), |making| making.finish())
     }
@@ -151,9 +157,10 @@ impl RunDir {
     pub fn dataset(&self) -> Result<Dataset> {
         let mut file = TensorFile::open(&self.file("observations.safetensors"), "y")?;
         let observations = observations_of(&mut file, "")?;
+        let names = names::read(&self.file(NAMES), observations.n())?;
         let path = self.file("truth.safetensors");
         if !path.exists() {
-            return Ok(Dataset { observations, truth: Truth::default(), warnings: Vec::new() });
+            return Ok(Dataset { observations, truth: Truth::default(), warnings: Vec::new(), names });
         }
         let mut file = TensorFile::open(&path, "x")?;
         let x = optional(&mut file, "x")?;
@@ -166,7 +173,7 @@ impl RunDir {
             Some(x) => Some((x, observations_of(&mut file, "test_")?)),
             None => None,
         };
-        Ok(Dataset { observations, truth: Truth { x, u, test }, warnings: Vec::new() })
+        Ok(Dataset { observations, truth: Truth { x, u, test }, warnings: Vec::new(), names })
     }
 
     /// Writes the finished lap `lap` atomically: into a temporary directory, which is then renamed.

@@ -9,6 +9,8 @@ pub mod init;
 pub mod laps;
 mod making;
 pub mod metrics;
+mod names;
+pub mod pictures;
 pub mod prior;
 pub mod session;
 mod store;
