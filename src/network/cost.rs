@@ -91,15 +91,17 @@ impl UnetConfig {
     pub fn cost(&self, shape: ImageShape, condition: usize) -> Cost {
         let square = self.patch * self.patch;
         let planes = (shape.channels + condition / shape.pixels()) * square;
-        let mut cost = linear(9 * planes, self.channels[0], shape.pixels() / square, planes + self.channels[0]);
+        let [height, width] = self.padded(shape);
+        let pixels = height * width / square;
+        let mut cost = linear(9 * planes, self.channels[0], pixels, planes + self.channels[0]);
         cost += (0..self.channels.len()).map(|i| self.level_cost(i, shape)).sum();
-        cost += linear(self.channels[0], shape.channels * square, shape.pixels() / square, shape.channels * square);
+        cost += linear(self.channels[0], shape.channels * square, pixels, shape.channels * square);
         cost
     }
 
     fn level_cost(&self, i: usize, shape: ImageShape) -> Cost {
         let (c, unit) = (self.channels[i], self.patch << i);
-        let pixels = (shape.height / unit) * (shape.width / unit);
+        let pixels = self.padded(shape).iter().map(|side| side / unit).product();
         let mut cost = self.stage_cost(i, pixels) * (2 * self.blocks[i] as u64);
         if i > 0 {
             // Values are kept before and after the norm.

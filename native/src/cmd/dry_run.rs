@@ -6,6 +6,9 @@ use crate::report::progress::ProgressMode;
 use crate::run::dataset::{check_file, count};
 use anyhow::Result;
 
+/// Seconds over which each part of a run is timed.
+const PATIENCE: f64 = 0.5;
+
 /// Prints the estimate, as JSON where progress is shown as JSON.
 pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> {
     let there = config.data.images().is_some_and(|images| images.path().exists());
@@ -18,7 +21,7 @@ pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> 
     for warning in check_file(config, &config.build_channel()?)? {
         eprintln!("warning: {warning}");
     }
-    let estimate = Estimate::make(config, &device, name, observations)?;
+    let estimate = Estimate::make(config, &device, name, observations, PATIENCE)?;
     super::print(&match progress {
         ProgressMode::Json => serde_json::to_string(&estimate)? + "\n",
         _ => estimate.table(),

@@ -2,13 +2,13 @@
 
 use crate::args::{Resume, Train};
 use crate::config::{Config, load};
+use crate::estimate::found::announce;
 use crate::figures;
 use crate::report::progress::ProgressMode;
 use crate::report::units::bytes;
 use crate::resources::peak_memory;
-use crate::run::init;
-use crate::run::session::Session;
 use crate::run::train::run as train;
+use crate::run::{init, session::Session};
 use crate::signals::{EXIT_STOPPED, Ended};
 use anyhow::Result;
 use std::process::ExitCode;
@@ -18,13 +18,13 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     super::use_threads(&args.compute)?;
     let config = configure(args)?;
     if args.dry_run {
-        super::dry_run::run(&config, &args.compute.device, args.progress)?;
-        return Ok(ExitCode::SUCCESS);
+        return super::dry_run::run(&config, &args.compute.device, args.progress).map(|()| ExitCode::SUCCESS);
     }
     let out = args.out.clone().unwrap_or_else(|| config.default_out());
     init::check(&config.init)?;
     let session = Session::create(&out, config, &args.compute.device)?;
-    finish(&session, args.progress).inspect_err(|_| session.run.discard_unstarted())
+    let finished = announce(&session, args.progress).and_then(|()| finish(&session, args.progress));
+    finished.inspect_err(|_| session.run.discard_unstarted())
 }
 
 /// Runs `diffem resume`.

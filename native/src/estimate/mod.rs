@@ -1,5 +1,6 @@
 //! Estimates the cost of a run before it starts: parameters, operations, memory, disk space and time.
 
+pub mod found;
 pub mod passes;
 mod timing;
 
@@ -26,6 +27,9 @@ const COPIES_ON_DISK: u64 = 6;
 
 /// Share of the variance by which draws may be too wide or too narrow before the estimate gives advice.
 const FAITHFUL: f64 = 0.03;
+
+/// Seconds of training above which the estimate says how to shorten it.
+const LONG: f64 = 7200.0;
 
 /// Estimated cost of a run. Fields that depend on the number of observations are `None` if it is unknown.
 #[derive(Debug, Serialize)]
@@ -82,13 +86,19 @@ pub struct Memory {
 }
 
 impl Estimate {
-    /// Estimates a run of `config` on `device` and times a few steps for it. `observations` is their number,
-    /// or the error that says why it is unknown.
-    pub fn make(config: &Config, device: &Device, name: String, observations: Result<usize>) -> Result<Self> {
+    /// Estimates a run of `config` on `device` and times a few steps for it, each for `patience` seconds.
+    /// `observations` is their number, or the error that says why it is unknown.
+    pub fn make(
+        config: &Config,
+        device: &Device,
+        name: String,
+        observations: Result<usize>,
+        patience: f64,
+    ) -> Result<Self> {
         let channel = Arc::new(config.build_channel()?);
         let shape = config.model(channel.clone()).shape();
         let (d, cost) = (shape.signal, config.network.cost(shape.signal, shape.image, shape.features)?);
-        let speed = Bench { config, channel: channel.clone(), device }.speed()?;
+        let speed = Bench { config, channel: channel.clone(), device, patience }.speed()?;
         let (n, unknown) = match observations {
             Ok(n) => (Some(n), None),
             Err(error) => (None, Some(format!("{error:#}"))),
@@ -125,6 +135,7 @@ impl Estimate {
     /// The estimate as a table to read.
     pub fn table(&self) -> String {
         let lines = [
+            ("data", self.observations.map_or("-".into(), |n| format!("{} observations", count(n as u64)))),
             ("network", self.network_line()),
             ("M-step", half(&self.m_step)),
             ("E-step", self.e_step.as_ref().map_or("-".into(), half)),
@@ -138,8 +149,27 @@ impl Estimate {
             .unknown
             .iter()
             .map(|why| format!("The number of observations is unknown, and what depends on it is left out: {why}\n"));
+        let advice = self.shorter().map_or(String::new(), |advice| format!("{advice}\n"));
         let head = format!("{} on {}, {} workers; nothing is written\n", self.name, self.device, self.workers);
-        [head, lines, unknown.collect()].concat()
+        [head, lines, advice, unknown.collect()].concat()
+    }
+
+    /// How to shorten a run that takes hours, by the half of a lap that takes most of it.
+    fn shorter(&self) -> Option<String> {
+        let all = self.seconds.filter(|seconds| *seconds > LONG)?;
+        let e_step = self.e_step.as_ref().map_or(0.0, |half| half.seconds);
+        let levers = match e_step > self.m_step.seconds {
+            true => format!(
+                "the reconstructions take most of it ({}): lower e_step.sampler.steps (dpmpp2m-sde does with 24), or data.n",
+                self.sampler
+            ),
+            false => "the training steps take most of it: lower m_step.steps or m_step.batch".into(),
+        };
+        Some(format!(
+            "{} is long: {levers}; a network with fewer channels (network.channels) or larger patches, smaller images and \
+             fewer laps (em.laps) shorten both halves",
+            duration(all)
+        ))
     }
 
     fn network_line(&self) -> String {

@@ -16,10 +16,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Seconds beyond which nothing larger is timed.
-const MAX_SECONDS: f64 = 2.0;
-/// Minimum number of seconds over which repetitions are averaged.
-const MIN_SECONDS: f64 = 0.5;
+/// How many times the patience a part may take before nothing larger is timed.
+const MAX_PATIENCE: f64 = 4.0;
 /// Number of signals to train on.
 const SIGNALS: usize = 512;
 /// Number of network calls of the samplers that are timed first.
@@ -39,6 +37,8 @@ pub struct Bench<'a> {
     pub config: &'a Config,
     pub channel: Arc<Compose>,
     pub device: &'a Device,
+    /// Minimum number of seconds over which repetitions are averaged.
+    pub patience: f64,
 }
 
 impl Bench<'_> {
@@ -53,12 +53,13 @@ impl Bench<'_> {
         let mut step = |batch: usize, piece: usize| -> Result<f64> {
             let config = MStepConfig { batch, micro_batch: piece, ..m.clone() };
             let mut m_step = MStep::new(&posterior, (&x, &seen), &config, 0, 1);
-            repeated(|i| Ok(_ = m_step.step(&mut state, i).into_scalar::<f32>()))
+            self.repeated(|i| Ok(_ = m_step.step(&mut state, i).into_scalar::<f32>()))
         };
-        let step = step_seconds(m.batch, m.micro_batch, workers, &mut step)?;
+        let most = MAX_PATIENCE * self.patience;
+        let step = step_seconds(m.batch, m.micro_batch, (workers, most), &mut step)?;
         let (shard, calls) = (self.config.e_step.shard, self.config.e_step.sampler.calls());
         let mut draw = |size: usize, calls: usize| self.draw(&posterior, size, workers, calls);
-        Ok(Speed { step, observation: shard_seconds(shard, calls, &mut draw)? / (shard * workers) as f64 })
+        Ok(Speed { step, observation: shard_seconds(shard, calls, most, &mut draw)? / (shard * workers) as f64 })
     }
 
     /// The run's posterior before any training, in the coordinates that the run would derive from `x`.
@@ -78,8 +79,21 @@ impl Bench<'_> {
         let model = Model { sampler: sampler.clone(), shard: size, ..posterior.model().clone() };
         let (network, standardizer) = (posterior.network().clone(), posterior.standardizer().clone());
         let posterior = Posterior::new(model, network, standardizer, self.device.clone());
-        let seconds = repeated(|_| Ok(_ = posterior.sample(&observations, 1)?))?;
+        let seconds = self.repeated(|_| Ok(_ = posterior.sample(&observations, 1)?))?;
         Ok(seconds * calls as f64 / sampler.calls() as f64)
+    }
+
+    /// Mean seconds of `work(i)`, repeated until the patience is at its end.
+    fn repeated(&self, mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+        let begun = Instant::now();
+        for i in 0.. {
+            work(i)?;
+            let seconds = begun.elapsed().as_secs_f64();
+            if seconds >= self.patience {
+                return Ok(seconds / (i + 1) as f64);
+            }
+        }
+        Ok(0.0)
     }
 }
 
@@ -90,25 +104,12 @@ fn noise(n: usize, d: usize) -> Samples {
     x
 }
 
-/// Mean seconds of `work(i)`, repeated for at least half a second.
-fn repeated(mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
-    let begun = Instant::now();
-    for i in 0.. {
-        work(i)?;
-        let seconds = begun.elapsed().as_secs_f64();
-        if seconds >= MIN_SECONDS {
-            return Ok(seconds / (i + 1) as f64);
-        }
-    }
-    Ok(0.0)
-}
-
 /// Seconds per step of `batch` rows in pieces of `piece` rows, one piece per worker at a time. The function
-/// `time(batch, piece)` times steps; it is called with larger and larger pieces.
+/// `time(batch, piece)` times steps; it is called with larger and larger pieces, up to `most` seconds.
 fn step_seconds(
     batch: usize,
     piece: usize,
-    workers: usize,
+    (workers, most): (usize, f64),
     time: &mut dyn FnMut(usize, usize) -> Result<f64>,
 ) -> Result<f64> {
     let piece = piece.min(batch);
@@ -119,31 +120,36 @@ fn step_seconds(
     let mut rows = 1;
     let seconds = loop {
         let seconds = time(at_once * rows, rows)?;
-        if rows == piece || 2.0 * seconds > MAX_SECONDS {
+        if rows == piece || 2.0 * seconds > most {
             break seconds;
         }
         rows = (4 * rows).min(piece);
     };
     let whole = seconds * piece as f64 / rows as f64 * pieces.div_ceil(at_once) as f64;
-    if rows == piece && pieces > at_once && whole < MAX_SECONDS { time(batch, piece) } else { Ok(whole) }
+    if rows == piece && pieces > at_once && whole < most { time(batch, piece) } else { Ok(whole) }
 }
 
 /// Seconds for one shard of `shard` observations per worker with `calls` network calls. `time(shard, calls)`
-/// times shards; it is called with larger and larger shards, and with few calls first.
-fn shard_seconds(shard: usize, calls: usize, time: &mut dyn FnMut(usize, usize) -> Result<f64>) -> Result<f64> {
+/// times shards; it is called with larger and larger shards, up to `most` seconds, and with few calls first.
+fn shard_seconds(
+    shard: usize,
+    calls: usize,
+    most: f64,
+    time: &mut dyn FnMut(usize, usize) -> Result<f64>,
+) -> Result<f64> {
     let few = calls.min(FEW_CALLS);
     // Network calls of fewer rows are padded to this number.
     let mut rows = shard.min(8);
     time(rows, few)?;
     let seconds = loop {
         let seconds = time(rows, few)?;
-        if rows == shard || 2.0 * seconds > MAX_SECONDS {
+        if rows == shard || 2.0 * seconds > most {
             break seconds;
         }
         rows = (4 * rows).min(shard);
     };
     let whole = seconds * shard as f64 / rows as f64 * calls as f64 / few as f64;
-    if rows == shard && whole < MAX_SECONDS { time(shard, calls) } else { Ok(whole) }
+    if rows == shard && whole < most { time(shard, calls) } else { Ok(whole) }
 }
 
 #[cfg(test)]
@@ -157,7 +163,7 @@ mod tests {
             let pieces = batch.div_ceil(piece);
             Ok(row * piece.min(batch) as f64 * pieces.div_ceil(2) as f64)
         };
-        step_seconds(256, 16, 2, &mut time).unwrap()
+        step_seconds(256, 16, (2, 2.0), &mut time).unwrap()
     }
 
     /// A blur is diagonal in the cosine basis, so the diagonal update must be timed, not a dense one or none.
@@ -169,7 +175,7 @@ mod tests {
         ];
         let config = crate::config::load("digits", &settings.map(String::from)).unwrap();
         let (channel, device) = (Arc::new(config.build_channel().unwrap()), Device::flex());
-        let bench = Bench { config: &config, channel, device: &device };
+        let bench = Bench { config: &config, channel, device: &device, patience: 0.5 };
         let posterior = bench.posterior(&noise(64, 64)).unwrap();
         let conditioning = posterior.model().conditioned(posterior.standardizer());
         assert!(conditioning.basis().is_some() && conditioning.power().is_some());
@@ -193,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_one_piece_keeps_one_worker() {
-        let seconds = step_seconds(5, 16, 2, &mut |batch, piece| Ok((batch * piece) as f64 * 1e-3)).unwrap();
+        let seconds = step_seconds(5, 16, (2, 2.0), &mut |batch, piece| Ok((batch * piece) as f64 * 1e-3)).unwrap();
         assert!((seconds - 0.025).abs() < 1e-9, "{seconds}");
     }
 
@@ -204,8 +210,8 @@ mod tests {
             tried.push((rows, calls));
             Ok((rows * calls) as f64 * 1e-3)
         };
-        assert!((shard_seconds(32, 25, &mut time).unwrap() - 0.8).abs() < 1e-9);
-        assert!((shard_seconds(32, 1000, &mut time).unwrap() - 32.0).abs() < 1e-9);
+        assert!((shard_seconds(32, 25, 2.0, &mut time).unwrap() - 0.8).abs() < 1e-9);
+        assert!((shard_seconds(32, 1000, 2.0, &mut time).unwrap() - 32.0).abs() < 1e-9);
         assert_eq!(tried, [(8, 4), (8, 4), (32, 4), (32, 25), (8, 4), (8, 4), (32, 4)]);
     }
 }

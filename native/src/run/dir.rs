@@ -46,8 +46,8 @@ const DAMAGED: &str = "this state cannot be read; restore it, or delete it (in a
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
-    /// Whether [`RunDir::create`] created the directory.
-    made: bool,
+    /// Number of directories, this one and its parents, that [`RunDir::create`] created.
+    made: usize,
     /// The mark of a directory that is not a run yet.
     making: Option<Arc<Making>>,
 }
@@ -56,7 +56,7 @@ impl RunDir {
     /// Creates a run directory. Returns an error if the directory exists and holds anything but what a killed process left
     /// of a run that had not begun.
     pub fn create(path: &Path) -> Result<Self> {
-        let made = !path.exists();
+        let made = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).count();
         files::ensure_writable_dir(path)?;
         let making = Some(Arc::new(Making::of(path)?));
         Ok(Self { path: path.to_path_buf(), made, making })
@@ -69,7 +69,8 @@ impl RunDir {
         let begun = self.file("state.safetensors").exists() || self.laps().is_ok_and(|laps| !laps.is_empty());
         if !begun {
             // Errors of the removal are dropped, because the user needs to read why the start failed.
-            let _ = if self.made { std::fs::remove_dir_all(&self.path) } else { files::empty_dir(&self.path) };
+            let _ = if self.made > 0 { std::fs::remove_dir_all(&self.path) } else { files::empty_dir(&self.path) };
+            let _ = self.path.ancestors().take(self.made).skip(1).try_for_each(std::fs::remove_dir);
         }
     }
 
@@ -81,7 +82,7 @@ impl RunDir {
 
     /// Opens a run directory made by `train`.
     pub fn open(path: &Path) -> Result<Self> {
-        let run = Self { path: path.to_path_buf(), made: false, making: None };
+        let run = Self { path: path.to_path_buf(), made: 0, making: None };
         if !run.file("config.toml").is_file() {
             bail!("{} is not a run directory: it has no config.toml; make one with `diffem train`", path.display());
         }

@@ -31,11 +31,11 @@ impl Default for UnetConfig {
 }
 
 impl UnetConfig {
-    /// Checks the ranges, that images of `shape` can be halved as often as there are levels, and that the
+    /// Checks the ranges, that images of `shape` are not small for the number of levels, and that the
     /// `condition` features form whole planes of that size.
     ///
     /// # Errors
-    /// A size outside its range, an image that cannot be halved, features that do not form whole planes.
+    /// A size outside its range, levels too many for the image, features that do not form whole planes.
     pub fn validate(&self, shape: ImageShape, condition: usize) -> Result<()> {
         self.validate_sizes()?;
         self.validate_fit(shape, condition)
@@ -70,12 +70,24 @@ impl UnetConfig {
         Ok(())
     }
 
+    /// Side of the square of pixels that the coarsest level sees as one.
+    fn unit(&self) -> usize {
+        self.patch.saturating_mul(1 << (self.channels.len() - 1))
+    }
+
+    /// Height and width that images of `shape` are padded to: those that every level can halve.
+    pub(crate) fn padded(&self, shape: ImageShape) -> [usize; 2] {
+        [shape.height, shape.width].map(|side| side.next_multiple_of(self.unit()))
+    }
+
     fn validate_fit(&self, shape: ImageShape, condition: usize) -> Result<()> {
-        let levels = self.channels.len();
-        let unit = self.patch.saturating_mul(1 << (levels - 1));
-        if self.patch == 0 || !shape.height.is_multiple_of(unit) || !shape.width.is_multiple_of(unit) {
+        let (levels, side) = (self.channels.len(), shape.height.max(shape.width));
+        // Up to twice the larger side there is something left to see at the coarsest level.
+        if self.patch == 0 || self.unit() > 2 * side {
+            let most = (2 * side) >> (levels - 1);
             let message = format!(
-                "expected a square that, with {levels} levels, divides {} x {} into whole pixels (a multiple of {unit}), found {}",
+                "with {levels} levels, images of {} x {} pixels allow patches of 1 to {most} pixels, found {}; lower it, or \
+                 take fewer levels (network.channels, blocks and heads)",
                 shape.height, shape.width, self.patch
             );
             return error("patch", message);

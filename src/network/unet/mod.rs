@@ -2,6 +2,7 @@
 //! 2024, arXiv 2405.13712; Dhariwal & Nichol 2021), on images stored pixel by pixel.
 
 mod config;
+mod planes;
 
 pub use config::UnetConfig;
 
@@ -184,24 +185,6 @@ impl Attention {
 }
 
 impl Unet {
-    /// Size of the images that level `i` works on.
-    fn size(&self, i: usize) -> [usize; 2] {
-        let unit = self.config.patch << i;
-        [self.shape.height / unit, self.shape.width / unit]
-    }
-
-    /// Planes `[n, k, h · w]` -> pixels `[n · h' · w', k · patch²]`.
-    fn to_pixels(&self, x: Tensor<3>) -> Tensor<2> {
-        let ([n, k, _], [h, w], p) = (x.dims(), self.size(0), self.config.patch);
-        x.reshape([n, k, h, p, w, p]).permute([0, 2, 4, 1, 3, 5]).reshape([n * h * w, k * p * p])
-    }
-
-    /// Pixels `[n · h' · w', k · patch²]` -> flattened images `[n, k · h · w]`.
-    fn to_planes(&self, x: Tensor<2>, n: usize) -> Tensor<2> {
-        let ([h, w], p, k) = (self.size(0), self.config.patch, self.shape.channels);
-        x.reshape([n, h, w, k, p, p]).permute([0, 3, 1, 4, 2, 5]).reshape([n, self.shape.len()])
-    }
-
     fn run(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, mut dropout: Option<Dropout>) -> Tensor<2> {
         let (n, pixels) = (x.dims()[0], self.shape.pixels());
         let planes = |t: Tensor<2>| {
@@ -307,7 +290,13 @@ mod tests {
         };
         assert!(message(UnetConfig { blocks: vec![1], ..Default::default() }).contains("network.blocks"));
         assert!(message(UnetConfig { heads: vec![0, 5], ..Default::default() }).contains("network.heads"));
-        assert!(message(UnetConfig { patch: 3, ..Default::default() }).contains("network.patch"));
+        for patch in [0, 33, usize::MAX] {
+            let found = message(UnetConfig { patch, ..Default::default() });
+            assert!(
+                found.contains("with 2 levels, images of 32 x 32 pixels allow patches of 1 to 32 pixels"),
+                "{found}"
+            );
+        }
         assert!(message(UnetConfig { dropout: 1.0, ..Default::default() }).contains("network.dropout"));
         assert!(message(UnetConfig { channels: vec![], ..Default::default() }).contains("network.channels"));
     }
