@@ -105,6 +105,103 @@ fn masked_pictures_are_observations() {
     assert!(files(&run.join("figures")).contains_key("grid.png"));
 }
 
+/// A run of twelve masked pictures in subfolders, of every format; every second one is twice as large.
+fn named() -> TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    for i in 0..12u8 {
+        let (folder, side) = (dir.path().join(if i < 4 { "data" } else { "data/sub" }), if i % 2 == 0 { 4 } else { 8 });
+        let extension = ["png", "webp", "tif", "bmp"][usize::from(i) % 4];
+        pictures::masked(&folder, &format!("p {i:02}.{extension}"), side, side, 20 * i);
+    }
+    std::fs::write(dir.path().join("data/notes.txt"), "").expect("a file");
+    let data = "kind = \"masked-images\"\npath = \"data\"\nchannels = 1\nheight = 4\nwidth = 4\nresize = true\n";
+    let more = ["--set", "em.laps=1", "--set", "monitor.holdout=0.0", "--set", "init.kind=corrupted"];
+    train(dir.path(), &config(data), "run", &more);
+    dir
+}
+
+/// Names of the PNG files below `dir`.
+fn names(dir: &Path) -> Vec<String> {
+    files(dir).into_keys().filter(|name| name.ends_with(".png")).collect()
+}
+
+/// Row i belongs to line i of names.txt, and its picture has that name again: every level is its own.
+#[test]
+fn pictures_keep_their_names() {
+    let dir = named();
+    let run = dir.path().join("run");
+    let lines = std::fs::read_to_string(run.join("names.txt")).expect("names.txt");
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!((lines.len(), lines[0], lines[11]), (12, "p 00.png", "sub/p 11.bmp"));
+    let y = array(&run, "observations.safetensors", "y");
+    let levels = (0..12).map(|i| 4.0 * (20.0 * f64::from(i)) / 255.0 - 2.0);
+    assert!(y.chunks(16).zip(levels).all(|(y, level)| y[15] == level as f32), "{y:?}");
+    succeed(dir.path(), &["export-images", "run", "--out", "exported", "--bits", "16"]);
+    let expected: Vec<String> =
+        lines.iter().map(|line| line.rsplit_once('.').expect("a name").0.to_string() + ".png").collect();
+    assert_eq!(names(&dir.path().join("exported/reconstructions")), expected);
+    let x = array(&run, "lap-001/reconstructions.safetensors", "x");
+    let picture = image::open(dir.path().join("exported/reconstructions/sub/p 11.png")).expect("a picture");
+    let (value, pixel) = (f64::from(x[11 * 16]), picture.as_luma16().expect("16 bits, gray").get_pixel(0, 0).0[0]);
+    assert!(((value + 2.0) / 4.0 * 65535.0 - f64::from(pixel)).abs() <= 0.5, "{value} {pixel}");
+    assert_eq!(succeed(dir.path(), &["sample", "run", "--out", "own"]), "own: 1 draws of 12 posteriors of lap 1\n");
+    assert_eq!(names(&dir.path().join("own")), expected);
+}
+
+/// Draws for a folder of new pictures are those for the same observations in a file, and lie under the names of
+/// the pictures.
+#[test]
+fn new_pictures_are_sampled() {
+    let dir = named();
+    for name in ["a.png", "b/a.webp"] {
+        let path = dir.path().join("new").join(name);
+        pictures::masked(path.parent().expect("a folder"), &path.file_name().unwrap().to_string_lossy(), 4, 4, 90);
+    }
+    let sample = |more: &[&str]| succeed(dir.path(), &[&["sample", "run", "--observations", "new"], more].concat());
+    sample(&["--draws", "3", "--out", "draws"]);
+    let folders = ["deviation", "draw-1", "draw-2", "draw-3", "mean"];
+    let expected: Vec<String> = folders.iter().flat_map(|f| ["a", "b/a"].map(|n| format!("{f}/{n}.png"))).collect();
+    assert_eq!(names(&dir.path().join("draws")), expected);
+    sample(&["--draws", "3", "--out", "draws.npz"]);
+    let x = arrays::read(&dir.path().join("draws.npz"), "x").1;
+    let byte = |folder: &str| {
+        let path = dir.path().join("draws").join(folder).join("b/a.png");
+        f64::from(image::open(path).expect("a picture").into_luma8().get_pixel(0, 0).0[0])
+    };
+    let values = [3, 4, 5].map(|row| f64::from(x[16 * row]));
+    let (mean, level) = (values.iter().sum::<f64>() / 3.0, |v: f64| ((v + 2.0) / 4.0 * 255.0).clamp(0.0, 255.0));
+    let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    assert!((byte("draw-2") - level(values[1])).abs() <= 0.5 && (byte("mean") - level(mean)).abs() <= 0.5);
+    assert!((byte("deviation") - (deviation / 2.0 * 255.0).min(255.0)).abs() <= 0.5, "{deviation}");
+    let again = run(dir.path(), &["sample", "run", "--out", "draws"]);
+    assert_eq!(String::from_utf8_lossy(&again.stderr), "error: --out draws: is not empty; expected a new folder\n");
+}
+
+/// Where nothing is hidden, new pictures are observations as they are.
+#[test]
+fn new_pictures_of_a_blur_are_observations() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for i in 0..16u8 {
+        pictures::masked(&dir.path().join("data"), &format!("{i:02}.png"), 8, 8, 10 * i);
+    }
+    let folder = "kind = \"images\"\npath = \"data\"\nchannels = 1\nheight = 4\nwidth = 4\ntest = 0\n";
+    let (head, rest) = config(folder)
+        .split_once("kind = \"mask\"\nrate = 0.4")
+        .map(|(a, b)| (a.to_string(), b.to_string()))
+        .expect("a mask");
+    let blur = [&head, "kind = \"noise\"\nstd = 0.1", &rest[..]].concat();
+    train(dir.path(), &blur, "run", &["--set", "em.laps=1", "--set", "monitor.holdout=0.0"]);
+    succeed(dir.path(), &["export-images", "run", "--out", "exported"]);
+    assert_eq!(names(&dir.path().join("exported/truth")).len(), 16);
+    assert!(dir.path().join("exported/reconstructions/07.png").is_file());
+    let sample = ["sample", "run", "--out", "out", "--observations"];
+    succeed(dir.path(), &[&sample[..], &["exported/truth"]].concat());
+    assert_eq!(names(&dir.path().join("out"))[7], "07.png");
+    let other = run(dir.path(), &["sample", "run", "--out", "other", "--observations", "data"]);
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(said.contains("data/00.png: is 8 x 8 pixels; expected 4 x 4"), "{said}");
+}
+
 /// `corrupt` turns a folder of clean pictures into a file with a shape, which a run is then trained on.
 #[test]
 fn a_folder_is_corrupted_to_a_file_that_is_trained_on() {

@@ -76,6 +76,12 @@ class Run:
         return arrays
 
     @cached_property
+    def names(self) -> list[str] | None:
+        """The file of each observation in the order of the rows; ``None`` if they have no files of their own."""
+        path = self.path / "names.txt"
+        return path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else None
+
+    @cached_property
     def truth(self) -> dict[str, np.ndarray] | None:
         """The clean signals by name (``x``, ``test_x``, ...); ``None`` if they are unknown."""
         path = self.path / "truth.safetensors"

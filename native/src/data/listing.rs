@@ -69,6 +69,8 @@ pub struct Listing {
     others: Vec<PathBuf>,
     /// Files and folders whose names begin with a dot.
     hidden: Vec<PathBuf>,
+    /// Links to nothing, other than those that are called like pictures.
+    dead: Vec<PathBuf>,
     /// Links to folders that are read anyway or that contain this one.
     again: Vec<PathBuf>,
 }
@@ -92,7 +94,7 @@ impl Listing {
 
     /// Number of files and links that are left out.
     fn count(&self) -> usize {
-        self.others.len() + self.hidden.len() + self.again.len()
+        self.others.len() + self.hidden.len() + self.dead.len() + self.again.len()
     }
 
     /// What is left out, in words; `None` if that is nothing.
@@ -100,6 +102,7 @@ impl Listing {
         let kinds = [
             (&self.others, ""),
             (&self.hidden, " (hidden)"),
+            (&self.dead, " (a link to nothing)"),
             (&self.again, " (a link to a folder that is read already or that contains this one)"),
         ];
         let words = kinds.iter().filter(|(paths, _)| !paths.is_empty()).map(|(paths, why)| {
@@ -146,6 +149,7 @@ impl Walk<'_> {
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         match self.extensions.contains(&extension.as_str()) {
             true => self.found.files.push(path),
+            false if !path.exists() => self.found.dead.push(path),
             false => self.found.others.push(path),
         }
     }
@@ -206,8 +210,10 @@ mod tests {
             std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
         }
         std::os::unix::fs::symlink(dir.path().parent().unwrap(), dir.path().join("up")).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("train")).unwrap();
         let listing = Listing::below(dir.path(), &EXTENSIONS).unwrap();
         assert_eq!(names(dir.path(), &listing.files), ["a.png", "b/c.png", "more/d.png", "more/e/f.png"]);
         assert_eq!(names(dir.path(), &listing.again), ["a", "back", "up"]);
+        assert_eq!(names(dir.path(), &listing.dead), ["train"]);
     }
 }

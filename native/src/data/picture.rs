@@ -8,6 +8,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use indicatif::DecimalBytes;
 use std::fmt::Display;
+use std::fs::File;
 #[cfg(any(test, feature = "parquet"))]
 use std::io::Cursor;
 use std::io::{BufRead, BufReader, Seek};
@@ -53,8 +54,9 @@ pub struct Header {
 
 /// Reads the header of the file at `path`.
 pub fn header(path: &Path) -> Result<Header> {
+    let file = files::open(path)?;
     let read = || -> Result<Header> {
-        let mut decoder = open(path)?;
+        let mut decoder = open(file)?;
         let (width, height) = decoder.dimensions();
         let (width, height) = match turns(orientation(&mut decoder)) {
             true => (height, width),
@@ -67,8 +69,9 @@ pub fn header(path: &Path) -> Result<Header> {
 
 /// Decodes the file at `path` and passes the upright picture to `with`; errors of both name the file.
 pub fn read<T>(path: &Path, with: impl FnOnce(DynamicImage) -> Result<T>) -> Result<T> {
+    let file = files::open(path)?;
     let read = || -> Result<T> {
-        let decoder = open(path)?;
+        let decoder = open(file)?;
         let alone = (decoder.total_bytes() >= LARGE).then(|| ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner));
         let result = with(decode(decoder)?);
         drop(alone);
@@ -83,8 +86,7 @@ pub fn parse(bytes: &[u8]) -> Result<DynamicImage> {
     decode(decoder(Cursor::new(bytes), bytes.len() as u64)?)
 }
 
-fn open(path: &Path) -> Result<impl ImageDecoder> {
-    let file = files::open(path)?;
+fn open(file: File) -> Result<impl ImageDecoder> {
     let length = file.metadata()?.len();
     decoder(BufReader::new(file), length)
 }

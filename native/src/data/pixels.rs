@@ -12,11 +12,9 @@ use std::path::Path;
 /// Bits per value of a PNG file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Bits {
-    /// 256 levels
     #[default]
     #[value(name = "8")]
     Eight,
-    /// 65536 levels
     #[value(name = "16")]
     Sixteen,
 }

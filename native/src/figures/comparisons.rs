@@ -8,7 +8,7 @@ use crate::eval::restoration::{Estimate, Restoration};
 use crate::figures::chart::tiles::{RANGE, Shape, Tile, known};
 use crate::figures::corner::{Series, corner};
 use crate::figures::curves::{Best, Curve, Floor, metric};
-use crate::figures::grid::{Column, image_grid};
+use crate::figures::grid::{Column, image_grid, named_grid};
 use crate::figures::save::save;
 use crate::figures::style::{DRAW, POSTERIOR, PRIOR, RECONSTRUCTIONS, RoleColor, TRUTH};
 use crate::run::prior::Prior;
@@ -88,7 +88,8 @@ pub fn laps(session: &Session, shape: Shape, finished: &[usize]) -> Result<()> {
         tiles
     };
     let rows: Vec<Vec<Tile>> = (0..count).map(row).collect();
-    save(&image_grid(&columns, &rows, shape)?, &session.run.file("figures"), "laps")
+    let names: Vec<String> = session.dataset.names.iter().flatten().take(count).cloned().collect();
+    save(&named_grid(&columns, &rows, shape, &names)?, &session.run.file("figures"), "laps")
 }
 
 /// Selects at most `most` of `all`, evenly spaced, including the first and the last.

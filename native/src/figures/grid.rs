@@ -36,17 +36,24 @@ const EDGE: f64 = 14.0;
 const GAP: f64 = 6.0;
 const GROUP_GAP: f64 = 20.0;
 const HEADING_LINE: f64 = 1.25 * NORMAL;
+const NAME_LINE: f64 = 1.5 * SMALL;
 /// Draws the grid and returns the SVG: a heading over each run of columns, one line of tiles per row, and the
 /// color scales at the bottom. Values are enlarged without smoothing.
 ///
 /// # Errors
 /// Fails if there is no column or row, or if a row, tile or mask has the wrong length.
 pub fn image_grid(columns: &[Column], rows: &[Vec<Tile<'_>>], shape: Shape) -> Result<String> {
+    named_grid(columns, rows, shape, &[])
+}
+
+/// Like [`image_grid`], with a name below each row.
+pub fn named_grid(columns: &[Column], rows: &[Vec<Tile<'_>>], shape: Shape, names: &[String]) -> Result<String> {
     check(columns, rows, shape)?;
-    let grid = Grid::new(columns, rows, shape);
+    let grid = Grid { names, ..Grid::new(columns, rows, shape) };
     let (width, height) = grid.size();
     sheet(width, height, |area, layer| {
         grid.headings(area)?;
+        grid.captions(area)?;
         grid.tiles(layer)?;
         grid.explain(area, layer)
     })
@@ -79,6 +86,8 @@ fn check_tile(tile: &Tile<'_>, shape: Shape) -> Result<()> {
 struct Grid<'a> {
     columns: &'a [Column],
     rows: &'a [Vec<Tile<'a>>],
+    /// Names of the rows, or nothing.
+    names: &'a [String],
     shape: Shape,
     /// Color scale of each column.
     scales: Vec<Scale>,
@@ -99,6 +108,7 @@ impl<'a> Grid<'a> {
         let mut grid = Self {
             columns,
             rows,
+            names: &[],
             shape,
             scales: columns.iter().map(scale).collect(),
             lefts: Vec::new(),
@@ -144,7 +154,21 @@ impl<'a> Grid<'a> {
     }
 
     fn bottom(&self) -> f64 {
-        self.top + self.rows.len() as f64 * (self.tile().1 + GAP)
+        self.row(self.rows.len())
+    }
+
+    /// Upper edge of row `i`.
+    fn row(&self, i: usize) -> f64 {
+        let name = if self.names.is_empty() { 0.0 } else { NAME_LINE };
+        self.top + i as f64 * (self.tile().1 + GAP + name)
+    }
+
+    fn captions(&self, area: &Area<'_>) -> Result<()> {
+        for (i, name) in self.names.iter().enumerate() {
+            let at = (EDGE, self.row(i) + self.tile().1 + 0.5 * NAME_LINE);
+            text(area, name, at, SMALL, TEXT, Align::Left)?;
+        }
+        Ok(())
     }
 
     fn size(&self) -> (f64, f64) {
@@ -169,7 +193,7 @@ impl<'a> Grid<'a> {
     fn tiles(&self, layer: &mut String) -> Result<()> {
         for (i, row) in self.rows.iter().enumerate() {
             for (j, tile) in row.iter().enumerate() {
-                let at = (self.lefts[j], self.top + i as f64 * (self.tile().1 + GAP));
+                let at = (self.lefts[j], self.row(i));
                 embed(layer, &tile.picture(self.shape, self.scales[j], self.zoom), at)?;
             }
         }
@@ -254,6 +278,18 @@ mod tests {
         let tile = Tile { values: &color, known: None };
         let color = image_grid(&columns, &[vec![tile; 3]], Shape { channels: 3, ..SHAPE }).unwrap();
         assert!(!color.contains("pixel value"));
+    }
+
+    #[test]
+    fn names_stand_below_their_rows() {
+        let values = [0.25; 64];
+        let columns = [Column::images("x", (-2.0, 2.0))];
+        let rows = vec![vec![Tile { values: &values, known: None }]; 2];
+        let names = ["a/b.png", "c.jpg"].map(String::from);
+        let svg = named_grid(&columns, &rows, SHAPE, &names).unwrap();
+        assert!(names.iter().all(|name| svg.contains(name)) && png(&svg).is_ok());
+        let grid = Grid { names: &names, ..Grid::new(&columns, &rows, SHAPE) };
+        assert!(grid.row(1) > grid.row(0) + grid.tile().1 + NAME_LINE);
     }
 
     #[test]

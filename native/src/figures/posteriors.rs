@@ -2,7 +2,7 @@
 
 use super::chart::tiles::{RANGE, Shape, Tile, known};
 use super::fan::{Posterior, fan};
-use super::grid::{Column, image_grid};
+use super::grid::{Column, named_grid};
 use super::save::save;
 use crate::run::session::Session;
 use anyhow::Result;
@@ -27,7 +27,9 @@ pub fn posteriors(session: &Session, lap: usize, chosen: &[usize], draws: usize,
     let (truth, seen) = shown(session);
     let chosen: Vec<usize> = chosen.iter().copied().filter(|i| *i < seen.n()).collect();
     let draws = drawn(session, lap, seen, &chosen, draws)?;
-    let shown = Shown { draws: &draws, seen, chosen: &chosen, truth };
+    let names = session.dataset.names.as_ref().filter(|_| std::ptr::eq(seen, &session.dataset.observations));
+    let names = names.map_or(Vec::new(), |names| chosen.iter().map(|i| names[*i].clone()).collect());
+    let shown = Shown { draws: &draws, seen, chosen: &chosen, truth, names };
     match session.image_shape() {
         Some(image) => save(&shown.grid(Shape::from(image))?, dir, "grid"),
         None => save(&shown.fans()?, dir, "posterior"),
@@ -48,6 +50,8 @@ struct Shown<'a> {
     seen: &'a Observations,
     chosen: &'a [usize],
     truth: Option<&'a Samples>,
+    /// Names of the files of `chosen`, or nothing.
+    names: Vec<String>,
 }
 
 impl<'a> Shown<'a> {
@@ -85,7 +89,7 @@ impl<'a> Shown<'a> {
             tiles
         };
         let rows: Vec<Vec<Tile>> = (0..chosen.len()).map(row).collect();
-        image_grid(&self.columns(shape), &rows, shape)
+        named_grid(&self.columns(shape), &rows, shape, &self.names)
     }
 
     fn columns(&self, shape: Shape) -> Vec<Column> {

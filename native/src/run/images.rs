@@ -66,7 +66,7 @@ pub fn refuse_content(out: &Path) -> Result<()> {
     let mut entries = std::fs::read_dir(out).with_context(|| format!("cannot list {}", out.display()))?;
     match entries.next() {
         None => Ok(()),
-        Some(_) => bail!("{} is not empty: delete it, or choose another --out", out.display()),
+        Some(_) => bail!("--out {}: is not empty; expected a new folder", out.display()),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn idx(dir: &Path, name: &str, n: usize, side: usize) {
     std::fs::write(dir.join(name), bytes).expect("a file");
 }
 
-/// Writes a PNG with one gray level whose left quarter of columns is transparent.
+/// Writes a picture, in the format of its name, with one gray level whose left quarter of columns is transparent.
 pub fn masked(dir: &Path, name: &str, width: u32, height: u32, level: u8) {
     std::fs::create_dir_all(dir).expect("a directory");
     let alpha = |x: u32| if x < width / 4 { 0 } else { 255 };

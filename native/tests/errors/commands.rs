@@ -178,7 +178,7 @@ error: x.csv: unknown tensor format; expected a name that ends in .safetensors o
         &trained(),
         &["sample", "run", "--out", "run"],
         str![[r#"
-error: run: unknown tensor format; expected a name that ends in .safetensors or .npz
+error: --out run: is not empty; expected a new folder
 
 "#]],
     );
