@@ -13,7 +13,9 @@ use diffem::posterior::{Bundle, Examples, Export, Model, Posterior, Recipe};
 use diffem::sampler::{DdimConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Error, Observations, Samples};
-use std::sync::Arc;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::sync::{Arc, LazyLock};
 
 const SHAPE: ImageShape = ImageShape { channels: 1, height: 4, width: 4 };
 
@@ -217,4 +219,42 @@ fn no_damaged_byte_panics() {
     // Half-precision weights become infinite; the bytes of the examples stay as they are.
     poisoned[header + 8 + 400 * 4..last].chunks_exact_mut(2).for_each(|half| half.copy_from_slice(&[0x00, 0x7c]));
     assert!(open(&poisoned, &Device::flex()).is_err());
+}
+
+/// A bundle with damage as a network or a disk makes it, or as a hostile author does: bytes changed, a number of its
+/// metadata replaced, the end cut off.
+fn damaged(whole: &[u8], changes: &[(Index, u8)], number: Option<(Index, u64)>, cut: Option<Index>) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    if let Some((which, value)) = number {
+        let length = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+        let header = String::from_utf8(whole[8..8 + length].to_vec()).unwrap();
+        let starts: Vec<usize> = (1..header.len())
+            .filter(|&i| header.as_bytes()[i].is_ascii_digit() && !header.as_bytes()[i - 1].is_ascii_alphanumeric())
+            .collect();
+        let start = *which.get(&starts);
+        let end = start + header[start..].find(|c: char| !c.is_ascii_digit()).unwrap();
+        let header = [&header[..start], &value.to_string(), &header[end..]].concat();
+        bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &whole[8 + length..]].concat();
+    }
+    changes.iter().for_each(|(at, byte)| {
+        let at = at.index(bytes.len());
+        bytes[at] = *byte;
+    });
+    bytes.truncate(cut.map_or(bytes.len(), |at| at.index(bytes.len())));
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn damaged_bundles_never_panic(
+        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..4),
+        number in prop::option::of((any::<Index>(), prop_oneof![0u64..4096, any::<u64>()])),
+        cut in prop::option::weighted(0.1, any::<Index>()),
+    ) {
+        static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| bytes(Precision::F16));
+        if let Ok(bundle) = open(&damaged(&WHOLE, &changes, number, cut), &Device::flex()) {
+            let posterior = &bundle.posterior;
+            prop_assert!(posterior.model().channel.signal_len() > 0);
+        }
+    }
 }

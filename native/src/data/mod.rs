@@ -25,4 +25,6 @@ pub mod tensor;
 pub mod tensor_file;
 #[cfg(test)]
 mod untrusted;
+#[cfg(test)]
+mod untrusted_images;
 mod values;
