@@ -9,10 +9,12 @@
 set -euo pipefail
 out=${1:-runs/out/fashion}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
 n=${N:-4096}; laps=${LAPS:-8}; steps=${STEPS:-800}
+# The preset as it was when these runs were logged; leave both out for what it is now.
+sampler='e_step.sampler={kind="ddpm",steps=24,spacing="edm"}' weight=method.imputed_weight=1.0
 "$bin" compare fashion-mask75 --seeds "${SEEDS:-0}" --threads "$threads" --progress quiet --out "$out" --draws 2 \
-  --set "data.n=$n" --set "em.laps=$laps" --set "m_step.steps=$steps" --set 'conditioning.range=[-2,2]' \
-  --contender diffem \
+  --set "data.n=$n" --set "em.laps=$laps" --set "m_step.steps=$steps" --set 'conditioning.range=[-2,2]' --set "$sampler" \
+  --contender "diffem $weight" \
   --contender "ambient method.kind=ambient" \
-  --contender "clean init.kind=reconstructions init.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=$((laps * steps))" \
+  --contender "clean $weight init.kind=reconstructions init.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=$((laps * steps))" \
   --contender "em-mmps method.kind=em-mmps em.laps=$((laps * 3 / 4))" \
-  --contender "warm init.kind=reconstructions init.path={out}/em-mmps-seed{seed}"
+  --contender "warm init.kind=reconstructions init.path={out}/em-mmps-seed{seed} $weight"

@@ -7,9 +7,11 @@
 # distances also need the file that `diffem fetch-weights efficientnet-lite0` names, in the folder DIFFEM_WEIGHTS.
 set -euo pipefail
 name=$1; out=${2:-runs/out/$name}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
-settings=() draws=8 points=300
+# The presets as they were when these runs were logged; leave them out for what they are now.
+settings=(--set method.imputed_weight=1.0 --set 'e_step.sampler={kind="ddpm",steps=24,spacing="edm"}')
+draws=8 points=300
 if [ "$name" = emoji-mask75 ]; then
-  settings=(--set "data.path=${DATA:?a folder of PNG files}" --set data.n=2048 --set em.laps=4 --set m_step.steps=500)
+  settings+=(--set "data.path=${DATA:?a folder of PNG files}" --set data.n=2048 --set em.laps=4 --set m_step.steps=500)
   draws=4 points=200
 fi
 features=()

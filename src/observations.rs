@@ -23,7 +23,10 @@ impl Observations {
     /// Shapes that do not fit the channel; a mask with other values than 0 and 1, or an inverted one; a number that is
     /// not finite where the operator shows the signal. Where the operator hides it, any number will do.
     pub fn new(channel: &dyn Channel, y: Samples, a: Option<Samples>) -> Result<Self> {
-        Ok(Self { y, a }.inspected(channel, &Inspection::default())?.0)
+        let mut observations = Self { y, a };
+        observations.check(channel)?;
+        check::clean(channel, &mut observations.y, observations.a.as_ref())?;
+        Ok(observations)
     }
 
     /// The checks of [`Observations::new`] and those that `inspection` asks for; returns what is odd as well.

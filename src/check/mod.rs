@@ -33,14 +33,7 @@ pub(crate) fn inspect(
     a: Option<&Samples>,
     inspection: &Inspection,
 ) -> Result<Vec<Warning>> {
-    if let Some(a) = a {
-        mask::check(channel, a)?;
-    }
-    if y.d() == 0 || y.n() == 0 {
-        return Ok(Vec::new());
-    }
-    let tally = Tally::of(channel, y, a);
-    mask::check_inverted(&tally)?;
+    let Some(tally) = tallied(channel, y, a)? else { return Ok(Vec::new()) };
     if let Some(shape) = inspection.image {
         mask::check_order(channel, &tally, (y, a), shape)?;
     }
@@ -50,10 +43,35 @@ pub(crate) fn inspect(
     }
     let mut warnings = mask::warnings(&tally, y, inspection.training);
     warnings.extend(scale::warning(channel, &tally, a, inspection));
+    clear(channel, &tally, y, a);
+    Ok(warnings)
+}
+
+/// The part of [`inspect`] that every reader needs. It is apart so that a browser does not load the rest.
+pub(crate) fn clean(channel: &dyn Channel, y: &mut Samples, a: Option<&Samples>) -> Result<()> {
+    let Some(tally) = tallied(channel, y, a)? else { return Ok(()) };
+    check_finite(&tally, y)?;
+    clear(channel, &tally, y, a);
+    Ok(())
+}
+
+/// Checks the masks and counts what they show; `None` where there are no values.
+fn tallied(channel: &dyn Channel, y: &Samples, a: Option<&Samples>) -> Result<Option<Tally>> {
+    if let Some(a) = a {
+        mask::check(channel, a)?;
+    }
+    if y.d() == 0 || y.n() == 0 {
+        return Ok(None);
+    }
+    let tally = Tally::of(channel, y, a);
+    mask::check_inverted(&tally)?;
+    Ok(Some(tally))
+}
+
+fn clear(channel: &dyn Channel, tally: &Tally, y: &mut Samples, a: Option<&Samples>) {
     if tally.beyond.is_some() || tally.lost > 0 {
         tally::clear(channel, y, a);
     }
-    Ok(warnings)
 }
 
 fn check_finite(tally: &Tally, y: &Samples) -> Result<()> {
