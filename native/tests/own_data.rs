@@ -290,6 +290,19 @@ fn values_under_the_mask_change_nothing() {
     }
 }
 
+/// Gaps in a table are often NaN, without a mask beside them.
+#[test]
+fn without_a_mask_nan_says_what_is_missing() {
+    let [with, without] = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));
+    masked(with.path(), "o.npz", |_, _, _| {});
+    let (shape, y) = arrays::read(&with.path().join("o.npz"), "y");
+    let (_, a) = arrays::read(&with.path().join("o.npz"), "a");
+    let gaps = y.iter().zip(&a).map(|(y, a)| if *a == 0.0 { f32::NAN } else { *y }).collect();
+    arrays::write(&without.path().join("o.npz"), &[("y", (shape, gaps))]);
+    [with.path(), without.path()].map(|dir| short(dir, "o.npz", "run"));
+    assert_same_run(&without.path().join("run"), &with.path().join("run"));
+}
+
 #[test]
 fn a_constant_coordinate_stays_constant() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -17,6 +17,8 @@ pub struct Expect {
     pub a: Option<Rows>,
     /// Signals.
     pub x: Rows,
+    /// Whether `a` is one mask, so that NaN in `y` can stand for it.
+    pub masked: bool,
 }
 
 /// Contents of a file of observations, one observation per row.
@@ -30,7 +32,8 @@ pub struct Loaded {
     pub truth: Option<Samples>,
 }
 
-/// Loads `y [n, m]`, `a [n, ...]` if the channel needs it, and `x [n, d]` if the file has it.
+/// Loads `y [n, m]`, `a [n, ...]` if the channel needs it, and `x [n, d]` if the file has it. Where `a` is a mask and the file
+/// has none, NaN in `y` says what is missing.
 ///
 /// Rows may be flattened or have the shape of what they hold. The array of a `.npy` file is `y`. All shapes are checked
 /// before any data is read.
@@ -42,8 +45,12 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
     let has_truth = file.has("x");
     let expect = alike(&mut file, expect.clone())?;
     let (n, _) = check_rows(&mut file, "y", "observation", &expect.y)?;
+    let of_nan = match expect.masked && !file.has("a") {
+        true => mask_of_nan(&file.any_rows("y")?, &expect),
+        false => None,
+    };
     let mut fit = Fit::Flat;
-    if let Some(expected) = &expect.a {
+    if let Some(expected) = expect.a.as_ref().filter(|_| of_nan.is_none()) {
         let (rows, found) = check_rows(&mut file, "a", "operator", expected)?;
         check_counts(path, n, "a", rows)?;
         fit = found;
@@ -52,7 +59,8 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
         let (rows, _) = check_rows(&mut file, "x", "signal", &expect.x)?;
         check_counts(path, n, "x", rows)?;
     }
-    let a = expect.a.is_some().then(|| file.rows("a")).transpose()?;
+    let read = expect.a.is_some() && of_nan.is_none();
+    let a = read.then(|| file.rows("a")).transpose()?;
     let a = a.map(|a| shared(a, fit)).transpose().map_err(|row| {
         anyhow!(
             "{}: tensor `a` has another mask for each color in row {row}; expected one for all colors, [n, height, width]. \
@@ -61,7 +69,16 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
         )
     })?;
     let truth = has_truth.then(|| file.rows("x")).transpose()?;
-    Ok(Loaded { y: file.any_rows("y")?, a, truth })
+    Ok(Loaded { y: file.any_rows("y")?, a: of_nan.or(a), truth })
+}
+
+/// The mask that NaN in `y` stands for; `None` if `y` has no NaN. A pixel is missing if one of its colors is.
+fn mask_of_nan(y: &Samples, expect: &Expect) -> Option<Samples> {
+    let k = expect.a.as_ref().and_then(|a| a.len).filter(|k| *k > 0 && y.d().is_multiple_of(*k))?;
+    let missing = |row: &[f32], j: usize| row.iter().skip(j).step_by(k).any(|value| value.is_nan());
+    let mask = |row: &[f32]| -> Vec<f32> { (0..k).map(|j| f32::from(u8::from(!missing(row, j)))).collect() };
+    let a: Vec<f32> = (0..y.n()).flat_map(|i| mask(y.row(i))).collect();
+    a.contains(&0.0).then(|| Samples::new(a, k))
 }
 
 /// Where nothing is known of the shape of a signal, an array may have any that its mask has as well.
@@ -135,7 +152,7 @@ mod tests {
 
     fn expect() -> Expect {
         let a = Rows { len: Some(10), shape: vec![2, 5], image: None };
-        Expect { y: Rows::of(Some(2)), a: Some(a), x: Rows::of(Some(5)) }
+        Expect { y: Rows::of(Some(2)), a: Some(a), x: Rows::of(Some(5)), masked: false }
     }
 
     fn ramp(shape: &[usize]) -> Tensor {
@@ -172,12 +189,29 @@ mod tests {
     #[test]
     fn signals_of_any_shape_may_have_a_mask_of_the_same() {
         let d = Rows::of(Some(6));
-        let masked = Expect { y: d.clone(), a: Some(Rows { shape: vec![6], ..d.clone() }), x: d };
+        let masked = Expect { y: d.clone(), a: Some(Rows { shape: vec![6], ..d.clone() }), x: d, masked: true };
         let shape: &[usize] = &[4, 2, 3];
         let loaded = load("o.npz", &[("y", shape), ("a", shape), ("x", &[4, 6])], &masked).unwrap();
         assert_eq!((loaded.y.d(), loaded.a.unwrap().d()), (6, 6));
         let other = load("o.npz", &[("y", shape), ("a", &[4, 3, 2])], &masked).unwrap_err().to_string();
         assert!(other.contains("with the values of all arrays in the same order"), "{other}");
+    }
+
+    #[test]
+    fn without_a_mask_nan_says_what_is_missing() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("o.npz");
+        // Two colors of three pixels.
+        let values = vec![1.0, f32::NAN, 3.0, 4.0, 5.0, 6.0, 1.0, 2.0, 3.0, 4.0, 5.0, f32::NAN];
+        let y = Tensor { shape: vec![2, 6], values };
+        write_tensors(&path, &[("y", &y)], &BTreeMap::new()).unwrap();
+        let of = |k: usize| {
+            let a = Some(Rows { len: Some(k), shape: vec![k], image: None });
+            let expect = Expect { y: Rows::of(Some(6)), a, x: Rows::of(Some(6)), masked: true };
+            load_observations(&path, &expect).unwrap().a.unwrap().as_slice().to_vec()
+        };
+        assert_eq!(of(6), [1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
+        assert_eq!(of(3), [1.0, 0.0, 1.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]

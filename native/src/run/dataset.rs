@@ -262,7 +262,10 @@ pub fn expected(channel: &dyn Channel, image: Option<ImageShape>) -> Expect {
     let seen = image.and_then(|shape| shape_of_seen(shape, m));
     let a = Rows { len: Some(k), shape: channel.operator_shape(), image };
     let a = if k == d { image.map_or(a, Rows::image) } else { a };
-    Expect { y: seen.map_or(Rows::of(Some(m)), Rows::image), a: (k > 0).then_some(a), x: signals(d, image) }
+    let y = seen.map_or(Rows::of(Some(m)), Rows::image);
+    // One mask, of all values or of the pixels that several colors share.
+    let masked = k > 0 && matches!(&channel.masks()[..], [mask] if *mask == (0..k)) && m.is_multiple_of(k);
+    Expect { y, a: (k > 0).then_some(a), x: signals(d, image), masked }
 }
 
 /// The rows of signals of length `d`.
