@@ -299,7 +299,9 @@ fn without_a_mask_nan_says_what_is_missing() {
     let (_, a) = arrays::read(&with.path().join("o.npz"), "a");
     let gaps = y.iter().zip(&a).map(|(y, a)| if *a == 0.0 { f32::NAN } else { *y }).collect();
     arrays::write(&without.path().join("o.npz"), &[("y", (shape, gaps))]);
-    [with.path(), without.path()].map(|dir| short(dir, "o.npz", "run"));
+    for dir in [with.path(), without.path()] {
+        short(dir, "o.npz", "run");
+    }
     assert_same_run(&without.path().join("run"), &with.path().join("run"));
 }
 
