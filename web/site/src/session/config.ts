@@ -39,7 +39,7 @@ export const LIMITS = {
   steps: { min: 10, max: 4000 },
 } as const;
 
-type Training = Omit<LiveConfig, 'data' | 'init' | keyof SessionConfig>;
+type Training = Pick<LiveConfig, 'batch' | 'width' | 'depth' | 'embedding' | 'sigma' | 'learningRate' | 'sampler'>;
 
 /**
  * For signals in the plane: a small network, because more gradient steps per second learn the curve sooner
@@ -58,17 +58,11 @@ const PLANE: Training = {
 
 const TRAINING: Record<DataKind, Training> = { heart: PLANE, curve: PLANE, manifold: { batch: 256, width: 128, depth: 3, learningRate: 2e-3 } };
 
-/**
- * For the fitted start: first laps that are worth two to four plain ones. The other starts show what plain laps do with
- * a prior that is too wide or too narrow.
- */
-const LEVERS: Training = { relaxation: 2, imputedWeight: 0.3 };
-
 /** The configuration that the worker receives. */
 export function liveConfig(c: SessionConfig): LiveConfig {
   const init = c.start === 'gaussian' ? ({ kind: 'gaussian' } as const) : ({ kind: 'isotropic', std: START_WIDTH[c.start] } as const);
   const { data, observations, noise, laps, steps } = c;
-  return { data, observations, noise, laps, steps, init, ...TRAINING[data], ...(c.start === 'gaussian' ? LEVERS : {}) };
+  return { data, observations, noise, laps, steps, init, ...TRAINING[data] };
 }
 
 /** `config` with every number clamped to its limits, and with the default for a number that is not finite. */
