@@ -129,8 +129,11 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     if !settings.is_empty() {
         // The table holds every default, so that a setting can change a single field of a default.
         let mut table = toml::Table::try_from(&config)?;
+        let mut renewed = None;
         for setting in settings {
-            setting::apply(&mut table, setting)?;
+            if setting::apply(&mut table, setting)? {
+                renewed = Some(setting.as_str());
+            }
         }
         origin += &format!(" with --set {}", settings.join(" --set "));
         // The table is parsed as text so that the message can quote the line. Its number would not help,
@@ -140,7 +143,7 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
             let at = e.span().map_or(0, |span| span.start.min(text.len()));
             let line = text[..at].lines().count().saturating_sub(usize::from(!text[..at].ends_with('\n')));
             let line = text.lines().nth(line).unwrap_or_default();
-            anyhow!("{origin}: {}", setting::explain(&plain(e.message()), line, settings))
+            anyhow!("{origin}: {}", setting::explain(&plain(e.message()), line, renewed))
         })?;
     }
     config.data = config.data.expanded().context(origin.clone())?;

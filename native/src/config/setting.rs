@@ -12,8 +12,8 @@ enum Part<'a> {
 
 /// Applies one setting to the table of a configuration. The value is read as TOML if possible, and as a string
 /// otherwise. A new `kind` empties its table, because the fields of the old kind do not belong to the new one, which
-/// takes its own defaults; a word in place of a table that has a `kind` is such a kind.
-pub fn apply(table: &mut Table, setting: &str) -> Result<()> {
+/// takes its own defaults; a word in place of a table that has a `kind` is such a kind. Returns whether a kind changed.
+pub fn apply(table: &mut Table, setting: &str) -> Result<bool> {
     let (key, value) = setting.split_once('=').ok_or_else(|| malformed(setting))?;
     let key = key.trim();
     renamed::refuse_setting(key)?;
@@ -21,14 +21,14 @@ pub fn apply(table: &mut Table, setting: &str) -> Result<()> {
     let mut value = value_of(setting, value.trim())?;
     let Some((Part::Field(first), rest)) = parts.split_first() else { return Err(malformed(setting)) };
     let mut at = match rest.is_empty() {
-        true => return assign(table, first, value),
+        true => return Ok(assign(table, first, value)),
         false => table.entry(*first).or_insert_with(|| Value::Table(Table::new())),
     };
     let mut name = first.to_string();
     for (i, part) in rest.iter().enumerate() {
         let last = i + 1 == rest.len();
         match (part, at) {
-            (Part::Field(field), Value::Table(inner)) if last => return assign(inner, field, value),
+            (Part::Field(field), Value::Table(inner)) if last => return Ok(assign(inner, field, value)),
             (Part::Field(field), Value::Table(inner)) => {
                 at = inner.entry(*field).or_insert_with(|| Value::Table(Table::new()));
                 name = format!("{name}.{field}");
@@ -42,9 +42,9 @@ pub fn apply(table: &mut Table, setting: &str) -> Result<()> {
                 })?;
                 name = format!("{name}[{index}]");
                 if last {
-                    renew(at, &mut value);
+                    let renewed = renew(at, &mut value);
                     *at = value;
-                    return Ok(());
+                    return Ok(renewed);
                 }
             }
             (Part::Field(_), Value::Array(_)) => bail!(
@@ -55,19 +55,16 @@ pub fn apply(table: &mut Table, setting: &str) -> Result<()> {
             (Part::Field(_), _) => bail!("--set {setting}: `{name}` has no fields; set all of it, `{name}=...`"),
         }
     }
-    Ok(())
+    Ok(false)
 }
 
-/// Adds to a parser's message what a user of settings can do about it; `line` is the line of the resolved configuration.
-pub fn explain(message: &str, line: &str, settings: &[String]) -> String {
+/// Adds to a parser's message what a user of settings can do about it; `line` is the line of the resolved configuration,
+/// `renewed` the last setting that changed a kind.
+pub fn explain(message: &str, line: &str, renewed: Option<&str>) -> String {
     let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-    let kind = settings.iter().rev().filter_map(|setting| setting.split_once('=')).find_map(|(key, kind)| {
-        let table = key.trim().strip_suffix(".kind").unwrap_or(key.trim());
-        let named = key.trim().ends_with(".kind") || kind.trim().chars().all(|c| c.is_alphanumeric() || c == '-');
-        named.then(|| (table.to_string(), kind.trim().to_string()))
-    });
-    match (missing, kind) {
-        (Some(field), Some((table, kind))) => {
+    match (missing, renewed.and_then(|setting| setting.split_once('='))) {
+        (Some(field), Some((key, kind))) => {
+            let (table, kind) = (key.trim().trim_end_matches(".kind"), kind.trim());
             format!("`{kind}` has no default for `{field}`; add --set {table}.{field}=VALUE")
         }
         _ => format!("{message}, at `{line}`"),
@@ -116,22 +113,24 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| decimal && number.is_finite())
 }
 
-fn assign(table: &mut Table, field: &str, mut value: Value) -> Result<()> {
-    if field == "kind" && table.get(field) != Some(&value) {
+/// Sets a field; returns whether that changed a kind.
+fn assign(table: &mut Table, field: &str, mut value: Value) -> bool {
+    let another = field == "kind" && table.get(field) != Some(&value);
+    if another {
         table.clear();
     }
-    if let Some(old) = table.get(field) {
-        renew(old, &mut value);
-    }
+    let renewed = table.get(field).is_some_and(|old| renew(old, &mut value));
     table.insert(field.to_string(), value);
-    Ok(())
+    another || renewed
 }
 
-/// Makes a word that replaces a table with a `kind` such a table.
-fn renew(old: &Value, value: &mut Value) {
-    if old.get("kind").is_some() && value.is_str() {
+/// Makes a word that replaces a table with a `kind` such a table; returns whether it is one.
+fn renew(old: &Value, value: &mut Value) -> bool {
+    let word = old.get("kind").is_some() && value.is_str();
+    if word {
         *value = Value::Table(Table::from_iter([("kind".to_string(), value.clone())]));
     }
+    word
 }
 
 #[cfg(test)]
@@ -140,7 +139,7 @@ mod tests {
 
     fn after(text: &str, settings: &[&str]) -> Result<Table> {
         let mut table: Table = toml::from_str(text).unwrap();
-        settings.iter().try_for_each(|setting| apply(&mut table, setting))?;
+        settings.iter().try_for_each(|setting| apply(&mut table, setting).map(drop))?;
         Ok(table)
     }
 
@@ -174,6 +173,16 @@ mod tests {
         for text in ["1.2.3", "e", "-", "word", "2020-01-01x"] {
             assert_eq!(after("", &[&format!("a={text}")]).unwrap()["a"].as_str(), Some(text));
         }
+    }
+
+    #[test]
+    fn a_missing_field_is_laid_to_the_setting_that_changed_a_kind() {
+        let mut table: Table = toml::from_str(STAGES).unwrap();
+        let changed = ["e.s=heun", "e.s.steps=3", "channel[0].kind=noise", "channel[1].kind=noise"];
+        assert_eq!(changed.map(|setting| apply(&mut table, setting).unwrap()), [true, false, true, false]);
+        let said = explain("missing field `std`", "[[channel]]", Some("channel[0].kind=noise"));
+        assert_eq!(said, "`noise` has no default for `std`; add --set channel[0].std=VALUE");
+        assert_eq!(explain("missing field `std`", "[[channel]]", None), "missing field `std`, at `[[channel]]`");
     }
 
     #[test]
