@@ -1,6 +1,6 @@
 //! Denoisers: D(x_t, σ, c) = E[x | x_t, c], and EDM's preconditioning of a network into one.
 
-use crate::dct::DeviceDct;
+use crate::basis::DeviceBasis;
 use crate::error::{Error, Result};
 use crate::gaussian::Gaussian;
 use crate::network::{Network, embedding};
@@ -102,8 +102,8 @@ pub struct Gain {
     pub ka: Tensor<2>,
     /// K y, `[n, d]`.
     pub ky: Tensor<2>,
-    /// Cosine basis in which K A is diagonal and K y is given; `None` for the basis of the coordinates.
-    pub basis: Option<DeviceDct>,
+    /// Basis in which K A is diagonal and K y is given; `None` for the basis of the coordinates.
+    pub basis: Option<DeviceBasis>,
     /// Correction to c_skip in that basis, `[n, d]`: it gives x_t the weight in D₀ that it has for a signal
     /// with a spectrum.
     pub skip: Option<Tensor<2>>,

@@ -42,12 +42,12 @@
 #![warn(missing_docs)]
 
 pub mod baseline;
+pub mod basis;
 pub mod channel;
 mod check;
 pub mod checkpoint;
 pub mod conditioning;
 pub mod conformance;
-pub mod dct;
 pub mod denoiser;
 pub mod em;
 pub mod error;

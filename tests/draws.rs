@@ -34,7 +34,7 @@ fn draws(stages: Vec<StageConfig>, sampler: SamplerConfig) -> (Arc<dyn Channel>,
     Key::new(5, Purpose::Truth, 0).stream(0, 0).fill_normal(x.as_mut_slice());
     let seen = Observations::observe(channel.as_ref(), &x, 5);
     let mut standardizer = Standardizer::identity(SHAPE.len());
-    if channel.as_linear().is_some_and(|linear| linear.spectrum().is_some()) {
+    if channel.as_linear().is_some_and(|linear| linear.as_spectral().is_some()) {
         standardizer = standardizer.with_power(Some(vec![1.0; SHAPE.len()])).unwrap();
     }
     let model = Model {

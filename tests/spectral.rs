@@ -3,14 +3,14 @@
 
 use burn::tensor::Device;
 use diffem::baseline::{RichardsonLucy, Wiener};
+use diffem::basis::Basis;
 use diffem::channel::{
     BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, MaskConfig, NoiseConfig, PixelMaskConfig,
-    QuantizationConfig, StageConfig,
+    QuantizationConfig, SpectralChannel, Spectrum, StageConfig,
 };
 use diffem::checkpoint;
 use diffem::conditioning::{Conditioning, ConditioningConfig, Features, OperatorStructure, feature_len};
 use diffem::conditioning::{Standardize, Standardizer};
-use diffem::dct::Dct;
 use diffem::denoiser::{Gain, Preconditioned, to_samples, to_tensor};
 use diffem::em::{EStep, GaussianInit, InitialPrior};
 use diffem::gaussian::{Gaussian, LinearGaussian};
@@ -33,6 +33,10 @@ fn build(stages: &[StageConfig]) -> Compose {
     ChannelConfig(stages.to_vec()).build_image(SHAPE).unwrap()
 }
 
+fn spectral(channel: &Compose) -> &dyn SpectralChannel {
+    channel.as_linear().unwrap().as_spectral().expect("diagonal in a basis of images")
+}
+
 fn blur(sigma: f64) -> StageConfig {
     BlurConfig { sigma }.into()
 }
@@ -53,7 +57,7 @@ fn spectral_standardizer() -> Standardizer {
 }
 
 /// The distribution of x that such a standardizer assumes.
-fn law(standardizer: &Standardizer, basis: &Dct) -> Gaussian {
+fn law(standardizer: &Standardizer, basis: &Basis) -> Gaussian {
     let unit = vec![1.0; D];
     let covariance =
         Gaussian::stationary(basis, standardizer.power.as_deref().unwrap_or(&unit)).covariance * (1.7 * 1.7);
@@ -87,13 +91,13 @@ fn the_spectrum_is_that_of_the_matrices() {
         vec![blur(0.8), noise(0.1), blur(3.0), noise(0.3)],
     ] {
         let channel = build(&stages);
-        let spectrum = channel.as_linear().unwrap().spectrum().expect("diagonal in the cosine basis");
+        let (basis, spectrum) = (spectral(&channel).basis(), Spectrum::of(spectral(&channel), &[]));
         let model = channel.linear_gaussian(&[]).unwrap();
         let x: Vec<f64> = normal(1, 3).as_slice().iter().map(|&v| v as f64).collect();
         for (matrix, diagonal) in [(&model.matrix, &spectrum.gain), (&model.covariance, &spectrum.variance)] {
-            let mut coefficients = spectrum.basis().forward(&x);
+            let mut coefficients = basis.forward(&x);
             coefficients.iter_mut().zip(diagonal).for_each(|(c, g)| *c *= g);
-            let found = column(spectrum.basis().inverse(&coefficients));
+            let found = column(basis.inverse(&coefficients));
             // The matrices are products of f32 kernels.
             assert!((matrix * column(x.clone()) - found).amax() < 1e-6, "{stages:?}");
         }
@@ -108,7 +112,7 @@ fn other_channels_have_no_spectrum() {
         vec![blur(1.0), DownsampleConfig { factor: 2 }.into()],
         vec![blur(1.0), MaskConfig { rate: 0.2 }.into()],
     ] {
-        assert!(build(&stages).as_linear().unwrap().spectrum().is_none(), "{stages:?}");
+        assert!(build(&stages).as_linear().unwrap().as_spectral().is_none(), "{stages:?}");
     }
     assert!(build(&[blur(1.0), QuantizationConfig { levels: 8 }.into()]).as_linear().is_none());
 }
@@ -116,7 +120,7 @@ fn other_channels_have_no_spectrum() {
 /// Distribution of x given x_t and y under the standardizer's prior, by the dense formula.
 fn exact(channel: &Compose, standardizer: &Standardizer, x_t: &[f32], sigma: f64, y: &[f32]) -> Gaussian {
     let model = channel.linear_gaussian(&[]).unwrap();
-    let prior = law(standardizer, channel.as_linear().unwrap().spectrum().unwrap().basis());
+    let prior = law(standardizer, spectral(channel).basis());
     // x_t = (x - μ) / s + σ z.
     let noisy =
         LinearGaussian { matrix: DMatrix::identity(D, D) / 1.7, covariance: DMatrix::identity(D, D) * (sigma * sigma) };
@@ -216,9 +220,8 @@ fn coordinates_of_their_own_scale_fall_back_to_the_dense_update() {
 fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     let shape = ImageShape { channels: 1, height: 16, width: 12 };
     let channel = ChannelConfig(vec![blur(2.0), noise(0.02)]).build_image(shape).unwrap();
-    let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
-    let filter = Wiener::new(spectrum, 0.02f64.powi(2) / 0.3);
-    let law = Gaussian::stationary(spectrum.basis(), &filter.prior());
+    let filter = Wiener::new(spectral(&channel), 0.02f64.powi(2) / 0.3);
+    let law = Gaussian::stationary(spectral(&channel).basis(), &filter.prior());
     let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
     let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
     let x = Samples::new((0..600).flat_map(draw).collect(), shape.len());
@@ -230,7 +233,8 @@ fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     let means = prior.means(&channel, &seen).unwrap();
     assert!(error(&means) < 1.02 * error(&filter.restore(&seen.y)));
     let draws = prior.reconstruct(&channel, &seen, 0).unwrap();
-    let last = |row: &[f32]| spectrum.basis().forward(&row.iter().map(|&v| v as f64).collect::<Vec<_>>())[191];
+    let last =
+        |row: &[f32]| spectral(&channel).basis().forward(&row.iter().map(|&v| v as f64).collect::<Vec<_>>())[191];
     let power = |x: &Samples| x.rows().map(|row| last(row).powi(2)).sum::<f64>() / x.n() as f64;
     // The bound allows for the fitted τ, within 10 %, and for 600 draws.
     assert!((power(&draws) / power(&x) - 1.0).abs() < 0.4, "{} {}", power(&draws), power(&x));
@@ -335,7 +339,7 @@ fn deconvolution_is_that_of_scikit_image() {
             let difference = |(a, b): (&f32, &f64)| (*a as f64 - b).abs();
             found.as_slice().iter().zip(expected).map(difference).fold(0.0, f64::max)
         };
-        let wiener = Wiener::new(linear.spectrum().unwrap(), case.balance).restore(&y);
+        let wiener = Wiener::new(linear.as_spectral().unwrap(), case.balance).restore(&y);
         assert!(worst(&wiener, &case.wiener) < 1e-5, "Wiener: {}", worst(&wiener, &case.wiener));
         let mut lucy = RichardsonLucy::new(linear, &y);
         lucy.run(case.iterations);

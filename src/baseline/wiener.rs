@@ -1,17 +1,16 @@
 //! Wiener deconvolution with a Laplacian prior (Hunt, "The application of constrained least squares
 //! estimation to image restoration by digital computer", 1973; scikit-image's `restoration.wiener`): in the
-//! cosine basis U of the operator,
+//! basis U of images in which the operator is diagonal, with its Laplacian ℓ,
 //!
 //! ```text
-//! x̂ = Uᵀ diag(g / (g² + β ℓ²)) U y,   ℓ_kl = 4 - 2 cos(π k / h) - 2 cos(π l / w)
+//! x̂ = Uᵀ diag(g / (g² + β ℓ²)) u,   ℓ_kl = 4 - 2 cos(π k / h) - 2 cos(π l / w) for cosines
 //! ```
 //!
 //! This is the posterior mean under x ~ N(0, τ / ℓ²), with β = (noise variance) / τ. With mirrored
 //! instead of periodic borders, it is scikit-image's filter applied to the mirrored image, whose sides
 //! are twice as long.
 
-use crate::channel::Spectrum;
-use crate::image::ImageShape;
+use crate::channel::{SpectralChannel, Spectrum};
 use crate::parallel;
 use crate::samples::Samples;
 
@@ -22,36 +21,37 @@ const GRID: usize = 161;
 /// Number of golden-section steps between the two neighbors of the best point.
 const SECTIONS: usize = 40;
 
-/// Wiener filter for one operator.
-#[derive(Clone, Debug)]
+/// Wiener filter for one operator, which all observations share.
+#[derive(Clone)]
 pub struct Wiener<'a> {
-    spectrum: &'a Spectrum,
+    channel: &'a dyn SpectralChannel,
+    spectrum: Spectrum,
     /// β.
     balance: f64,
 }
 
 /// ℓ² of every coefficient.
-fn roughness(shape: ImageShape) -> Vec<f64> {
-    let side = |k: usize, n: usize| 2.0 - 2.0 * (std::f64::consts::PI * k as f64 / n as f64).cos();
-    let value = |p: usize| (side(p / shape.width, shape.height) + side(p % shape.width, shape.width)).powi(2);
-    (0..shape.len()).map(|p| value(p % shape.pixels())).collect()
+fn roughness(channel: &dyn SpectralChannel) -> Vec<f64> {
+    channel.basis().laplacian().into_iter().map(|l| l * l).collect()
 }
 
 impl<'a> Wiener<'a> {
     /// Creates the filter with weight β = `balance` >= 0 for the prior; 0 gives the plain inverse.
-    pub fn new(spectrum: &'a Spectrum, balance: f64) -> Self {
-        Self { spectrum, balance }
+    /// `channel` has no operator parameters.
+    pub fn new(channel: &'a dyn SpectralChannel, balance: f64) -> Self {
+        Self { channel, spectrum: Spectrum::of(channel, &[]), balance }
     }
 
     /// Creates the filter with the balance that maximizes the likelihood of the observations `y [n, d]`, U
     /// y ~ N(0, g² τ / ℓ² + v), not counting the mean of each image. `None` for operators without noise.
-    pub fn fitted(spectrum: &'a Spectrum, y: &Samples) -> Option<Self> {
+    pub fn fitted(channel: &'a dyn SpectralChannel, y: &Samples) -> Option<Self> {
+        let spectrum = Spectrum::of(channel, &[]);
         let noise = spectrum.variance.iter().sum::<f64>() / spectrum.variance.len() as f64;
         if noise == 0.0 || y.n() == 0 {
             return None;
         }
-        let power = power(spectrum, y);
-        let roughness = roughness(spectrum.basis().shape());
+        let power = power(channel, y);
+        let roughness = roughness(channel);
         let cost = |log_tau: f64| -> f64 {
             let terms = (0..power.len()).filter(|&j| roughness[j] > 0.0).map(|j| {
                 let expected = spectrum.gain[j].powi(2) * log_tau.exp() / roughness[j] + spectrum.variance[j];
@@ -59,13 +59,14 @@ impl<'a> Wiener<'a> {
             });
             terms.sum()
         };
-        Some(Self::new(spectrum, noise / lowest(cost).exp()))
+        let balance = noise / lowest(cost).exp();
+        Some(Self { channel, spectrum, balance })
     }
 
     /// The prior's variance τ / ℓ² of every coefficient, for β > 0 and noisy operators; the mean of an image
     /// gets the largest variance of the other coefficients.
     pub fn prior(&self) -> Vec<f64> {
-        let roughness = roughness(self.spectrum.basis().shape());
+        let roughness = roughness(self.channel);
         let noise = self.spectrum.variance.iter().sum::<f64>() / self.spectrum.variance.len() as f64;
         let least = roughness.iter().copied().filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
         // An image of one pixel has no other coefficients.
@@ -80,36 +81,38 @@ impl<'a> Wiener<'a> {
 
     /// The restored images of `y [n, d]`.
     pub fn restore(&self, y: &Samples) -> Samples {
-        let (gain, roughness) = (&self.spectrum.gain, roughness(self.spectrum.basis().shape()));
+        let (gain, roughness) = (&self.spectrum.gain, roughness(self.channel));
         let factor = |(g, l): (&f64, &f64)| match g * g + self.balance * l {
             0.0 => 0.0,
             total => g / total,
         };
         let factors: Vec<f64> = gain.iter().zip(&roughness).map(factor).collect();
         let rows = parallel::map(y.n(), |i| {
-            let mut x = coefficients(self.spectrum, y.row(i));
+            let mut x = coefficients(self.channel, y.row(i));
             x.iter_mut().zip(&factors).for_each(|(x, factor)| *x *= factor);
-            self.spectrum.basis().inverse(&x).iter().map(|&v| v as f32).collect::<Vec<f32>>()
+            self.channel.basis().inverse(&x).iter().map(|&v| v as f32).collect::<Vec<f32>>()
         });
-        Samples::new(rows.concat(), y.d())
+        Samples::new(rows.concat(), self.channel.signal_len())
     }
 }
 
-fn coefficients(spectrum: &Spectrum, y: &[f32]) -> Vec<f64> {
-    spectrum.basis().forward(&y.iter().map(|&v| v as f64).collect::<Vec<_>>())
+fn coefficients(channel: &dyn SpectralChannel, y: &[f32]) -> Vec<f64> {
+    let mut u = vec![0.0; channel.signal_len()];
+    channel.write_coefficients(&[], y, &mut u);
+    u
 }
 
 /// Mean square of each coefficient of the rows of `y`.
-fn power(spectrum: &Spectrum, y: &Samples) -> Vec<f64> {
+fn power(channel: &dyn SpectralChannel, y: &Samples) -> Vec<f64> {
     const SHARD: usize = 256;
     let shards = parallel::map(y.n().div_ceil(SHARD), |shard| {
-        let mut sums = vec![0.0; y.d()];
+        let mut sums = vec![0.0; channel.signal_len()];
         for i in shard * SHARD..y.n().min((shard + 1) * SHARD) {
-            sums.iter_mut().zip(coefficients(spectrum, y.row(i))).for_each(|(sum, c)| *sum += c * c);
+            sums.iter_mut().zip(coefficients(channel, y.row(i))).for_each(|(sum, c)| *sum += c * c);
         }
         sums
     });
-    let mut total = vec![0.0; y.d()];
+    let mut total = vec![0.0; channel.signal_len()];
     shards.iter().for_each(|sums| total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum / y.n() as f64));
     total
 }
@@ -134,6 +137,7 @@ fn lowest(cost: impl Fn(f64) -> f64) -> f64 {
 mod tests {
     use super::*;
     use crate::channel::{BlurConfig, Channel, ChannelConfig, NoiseConfig};
+    use crate::image::ImageShape;
     use crate::noise::{Key, Purpose};
     use crate::observations::Observations;
 
@@ -146,17 +150,17 @@ mod tests {
         let (tau, std) = (0.4, 0.05);
         let channel = ChannelConfig(vec![BlurConfig { sigma: 1.2 }.into(), NoiseConfig { std }.into()]);
         let channel = channel.build_image(SHAPE).unwrap();
-        let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
-        let roughness = roughness(SHAPE);
+        let spectral = channel.as_linear().unwrap().as_spectral().unwrap();
+        let roughness = roughness(spectral);
         let draw = |i: usize| {
             let mut stream = Key::new(1, Purpose::Truth, 0).stream(i, 0);
             let value = |l: &f64| if *l > 0.0 { (tau / l).sqrt() * stream.normal() as f64 } else { 1.0 };
-            let x = spectrum.basis().inverse(&roughness.iter().map(value).collect::<Vec<_>>());
+            let x = spectral.basis().inverse(&roughness.iter().map(value).collect::<Vec<_>>());
             x.iter().map(|&v| v as f32).collect::<Vec<f32>>()
         };
         let x = Samples::new((0..400).flat_map(draw).collect(), SHAPE.len());
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
-        let fitted = Wiener::fitted(spectrum, &seen.y).unwrap();
+        let fitted = Wiener::fitted(spectral, &seen.y).unwrap();
         let ratio = fitted.balance() / (std * std / tau);
         // The 400 x 50 informative coefficients give a standard error of about 1 %.
         assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
@@ -166,14 +170,14 @@ mod tests {
         };
         let least = error(&fitted);
         for factor in [0.25, 4.0] {
-            assert!(error(&Wiener::new(spectrum, fitted.balance() * factor)) > 1.005 * least);
+            assert!(error(&Wiener::new(spectral, fitted.balance() * factor)) > 1.005 * least);
         }
     }
 
     #[test]
     fn nothing_is_fitted_without_noise() {
         let channel = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into()]).build_image(SHAPE).unwrap();
-        let spectrum = channel.as_linear().unwrap().spectrum().unwrap();
-        assert!(Wiener::fitted(spectrum, &Samples::zeros(3, SHAPE.len())).is_none());
+        let spectral = channel.as_linear().unwrap().as_spectral().unwrap();
+        assert!(Wiener::fitted(spectral, &Samples::zeros(3, SHAPE.len())).is_none());
     }
 }

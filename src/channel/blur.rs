@@ -6,8 +6,8 @@
 //! B_n is symmetric: it is diagonal in the DCT-II basis with eigenvalues Σ_k w_k cos(π j k / n) (Strang 1999,
 //! "The discrete cosine transform").
 
-use super::{Channel, LinearChannel, Signal, Spectrum, Stage};
-use crate::dct::{Dct, MAX_SIDE};
+use super::{Channel, LinearChannel, Signal, SpectralChannel, Stage, wide};
+use crate::basis::{Basis, Dct, MAX_SIDE};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
@@ -37,7 +37,8 @@ pub struct Blur {
     shape: ImageShape,
     rows: Vec<Tap>,
     columns: Vec<Tap>,
-    spectrum: Option<Spectrum>,
+    /// The cosine basis and the eigenvalues there, unless the image is too large.
+    spectrum: Option<(Basis, Vec<f64>)>,
 }
 
 /// One row of B_n: its non-zero weights from pixel `start`.
@@ -57,6 +58,11 @@ impl Blur {
         let (across, down) = (kernel(shape.width, sigma), kernel(shape.height, sigma));
         let spectrum = (shape.width.max(shape.height) <= MAX_SIDE).then(|| spectrum(shape, &down, &across));
         Ok(Self { shape, rows: taps(&across, sigma), columns: taps(&down, sigma), spectrum })
+    }
+
+    /// The basis and the eigenvalues of a channel that gave its spectral view.
+    fn eigen(&self) -> &(Basis, Vec<f64>) {
+        self.spectrum.as_ref().expect("a blur without a basis has no spectral view")
     }
 
     fn blur(&self, x: &[f32], y: &mut [f32]) {
@@ -99,7 +105,7 @@ fn kernel(n: usize, sigma: f64) -> Vec<f64> {
 
 /// Eigenvalues of B_h ⊗ B_w on every channel: each is the product of a vertical and a horizontal one, Σ_k
 /// w_k cos(π j k / n).
-fn spectrum(shape: ImageShape, down: &[f64], across: &[f64]) -> Spectrum {
+fn spectrum(shape: ImageShape, down: &[f64], across: &[f64]) -> (Basis, Vec<f64>) {
     let values = |kernel: &[f64]| -> Vec<f64> {
         let n = kernel.len() / 2;
         // The angles π j k / n repeat with period 2 n.
@@ -109,7 +115,7 @@ fn spectrum(shape: ImageShape, down: &[f64], across: &[f64]) -> Spectrum {
     };
     let (down, across) = (values(down), values(across));
     let plane: Vec<f64> = down.iter().flat_map(|d| across.iter().map(move |a| d * a)).collect();
-    Spectrum::noiseless(Dct::new(shape), plane.repeat(shape.channels))
+    (Basis::Cosine(Dct::new(shape)), plane.repeat(shape.channels))
 }
 
 /// The rows of B_n.
@@ -156,7 +162,23 @@ impl LinearChannel for Blur {
         self.blur(y, x);
     }
 
-    fn spectrum(&self) -> Option<&Spectrum> {
-        self.spectrum.as_ref()
+    fn as_spectral(&self) -> Option<&dyn SpectralChannel> {
+        self.spectrum.is_some().then_some(self)
+    }
+}
+
+impl SpectralChannel for Blur {
+    fn basis(&self) -> &Basis {
+        &self.eigen().0
+    }
+
+    fn write_spectrum(&self, _a: &[f32], gain: &mut [f64], variance: &mut [f64]) {
+        gain.copy_from_slice(&self.eigen().1);
+        variance.fill(0.0);
+    }
+
+    /// B is symmetric, so that U y = g ∘ U x.
+    fn write_coefficients(&self, _a: &[f32], y: &[f32], out: &mut [f64]) {
+        out.copy_from_slice(&self.basis().forward(&wide(y)));
     }
 }

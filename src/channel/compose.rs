@@ -1,6 +1,8 @@
 //! Stages in sequence: the output of each stage is the signal of the next.
 
-use super::{Channel, LinearChannel, Spectrum, write_rows};
+use super::spectrum::{Action, actions};
+use super::{Channel, LinearChannel, SpectralChannel, Spectrum, wide, write_rows};
+use crate::basis::Basis;
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::DMatrix;
@@ -10,7 +12,8 @@ use std::ops::Range;
 /// y = Q_S(... Q_1(x)). The operator parameters `a` are those of all stages, one after another.
 pub struct Compose {
     stages: Vec<Box<dyn Channel>>,
-    spectrum: Option<Spectrum>,
+    /// How each stage acts, if the chain is diagonal in one basis.
+    actions: Option<Vec<Action>>,
 }
 
 impl Compose {
@@ -29,9 +32,8 @@ impl Compose {
                 ));
             }
         }
-        let linear: Option<Vec<&dyn LinearChannel>> = stages.iter().map(|s| s.as_linear()).collect();
-        let spectrum = linear.and_then(|linear| Spectrum::of(&linear));
-        Ok(Self { stages, spectrum })
+        let actions = actions(&stages);
+        Ok(Self { stages, actions })
     }
 
     /// Runs `step(stage, a, input, output)` for every stage in order, from `x` to `y`.
@@ -81,9 +83,16 @@ impl Compose {
     /// Number of features for the parameters of stage `i`: that of the lifted planes where all stages before
     /// it lift, otherwise that of the parameters.
     fn operator_feature_len(&self, i: usize) -> usize {
-        let (stage, k) = (&self.stages[i], self.stages[i].operator_len());
-        let lifted = stage.operator_lifts() && self.stages[..i].iter().all(|s| s.lifts());
-        if lifted { k * self.signal_len() / stage.signal_len() } else { k }
+        let stage = &self.stages[i];
+        match self.is_lifted(i) {
+            true => stage.operator_len() * self.signal_len() / stage.signal_len(),
+            false => stage.operator_feature_len(),
+        }
+    }
+
+    /// True if the parameters of stage `i` are lifted to the resolution of the first stage.
+    fn is_lifted(&self, i: usize) -> bool {
+        i > 0 && self.stages[i].operator_lifts() && self.stages[..i].iter().all(|s| s.lifts())
     }
 
     /// Each stage's linear view with its own parameters.
@@ -94,6 +103,11 @@ impl Compose {
             stage.as_linear().map(|linear| (linear, own))
         };
         self.stages.iter().map(|stage| stage.as_ref()).filter_map(split).collect()
+    }
+
+    /// The stages with a spectrum of their own, with their parameters.
+    fn spectral_stages<'a>(&'a self, a: &'a [f32]) -> Vec<(&'a dyn SpectralChannel, &'a [f32])> {
+        self.linear_stages(a).into_iter().filter_map(|(stage, a)| stage.as_spectral().map(|own| (own, a))).collect()
     }
 }
 
@@ -155,10 +169,11 @@ impl Channel for Compose {
         for (i, stage) in self.stages.iter().enumerate() {
             let (own, others) = a.split_at(stage.operator_len());
             let (out, rest) = c.split_at_mut(self.operator_feature_len(i));
-            if out.len() == own.len() {
-                out.copy_from_slice(own);
-            } else {
-                self.lift_from(i, own, out);
+            match self.is_lifted(i) {
+                // Stages that keep the resolution leave a mask as it is.
+                true if out.len() == own.len() => out.copy_from_slice(own),
+                true => self.lift_from(i, own, out),
+                false => stage.write_operator(own, out),
             }
             (a, c) = (others, rest);
         }
@@ -227,8 +242,8 @@ impl LinearChannel for Compose {
         self.stages.iter().all(|s| s.as_linear().is_some_and(|linear| linear.is_diagonal()))
     }
 
-    fn spectrum(&self) -> Option<&Spectrum> {
-        self.spectrum.as_ref()
+    fn as_spectral(&self) -> Option<&dyn SpectralChannel> {
+        self.actions.is_some().then_some(self)
     }
 
     /// A ← A_s A and Σ ← A_s Σ A_s + Σ_s, coordinate by coordinate.
@@ -257,6 +272,50 @@ impl LinearChannel for Compose {
         match self.map_then_noise(a) {
             Some((_, noise, _)) => noise.write_noise(&[], out),
             None => write_rows(&self.noise_covariance(a), out),
+        }
+    }
+}
+
+impl SpectralChannel for Compose {
+    fn basis(&self) -> &Basis {
+        let spectral =
+            |stage: &Box<dyn Channel>| stage.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
+        let first = self.stages.iter().find(|stage| spectral(stage));
+        let own = first.and_then(|stage| stage.as_linear()).and_then(LinearChannel::as_spectral);
+        own.expect("a chain with a spectral view has a stage that has one").basis()
+    }
+
+    /// g ← g_s g and v ← g_s² v + v_s, stage by stage.
+    fn write_spectrum(&self, a: &[f32], gain: &mut [f64], variance: &mut [f64]) {
+        gain.fill(1.0);
+        variance.fill(0.0);
+        for ((stage, a), action) in self.linear_stages(a).into_iter().zip(self.actions.iter().flatten()) {
+            let own = match (action, stage.as_spectral()) {
+                (Action::Spectral, Some(stage)) => Spectrum::of(stage, a),
+                (Action::Isotropic(g, v), _) => Spectrum { gain: vec![*g; gain.len()], variance: vec![*v; gain.len()] },
+                (Action::Spectral, None) => continue,
+            };
+            for (j, (g, v)) in gain.iter_mut().zip(variance.iter_mut()).enumerate() {
+                *g *= own.gain[j];
+                *v = own.gain[j] * own.gain[j] * *v + own.variance[j];
+            }
+        }
+    }
+
+    fn write_coefficients(&self, a: &[f32], y: &[f32], out: &mut [f64]) {
+        let own = self.spectral_stages(a);
+        match own.last() {
+            // Around a single stage all others are multiples of the identity, and cosines belong to symmetric maps.
+            Some((stage, a)) if own.len() == 1 || matches!(stage.basis(), Basis::Cosine(_)) => {
+                stage.write_coefficients(a, y, out);
+            }
+            _ => {
+                let (mut x, mut variance) = (vec![0.0f32; out.len()], vec![0.0; out.len()]);
+                self.adjoint(a, y, &mut x);
+                self.write_spectrum(a, out, &mut variance);
+                let u = self.basis().forward(&wide(&x));
+                out.iter_mut().zip(u).for_each(|(g, u)| *g = if *g == 0.0 { 0.0 } else { u / *g });
+            }
         }
     }
 }

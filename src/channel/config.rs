@@ -124,6 +124,8 @@ stages! {
     Saturation(SaturationConfig) = saturation,
     Quantization(QuantizationConfig) = quantization,
     Jpeg(JpegConfig) = jpeg,
+    FourierMask(FourierMaskConfig) = fourier_mask,
+    Kernel(KernelConfig) = kernel,
 }
 
 #[cfg(test)]

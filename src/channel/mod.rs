@@ -11,7 +11,9 @@ mod blur;
 mod compose;
 mod config;
 mod downsample;
+mod fourier_mask;
 mod jpeg;
+mod kernel;
 mod linear;
 mod linear_gaussian;
 mod mask;
@@ -31,7 +33,7 @@ pub use compose::Compose;
 pub use config::*;
 pub use linear_gaussian::LinearGaussian;
 pub(crate) use mask::{is_mask, write_seen};
-pub use spectrum::Spectrum;
+pub use spectrum::{SpectralChannel, Spectrum};
 pub use stage::{Signal, Stage};
 pub use unobserved::Unobserved;
 
@@ -120,23 +122,38 @@ pub trait Channel: Send + Sync {
         }
     }
 
+    /// Number of features that tell the network the operator's parameters.
+    fn operator_feature_len(&self) -> usize {
+        self.operator_len()
+    }
+
+    /// Writes the features of the operator's parameters `a` into `out`: by default the parameters as they are.
+    fn write_operator(&self, a: &[f32], out: &mut [f32]) {
+        out.copy_from_slice(a);
+    }
+
     /// Length of the condition features c(y, a) that the network receives.
     fn condition_len(&self) -> usize {
         let y = if self.lifts() { self.signal_len() } else { self.observation_len() };
-        y + self.operator_len()
+        y + self.operator_feature_len()
     }
 
     /// Writes the condition features c(y, a) into `c`: by default y (lifted to the signal's length where the
     /// channel can lift), then a, which distinguishes a masked coordinate from a dark one.
     fn condition(&self, y: &[f32], a: &[f32], c: &mut [f32]) {
-        let (seen, operator) = c.split_at_mut(c.len() - a.len());
+        let (seen, operator) = c.split_at_mut(c.len() - self.operator_feature_len());
         if self.lifts() {
             self.lift(y, seen);
         } else {
             seen.copy_from_slice(y);
         }
-        operator.copy_from_slice(a);
+        self.write_operator(a, operator);
     }
+}
+
+/// The values in 64 bits.
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
 }
 
 /// Writes a matrix row by row into `out`.
@@ -181,8 +198,8 @@ pub trait LinearChannel: Channel {
         variance.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i, i)]);
     }
 
-    /// The channel in the cosine basis, if it is the same for all observations and diagonal there.
-    fn spectrum(&self) -> Option<&Spectrum> {
+    /// The spectral view, if all operators of the channel are diagonal in one basis of images.
+    fn as_spectral(&self) -> Option<&dyn SpectralChannel> {
         None
     }
 

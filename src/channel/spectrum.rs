@@ -1,18 +1,34 @@
-//! Linear channels that are the same for all observations and diagonal in the cosine basis U of an image,
-//! such as a blur with mirrored borders followed by noise: U A Uᵀ = diag g, U Σ_y Uᵀ = diag v. Their
-//! posteriors cost two transforms instead of operations on d x d matrices.
+//! Linear channels that are diagonal in an orthonormal basis U of images, whatever the parameters of their operator:
+//!
+//! ```text
+//! U Aᵀ A Uᵀ = diag g²,   u = U Aᵀ y / g = g ∘ U x + n,   n ~ N(0, diag v)
+//! ```
+//!
+//! The coefficients u say all that y says about x, since the noise is white or is itself diagonal there. A blur with
+//! mirrored borders has cosines, and everything that acts on frequencies has waves. Posteriors then cost two
+//! transforms instead of operations on d x d matrices.
 
-use super::LinearChannel;
-use crate::dct::Dct;
-use std::sync::Arc;
+use super::{Channel, LinearChannel};
+use crate::basis::Basis;
 
 /// Relative difference up to which coordinates count as equal.
 const EQUAL: f64 = 1e-12;
 
-/// A and Σ_y of a channel in the cosine basis.
+/// A linear channel that is diagonal in one basis for all of its operators.
+pub trait SpectralChannel: LinearChannel {
+    /// The basis U.
+    fn basis(&self) -> &Basis;
+
+    /// Writes the factor g and the noise variance v of every coefficient, `[d]` each.
+    fn write_spectrum(&self, a: &[f32], gain: &mut [f64], variance: &mut [f64]);
+
+    /// Writes the coefficients u of the observation y into `out [d]`, 0 where g is 0.
+    fn write_coefficients(&self, a: &[f32], y: &[f32], out: &mut [f64]);
+}
+
+/// g and v of one observation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrum {
-    basis: Arc<Dct>,
     /// Factor of every coefficient, `[d]`.
     pub gain: Vec<f64>,
     /// Noise variance of every coefficient, `[d]`.
@@ -20,52 +36,43 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// Spectrum of a noiseless operator with the factors `gain [d]` in `basis`.
-    pub(super) fn noiseless(basis: Dct, gain: Vec<f64>) -> Self {
-        let variance = vec![0.0; gain.len()];
-        Self { basis: Arc::new(basis), gain, variance }
-    }
-
-    /// The basis U.
-    pub fn basis(&self) -> &Dct {
-        &self.basis
-    }
-
-    /// Spectrum of `stages` in sequence; `None` if one of them is not diagonal in the basis of the others or
-    /// differs between observations.
-    pub(super) fn of(stages: &[&dyn LinearChannel]) -> Option<Self> {
-        let basis = stages.iter().find_map(|stage| stage.spectrum())?.basis.clone();
-        let d = basis.shape().len();
-        let mut total = Self { basis, gain: vec![1.0; d], variance: vec![0.0; d] };
-        for stage in stages {
-            match stage.spectrum() {
-                Some(own) if own.basis.shape() == total.basis.shape() => total.follow(&own.gain, &own.variance),
-                Some(_) => return None,
-                None => {
-                    let (gain, variance) = isotropic(*stage, d)?;
-                    total.follow(&vec![gain; d], &vec![variance; d]);
-                }
-            }
-        }
-        Some(total)
-    }
-
-    /// Appends a stage: g ← g_s g, v ← g_s² v + v_s.
-    fn follow(&mut self, gain: &[f64], variance: &[f64]) {
-        for (j, (g, v)) in self.gain.iter_mut().zip(&mut self.variance).enumerate() {
-            *g *= gain[j];
-            *v = gain[j] * gain[j] * *v + variance[j];
-        }
+    /// The spectrum of `channel` with the operator parameters `a`.
+    pub fn of(channel: &dyn SpectralChannel, a: &[f32]) -> Self {
+        let d = channel.signal_len();
+        let mut spectrum = Self { gain: vec![0.0; d], variance: vec![0.0; d] };
+        channel.write_spectrum(a, &mut spectrum.gain, &mut spectrum.variance);
+        spectrum
     }
 }
 
-/// (g, v) of a stage with A = g I and Σ_y = v I on `d` values, which is diagonal in any basis.
-fn isotropic(stage: &dyn LinearChannel, d: usize) -> Option<(f64, f64)> {
-    if !stage.is_diagonal() || stage.operator_len() > 0 || stage.signal_len() != d {
+/// How a stage of a chain acts in the basis of the chain.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Action {
+    /// As g I with the noise v I, in any basis.
+    Isotropic(f64, f64),
+    /// With a spectrum of its own.
+    Spectral,
+}
+
+/// How each of `stages` acts, if the chain is diagonal in one basis; `None` for all other chains.
+pub(super) fn actions(stages: &[Box<dyn Channel>]) -> Option<Vec<Action>> {
+    let linear: Vec<&dyn LinearChannel> = stages.iter().map(|stage| stage.as_linear()).collect::<Option<_>>()?;
+    let basis = linear.iter().find_map(|stage| stage.as_spectral())?.basis();
+    let action = |stage: &&dyn LinearChannel| match stage.as_spectral() {
+        Some(own) => (own.basis() == basis).then_some(Action::Spectral),
+        None => isotropic(*stage),
+    };
+    linear.iter().map(action).collect()
+}
+
+/// A stage with A = g I and Σ_y = v I, which is diagonal in any basis.
+fn isotropic(stage: &dyn LinearChannel) -> Option<Action> {
+    if !stage.is_diagonal() || stage.operator_len() > 0 {
         return None;
     }
+    let d = stage.signal_len();
     let (mut gain, mut variance) = (vec![0.0; d], vec![0.0; d]);
     stage.write_diagonal(&[], &mut gain, &mut variance);
     let constant = |v: &[f64]| v.iter().all(|x| (x - v[0]).abs() <= EQUAL * v[0].abs());
-    (constant(&gain) && constant(&variance)).then(|| (gain[0], variance[0]))
+    (constant(&gain) && constant(&variance)).then(|| Action::Isotropic(gain[0], variance[0]))
 }

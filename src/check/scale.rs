@@ -3,7 +3,7 @@
 use super::inspection::Inspection;
 use super::tally::{Span, Tally};
 use super::told::Y;
-use crate::channel::Channel;
+use crate::channel::{Channel, LinearChannel};
 use crate::error::Warning;
 use crate::image::{PIXEL_MAX, PIXEL_MIN};
 use crate::samples::Samples;
@@ -52,7 +52,9 @@ fn expected(inspection: &Inspection) -> Option<[f64; 2]> {
 
 /// True for channels whose observations have the scale of their signals.
 fn keeps_scale(channel: &dyn Channel) -> bool {
-    channel.lifts() && channel.as_linear().is_none_or(|linear| linear.is_diagonal() || linear.spectrum().is_some())
+    let as_long = channel.observation_len() == channel.signal_len();
+    let kept = |linear: &dyn LinearChannel| linear.is_diagonal() || (linear.as_spectral().is_some() && as_long);
+    channel.lifts() && channel.as_linear().is_none_or(kept)
 }
 
 fn beyond(seen: &Span, [low, high]: [f64; 2], noise: f64, image: bool) -> Option<String> {

@@ -1,8 +1,8 @@
 //! Settings for how observations enter the denoiser.
 
 use super::standardizer::{Standardize, Standardizer};
+use crate::basis::Basis;
 use crate::channel::{Channel, LinearChannel};
-use crate::dct::Dct;
 use crate::error::{Error, Result};
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub enum Features {
     Observation,
     /// For dense linear channels, the information about x in (y, A) that does not depend on the order, sign
     /// and scale of A's rows: the least-norm solution A⁺ y and the projector A⁺ A. For channels that are
-    /// diagonal in the cosine basis (blur), the image P Aᵀ (A P Aᵀ + Σ_y)⁻¹ y, where P is the covariance with
+    /// diagonal in a basis of images (blur, frequencies), the image P Aᵀ (A P Aᵀ + Σ_y)⁻¹ y, where P is the covariance with
     /// the spectrum of the first reconstructions. For all other channels, y and a.
     #[default]
     Geometry,
@@ -69,14 +69,14 @@ impl ConditioningConfig {
 
     /// Standardizer for `channel`, from the moments of the first reconstructions `x [n, d]`.
     pub fn standardizer(&self, channel: &dyn Channel, x: &Samples) -> Standardizer {
-        let spectrum = channel.as_linear().and_then(LinearChannel::spectrum);
+        let spectral = channel.as_linear().and_then(LinearChannel::as_spectral);
         let standardize = match self.standardize {
-            Standardize::Auto if spectrum.is_some() => Standardize::Scale,
+            Standardize::Auto if spectral.is_some() => Standardize::Scale,
             other => other,
         };
         let mut standardizer = Standardizer::of(x, standardize, is_diagonal(channel));
-        let spectrum = spectrum.filter(|_| standardizer.uniform().is_some());
-        standardizer.power = spectrum.map(|s| power(s.basis(), &standardizer, x));
+        let spectral = spectral.filter(|_| standardizer.uniform().is_some());
+        standardizer.power = spectral.map(|s| power(s.basis(), &standardizer, x));
         standardizer
     }
 }
@@ -87,7 +87,7 @@ fn is_diagonal(channel: &dyn Channel) -> bool {
 }
 
 /// Mean square of every coefficient of the rows of `x` in the standardizer's coordinates.
-fn power(basis: &Dct, standardizer: &Standardizer, x: &Samples) -> Vec<f64> {
+fn power(basis: &Basis, standardizer: &Standardizer, x: &Samples) -> Vec<f64> {
     let mut sums = vec![0.0; x.d()];
     for row in 0..x.n() {
         let row: Vec<f64> =

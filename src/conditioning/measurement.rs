@@ -1,6 +1,6 @@
 //! Linear-Gaussian form of one observation, and how it updates an estimate.
 
-use crate::dct::Dct;
+use crate::basis::Basis;
 use crate::scratch::with_scratch;
 
 /// Maximum length of signals for which dense linear channels get a measurement update, geometry features and
@@ -16,7 +16,7 @@ pub enum OperatorStructure {
     None,
     /// K A is diagonal: d values.
     Diagonal,
-    /// K A is diagonal in the cosine basis of [`super::Conditioning::basis`]: d values, and K y is
+    /// K A is diagonal in the basis of [`super::Conditioning::basis`]: d values, and K y is
     /// given in that basis.
     Spectral,
     /// K A is full: d x d values.
@@ -160,7 +160,7 @@ impl Measurement {
 
     /// Writes the update of the estimate 0 into `out [d]`. Its variance is 1 or, in the basis of a spectral
     /// measurement, the spectrum `power`.
-    pub(super) fn write_solution(&self, basis: Option<&Dct>, power: Option<&[f64]>, out: &mut [f32]) {
+    pub(super) fn write_solution(&self, basis: Option<&Basis>, power: Option<&[f64]>, out: &mut [f32]) {
         let len = if self.structure == OperatorStructure::Dense { out.len() * out.len() } else { out.len() };
         with_scratch(len, |ka| match power {
             Some(power) => self.update_each(power, ka, out),

@@ -13,8 +13,8 @@
 //! As σ falls below the noise level, K vanishes and the network alone determines the output. The loss and the
 //! samplers are unchanged, and a channel without a linear-Gaussian form gets no update.
 //!
-//! In the cosine basis U of an image, where a blur is diagonal, x has a spectrum P (the power of the first
-//! reconstructions) and every quantity is one number per coefficient: the estimate before the update is P /
+//! In a basis U of images where the channel is diagonal, as a blur is in that of cosines, x has a spectrum P (the power
+//! of the first reconstructions) and every quantity is one number per coefficient: the estimate before the update is P /
 //! (P + σ²) x_t + c_out F instead of c_skip x_t + c_out F, its variance is v = σ² P/(σ² + P), and K = v g /
 //! (v g² + s²). With F = 0, this is the Wiener filter.
 
@@ -32,8 +32,8 @@ pub(crate) use remainder::remainder;
 pub use standardizer::{Standardize, Standardizer};
 pub use whitened::Whitened;
 
-use crate::channel::{Channel, Spectrum};
-use crate::dct::Dct;
+use crate::basis::Basis;
+use crate::channel::{Channel, SpectralChannel};
 use crate::image::ImageShape;
 use crate::samples::Samples;
 use crate::scratch::with_scratch;
@@ -54,13 +54,12 @@ pub struct Conditioning<'a> {
     pub standardizer: &'a Standardizer,
 }
 
-fn spectrum(channel: &dyn Channel) -> Option<&Spectrum> {
-    channel.as_linear()?.spectrum()
+fn spectral(channel: &dyn Channel) -> Option<&dyn SpectralChannel> {
+    channel.as_linear()?.as_spectral()
 }
 
 fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
-    // A channel with a spectrum has one operator, so geometry features would not distinguish observations.
-    let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal() && linear.spectrum().is_none());
+    let dense = channel.as_linear().is_some_and(|linear| !linear.is_diagonal() && linear.as_spectral().is_none());
     dense && channel.signal_len() <= MAX_DENSE && config.features == Features::Geometry
 }
 
@@ -75,7 +74,9 @@ pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize 
 pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardizer) -> OperatorStructure {
     match channel.as_linear() {
         Some(linear) if linear.is_diagonal() && standardizer.is_diagonal() => OperatorStructure::Diagonal,
-        Some(linear) if linear.spectrum().is_some() && standardizer.uniform().is_some() => OperatorStructure::Spectral,
+        Some(linear) if linear.as_spectral().is_some() && standardizer.uniform().is_some() => {
+            OperatorStructure::Spectral
+        }
         Some(linear) if linear.signal_len() <= MAX_DENSE => OperatorStructure::Dense,
         _ => OperatorStructure::None,
     }
@@ -92,9 +93,10 @@ impl<'a> Conditioning<'a> {
         self.standardizer.power.as_deref().filter(|_| self.operator_structure() == OperatorStructure::Spectral)
     }
 
-    /// Cosine basis, if measurements are spectral.
-    pub fn basis(&self) -> Option<&'a Dct> {
-        spectrum(self.channel).filter(|_| self.operator_structure() == OperatorStructure::Spectral).map(Spectrum::basis)
+    /// The basis of the measurements, if they are spectral.
+    pub fn basis(&self) -> Option<&'a Basis> {
+        let spectral = spectral(self.channel).filter(|_| self.operator_structure() == OperatorStructure::Spectral);
+        spectral.map(SpectralChannel::basis)
     }
 
     /// Smallest and largest value of each of the standardizer's coordinates, if signals have a
@@ -126,9 +128,10 @@ impl<'a> Conditioning<'a> {
                 self.channel.condition(y, a, features);
                 measurement.write_estimates(&mut features[..y.len()]);
             }
-            Some(measurement) if spectrum(self.channel).is_some() => {
+            Some(measurement) if spectral(self.channel).is_some() && self.channel.lifts() => {
                 self.channel.condition(y, a, features);
-                measurement.write_solution(self.basis(), self.power(), features);
+                let image = &mut features[..self.channel.signal_len()];
+                measurement.write_solution(self.basis(), self.power(), image);
             }
             _ => self.channel.condition(y, a, features),
         }
@@ -145,7 +148,7 @@ impl<'a> Conditioning<'a> {
     fn measurement_of(&self, y: &[f32], a: &[f32], mirrored: Option<ImageShape>) -> Option<Measurement> {
         let (linear, structure) = (self.channel.as_linear()?, self.operator_structure());
         if structure == OperatorStructure::Spectral {
-            return self.spectral(linear.spectrum()?, y);
+            return self.spectral(linear.as_spectral()?, y, a, mirrored.is_some());
         }
         if structure == OperatorStructure::None {
             return None;
@@ -181,7 +184,7 @@ impl<'a> Conditioning<'a> {
     /// measured directions from imputed ones.
     pub(crate) fn tells_measured(&self) -> bool {
         let structure = self.operator_structure();
-        self.channel.operator_len() > 0 && matches!(structure, OperatorStructure::Diagonal | OperatorStructure::Dense)
+        self.channel.operator_len() > 0 && structure != OperatorStructure::None
     }
 
     /// Number of values of K A, by the operator structure.
@@ -201,18 +204,23 @@ impl<'a> Conditioning<'a> {
         }
     }
 
-    /// The measurement in the cosine basis U: U (y - A μ), U A L Uᵀ and U Σ_y Uᵀ.
-    fn spectral(&self, spectrum: &Spectrum, y: &[f32]) -> Option<Measurement> {
+    /// The measurement in the basis U of `channel`: the coefficients of y - A μ, the factors of those of x̃, and
+    /// their noise.
+    fn spectral(&self, channel: &dyn SpectralChannel, y: &[f32], a: &[f32], mirrored: bool) -> Option<Measurement> {
         let scale = self.standardizer.uniform()?;
-        let coefficients = |x: &[f64]| spectrum.basis().forward(x);
-        let y = coefficients(&y.iter().map(|&v| v as f64).collect::<Vec<_>>());
-        let mean = coefficients(&self.standardizer.mean);
-        let mut measurement = Measurement::zeros(OperatorStructure::Spectral, y.len(), y.len());
-        let parts = measurement.parts();
-        for (j, (gain, variance)) in spectrum.gain.iter().zip(&spectrum.variance).enumerate() {
-            parts.y[j] = y[j] - gain * mean[j];
-            parts.matrix[j] = gain * scale;
-            parts.noise[j] = variance + MIN_STD * MIN_STD;
+        let (basis, d) = (channel.basis(), channel.signal_len());
+        let mean = basis.forward(&self.standardizer.mean);
+        let mut measurement = Measurement::zeros(OperatorStructure::Spectral, d, d);
+        let Parts { matrix, noise, y: seen } = measurement.parts();
+        channel.write_spectrum(a, matrix, noise);
+        channel.write_coefficients(a, y, seen);
+        if mirrored {
+            [&mut *matrix, &mut *noise].into_iter().for_each(|part| basis.mirror(part));
+        }
+        for (j, (gain, variance)) in matrix.iter_mut().zip(noise).enumerate() {
+            seen[j] -= *gain * mean[j];
+            *gain *= scale;
+            *variance += MIN_STD * MIN_STD;
         }
         Some(measurement)
     }

@@ -1,7 +1,7 @@
 //! A batch of linear-Gaussian observations with unit noise: L⁻¹ y = L⁻¹ A x + N(0, I), Σ_y = L Lᵀ.
 
 use super::{Conditioning, Measurement, OperatorStructure};
-use crate::dct::DeviceDct;
+use crate::basis::DeviceBasis;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// L⁻¹ A and L⁻¹ y of one observation.
@@ -16,7 +16,7 @@ pub struct Whitened {
     y: Tensor<2>,
     diagonal: bool,
     /// The basis in which the operators are diagonal, if it is not the coordinate basis.
-    basis: Option<DeviceDct>,
+    basis: Option<DeviceBasis>,
 }
 
 impl Whitened {

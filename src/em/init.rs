@@ -1,9 +1,9 @@
 //! The first reconstructions X⁰.
 
 use crate::baseline::Wiener;
-use crate::channel::{Channel, Spectrum};
+use crate::basis::Basis;
+use crate::channel::{Channel, SpectralChannel};
 use crate::conditioning::MAX_DENSE;
-use crate::dct::Dct;
 use crate::error::{Error, Result};
 use crate::gaussian::{Gaussian, LinearGaussian, LowRankGaussian, SpectralGaussian};
 use crate::observations::Observations;
@@ -77,7 +77,7 @@ impl GaussianInit {
         };
         let refuse = |field: &str, message: String| Err(Error::config(field, message));
         match self.rank {
-            0 if d > most && !linear.is_diagonal() && linear.spectrum().is_none() => refuse(
+            0 if d > most && !linear.is_diagonal() && linear.as_spectral().is_none() => refuse(
                 "init",
                 format!(
                     "a Gaussian start takes signals of at most {most} values here, found {d}; set init.kind=\"corrupted\""
@@ -115,20 +115,29 @@ pub enum InitialPrior {
     Full(Gaussian),
     /// Low rank plus a diagonal, for images.
     LowRank(LowRankGaussian),
-    /// A diagonal in the cosine basis, for images that share a blur.
+    /// A diagonal in the basis of a channel that is diagonal there, for images.
     Spectral(SpectralGaussian),
 }
 
-/// Longest signal of `channel` that gets a full covariance unless a rank is set.
+/// Longest signal of `channel` that gets a full covariance unless a rank is set. Operators that differ take one inversion
+/// per observation, which a diagonal in their basis spares.
 pub fn most_covariance(channel: &dyn Channel) -> usize {
-    if channel.operator_len() == 0 { MAX_SHARED } else { MAX_COVARIANCE }
+    let spectral = channel.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
+    match (channel.operator_len(), spectral) {
+        (0, _) => MAX_SHARED,
+        (_, true) => 0,
+        (_, false) => MAX_COVARIANCE,
+    }
 }
 
 /// Wiener's prior for blurs with noise, N(0, τ / ℓ²) in the cosine basis, with the maximum-likelihood τ of
 /// the observations. EM does not move the components that a blur hides: a prior that is wide there, such as
 /// N(0, I), stays wide, and its draws are noise.
-fn smooth(spectrum: &Spectrum, observations: &Observations) -> Option<Vec<f64>> {
-    Some(Wiener::fitted(spectrum, &observations.y)?.prior())
+fn smooth(spectral: &dyn SpectralChannel, observations: &Observations) -> Option<Vec<f64>> {
+    if spectral.operator_len() > 0 {
+        return None;
+    }
+    Some(Wiener::fitted(spectral, &observations.y)?.prior())
 }
 
 impl InitialPrior {
@@ -138,16 +147,19 @@ impl InitialPrior {
     /// most 16 384 observations, with at most one loading per four of them.
     pub fn fit(channel: &dyn Channel, observations: &Observations, config: &GaussianInit, seed: u64) -> Result<Self> {
         let GaussianInit { iterations, std, rank } = *config;
-        let (d, spectrum) = (channel.signal_len(), channel.as_linear().and_then(|linear| linear.spectrum()));
-        let smooth = spectrum.and_then(|spectrum| Some((spectrum.basis(), smooth(spectrum, observations)?)));
+        let (d, spectral) = (channel.signal_len(), channel.as_linear().and_then(|linear| linear.as_spectral()));
+        let smooth = spectral.and_then(|spectral| Some((spectral.basis(), smooth(spectral, observations)?)));
         if rank == 0 && d <= most_covariance(channel) {
-            let stationary = |(basis, power): (&Dct, Vec<f64>)| Gaussian::stationary(basis, &power);
+            let stationary = |(basis, power): (&Basis, Vec<f64>)| Gaussian::stationary(basis, &power);
             let first = smooth.map_or_else(|| Gaussian::isotropic(d, std), stationary);
             return Ok(Self::Full(first.fitted(channel, observations, iterations)?));
         }
-        if rank == 0 && spectrum.is_some() {
+        if rank == 0 && spectral.is_some() {
             let first = smooth.map_or_else(|| vec![std * std; d], |(_, power)| power);
-            return Ok(Self::Spectral(SpectralGaussian::fit(channel, observations, first, iterations)?));
+            // Operators that differ take a pass over all observations per iteration.
+            let few = (channel.operator_len() > 0).then(|| observations.first(observations.n().min(MAX_FITTED)));
+            let prior = SpectralGaussian::fit(channel, few.as_ref().unwrap_or(observations), first, iterations)?;
+            return Ok(Self::Spectral(prior));
         }
         let rank = if rank == 0 { RANK } else { rank };
         // More loadings than observations would fit each of them exactly.

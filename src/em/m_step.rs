@@ -118,7 +118,11 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
         let context = Context { network: &network, device: &device, ..self.posterior.context() };
         let denoised = self.method.denoise_training(context, batch, stream);
-        let error = denoised - to_tensor(&batch.x, &device);
+        let mut error = denoised - to_tensor(&batch.x, &device);
+        // Weights are given in the basis of the measurements.
+        if let Some(basis) = context.conditioning.basis().filter(|_| batch.weight.is_some()) {
+            error = basis.on(&device).forward(error);
+        }
         let loss = match &batch.weight {
             Some(weight) if weight.d() > batch.x.d() => {
                 let weight = to_tensor(weight, &device) * scale;

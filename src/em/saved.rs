@@ -2,6 +2,7 @@
 
 use super::init::InitialPrior;
 use super::state::{LapRecord, Phase, State};
+use crate::basis::{Basis, Dct, Fourier, MAX_SIDE};
 use crate::checkpoint::{Arrays, StandardizerMeta, decode, encode, take};
 use crate::error::{Error, Result};
 use crate::gaussian::{Gaussian, LowRankGaussian, SpectralGaussian};
@@ -126,7 +127,8 @@ fn take_wide(arrays: &mut Arrays, name: &str) -> Result<Vec<f64>> {
     Ok(high.iter().zip(&low).map(|(&high, &low)| high as f64 + low as f64).collect())
 }
 
-/// Tensor of a start's image shape, which only a diagonal in the cosine basis has.
+/// Tensor of a start's image shape and basis, which only a diagonal in a basis of images has: channels, height, width,
+/// and 0 for cosines, 1 for the waves of real images, 2 for those of complex ones.
 const SHAPE: &str = "shape";
 
 /// Encodes the Gaussian prior of a start; what is read back agrees to 48 bits.
@@ -145,11 +147,15 @@ pub fn encode_start(prior: &InitialPrior) -> Result<Vec<u8>> {
             push_wide(&mut arrays, "loadings", vec![k, d], loadings.iter().copied());
         }
         InitialPrior::Spectral(prior) => {
-            let (d, ImageShape { channels, height, width }) = (prior.mean.len(), prior.shape());
+            let (d, ImageShape { channels, height, width }) = (prior.mean.len(), prior.basis().shape());
             push_wide(&mut arrays, "mean", vec![d], prior.mean.iter().copied());
             push_wide(&mut arrays, "variance", vec![d], prior.variance.iter().copied());
-            let shape = [channels, height, width].map(|side| side as f64);
-            push_wide(&mut arrays, SHAPE, vec![3], shape.into_iter());
+            let kind = match prior.basis() {
+                Basis::Cosine(_) => 0,
+                Basis::Fourier(waves) => 1 + usize::from(waves.is_complex()),
+            };
+            let shape = [channels, height, width, kind].map(|side| side as f64);
+            push_wide(&mut arrays, SHAPE, vec![4], shape.into_iter());
         }
     }
     encode("start", &arrays, &HashMap::<String, String>::new())
@@ -174,19 +180,36 @@ pub fn decode_start(bytes: &[u8], d: usize) -> Result<InitialPrior> {
     fits("variance", variance.len(), variance.len() == d)?;
     if arrays.iter().any(|(name, _, _)| name == SHAPE) {
         let sides: Vec<usize> = take_wide(&mut arrays, SHAPE)?.into_iter().map(|side| side as usize).collect();
-        let shape = match sides[..] {
-            [channels, height, width] => ImageShape { channels, height, width },
-            _ => return Err(Error::Checkpoint(format!("tensor `{SHAPE}` has {} values, expected 3", sides.len()))),
+        let (shape, kind) = match sides[..] {
+            [channels, height, width] => (ImageShape { channels, height, width }, 0),
+            [channels, height, width, kind] => (ImageShape { channels, height, width }, kind),
+            _ => return Err(Error::Checkpoint(format!("tensor `{SHAPE}` has {} values, expected 4", sides.len()))),
         };
         // Sides whose product overflows are not those of d values.
-        let product = sides.iter().try_fold(1usize, |product, side| product.checked_mul(*side));
+        let product = sides[..3].iter().try_fold(1usize, |product, side| product.checked_mul(*side));
         fits(SHAPE, product.unwrap_or(0), product == Some(d))?;
-        return Ok(InitialPrior::Spectral(SpectralGaussian::new(shape, mean, variance)?));
+        let basis = basis_of(shape, kind)?;
+        return Ok(InitialPrior::Spectral(SpectralGaussian::new(basis, mean, variance)?));
     }
     let values = take_wide(&mut arrays, "loadings")?;
     fits("loadings", values.len(), d > 0 && values.len().is_multiple_of(d))?;
     let loadings = DMatrix::from_column_slice(d, values.len() / d, &values);
     Ok(InitialPrior::LowRank(LowRankGaussian { mean, loadings, variance }))
+}
+
+/// The basis of images of `shape` that tensor [`SHAPE`] calls `kind`.
+fn basis_of(shape: ImageShape, kind: usize) -> Result<Basis> {
+    let refuse = |message: String| Err(Error::Checkpoint(message));
+    match kind {
+        _ if shape.height.max(shape.width) > MAX_SIDE => {
+            refuse(format!("tensor `{SHAPE}` has a side above {MAX_SIDE}, which no basis of images has"))
+        }
+        0 => Ok(Basis::Cosine(Dct::new(shape))),
+        1 => Ok(Basis::Fourier(Fourier::new(shape, false))),
+        2 if shape.channels.is_multiple_of(2) => Ok(Basis::Fourier(Fourier::new(shape, true))),
+        2 => refuse(format!("tensor `{SHAPE}` has complex images with an odd number of planes")),
+        _ => refuse(format!("tensor `{SHAPE}` has basis {kind}, expected 0, 1 or 2")),
+    }
 }
 
 #[cfg(test)]
@@ -214,10 +237,11 @@ mod tests {
         assert!(low.variance.iter().zip(&found.variance).all(|(a, b)| wide(*a, *b)));
 
         let shape = ImageShape { channels: 1, height: 1, width: 3 };
-        let spectral = SpectralGaussian::new(shape, low.mean.clone(), low.variance.clone()).unwrap();
+        let basis = Basis::Fourier(Fourier::new(shape, false));
+        let spectral = SpectralGaussian::new(basis, low.mean.clone(), low.variance.clone()).unwrap();
         let bytes = encode_start(&InitialPrior::Spectral(spectral.clone())).unwrap();
         let InitialPrior::Spectral(found) = decode_start(&bytes, 3).unwrap() else { panic!("a spectrum") };
-        assert_eq!(found.shape(), shape);
+        assert_eq!(found.basis(), spectral.basis());
         assert!(spectral.mean.iter().zip(&found.mean).all(|(a, b)| wide(*a, *b)));
         assert!(spectral.variance.iter().zip(&found.variance).all(|(a, b)| wide(*a, *b)));
     }

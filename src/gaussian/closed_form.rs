@@ -1,7 +1,7 @@
 //! A Gaussian, and what has a closed form for it.
 
+use crate::basis::Basis;
 use crate::channel::LinearGaussian;
-use crate::dct::Dct;
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
@@ -42,7 +42,7 @@ impl Gaussian {
 
     /// N(0, Uᵀ diag(power) U) for the transform U of `basis` and `power [d]` >= 0: images
     /// with a given spectrum.
-    pub fn stationary(basis: &Dct, power: &[f64]) -> Self {
+    pub fn stationary(basis: &Basis, power: &[f64]) -> Self {
         let d = power.len();
         let mut covariance = DMatrix::zeros(d, d);
         let mut unit = vec![0.0; d];

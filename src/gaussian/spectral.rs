@@ -1,15 +1,16 @@
-//! Gaussians that are diagonal in the cosine basis U of an image, for images too large for a full covariance whose
-//! observations share an operator that is diagonal there as well, such as a blur: U y = g U x + n, n ~ N(0, v). Every
-//! coefficient is a problem of its own, in which exact EM needs only the mean m_y and variance s_y of (U y)_j:
+//! Gaussians that are diagonal in a basis U of images, for images too large for a full covariance whose channel is diagonal
+//! there as well, such as a blur or a mask of frequencies: u = g U x + n, n ~ N(0, v). Every coefficient is a problem of
+//! its own, in which an iteration of exact EM over the observations i is
 //!
 //! ```text
-//! k = s g / (g² s + v),   m⁺ = m + k (m_y - g m),   s⁺ = k² s_y + (1 - k g) s
+//! k_i = s g_i / (g_i² s + v_i),   e_i = k_i (u_i - g_i m),   m⁺ = m + ⟨e⟩,   s⁺ = ⟨e²⟩ - ⟨e⟩² + ⟨1 - k g⟩ s
 //! ```
+//!
+//! Where all observations share their operator, it needs only the mean and the variance of u.
 
-use crate::channel::{Channel, Spectrum};
-use crate::dct::Dct;
+use crate::basis::Basis;
+use crate::channel::{Channel, SpectralChannel, Spectrum};
 use crate::error::{Error, Result};
-use crate::image::ImageShape;
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::parallel;
@@ -21,7 +22,7 @@ const SHARD: usize = 64;
 /// The distribution of an image x with U x ~ N(mean, diag variance).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpectralGaussian {
-    basis: Dct,
+    basis: Basis,
     /// Mean of every coefficient, `[d]`.
     pub mean: Vec<f64>,
     /// Variance of every coefficient, `[d]`, >= 0.
@@ -29,14 +30,14 @@ pub struct SpectralGaussian {
 }
 
 impl SpectralGaussian {
-    /// The distribution of images of `shape` with these moments of their cosine coefficients.
+    /// The distribution of images with these moments of their coefficients in `basis`.
     ///
     /// # Errors
     /// Moments whose number differs from that of the image's values.
-    pub fn new(shape: ImageShape, mean: Vec<f64>, variance: Vec<f64>) -> Result<Self> {
-        let d = shape.len();
+    pub fn new(basis: Basis, mean: Vec<f64>, variance: Vec<f64>) -> Result<Self> {
+        let d = basis.shape().len();
         match mean.len() == d && variance.len() == d {
-            true => Ok(Self { basis: Dct::new(shape), mean, variance }),
+            true => Ok(Self { basis, mean, variance }),
             false => Err(Error::shape(
                 "spectrum",
                 format!("[{d}], [{d}]"),
@@ -49,31 +50,90 @@ impl SpectralGaussian {
     /// the coefficients' variances `first [d]`.
     ///
     /// # Errors
-    /// A channel without a spectrum.
+    /// A channel that is not diagonal in one basis.
     pub fn fit(channel: &dyn Channel, observations: &Observations, first: Vec<f64>, iterations: usize) -> Result<Self> {
-        let spectrum = spectrum(channel)?;
-        let mut prior = Self::new(spectrum.basis().shape(), vec![0.0; first.len()], first)?;
-        let (mean, variance) = moments(spectrum.basis(), &observations.y);
-        for _ in 0..iterations {
-            let gain = prior.gain(spectrum);
-            for (j, k) in gain.into_iter().enumerate() {
-                let g = spectrum.gain[j];
-                prior.mean[j] += k * (mean[j] - g * prior.mean[j]);
-                prior.variance[j] = k * k * variance[j] + (1.0 - k * g) * prior.variance[j];
-            }
+        let spectral = spectral(channel)?;
+        let mut prior = Self::new(spectral.basis().clone(), vec![0.0; first.len()], first)?;
+        match channel.operator_len() {
+            0 => prior.fit_shared(spectral, &observations.y, iterations),
+            _ => prior.fit_each(spectral, observations, iterations)?,
         }
         Ok(prior)
     }
 
-    /// Shape of the images.
-    pub fn shape(&self) -> ImageShape {
-        self.basis.shape()
+    /// EM for one operator.
+    fn fit_shared(&mut self, spectral: &dyn SpectralChannel, y: &Samples, iterations: usize) {
+        let (mean, variance) = moments(spectral, y);
+        let spectrum = Spectrum::of(spectral, &[]);
+        for _ in 0..iterations {
+            let gain = self.gain(&spectrum);
+            for (j, k) in gain.into_iter().enumerate() {
+                let g = spectrum.gain[j];
+                self.mean[j] += k * (mean[j] - g * self.mean[j]);
+                self.variance[j] = k * k * variance[j] + (1.0 - k * g) * self.variance[j];
+            }
+        }
+    }
+
+    /// EM for operators that differ.
+    fn fit_each(
+        &mut self,
+        spectral: &dyn SpectralChannel,
+        observations: &Observations,
+        iterations: usize,
+    ) -> Result<()> {
+        let (n, d) = (observations.n(), self.mean.len());
+        let mut coefficients = Samples::zeros(n, d);
+        parallel::fill_each_row(&mut coefficients, SHARD, |i| {
+            let u = coefficients_of(spectral, observations.operator(i), observations.y.row(i));
+            Ok(u.into_iter().map(|v| v as f32).collect())
+        })?;
+        for _ in 0..iterations {
+            let shards = parallel::map(n.div_ceil(SHARD), |shard| {
+                let rows = shard * SHARD..n.min((shard + 1) * SHARD);
+                self.sums(spectral, observations, &coefficients, rows)
+            });
+            for j in 0..d {
+                let mean = |part: usize| shards.iter().map(|sums| sums[3 * j + part]).sum::<f64>() / n as f64;
+                let (first, second, left) = (mean(0), mean(1), mean(2));
+                self.mean[j] += first;
+                self.variance[j] = second - first * first + left * self.variance[j];
+            }
+        }
+        Ok(())
+    }
+
+    /// Σ e, Σ e² and Σ (1 - k g) over the observations `rows`, side by side for every coefficient.
+    fn sums(
+        &self,
+        spectral: &dyn SpectralChannel,
+        observations: &Observations,
+        coefficients: &Samples,
+        rows: std::ops::Range<usize>,
+    ) -> Vec<f64> {
+        let mut sums = vec![0.0; 3 * self.mean.len()];
+        for i in rows {
+            let spectrum = Spectrum::of(spectral, observations.operator(i));
+            let gain = self.gain(&spectrum);
+            for (j, (sums, k)) in sums.chunks_exact_mut(3).zip(gain).enumerate() {
+                let e = k * (f64::from(coefficients.row(i)[j]) - spectrum.gain[j] * self.mean[j]);
+                sums[0] += e;
+                sums[1] += e * e;
+                sums[2] += 1.0 - k * spectrum.gain[j];
+            }
+        }
+        sums
+    }
+
+    /// The basis.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
     }
 
     /// One posterior draw per observation, keyed by (seed, observation), written into `out [n, d]`.
     ///
     /// # Errors
-    /// A channel without a spectrum.
+    /// A channel that is not diagonal in one basis.
     pub fn reconstruct_into(
         &self,
         channel: &dyn Channel,
@@ -87,7 +147,7 @@ impl SpectralGaussian {
     /// The exact posterior mean for every observation, `[n, d]`.
     ///
     /// # Errors
-    /// A channel without a spectrum.
+    /// A channel that is not diagonal in one basis.
     pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
         let fill = |out: &mut Samples| self.posteriors(channel, observations, None, out);
         Samples::filled(observations.n(), channel.signal_len(), fill)
@@ -111,51 +171,71 @@ impl SpectralGaussian {
         key: Option<Key>,
         out: &mut Samples,
     ) -> Result<()> {
-        let spectrum = spectrum(channel)?;
-        let gain = self.gain(spectrum);
-        let width = |j: usize| ((1.0 - gain[j] * spectrum.gain[j]) * self.variance[j]).max(0.0).sqrt();
-        let widths: Vec<f64> = (0..self.mean.len()).map(width).collect();
+        let spectral = spectral(channel)?;
+        let shared = (channel.operator_len() == 0).then(|| self.posterior(Spectrum::of(spectral, &[])));
         parallel::fill_each_row(out, SHARD, |i| {
-            let mut x = self.basis.forward(&wide(observations.y.row(i)));
+            let a = observations.operator(i);
+            let own = if shared.is_none() { Some(self.posterior(Spectrum::of(spectral, a))) } else { None };
+            let posterior = own.as_ref().or(shared.as_ref()).expect("one of the two was made");
+            let mut x = coefficients_of(spectral, a, observations.y.row(i));
             let mut stream = key.map(|key| key.stream(i, 0));
             for (j, x) in x.iter_mut().enumerate() {
                 let noise = stream.as_mut().map_or(0.0, |stream| f64::from(stream.normal()));
-                *x = self.mean[j] + gain[j] * (*x - spectrum.gain[j] * self.mean[j]) + widths[j] * noise;
+                let error = *x - posterior.spectrum.gain[j] * self.mean[j];
+                *x = self.mean[j] + posterior.gain[j] * error + posterior.widths[j] * noise;
             }
             Ok(self.basis.inverse(&x).iter().map(|&v| v as f32).collect())
         })
     }
+
+    /// What the posteriors of all observations with this spectrum share.
+    fn posterior(&self, spectrum: Spectrum) -> PosteriorOf {
+        let gain = self.gain(&spectrum);
+        let width = |j: usize| ((1.0 - gain[j] * spectrum.gain[j]) * self.variance[j]).max(0.0).sqrt();
+        let widths = (0..self.mean.len()).map(width).collect();
+        PosteriorOf { spectrum, gain, widths }
+    }
 }
 
-fn spectrum(channel: &dyn Channel) -> Result<&Spectrum> {
-    channel
-        .as_linear()
-        .and_then(|linear| linear.spectrum())
-        .ok_or(Error::NotLinear("a Gaussian of cosine coefficients"))
+/// The posterior of one operator, but for the observation.
+struct PosteriorOf {
+    spectrum: Spectrum,
+    /// k of every coefficient.
+    gain: Vec<f64>,
+    /// Standard deviation of every coefficient.
+    widths: Vec<f64>,
 }
 
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&v| f64::from(v)).collect()
+fn spectral(channel: &dyn Channel) -> Result<&dyn SpectralChannel> {
+    let spectral = channel.as_linear().and_then(|linear| linear.as_spectral());
+    spectral.ok_or(Error::NotLinear("a Gaussian of independent coefficients"))
+}
+
+fn coefficients_of(spectral: &dyn SpectralChannel, a: &[f32], y: &[f32]) -> Vec<f64> {
+    let mut u = vec![0.0; spectral.signal_len()];
+    spectral.write_coefficients(a, y, &mut u);
+    u
 }
 
 /// Mean and variance of every coefficient of the rows of `y`.
-fn moments(basis: &Dct, y: &Samples) -> (Vec<f64>, Vec<f64>) {
+fn moments(spectral: &dyn SpectralChannel, y: &Samples) -> (Vec<f64>, Vec<f64>) {
+    let d = spectral.signal_len();
     let sums = |center: &[f64], power: i32| {
         let shards = parallel::map(y.n().div_ceil(SHARD), |shard| {
-            let mut sums = vec![0.0; y.d()];
+            let mut sums = vec![0.0; d];
             for i in shard * SHARD..y.n().min((shard + 1) * SHARD) {
-                let coefficients = basis.forward(&wide(y.row(i)));
+                let coefficients = coefficients_of(spectral, &[], y.row(i));
                 sums.iter_mut()
                     .zip(coefficients.iter().zip(center))
                     .for_each(|(sum, (c, m))| *sum += (c - m).powi(power));
             }
             sums
         });
-        let mut total = vec![0.0; y.d()];
+        let mut total = vec![0.0; d];
         shards.iter().for_each(|sums| total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum / y.n() as f64));
         total
     };
-    let mean = sums(&vec![0.0; y.d()], 1);
+    let mean = sums(&vec![0.0; d], 1);
     let variance = sums(&mean, 2);
     (mean, variance)
 }
@@ -165,6 +245,7 @@ mod tests {
     use super::*;
     use crate::channel::{BlurConfig, ChannelConfig, Compose, NoiseConfig};
     use crate::gaussian::Gaussian;
+    use crate::image::ImageShape;
     use nalgebra::DVector;
 
     const SHAPE: ImageShape = ImageShape { channels: 2, height: 6, width: 5 };

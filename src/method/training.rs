@@ -59,7 +59,7 @@ pub(crate) struct TrainingBatch {
     /// Measurements that update the estimate; empty where there is no update.
     pub measurements: Vec<Measurement>,
     /// How the error e of each row counts: as eᵀ W e, where W is a diagonal, `[n, d]`, or a full symmetric
-    /// matrix, `[n, d * d]`. `None` stands for W = λ(σ) I.
+    /// matrix, `[n, d * d]`, in the basis of the measurements if they have one. `None` stands for W = λ(σ) I.
     pub weight: Option<Samples>,
 }
 

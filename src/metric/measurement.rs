@@ -9,7 +9,7 @@
 //! neither their row of A is zero (as it is for masked coordinates) nor their variance. The truth has χ² = 1
 //! up to sqrt(2 / M); a smaller value fits the noise, and a larger one contradicts the measurements.
 
-use crate::channel::{Channel, LinearChannel};
+use crate::channel::{Channel, LinearChannel, SpectralChannel, Spectrum, wide};
 use crate::error::{Error, Result};
 use crate::{Observations, Samples, parallel};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
@@ -25,7 +25,8 @@ pub struct MeasurementFit {
 
 impl MeasurementFit {
     /// χ² of `x [n, d]` for the n observations `seen` of `channel`; `None` for a channel that is not linear
-    /// or has no noise. The cost is n d for a diagonal channel, otherwise n m³, or n m² + m³ if the noise is
+    /// or has no noise. The cost is n d for a diagonal channel, two transforms
+    /// per observation for a spectral one, otherwise n m³, or n m² + m³ if the noise is
     /// the same for all observations.
     ///
     /// # Errors
@@ -40,6 +41,8 @@ impl MeasurementFit {
         }
         let parts = if linear.is_diagonal() {
             parallel::map(x.n(), |i| Ok(diagonal(linear, seen.operator(i), seen.y.row(i), x.row(i))))
+        } else if let Some(spectral) = linear.as_spectral() {
+            parallel::map(x.n(), |i| Ok(coefficients(spectral, seen.operator(i), seen.y.row(i), x.row(i))))
         } else {
             let shared = (channel.operator_len() == 0).then(|| Whitener::of(linear, &[])).transpose()?;
             parallel::map(x.n(), |i| {
@@ -61,6 +64,16 @@ fn diagonal(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64
     linear.write_diagonal(a, &mut matrix, &mut variance);
     let noisy = (0..x.len()).filter(|&j| matrix[j] != 0.0 && variance[j] > 0.0);
     let square = |j: usize| (f64::from(y[j]) - matrix[j] * f64::from(x[j])).powi(2) / variance[j];
+    noisy.map(square).fold((0.0, 0), |(sum, count), square| (sum + square, count + 1))
+}
+
+/// Σ_j (u_j - g_j (U x)_j)² / v_j over the coefficients that are observed with noise, and their number.
+fn coefficients(spectral: &dyn SpectralChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, usize) {
+    let (Spectrum { gain, variance }, mut u) = (Spectrum::of(spectral, a), vec![0.0; x.len()]);
+    spectral.write_coefficients(a, y, &mut u);
+    let x = spectral.basis().forward(&wide(x));
+    let noisy = (0..x.len()).filter(|&j| gain[j] != 0.0 && variance[j] > 0.0);
+    let square = |j: usize| (u[j] - gain[j] * x[j]).powi(2) / variance[j];
     noisy.map(square).fold((0.0, 0), |(sum, count), square| (sum + square, count + 1))
 }
 

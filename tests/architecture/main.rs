@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 const CORE: Floors = &[
     &["error", "parallel", "scratch", "samples"],
     &["noise"],
-    &["image", "dct"],
+    &["image"],
+    &["basis"],
     &["channel", "check", "observations"],
     &["gaussian"],
     &["schedule"],

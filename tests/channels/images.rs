@@ -3,8 +3,9 @@
 
 use super::normal;
 use diffem::channel::{
-    BlockMaskConfig, BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, JpegConfig, NoiseConfig,
-    PixelMaskConfig, PoissonConfig, ProjectionConfig, QuantizationConfig, SaturationConfig, StageConfig,
+    BlockMaskConfig, BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, FourierMaskConfig, JpegConfig,
+    KernelConfig, NoiseConfig, Pattern, PixelMaskConfig, PoissonConfig, ProjectionConfig, QuantizationConfig,
+    SaturationConfig, StageConfig,
 };
 use diffem::conditioning::Standardizer;
 use diffem::conditioning::{Conditioning, ConditioningConfig, MAX_DENSE, feature_len};
@@ -24,6 +25,16 @@ fn pixel_mask(rate: f64) -> StageConfig {
     PixelMaskConfig { rate, max_rate: None }.into()
 }
 
+fn frequencies(pattern: Pattern, complex: bool) -> StageConfig {
+    FourierMaskConfig { acceleration: 2.0, center: 0.25, pattern, complex }.into()
+}
+
+/// A kernel that no reflection and no rotation maps to itself.
+fn kernel() -> StageConfig {
+    let weights = vec![vec![0.1, 0.3, 0.0], vec![0.0, 0.4, 0.15], vec![0.0, 0.05, 0.0]];
+    KernelConfig { weights: Some(weights), sigma: None, size: 9 }.into()
+}
+
 /// Linear channels on color images.
 pub fn registry() -> Vec<(&'static str, usize, Compose)> {
     let noise = || NoiseConfig { std: 0.1 }.into();
@@ -37,6 +48,11 @@ pub fn registry() -> Vec<(&'static str, usize, Compose)> {
         ("downsample", vec![lower()]),
         ("pixel-mask, noise", vec![pixel_mask(0.4), noise()]),
         ("blur, downsample, noise", vec![BlurConfig { sigma: 1.0 }.into(), lower(), noise()]),
+        ("fourier-mask", vec![frequencies(Pattern::Columns, false)]),
+        ("fourier-mask of points, noise", vec![frequencies(Pattern::Points, false), noise()]),
+        ("kernel", vec![kernel(), noise()]),
+        ("kernel per image", vec![KernelConfig { weights: None, sigma: Some([0.5, 1.5]), size: 3 }.into(), noise()]),
+        ("kernel, fourier-mask", vec![kernel(), frequencies(Pattern::Columns, false)]),
         ("downsample, blur, pixel-mask", vec![lower(), BlurConfig { sigma: 0.8 }.into(), pixel_mask(0.5)]),
     ];
     stages.into_iter().map(|(name, stages)| (name, SMALL.len(), build(SMALL, stages))).collect()
@@ -221,7 +237,7 @@ fn large_images_start_from_what_was_seen_without_matrices() {
         let update = conditioning.condition(seen.y.row(0), seen.operator(0), &mut features);
         assert_eq!(update.is_some(), diagonal);
         // In coordinates with a single scale a blur is diagonal too.
-        let spectral = channel.as_linear().is_some_and(|linear| linear.spectrum().is_some());
+        let spectral = channel.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
         let standardizer = Standardizer::of(&x, diffem::conditioning::Standardize::Scale, false);
         let scaled = Conditioning { standardizer: &standardizer, ..conditioning };
         let update = scaled.condition(seen.y.row(0), seen.operator(0), &mut features);

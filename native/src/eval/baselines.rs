@@ -7,7 +7,7 @@ use crate::run::session::Session;
 use anyhow::Result;
 use diffem::Samples;
 use diffem::baseline::{RichardsonLucy, Wiener};
-use diffem::channel::{Channel, LinearChannel, Spectrum};
+use diffem::channel::{Channel, LinearChannel, SpectralChannel, Spectrum};
 use diffem::metric::psnr;
 
 /// The oracle tries the balances 10^(k/4) for these k.
@@ -22,23 +22,32 @@ const CHECKPOINTS: [usize; 8] = [5, 10, 20, 50, 100, 200, 500, MAX_ITERATIONS];
 /// result is empty for other channels.
 pub fn deconvolutions(session: &Session, judge: &Judge<'_>) -> Result<Vec<Restoration>> {
     let Some(linear) = session.channel.as_linear() else { return Ok(Vec::new()) };
-    let Some(spectrum) = linear.spectrum() else { return Ok(Vec::new()) };
-    let mut out = wiener(session, judge, spectrum)?;
-    if (spectrum.gain[0] - 1.0).abs() < 1e-6 {
-        out.extend(richardson_lucy(judge, linear, spectrum)?);
+    let Some(spectral) = linear.as_spectral().filter(|_| session.channel.operator_len() == 0) else {
+        return Ok(Vec::new());
+    };
+    let mut out = wiener(session, judge, spectral)?;
+    let spectrum = Spectrum::of(spectral, &[]);
+    if preserves_constants(spectral, &spectrum) {
+        out.extend(richardson_lucy(judge, linear, &spectrum)?);
     }
     Ok(out)
 }
 
-fn wiener(session: &Session, judge: &Judge<'_>, spectrum: &Spectrum) -> Result<Vec<Restoration>> {
+/// True if the coefficient of constant images, the only one without roughness, has the factor 1.
+fn preserves_constants(spectral: &dyn SpectralChannel, spectrum: &Spectrum) -> bool {
+    let constant = spectral.basis().laplacian().iter().position(|l| *l == 0.0);
+    constant.is_some_and(|at| (spectrum.gain[at] - 1.0).abs() < 1e-6)
+}
+
+fn wiener(session: &Session, judge: &Judge<'_>, spectral: &dyn SpectralChannel) -> Result<Vec<Restoration>> {
     let y = &judge.seen().y;
     let mut out = Vec::new();
-    if let Some(fitted) = Wiener::fitted(spectrum, &session.dataset.observations.y) {
+    if let Some(fitted) = Wiener::fitted(spectral, &session.dataset.observations.y) {
         let label = format!("Wiener (balance {:.1e} fitted to the observations)", fitted.balance());
         out.push(judge.score(label, Estimate::Restoration, &clipped(fitted.restore(y)), 0)?);
     }
     let balances = QUARTER_DECADES.map(|k| 10f64.powf(f64::from(k) / 4.0));
-    let restored = balances.map(|balance| (balance, clipped(Wiener::new(spectrum, balance).restore(y))));
+    let restored = balances.map(|balance| (balance, clipped(Wiener::new(spectral, balance).restore(y))));
     let (balance, x) = best(judge, restored)?;
     let label = format!("Wiener (oracle balance {balance:.1e})");
     out.push(judge.score(label, Estimate::Restoration, &x, 0)?);

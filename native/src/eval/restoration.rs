@@ -198,8 +198,14 @@ impl<'a> Judge<'a> {
     /// signal-shaped.
     pub fn floors(&self) -> Result<Vec<Restoration>> {
         let mut out = vec![self.score("truth (floor)".into(), Estimate::Truth, self.x, 0)?];
-        if self.channel.as_linear().is_some_and(|linear| linear.is_diagonal() || linear.spectrum().is_some()) {
-            out.push(self.score("observation (baseline)".into(), Estimate::Observation, &self.seen.y, 0)?);
+        if self
+            .channel
+            .as_linear()
+            .is_some_and(|linear| linear.is_diagonal() || (linear.as_spectral().is_some() && self.channel.lifts()))
+        {
+            let mut lifted = Samples::zeros(self.seen.n(), self.x.d());
+            (0..lifted.n()).for_each(|i| self.channel.lift(self.seen.y.row(i), lifted.row_mut(i)));
+            out.push(self.score("observation (baseline)".into(), Estimate::Observation, &lifted, 0)?);
         }
         Ok(out)
     }

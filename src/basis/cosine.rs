@@ -12,9 +12,6 @@ use crate::image::ImageShape;
 use burn::tensor::{Device, Tensor, TensorData};
 use nalgebra::{DMatrix, DMatrixView};
 
-/// Maximum side of an image that gets a transform; its matrix takes 8 MB.
-pub(crate) const MAX_SIDE: usize = 1024;
-
 /// The transform of images of one shape; coefficient (c, k, l) is stored where an image
 /// stores value (c, k, l).
 #[derive(Clone, Debug, PartialEq)]
