@@ -11,7 +11,6 @@ use diffem::em::MStepConfig;
 use diffem::network::MlpConfig;
 use diffem::noise::Stream;
 use diffem::{Em, Observations, Result, Samples};
-use nalgebra::DMatrix;
 
 const NOISE: f32 = 0.3;
 
@@ -34,7 +33,7 @@ impl Channel for Exposure {
 impl LinearChannel for Exposure {
     fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) { y.iter_mut().zip(x).for_each(|(y, x)| *y = a[0] * x) }
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) { self.apply(a, y, x) }
-    fn noise_covariance(&self, _a: &[f32]) -> DMatrix<f64> { DMatrix::identity(2, 2) * f64::from(NOISE * NOISE) }
+    fn write_noise_variance(&self, _a: &[f32], out: &mut [f64]) { out.fill(f64::from(NOISE * NOISE)) }
     fn is_noiseless(&self) -> bool { false }
     fn is_diagonal(&self) -> bool { true }
 }

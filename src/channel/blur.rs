@@ -139,6 +139,10 @@ impl Channel for Blur {
         self.shape.len()
     }
 
+    fn signal_image(&self) -> Option<ImageShape> {
+        Some(self.shape)
+    }
+
     fn observation_len(&self) -> usize {
         self.shape.len()
     }

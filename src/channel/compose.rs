@@ -4,6 +4,7 @@ use super::spectrum::{Action, actions};
 use super::{Channel, LinearChannel, SpectralChannel, Spectrum, wide, write_rows};
 use crate::basis::Basis;
 use crate::error::{Error, Result};
+use crate::image::ImageShape;
 use crate::noise::Stream;
 use nalgebra::DMatrix;
 use std::borrow::Cow;
@@ -82,7 +83,7 @@ impl Compose {
 
     /// Number of features for the parameters of stage `i`: that of the lifted planes where all stages before
     /// it lift, otherwise that of the parameters.
-    fn operator_feature_len(&self, i: usize) -> usize {
+    fn stage_feature_len(&self, i: usize) -> usize {
         let stage = &self.stages[i];
         match self.is_lifted(i) {
             true => stage.operator_len() * self.signal_len() / stage.signal_len(),
@@ -152,30 +153,23 @@ impl Channel for Compose {
         self.lift_from(self.stages.len(), y, out);
     }
 
-    fn condition_len(&self) -> usize {
-        let y = if self.lifts() { self.signal_len() } else { self.observation_len() };
-        y + (0..self.stages.len()).map(|i| self.operator_feature_len(i)).sum::<usize>()
+    fn operator_feature_len(&self) -> usize {
+        (0..self.stages.len()).map(|i| self.stage_feature_len(i)).sum()
     }
 
-    /// Writes y, then the parameters of every stage; parameters laid out like their stage's signal are lifted
-    /// to the resolution of the first stage.
-    fn condition(&self, y: &[f32], mut a: &[f32], c: &mut [f32]) {
-        let (seen, mut c) = c.split_at_mut(if self.lifts() { self.signal_len() } else { self.observation_len() });
-        if self.lifts() {
-            self.lift(y, seen);
-        } else {
-            seen.copy_from_slice(y);
-        }
+    /// Writes the features of every stage's parameters; parameters laid out like their stage's signal are lifted to the
+    /// resolution of the first stage.
+    fn write_operator(&self, mut a: &[f32], mut out: &mut [f32]) {
         for (i, stage) in self.stages.iter().enumerate() {
             let (own, others) = a.split_at(stage.operator_len());
-            let (out, rest) = c.split_at_mut(self.operator_feature_len(i));
+            let (features, rest) = out.split_at_mut(self.stage_feature_len(i));
             match self.is_lifted(i) {
                 // Stages that keep the resolution leave a mask as it is.
-                true if out.len() == own.len() => out.copy_from_slice(own),
-                true => self.lift_from(i, own, out),
-                false => stage.write_operator(own, out),
+                true if features.len() == own.len() => features.copy_from_slice(own),
+                true => self.lift_from(i, own, features),
+                false => stage.write_operator(own, features),
             }
-            (a, c) = (others, rest);
+            (a, out) = (others, rest);
         }
     }
 
@@ -200,6 +194,10 @@ impl Channel for Compose {
         hidden.copy_from_slice(&before);
     }
 
+    fn signal_image(&self) -> Option<ImageShape> {
+        self.stages[0].signal_image()
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         self.stages.iter().all(|s| s.as_linear().is_some()).then_some(self)
     }
@@ -222,6 +220,50 @@ impl LinearChannel for Compose {
             signal = previous;
         }
         x.copy_from_slice(&signal);
+    }
+
+    /// The diagonal of the chain's Σ_y, from products with unit vectors where noise passes a map.
+    fn write_noise_variance(&self, a: &[f32], out: &mut [f64]) {
+        let stages = self.linear_stages(a);
+        let last = stages.len() - 1;
+        if stages[..last].iter().all(|(stage, _)| stage.is_noiseless()) {
+            let (stage, a) = stages[last];
+            return stage.write_noise_variance(a, out);
+        }
+        let (mut unit, mut column) = (vec![0.0f32; out.len()], vec![0.0f32; out.len()]);
+        for (i, out) in out.iter_mut().enumerate() {
+            unit[i] = 1.0;
+            self.apply_noise(a, &unit, &mut column);
+            unit[i] = 0.0;
+            *out = f64::from(column[i]);
+        }
+    }
+
+    /// Σ_y v of the chain: v goes back to the noise of every stage, and what that makes of it forward again.
+    fn apply_noise(&self, a: &[f32], v: &[f32], out: &mut [f32]) {
+        let stages = self.linear_stages(a);
+        let first = stages.iter().position(|(stage, _)| !stage.is_noiseless()).unwrap_or(stages.len());
+        let mut back = vec![v.to_vec()];
+        for (stage, a) in stages[(first + 1).min(stages.len())..].iter().rev() {
+            let mut previous = vec![0.0; stage.signal_len()];
+            stage.adjoint(a, back.last().map_or(&[], Vec::as_slice), &mut previous);
+            back.push(previous);
+        }
+        out.fill(0.0);
+        let mut sum: Option<Vec<f32>> = None;
+        for ((stage, a), v) in stages[first..].iter().zip(back.iter().rev()) {
+            let mut noise = vec![0.0; stage.observation_len()];
+            stage.apply_noise(a, v, &mut noise);
+            if let Some(before) = sum {
+                let mut moved = vec![0.0; noise.len()];
+                stage.apply(a, &before, &mut moved);
+                noise.iter_mut().zip(moved).for_each(|(noise, moved)| *noise += moved);
+            }
+            sum = Some(noise);
+        }
+        if let Some(sum) = sum {
+            out.copy_from_slice(&sum);
+        }
     }
 
     /// Σ_y of the chain: each stage maps the covariance of its input and adds its own, Σ ← A Σ Aᵀ + Σ_s.

@@ -126,6 +126,8 @@ stages! {
     Jpeg(JpegConfig) = jpeg,
     FourierMask(FourierMaskConfig) = fourier_mask,
     Kernel(KernelConfig) = kernel,
+    Multicoil(MulticoilConfig) = multicoil,
+    Radon(RadonConfig) = radon,
 }
 
 #[cfg(test)]

@@ -77,6 +77,10 @@ impl Channel for Downsample {
         self.shape.len()
     }
 
+    fn signal_image(&self) -> Option<ImageShape> {
+        Some(self.shape)
+    }
+
     fn observation_len(&self) -> usize {
         self.output().len()
     }

@@ -44,7 +44,7 @@ pub enum Pattern {
 }
 
 /// The share of fastMRI's masks for acceleration 4.
-fn default_center() -> f64 {
+pub(super) fn default_center() -> f64 {
     0.08
 }
 
@@ -168,6 +168,10 @@ impl FourierMask {
 impl Channel for FourierMask {
     fn signal_len(&self) -> usize {
         self.shape.len()
+    }
+
+    fn signal_image(&self) -> Option<ImageShape> {
+        Some(self.shape)
     }
 
     fn observation_len(&self) -> usize {

@@ -170,6 +170,10 @@ impl Channel for Kernel {
         self.shape.len()
     }
 
+    fn signal_image(&self) -> Option<ImageShape> {
+        Some(self.shape)
+    }
+
     fn observation_len(&self) -> usize {
         self.shape.len()
     }

@@ -17,11 +17,13 @@ mod kernel;
 mod linear;
 mod linear_gaussian;
 mod mask;
+mod multicoil;
 mod noise;
 mod pixel_mask;
 mod poisson;
 mod projection;
 mod quantization;
+mod radon;
 mod saturation;
 mod shared;
 mod spectrum;
@@ -37,8 +39,9 @@ pub use spectrum::{SpectralChannel, Spectrum};
 pub use stage::{Signal, Stage};
 pub use unobserved::Unobserved;
 
+use crate::image::ImageShape;
 use crate::noise::Stream;
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use std::ops::Range;
 
 /// A corruption that can be simulated. Signals and observations are flattened rows.
@@ -57,6 +60,11 @@ pub trait Channel: Send + Sync {
     /// Natural shape of the parameters, `[k]` unless they form a matrix; its product is k.
     fn operator_shape(&self) -> Vec<usize> {
         vec![self.operator_len()]
+    }
+
+    /// Shape of the signals, if they are images.
+    fn signal_image(&self) -> Option<ImageShape> {
+        None
     }
 
     /// Draws the operator's parameters into `a` (length k).
@@ -170,9 +178,24 @@ pub trait LinearChannel: Channel {
     /// Writes Aᵀ y into `x` (length d).
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]);
 
+    /// Writes the variance of the noise of every value of y into `out [m]`; 0 by default.
+    fn write_noise_variance(&self, _a: &[f32], out: &mut [f64]) {
+        out.fill(0.0);
+    }
+
+    /// Writes Σ_y v into `out`, both of length m. A channel whose noise is correlated between the values of y overrides
+    /// this and [`LinearChannel::noise_covariance`].
+    fn apply_noise(&self, a: &[f32], v: &[f32], out: &mut [f32]) {
+        let mut variance = vec![0.0; out.len()];
+        self.write_noise_variance(a, &mut variance);
+        out.iter_mut().zip(v).zip(variance).for_each(|((out, v), s)| *out = (f64::from(*v) * s) as f32);
+    }
+
     /// Σ_y, m x m.
-    fn noise_covariance(&self, _a: &[f32]) -> DMatrix<f64> {
-        DMatrix::zeros(self.observation_len(), self.observation_len())
+    fn noise_covariance(&self, a: &[f32]) -> DMatrix<f64> {
+        let mut variance = vec![0.0; self.observation_len()];
+        self.write_noise_variance(a, &mut variance);
+        DMatrix::from_diagonal(&DVector::from_vec(variance))
     }
 
     /// True when Σ_y = 0 for every a.
@@ -191,11 +214,7 @@ pub trait LinearChannel: Channel {
         let mut diagonal = vec![0.0f32; matrix.len()];
         self.apply(a, &ones, &mut diagonal);
         matrix.iter_mut().zip(&diagonal).for_each(|(m, &v)| *m = v as f64);
-        if self.is_noiseless() {
-            return variance.fill(0.0);
-        }
-        let noise = self.noise_covariance(a);
-        variance.iter_mut().enumerate().for_each(|(i, v)| *v = noise[(i, i)]);
+        self.write_noise_variance(a, variance);
     }
 
     /// The spectral view, if all operators of the channel are diagonal in one basis of images.

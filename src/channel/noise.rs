@@ -3,7 +3,6 @@
 use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
-use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 /// Additive Gaussian noise.
@@ -65,8 +64,8 @@ impl LinearChannel for AdditiveNoise {
         x.copy_from_slice(y);
     }
 
-    fn noise_covariance(&self, _a: &[f32]) -> DMatrix<f64> {
-        DMatrix::identity(self.d, self.d) * (self.std * self.std)
+    fn write_noise_variance(&self, _a: &[f32], out: &mut [f64]) {
+        out.fill(self.std * self.std);
     }
 
     fn is_noiseless(&self) -> bool {

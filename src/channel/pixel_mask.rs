@@ -78,6 +78,10 @@ macro_rules! mask_channel {
                 self.shape.len()
             }
 
+            fn signal_image(&self) -> Option<ImageShape> {
+                Some(self.shape)
+            }
+
             fn observation_len(&self) -> usize {
                 self.shape.len()
             }

@@ -4,6 +4,7 @@ use super::standardizer::{Standardize, Standardizer};
 use crate::basis::Basis;
 use crate::channel::{Channel, LinearChannel};
 use crate::error::{Error, Result};
+use crate::gaussian::SolverConfig;
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,8 @@ pub enum Features {
     /// For dense linear channels, the information about x in (y, A) that does not depend on the order, sign
     /// and scale of A's rows: the least-norm solution A⁺ y and the projector A⁺ A. For channels that are
     /// diagonal in a basis of images (blur, frequencies), the image P Aᵀ (A P Aᵀ + Σ_y)⁻¹ y, where P is the covariance with
-    /// the spectrum of the first reconstructions. For all other channels, y and a.
+    /// the spectrum of the first reconstructions. For longer signals of other linear channels, the same image
+    /// with P = I in the standardizer's coordinates, and a. For all other channels, y and a.
     #[default]
     Geometry,
 }
@@ -38,6 +40,9 @@ pub struct ConditioningConfig {
     pub standardize: Standardize,
     /// Whether the observation updates the network's estimate (linear channels with Gaussian noise).
     pub measurement_update: bool,
+    /// When the update of a channel that is not diagonal in any basis stops, for signals of more than 256 values.
+    #[serde(skip_serializing_if = "is_default")]
+    pub solver: SolverConfig,
     /// Smallest and largest value that a signal can have, such as [-2, 2] for images. The first
     /// reconstructions and the sampler's estimates are clipped to this range (a mean of such signals lies
     /// within it). It cannot be combined with standardized directions. Off by default.
@@ -45,15 +50,27 @@ pub struct ConditioningConfig {
     pub range: Option<[f64; 2]>,
 }
 
+/// Settings that most channels never use are left out of files.
+fn is_default(solver: &SolverConfig) -> bool {
+    *solver == SolverConfig::default()
+}
+
 impl Default for ConditioningConfig {
     fn default() -> Self {
-        Self { features: Features::Geometry, standardize: Standardize::Auto, measurement_update: true, range: None }
+        Self {
+            features: Features::Geometry,
+            standardize: Standardize::Auto,
+            measurement_update: true,
+            solver: SolverConfig::default(),
+            range: None,
+        }
     }
 }
 
 impl ConditioningConfig {
     /// Checks the settings for `channel`.
     pub fn validate(&self, channel: &dyn Channel) -> Result<()> {
+        self.solver.validate("conditioning.solver")?;
         let Some([low, high]) = self.range else {
             return Ok(());
         };

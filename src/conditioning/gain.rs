@@ -1,6 +1,6 @@
 //! The measurement update of a batch, from the measurements of its rows.
 
-use super::{Conditioning, Measurement};
+use super::{Conditioning, Measurement, OperatorStructure};
 use crate::denoiser::{Gain, to_tensor};
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -15,7 +15,8 @@ pub(crate) fn gain(
     device: &Device,
 ) -> Option<Gain> {
     let (n, d) = (measurements.len(), conditioning.channel.signal_len());
-    measurements.first()?;
+    // Updates without a matrix are made on the host, after the network.
+    measurements.first().filter(|m| m.structure() != OperatorStructure::MatrixFree)?;
     let power = conditioning.power();
     let (mut ka, mut ky) = (Samples::zeros(n, conditioning.update_len()), Samples::zeros(n, d));
     let mut skip = power.map(|_| Samples::zeros(n, d));

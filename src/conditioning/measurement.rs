@@ -3,10 +3,9 @@
 use crate::basis::Basis;
 use crate::scratch::with_scratch;
 
-/// Maximum length of signals for which dense linear channels get a measurement update, geometry features and
-/// standardized directions, each of which needs d x d numbers per observation. For longer signals, the
-/// network receives y and a unchanged. Channels that are diagonal, in their coordinates or in the cosine
-/// basis, have no limit.
+/// Maximum length of signals for which linear channels get their measurement update, geometry features and standardized
+/// directions from matrices, each of which needs d x d numbers per observation. For longer signals conjugate gradient
+/// takes their place. Channels that are diagonal, in their coordinates or in a basis of images, need neither.
 pub const MAX_DENSE: usize = 256;
 
 /// Layout of the matrix K A of a measurement update.
@@ -21,6 +20,8 @@ pub enum OperatorStructure {
     Spectral,
     /// K A is full: d x d values.
     Dense,
+    /// K A is applied by conjugate gradient: no values.
+    MatrixFree,
 }
 
 /// Linear-Gaussian form of one observation, ready for updates at any noise level. A single allocation holds
@@ -31,6 +32,8 @@ pub struct Measurement {
     /// Length m of an observation.
     m: usize,
     pub(super) structure: OperatorStructure,
+    /// Parameters of the operator; empty unless it is matrix-free.
+    operator: Vec<f32>,
 }
 
 /// References to the parts of a measurement. Diagonal and spectral: the diagonal of A and the variances,
@@ -68,7 +71,22 @@ impl Measurement {
     /// A measurement of zeros, to be filled through [`Measurement::parts`].
     pub(super) fn zeros(structure: OperatorStructure, m: usize, d: usize) -> Self {
         let (matrix, noise) = if structure == OperatorStructure::Dense { (m * d, m * m) } else { (d, d) };
-        Self { values: vec![0.0; matrix + noise + m], m, structure }
+        Self { values: vec![0.0; matrix + noise + m], m, structure, operator: Vec::new() }
+    }
+
+    /// A matrix-free measurement: the parameters of its operator and y - A μ.
+    pub(super) fn matrix_free(operator: Vec<f32>, y: Vec<f64>) -> Self {
+        Self { m: y.len(), values: y, structure: OperatorStructure::MatrixFree, operator }
+    }
+
+    /// Parameters of a matrix-free operator.
+    pub(super) fn operator(&self) -> &[f32] {
+        &self.operator
+    }
+
+    /// y - A μ of a matrix-free measurement.
+    pub(super) fn observed(&self) -> &[f64] {
+        &self.values
     }
 
     /// Offsets of Σ_y and y.
@@ -79,6 +97,9 @@ impl Measurement {
     }
 
     fn split(&self) -> (&[f64], &[f64], &[f64]) {
+        if self.structure == OperatorStructure::MatrixFree {
+            return (&[], &[], &self.values);
+        }
         let (noise, y) = self.starts();
         (&self.values[..noise], &self.values[noise..y], &self.values[y..])
     }
@@ -125,7 +146,7 @@ impl Measurement {
     pub(crate) fn whitened(&self) -> (Vec<f64>, Vec<f64>) {
         let (mut matrix, mut y) = (self.matrix().to_vec(), self.y().to_vec());
         match self.structure {
-            OperatorStructure::None => {}
+            OperatorStructure::None | OperatorStructure::MatrixFree => {}
             OperatorStructure::Diagonal | OperatorStructure::Spectral => {
                 for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(self.noise()) {
                     let scale = 1.0 / variance.sqrt();
@@ -183,7 +204,7 @@ impl Measurement {
     /// spectral measurement writes their coefficients.
     pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
         match self.structure {
-            OperatorStructure::None => {}
+            OperatorStructure::None | OperatorStructure::MatrixFree => {}
             OperatorStructure::Diagonal | OperatorStructure::Spectral => self.diagonal_update(|_| v, ka, ky),
             OperatorStructure::Dense => self.dense_update(v, ka, ky),
         }

@@ -20,6 +20,7 @@
 
 mod config;
 mod gain;
+mod matrix_free;
 mod measurement;
 mod remainder;
 mod standardizer;
@@ -27,13 +28,14 @@ mod whitened;
 
 pub use config::{ConditioningConfig, Features};
 pub(crate) use gain::gain;
+pub(crate) use matrix_free::MatrixFree;
 pub use measurement::{MAX_DENSE, Measurement, OperatorStructure};
 pub(crate) use remainder::remainder;
 pub use standardizer::{Standardize, Standardizer};
 pub use whitened::Whitened;
 
 use crate::basis::Basis;
-use crate::channel::{Channel, SpectralChannel};
+use crate::channel::{Channel, LinearChannel, SpectralChannel, wide};
 use crate::image::ImageShape;
 use crate::samples::Samples;
 use crate::scratch::with_scratch;
@@ -63,10 +65,24 @@ fn geometric(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
     dense && channel.signal_len() <= MAX_DENSE && config.features == Features::Geometry
 }
 
+/// True where the network is shown the regularized inverse of an observation in place of y.
+fn shows_solution(channel: &dyn Channel, config: &ConditioningConfig) -> bool {
+    let solved = |linear: &dyn LinearChannel| {
+        !linear.is_diagonal() && (linear.as_spectral().is_some() || linear.signal_len() > MAX_DENSE)
+    };
+    config.features == Features::Geometry && channel.as_linear().is_some_and(solved)
+}
+
 /// Number of features per observation that a posterior network receives.
 pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize {
     let d = channel.signal_len();
-    if geometric(channel, config) { d + d * (d + 1) / 2 } else { channel.condition_len() }
+    if geometric(channel, config) {
+        d + d * (d + 1) / 2
+    } else if shows_solution(channel, config) {
+        d + channel.operator_feature_len()
+    } else {
+        channel.condition_len()
+    }
 }
 
 /// Structure of the operator A of one observation for the measurement update, in the coordinates
@@ -78,7 +94,8 @@ pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardi
             OperatorStructure::Spectral
         }
         Some(linear) if linear.signal_len() <= MAX_DENSE => OperatorStructure::Dense,
-        _ => OperatorStructure::None,
+        Some(_) => OperatorStructure::MatrixFree,
+        None => OperatorStructure::None,
     }
 }
 
@@ -128,14 +145,22 @@ impl<'a> Conditioning<'a> {
                 self.channel.condition(y, a, features);
                 measurement.write_estimates(&mut features[..y.len()]);
             }
-            Some(measurement) if spectral(self.channel).is_some() && self.channel.lifts() => {
-                self.channel.condition(y, a, features);
-                let image = &mut features[..self.channel.signal_len()];
-                measurement.write_solution(self.basis(), self.power(), image);
+            Some(measurement) if shows_solution(self.channel, self.config) => {
+                let (solution, operator) = features.split_at_mut(self.channel.signal_len());
+                self.channel.write_operator(a, operator);
+                self.write_solution(measurement, solution);
             }
             _ => self.channel.condition(y, a, features),
         }
         measurement.filter(|_| self.config.measurement_update)
+    }
+
+    /// Writes the update of the estimate 0 by `measurement` into `out [d]`.
+    fn write_solution(&self, measurement: &Measurement, out: &mut [f32]) {
+        match MatrixFree::of(std::slice::from_ref(measurement), *self) {
+            Some(free) => out.copy_from_slice(free.update(&Samples::zeros(1, out.len()), |_| 1.0).as_slice()),
+            None => measurement.write_solution(self.basis(), self.power(), out),
+        }
     }
 
     /// The linear-Gaussian form of (y, a), if the channel has one.
@@ -152,6 +177,9 @@ impl<'a> Conditioning<'a> {
         }
         if structure == OperatorStructure::None {
             return None;
+        }
+        if structure == OperatorStructure::MatrixFree {
+            return Some(self.matrix_free(linear, y, a));
         }
         let d = self.channel.signal_len();
         let mut measurement = Measurement::zeros(structure, y.len(), d);
@@ -180,11 +208,25 @@ impl<'a> Conditioning<'a> {
         Some(measurement)
     }
 
+    /// The measurement of a channel without a matrix, which is not mirrored: see [`MatrixFree::measured`].
+    fn matrix_free(&self, linear: &dyn LinearChannel, y: &[f32], a: &[f32]) -> Measurement {
+        let mean: Vec<f32> = self.standardizer.mean.iter().map(|&v| v as f32).collect();
+        let mut seen = vec![0.0f32; y.len()];
+        linear.apply(a, &mean, &mut seen);
+        let residual = wide(y).iter().zip(wide(&seen)).map(|(y, seen)| y - seen).collect();
+        Measurement::matrix_free(a.to_vec(), residual)
+    }
+
     /// True where observations differ in what they measure, so that [`Conditioning::write_measured`] can tell
     /// measured directions from imputed ones.
     pub(crate) fn tells_measured(&self) -> bool {
         let structure = self.operator_structure();
         self.channel.operator_len() > 0 && structure != OperatorStructure::None
+    }
+
+    /// True where updates take conjugate gradient.
+    pub(crate) fn is_matrix_free(&self) -> bool {
+        self.operator_structure() == OperatorStructure::MatrixFree
     }
 
     /// Number of values of K A, by the operator structure.

@@ -26,7 +26,11 @@ pub(crate) fn remainder(
     noise: Tensor<2>,
 ) -> Option<Tensor<2>> {
     let (n, d) = (measurements.len(), conditioning.channel.signal_len());
-    let dense = measurements.first()?.structure() == OperatorStructure::Dense;
+    let structure = measurements.first()?.structure();
+    if structure == OperatorStructure::MatrixFree {
+        return None;
+    }
+    let dense = structure == OperatorStructure::Dense;
     let prior = match conditioning.power() {
         Some(power) => power.to_vec(),
         None => vec![schedule.sigma_data.powi(2); d],

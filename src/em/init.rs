@@ -1,11 +1,12 @@
 //! The first reconstructions X⁰.
 
 use crate::baseline::Wiener;
-use crate::basis::Basis;
-use crate::channel::{Channel, SpectralChannel};
+use crate::basis::{Basis, Dct, MAX_SIDE};
+use crate::channel::{Channel, LinearChannel, SpectralChannel, wide};
 use crate::conditioning::MAX_DENSE;
 use crate::error::{Error, Result};
-use crate::gaussian::{Gaussian, LinearGaussian, LowRankGaussian, SpectralGaussian};
+use crate::gaussian::{Covariance, Gaussian, LinearGaussian, LowRankGaussian, SolverConfig, SpectralGaussian, System};
+use crate::image::ImageShape;
 use crate::observations::Observations;
 use crate::parallel;
 use crate::samples::Samples;
@@ -38,7 +39,8 @@ pub struct GaussianInit {
     pub std: f64,
     /// Rank of the covariance besides a diagonal, for masks and noise; 0 selects a full covariance for
     /// signals of up to 512 values (1024 where all observations share their operator, as under a blur); for
-    /// longer signals it selects rank 64 or, under a blur, independent cosine coefficients.
+    /// longer signals it selects rank 64 for masks and noise, and independent coefficients in a basis of
+    /// images for all other channels.
     pub rank: usize,
 }
 
@@ -77,10 +79,11 @@ impl GaussianInit {
         };
         let refuse = |field: &str, message: String| Err(Error::config(field, message));
         match self.rank {
-            0 if d > most && !linear.is_diagonal() && linear.as_spectral().is_none() => refuse(
+            0 if d > most && !linear.is_diagonal() && basis(linear).is_none() => refuse(
                 "init",
                 format!(
-                    "a Gaussian start takes signals of at most {most} values here, found {d}; set init.kind=\"corrupted\""
+                    "a Gaussian start takes images with sides up to {MAX_SIDE} and other signals of at most {MAX_SIDE} \
+                     values here, found {d} values; set init.kind=\"corrupted\""
                 ),
             ),
             rank if rank > d => refuse("init.rank", format!("expected 0 to {d} (the signal's length), found {rank}")),
@@ -108,6 +111,17 @@ const MIN_PER_LOADING: usize = 4;
 const SHARD: usize = 64;
 /// Rank for longer signals (the published one).
 const RANK: usize = 64;
+
+/// The basis in which the coefficients of the signals of `channel` are taken as independent: its own, otherwise that of
+/// cosines for images, and for vectors as images of one line. `None` where a side is too long.
+fn basis(linear: &dyn LinearChannel) -> Option<Basis> {
+    if let Some(spectral) = linear.as_spectral() {
+        return Some(spectral.basis().clone());
+    }
+    let line = ImageShape { channels: 1, height: 1, width: linear.signal_len() };
+    let shape = linear.signal_image().unwrap_or(line);
+    (shape.height.max(shape.width) <= MAX_SIDE).then(|| Basis::Cosine(Dct::new(shape)))
+}
 
 /// The Gaussian prior of a start.
 pub enum InitialPrior {
@@ -140,25 +154,40 @@ fn smooth(spectral: &dyn SpectralChannel, observations: &Observations) -> Option
     Some(Wiener::fitted(spectral, &observations.y)?.prior())
 }
 
+/// True for images whose one operator may hide from all observations what the prior then keeps: it must be smooth there.
+fn hides_for_good(channel: &dyn Channel) -> bool {
+    let spectral = channel.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
+    channel.operator_len() == 0 && channel.signal_image().is_some() && !spectral
+}
+
 impl InitialPrior {
-    /// Fits the prior that `config` describes by EM, starting from a smooth prior for blurs; rank 0 selects a
-    /// full covariance up to [`most_covariance`] values, beyond that a diagonal in the cosine basis for blurs and rank 64
-    /// otherwise. A low-rank prior is fitted to at
-    /// most 16 384 observations, with at most one loading per four of them.
+    /// Fits the prior that `config` describes by EM, starting from a smooth prior where all observations share one
+    /// operator on images; rank 0 selects a full covariance up to [`most_covariance`] values, beyond that rank 64 for masks
+    /// and noise and independent coefficients in a basis of images for all others. A low-rank prior is fitted to at most
+    /// 16 384 observations, with at most one loading per four of them.
     pub fn fit(channel: &dyn Channel, observations: &Observations, config: &GaussianInit, seed: u64) -> Result<Self> {
         let GaussianInit { iterations, std, rank } = *config;
         let (d, spectral) = (channel.signal_len(), channel.as_linear().and_then(|linear| linear.as_spectral()));
-        let smooth = spectral.and_then(|spectral| Some((spectral.basis(), smooth(spectral, observations)?)));
+        let fitted = spectral.and_then(|spectral| smooth(spectral, observations));
+        let other = channel.as_linear().filter(|linear| rank == 0 && !linear.is_diagonal()).and_then(basis);
         if rank == 0 && d <= most_covariance(channel) {
-            let stationary = |(basis, power): (&Basis, Vec<f64>)| Gaussian::stationary(basis, &power);
-            let first = smooth.map_or_else(|| Gaussian::isotropic(d, std), stationary);
+            let made = || other.as_ref().filter(|_| hides_for_good(channel)).map(|b| SpectralGaussian::smooth(b, std));
+            let first = match fitted.or_else(made).zip(other.as_ref()) {
+                Some((power, basis)) => Gaussian::stationary(basis, &power),
+                None => Gaussian::isotropic(d, std),
+            };
             return Ok(Self::Full(first.fitted(channel, observations, iterations)?));
         }
         if rank == 0 && spectral.is_some() {
-            let first = smooth.map_or_else(|| vec![std * std; d], |(_, power)| power);
+            let first = fitted.unwrap_or_else(|| vec![std * std; d]);
             // Operators that differ take a pass over all observations per iteration.
             let few = (channel.operator_len() > 0).then(|| observations.first(observations.n().min(MAX_FITTED)));
             let prior = SpectralGaussian::fit(channel, few.as_ref().unwrap_or(observations), first, iterations)?;
+            return Ok(Self::Spectral(prior));
+        }
+        if let Some(basis) = other {
+            let first = SpectralGaussian::smooth(&basis, std);
+            let prior = SpectralGaussian::fit_sampled(channel, observations, (basis, first), iterations, seed)?;
             return Ok(Self::Spectral(prior));
         }
         let rank = if rank == 0 { RANK } else { rank };
@@ -200,8 +229,8 @@ impl InitialPrior {
 }
 
 /// The least-norm solution of A x = y (ridge 1e-6) for linear channels of up to [`MAX_DENSE`] coordinates;
-/// for longer signals and for other channels, y at the resolution of the signal ([`Channel::lift`]).
-/// Returns `[n, d]`.
+/// for longer signals and for other channels, y at the resolution of the signal ([`Channel::lift`]), or the same
+/// solution by conjugate gradient where a linear channel cannot lift. Returns `[n, d]`.
 pub fn corrupted_init(channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
     Samples::filled(observations.n(), channel.signal_len(), |out| corrupted_init_into(channel, observations, out))
 }
@@ -221,6 +250,15 @@ pub fn corrupted_init_into(channel: &dyn Channel, observations: &Observations, o
         }
         (0..out.n()).for_each(|i| out.row_mut(i).copy_from_slice(observations.y.row(i)));
         return Ok(());
+    }
+    if let Some(linear) = channel.as_linear().filter(|_| d > MAX_DENSE) {
+        let unit = vec![1.0; d];
+        return parallel::fill_each_row(out, SHARD, |i| {
+            let (a, y) = (observations.operator(i), wide(observations.y.row(i)));
+            let covariance = Covariance::Diagonal(&unit);
+            let system = System { linear, a, covariance, floor: 1e-6, solver: SolverConfig::default() };
+            Ok(system.correction(&y).iter().map(|&v| v as f32).collect())
+        });
     }
     let prior = Gaussian::isotropic(d, 1.0);
     let solution = |i| -> Result<Vec<f32>> {

@@ -7,7 +7,8 @@
 //! (seed, lap, step, row).
 
 use super::config::MStepConfig;
-use crate::denoiser::{times, to_tensor};
+use crate::conditioning::MatrixFree;
+use crate::denoiser::{times, to_samples, to_tensor};
 use crate::kernels;
 use crate::method::{Context, LearningMethod, TrainingBatch, TrainingSource};
 use crate::network::{NetworkSpec, flatten_gradients, unflatten};
@@ -118,6 +119,11 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
         let context = Context { network: &network, device: &device, ..self.posterior.context() };
         let denoised = self.method.denoise_training(context, batch, stream);
+        if let Some(free) = MatrixFree::of(&batch.measurements, context.conditioning) {
+            let (surrogate, loss) = self.matrix_free_loss(free, denoised, batch, scale);
+            let gradients = GradientsParams::from_grads(surrogate.backward(), &network);
+            return (loss, flatten_gradients(&network, gradients));
+        }
         let mut error = denoised - to_tensor(&batch.x, &device);
         // Weights are given in the basis of the measurements.
         if let Some(basis) = context.conditioning.basis().filter(|_| batch.weight.is_some()) {
@@ -137,5 +143,39 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         };
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         (loss.inner(), flatten_gradients(&network, gradients))
+    }
+
+    /// The loss of D = D₀ + K (y - A D₀) where K A is no matrix: D, its error and the gradient g of the loss are computed
+    /// on the host, and ⟨D₀, (I - K A) g⟩ has the gradient of the loss in D₀. Returns it and the loss.
+    fn matrix_free_loss(
+        &self,
+        free: MatrixFree<'_>,
+        estimate: Tensor<2>,
+        batch: &TrainingBatch,
+        scale: f64,
+    ) -> (Tensor<1>, Tensor<1>) {
+        let (schedule, device) = (self.source.schedule, estimate.device());
+        let variance = |i: usize| schedule.posterior_variance(batch.sigma[i]);
+        let d0 = to_samples(estimate.clone().inner()).expect("a device whose tensors can be read");
+        let mut error = free.update(&d0, variance);
+        error.as_mut_slice().iter_mut().zip(batch.x.as_slice()).for_each(|(e, x)| *e -= x);
+        // W e of every row.
+        let mut weighted = error.clone();
+        if let Some(trust) = &batch.trust {
+            let operators = MatrixFree::of(&trust.measurements, self.source.conditioning);
+            let prior = schedule.sigma_data.powi(2);
+            let part = operators.map(|operators| operators.measured(&error, prior, &trust.mirrored));
+            let (a, part) = (trust.imputed as f32, part.as_ref().map_or(&[][..], Samples::as_slice));
+            weighted.as_mut_slice().iter_mut().zip(part).for_each(|(w, part)| *w = a * *w + (1.0 - a) * part);
+        }
+        for i in 0..weighted.n() {
+            let weight = (schedule.loss_weight(batch.sigma[i]) * scale) as f32;
+            weighted.row_mut(i).iter_mut().for_each(|w| *w *= weight);
+        }
+        let loss: f64 =
+            error.as_slice().iter().zip(weighted.as_slice()).map(|(e, w)| f64::from(*e) * f64::from(*w)).sum();
+        let gradient = to_tensor(&free.pull_back(&weighted, variance), &device) * 2.0;
+        let loss = Tensor::from_data(TensorData::new(vec![loss as f32], [1]), &device.inner());
+        ((estimate * gradient).sum(), loss)
     }
 }

@@ -6,12 +6,16 @@
 
 mod closed_form;
 mod low_rank;
+mod matrix_free;
+mod sampled;
 mod shared;
 mod spectral;
 
 pub use crate::channel::LinearGaussian;
 pub use closed_form::Gaussian;
 pub use low_rank::LowRankGaussian;
+pub use matrix_free::SolverConfig;
+pub(crate) use matrix_free::{Covariance, System, conjugate_gradient, narrow};
 pub use spectral::SpectralGaussian;
 
 use crate::channel::Channel;

@@ -130,10 +130,11 @@ impl SpectralGaussian {
         &self.basis
     }
 
-    /// One posterior draw per observation, keyed by (seed, observation), written into `out [n, d]`.
+    /// One posterior draw per observation, keyed by (seed, observation), written into `out [n, d]`; by conjugate gradient
+    /// for a channel that is not diagonal in this basis.
     ///
     /// # Errors
-    /// A channel that is not diagonal in one basis.
+    /// A channel that is not linear with Gaussian noise.
     pub fn reconstruct_into(
         &self,
         channel: &dyn Channel,
@@ -141,16 +142,29 @@ impl SpectralGaussian {
         seed: u64,
         out: &mut Samples,
     ) -> Result<()> {
-        self.posteriors(channel, observations, Some(Key::new(seed, Purpose::Start, 0)), out)
+        let key = Key::new(seed, Purpose::Start, 0);
+        match self.spectral(channel) {
+            Some(spectral) => self.posteriors(spectral, observations, Some(key), out),
+            None => self.sample_into(channel, observations, Some((key, 0)), out),
+        }
     }
 
-    /// The exact posterior mean for every observation, `[n, d]`.
+    /// The exact posterior mean for every observation, `[n, d]`; by conjugate gradient for a channel that is not diagonal
+    /// in this basis.
     ///
     /// # Errors
-    /// A channel that is not diagonal in one basis.
+    /// A channel that is not linear with Gaussian noise.
     pub fn means(&self, channel: &dyn Channel, observations: &Observations) -> Result<Samples> {
-        let fill = |out: &mut Samples| self.posteriors(channel, observations, None, out);
+        let fill = |out: &mut Samples| match self.spectral(channel) {
+            Some(spectral) => self.posteriors(spectral, observations, None, out),
+            None => self.sample_into(channel, observations, None, out),
+        };
         Samples::filled(observations.n(), channel.signal_len(), fill)
+    }
+
+    /// The spectral view of a channel that is diagonal in the basis of this distribution.
+    fn spectral<'a>(&self, channel: &'a dyn Channel) -> Option<&'a dyn SpectralChannel> {
+        channel.as_linear()?.as_spectral().filter(|spectral| *spectral.basis() == self.basis)
     }
 
     /// k of every coefficient.
@@ -166,13 +180,12 @@ impl SpectralGaussian {
 
     fn posteriors(
         &self,
-        channel: &dyn Channel,
+        spectral: &dyn SpectralChannel,
         observations: &Observations,
         key: Option<Key>,
         out: &mut Samples,
     ) -> Result<()> {
-        let spectral = spectral(channel)?;
-        let shared = (channel.operator_len() == 0).then(|| self.posterior(Spectrum::of(spectral, &[])));
+        let shared = (spectral.operator_len() == 0).then(|| self.posterior(Spectrum::of(spectral, &[])));
         parallel::fill_each_row(out, SHARD, |i| {
             let a = observations.operator(i);
             let own = if shared.is_none() { Some(self.posterior(Spectrum::of(spectral, a))) } else { None };

@@ -83,7 +83,7 @@ impl LearningMethod for Ambient {
             }
             sigma.push(s);
         }
-        TrainingBatch { x, x_t, features, sigma, measurements: Vec::new(), weight: Some(weight) }
+        TrainingBatch { x, x_t, features, sigma, measurements: Vec::new(), weight: Some(weight), trust: None }
     }
 
     fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {

@@ -14,15 +14,15 @@
 //! distribution is a fixed point of EM for any α > 0. The imputed values remain in the network's input.
 
 use super::learning::{Conditions, Context, LearningMethod};
-use super::training::{TrainingBatch, TrainingSource};
+use super::training::{TrainingBatch, TrainingSource, Trust};
 use crate::channel::Channel;
-use crate::conditioning::{ConditioningConfig, Measurement, feature_len, gain, remainder};
-use crate::denoiser::{Denoiser, Preconditioned, to_tensor};
+use crate::conditioning::{ConditioningConfig, MatrixFree, Measurement, feature_len, gain, remainder};
+use crate::denoiser::{Denoiser, Preconditioned, to_samples, to_tensor};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use crate::observations::Observations;
 use crate::samples::Samples;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// DiffEM with its settings.
@@ -60,7 +60,7 @@ impl Diffem {
         sigma: &[f64],
     ) -> Option<Samples> {
         let (conditioning, alpha) = (source.conditioning, self.imputed_weight);
-        if alpha == 1.0 || !conditioning.tells_measured() {
+        if alpha == 1.0 || !conditioning.tells_measured() || conditioning.is_matrix_free() {
             return None;
         }
         let (d, variance) = (source.x.d(), source.schedule.sigma_data.powi(2));
@@ -75,6 +75,21 @@ impl Diffem {
             w.iter_mut().step_by(stride).for_each(|w| *w += (lambda * alpha) as f32);
         }
         Some(weights)
+    }
+}
+
+impl Diffem {
+    /// The same weights for a channel without a matrix.
+    fn trust(&self, source: &TrainingSource<'_>, rows: &[usize], (step, first): (usize, usize)) -> Option<Trust> {
+        let (conditioning, imputed) = (source.conditioning, self.imputed_weight);
+        if imputed == 1.0 || !conditioning.tells_measured() || !conditioning.is_matrix_free() {
+            return None;
+        }
+        let y = vec![0.0; conditioning.channel.observation_len()];
+        let measure = |i: usize| conditioning.measurement(&y, source.observations.operator(i));
+        let measurements = source.places(rows).into_iter().filter_map(measure).collect();
+        let mirrored = (0..rows.len()).map(|row| source.mirrored(step, first + row)).collect();
+        Some(Trust { imputed, measurements, mirrored })
     }
 }
 
@@ -105,7 +120,8 @@ impl LearningMethod for Diffem {
         let condition = |y: &[f32], a: &[f32], features: &mut [f32]| conditioning.condition(y, a, features);
         let batch = source.corrupted(rows, (step, first), conditioning.feature_len(), condition);
         let weight = self.weights(source, rows, (step, first), &batch.sigma);
-        TrainingBatch { weight, ..batch }
+        let trust = self.trust(source, rows, (step, first));
+        TrainingBatch { weight, trust, ..batch }
     }
 
     fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
@@ -140,7 +156,11 @@ impl Conditions for Seen {
         let preconditioned = Preconditioned { network, schedule };
         Box::new(move |x_t: Tensor<2>, sigma: f64| {
             let gain = gain(&self.measurements, |_| sigma, schedule, conditioning, device);
-            preconditioned.forward_prepared(x_t, sigma, self.features.clone(), gain.as_ref())
+            let mean = preconditioned.forward_prepared(x_t, sigma, self.features.clone(), gain.as_ref());
+            match MatrixFree::of(&self.measurements, conditioning) {
+                Some(free) => updated(free, mean, schedule.posterior_variance(sigma), device),
+                None => mean,
+            }
         })
     }
 
@@ -149,6 +169,12 @@ impl Conditions for Seen {
         self.measurements.first()?;
         remainder(&self.measurements, sigma, schedule, conditioning, device, noise())
     }
+}
+
+/// The update of a batch on the host; rows beyond the observations are copies that the caller drops.
+fn updated(free: MatrixFree<'_>, mean: Tensor<2>, variance: f64, device: &Device) -> Tensor<2> {
+    let estimate = to_samples(mean).expect("a device whose tensors can be read, as every native one's can");
+    to_tensor(&free.update(&estimate, |_| variance), device)
 }
 
 #[cfg(test)]

@@ -61,6 +61,18 @@ pub(crate) struct TrainingBatch {
     /// How the error e of each row counts: as eᵀ W e, where W is a diagonal, `[n, d]`, or a full symmetric
     /// matrix, `[n, d * d]`, in the basis of the measurements if they have one. `None` stands for W = λ(σ) I.
     pub weight: Option<Samples>,
+    /// How it counts where the channel has no matrix; `None` stands for W = λ(σ) I.
+    pub trust: Option<Trust>,
+}
+
+/// Weights W = λ(σ) (α I + (1 - α) P) without a matrix, with P as in [`super::Diffem`].
+pub(crate) struct Trust {
+    /// α.
+    pub imputed: f64,
+    /// What the observation of every row measures.
+    pub measurements: Vec<Measurement>,
+    /// Shape of the images whose row is mirrored.
+    pub mirrored: Vec<Option<ImageShape>>,
 }
 
 impl TrainingSource<'_> {
@@ -107,7 +119,7 @@ impl TrainingSource<'_> {
             measurements.extend(condition(&y, &a, features.row_mut(row)));
             sigma.push(self.noise(x.row(row), step, first + row, x_t.row_mut(row)));
         }
-        TrainingBatch { x, x_t, features, sigma, measurements, weight: None }
+        TrainingBatch { x, x_t, features, sigma, measurements, weight: None, trust: None }
     }
 
     /// Shape of the image at place `place` of mini-batch `step` if it is mirrored.

@@ -10,7 +10,9 @@
 //! up to sqrt(2 / M); a smaller value fits the noise, and a larger one contradicts the measurements.
 
 use crate::channel::{Channel, LinearChannel, SpectralChannel, Spectrum, wide};
+use crate::conditioning::MAX_DENSE;
 use crate::error::{Error, Result};
+use crate::gaussian::{SolverConfig, conjugate_gradient, narrow};
 use crate::{Observations, Samples, parallel};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
@@ -26,7 +28,7 @@ pub struct MeasurementFit {
 impl MeasurementFit {
     /// χ² of `x [n, d]` for the n observations `seen` of `channel`; `None` for a channel that is not linear
     /// or has no noise. The cost is n d for a diagonal channel, two transforms
-    /// per observation for a spectral one, otherwise n m³, or n m² + m³ if the noise is
+    /// per observation for a spectral one, conjugate gradient beyond 256 values, otherwise n m³, or n m² + m³ if the noise is
     /// the same for all observations.
     ///
     /// # Errors
@@ -43,6 +45,8 @@ impl MeasurementFit {
             parallel::map(x.n(), |i| Ok(diagonal(linear, seen.operator(i), seen.y.row(i), x.row(i))))
         } else if let Some(spectral) = linear.as_spectral() {
             parallel::map(x.n(), |i| Ok(coefficients(spectral, seen.operator(i), seen.y.row(i), x.row(i))))
+        } else if channel.observation_len() > MAX_DENSE {
+            parallel::map(x.n(), |i| Ok(solved(linear, seen.operator(i), seen.y.row(i), x.row(i))))
         } else {
             let shared = (channel.operator_len() == 0).then(|| Whitener::of(linear, &[])).transpose()?;
             parallel::map(x.n(), |i| {
@@ -75,6 +79,24 @@ fn coefficients(spectral: &dyn SpectralChannel, a: &[f32], y: &[f32], x: &[f32])
     let noisy = (0..x.len()).filter(|&j| gain[j] != 0.0 && variance[j] > 0.0);
     let square = |j: usize| (u[j] - gain[j] * x[j]).powi(2) / variance[j];
     noisy.map(square).fold((0.0, 0), |(sum, count), square| (sum + square, count + 1))
+}
+
+/// rᵀ Σ_y⁻¹ r of the values of y that are noisy and not hidden, by conjugate gradient, and their number.
+fn solved(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, usize) {
+    let (mut variance, mut hidden) = (vec![0.0; y.len()], vec![0.0; y.len()]);
+    linear.write_noise_variance(a, &mut variance);
+    linear.write_hidden(a, &vec![f64::INFINITY; x.len()], &mut hidden);
+    let counts: Vec<f64> =
+        variance.iter().zip(&hidden).map(|(v, h)| f64::from(u8::from(*v > 0.0 && h.is_infinite()))).collect();
+    let keep = |v: &[f64]| -> Vec<f64> { v.iter().zip(&counts).map(|(v, count)| v * count).collect() };
+    let r = keep(&residual(linear, a, y, x));
+    let noise = |v: &[f64]| {
+        let mut out = vec![0.0f32; v.len()];
+        linear.apply_noise(a, &narrow(v), &mut out);
+        keep(&wide(&out))
+    };
+    let z = conjugate_gradient(noise, &r, SolverConfig::default());
+    (r.iter().zip(&z).map(|(r, z)| r * z).sum(), counts.iter().filter(|count| **count > 0.0).count())
 }
 
 /// y - A x.

@@ -1,0 +1,195 @@
+//! Tomography with parallel beams: y holds line integrals of every plane, one row per angle, one value per detector,
+//!
+//! ```text
+//! y[θ, s] = 1/n Σ_t x(c + (s - c) (cos θ, -sin θ) + (t - c) (sin θ, cos θ)),   x(·) bilinear, 0 outside
+//! ```
+//!
+//! for points (column, row), with n detectors, the longer side of the image, whose length is the unit of the integrals.
+//! For square images this is scikit-image's `radon` divided by n.
+
+use super::{Channel, LinearChannel, Signal, Stage};
+use crate::error::{Error, Result};
+use crate::image::ImageShape;
+use crate::noise::Stream;
+use serde::{Deserialize, Serialize};
+
+/// Maximum number of angles.
+const MAX_ANGLES: usize = 4096;
+
+/// Parallel-beam tomography (images): y is the sinogram, angles by detectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RadonConfig {
+    /// Number of angles, spread evenly over half a turn, 1 to 4096.
+    pub angles: usize,
+    /// Whether every observation begins at an angle of its own, drawn uniformly between two of the even ones; otherwise
+    /// all begin at 0. Observations of your own bring the first angle as `a`, in degrees.
+    #[serde(default)]
+    pub random_start: bool,
+}
+
+impl Stage for RadonConfig {
+    fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
+        Ok(Box::new(Radon::new(signal.image("radon")?, self.angles, self.random_start)?))
+    }
+
+    fn output(&self, signal: Signal, length: usize) -> Signal {
+        match signal {
+            Signal::Image(ImageShape { channels, height, width }) => {
+                Signal::Image(ImageShape { channels, height: self.angles, width: height.max(width) })
+            }
+            Signal::Vector(_) => Signal::Vector(length),
+        }
+    }
+}
+
+/// Line integrals of every plane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Radon {
+    shape: ImageShape,
+    angles: usize,
+    random_start: bool,
+}
+
+/// A pixel and its weight in a bilinear interpolation.
+type Corner = (usize, f32);
+
+impl Radon {
+    /// Creates the channel for `angles` angles, 1 to 4096, spread over half a turn; with `random_start` every
+    /// observation has a first angle of its own.
+    ///
+    /// # Errors
+    /// A number of angles outside its range.
+    pub fn new(shape: ImageShape, angles: usize, random_start: bool) -> Result<Self> {
+        shape.validate("image")?;
+        if !(1..=MAX_ANGLES).contains(&angles) {
+            return Err(Error::config("angles", format!("expected 1 to {MAX_ANGLES}, found {angles}")));
+        }
+        let sinogram = ImageShape { channels: shape.channels, height: angles, width: shape.height.max(shape.width) };
+        sinogram.validate("angles")?;
+        Ok(Self { shape, angles, random_start })
+    }
+
+    fn detectors(&self) -> usize {
+        self.shape.height.max(self.shape.width)
+    }
+
+    /// Degrees between two angles.
+    fn step(&self) -> f64 {
+        180.0 / self.angles as f64
+    }
+
+    /// Calls `visit(place in the sinogram, pixel, weight)` for every weight of a plane's matrix.
+    fn each(&self, a: &[f32], mut visit: impl FnMut(usize, Corner)) {
+        let n = self.detectors();
+        let first = f64::from(a.first().copied().unwrap_or(0.0));
+        for angle in 0..self.angles {
+            let (sin, cos) = (first + self.step() * angle as f64).to_radians().sin_cos();
+            for s in 0..n {
+                for t in 0..n {
+                    let (along, across) = (self.centered(s), self.centered(t));
+                    let column = cos * along + sin * across + (self.shape.width / 2) as f64;
+                    let row = cos * across - sin * along + (self.shape.height / 2) as f64;
+                    self.corners(column, row, |corner| visit(angle * n + s, corner));
+                }
+            }
+        }
+    }
+
+    fn centered(&self, k: usize) -> f64 {
+        k as f64 - (self.detectors() / 2) as f64
+    }
+
+    /// Calls `visit` for the pixels around a point, of those that the image has.
+    fn corners(&self, column: f64, row: f64, mut visit: impl FnMut(Corner)) {
+        let (height, width) = (self.shape.height as isize, self.shape.width as isize);
+        let (left, top) = (column.floor(), row.floor());
+        let (u, v) = ((column - left) as f32, (row - top) as f32);
+        let (left, top) = (left as isize, top as isize);
+        if left < -1 || top < -1 || left >= width || top >= height {
+            return;
+        }
+        for (dy, wy) in [(0, 1.0 - v), (1, v)] {
+            for (dx, wx) in [(0, 1.0 - u), (1, u)] {
+                let (x, y) = (left + dx, top + dy);
+                if (0..width).contains(&x) && (0..height).contains(&y) {
+                    visit(((y * width + x) as usize, wx * wy));
+                }
+            }
+        }
+    }
+}
+
+impl Channel for Radon {
+    fn signal_len(&self) -> usize {
+        self.shape.len()
+    }
+
+    fn signal_image(&self) -> Option<ImageShape> {
+        Some(self.shape)
+    }
+
+    fn observation_len(&self) -> usize {
+        self.shape.channels * self.angles * self.detectors()
+    }
+
+    fn operator_len(&self) -> usize {
+        usize::from(self.random_start)
+    }
+
+    fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
+        a.iter_mut().for_each(|a| *a = (self.step() * stream.uniform()) as f32);
+    }
+
+    fn operator_feature_len(&self) -> usize {
+        self.operator_len() * self.shape.pixels()
+    }
+
+    /// Writes a plane of the first angle, in units of the step between two.
+    fn write_operator(&self, a: &[f32], out: &mut [f32]) {
+        out.fill(a.first().map_or(0.0, |a| a / self.step() as f32));
+    }
+
+    fn observe(&self, x: &[f32], a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
+        self.apply(a, x, y);
+    }
+
+    /// A sinogram is no image of the signal, even where it has its size.
+    fn lifts(&self) -> bool {
+        false
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        Some(self)
+    }
+}
+
+impl LinearChannel for Radon {
+    fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
+        let (pixels, values, scale) = (self.shape.pixels(), self.angles * self.detectors(), self.scale());
+        y.fill(0.0);
+        self.each(a, |place, (pixel, weight)| {
+            for channel in 0..self.shape.channels {
+                y[channel * values + place] += weight * scale * x[channel * pixels + pixel];
+            }
+        });
+    }
+
+    fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
+        let (pixels, values, scale) = (self.shape.pixels(), self.angles * self.detectors(), self.scale());
+        x.fill(0.0);
+        self.each(a, |place, (pixel, weight)| {
+            for channel in 0..self.shape.channels {
+                x[channel * pixels + pixel] += weight * scale * y[channel * values + place];
+            }
+        });
+    }
+}
+
+impl Radon {
+    /// Length of a step along a line, in units of the image's longer side.
+    fn scale(&self) -> f32 {
+        1.0 / self.detectors() as f32
+    }
+}
