@@ -4,8 +4,8 @@
 
 use burn::tensor::Device;
 use diffem::channel::{
-    Channel, ChannelConfig, Compose, FourierMaskConfig, KernelConfig, NoiseConfig, Pattern, SpectralChannel, Spectrum,
-    StageConfig,
+    Channel, ChannelConfig, Compose, FourierMaskConfig, KernelConfig, NoiseConfig, Pattern, RadonConfig,
+    SpectralChannel, Spectrum, StageConfig,
 };
 use diffem::conditioning::{Conditioning, ConditioningConfig, OperatorStructure, Standardizer, feature_len};
 use diffem::em::EStep;
@@ -20,6 +20,7 @@ use diffem::sampler::{HeunConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Observations, Samples};
 use nalgebra::{DMatrix, DVector};
+use serde::Deserialize;
 use std::sync::Arc;
 
 const SHAPE: ImageShape = ImageShape { channels: 2, height: 5, width: 6 };
@@ -297,4 +298,68 @@ fn settings_outside_their_ranges_are_named() {
     assert!(found.starts_with("channel[0].sigma: expected [least, greatest]"), "{found}");
     let found = message(KernelConfig { sigma: None, ..kernel }.into());
     assert_eq!(found, "channel[0].weights: expected one of weights and sigma");
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    grid: f32,
+    radon: GoldenRadon,
+    kernel: GoldenKernel,
+    fourier: GoldenFourier,
+}
+
+#[derive(Deserialize)]
+struct GoldenRadon {
+    side: usize,
+    angles: usize,
+    x: Vec<i32>,
+    y: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct GoldenKernel {
+    kernel: Vec<Vec<i32>>,
+    x: Vec<i32>,
+    y: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct GoldenFourier {
+    x: Vec<i32>,
+    y: Vec<f64>,
+}
+
+/// Largest difference between A x and golden values, which are multiplied by `scale`.
+fn worst(stage: StageConfig, shape: ImageShape, a: &[f32], x: &[f32], expected: &[f64], scale: f64) -> f64 {
+    let channel = ChannelConfig(vec![stage]).build_image(shape).unwrap();
+    let mut y = vec![0.0; channel.observation_len()];
+    channel.as_linear().unwrap().apply(a, x, &mut y);
+    assert_eq!(y.len(), expected.len());
+    y.iter().zip(expected).map(|(y, e)| (f64::from(*y) - e * scale).abs()).fold(0.0, f64::max)
+}
+
+/// The golden values come from tests/golden/operators.py.
+#[test]
+fn operators_are_those_of_scikit_image_scipy_and_numpy() {
+    let golden: Golden = serde_json::from_str(include_str!("golden/operators.json")).unwrap();
+    let values = |v: &[i32]| v.iter().map(|&v| v as f32 / golden.grid).collect::<Vec<_>>();
+    let GoldenRadon { side, angles, x, y } = &golden.radon;
+    let shape = ImageShape { channels: 1, height: *side, width: *side };
+    let radon = RadonConfig { angles: *angles, random_start: false };
+    let found = worst(radon.into(), shape, &[], &values(x), y, 1.0 / *side as f64);
+    // The line integrals reach .4; f32 sums of 24 values.
+    assert!(found < 1e-5, "radon: {found}");
+
+    let GoldenKernel { kernel, x, y } = &golden.kernel;
+    let shape = ImageShape { channels: 1, height: 6, width: 9 };
+    let weights = kernel.iter().map(|row| values(row)).collect();
+    let found =
+        worst(KernelConfig { weights: Some(weights), sigma: None, size: 9 }.into(), shape, &[], &values(x), y, 1.0);
+    assert!(found < 2e-6, "kernel: {found}");
+
+    let GoldenFourier { x, y } = &golden.fourier;
+    let shape = ImageShape { channels: 2, height: 6, width: 9 };
+    let all = FourierMaskConfig { acceleration: 1.0, center: 1.0, pattern: Pattern::Columns, complex: true };
+    let found = worst(all.into(), shape, &[1.0; 54], &values(x), y, 1.0);
+    assert!(found < 2e-6, "fourier: {found}");
 }

@@ -27,9 +27,9 @@ pub enum Basis {
 #[derive(Clone, Debug)]
 pub enum DeviceBasis {
     /// Cosines with mirrored borders.
-    Cosine(DeviceDct),
+    Cosine(Box<DeviceDct>),
     /// Waves with periodic borders.
-    Fourier(DeviceFourier),
+    Fourier(Box<DeviceFourier>),
 }
 
 impl Basis {
@@ -80,8 +80,8 @@ impl Basis {
     /// The same transform for batches of images on `device`.
     pub fn on(&self, device: &Device) -> DeviceBasis {
         match self {
-            Self::Cosine(basis) => DeviceBasis::Cosine(basis.on(device)),
-            Self::Fourier(basis) => DeviceBasis::Fourier(basis.on(device)),
+            Self::Cosine(basis) => DeviceBasis::Cosine(Box::new(basis.on(device))),
+            Self::Fourier(basis) => DeviceBasis::Fourier(Box::new(basis.on(device))),
         }
     }
 }

@@ -189,11 +189,11 @@ impl Channel for FourierMask {
     fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
         let width = self.shape.width;
         let rows = if self.pattern == Pattern::Columns { 1 } else { self.shape.height };
-        for p in 0..rows * width {
-            let drawn = stream.uniform() < self.probability;
-            a[p] = f32::from(u8::from(drawn || self.is_center(p / width, p % width)));
-        }
         let (drawn, rest) = a.split_at_mut(rows * width);
+        for (p, a) in drawn.iter_mut().enumerate() {
+            let seen = stream.uniform() < self.probability;
+            *a = f32::from(u8::from(seen || self.is_center(p / width, p % width)));
+        }
         rest.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(drawn));
     }
 

@@ -1,9 +1,10 @@
 //! The measurement update of channels without a matrix, on the host: D = D₀ + K (y - A D₀) for every row of a batch, each
 //! by one conjugate-gradient solution, and the same map for gradients, since I - K A is symmetric.
 
-use super::{Conditioning, Measurement, OperatorStructure};
+use super::measurement::{MIN_STD, Measurement};
+use super::standardizer::Standardizer;
 use crate::channel::{LinearChannel, wide};
-use crate::gaussian::{Covariance, System};
+use crate::gaussian::{Covariance, SolverConfig, System};
 use crate::image::ImageShape;
 use crate::parallel;
 use crate::samples::Samples;
@@ -11,19 +12,13 @@ use crate::samples::Samples;
 /// The measurements of a batch, one per row.
 #[derive(Clone, Copy)]
 pub(crate) struct MatrixFree<'a> {
-    measurements: &'a [Measurement],
-    conditioning: Conditioning<'a>,
-    linear: &'a dyn LinearChannel,
+    pub(super) measurements: &'a [Measurement],
+    pub(super) linear: &'a dyn LinearChannel,
+    pub(super) standardizer: &'a Standardizer,
+    pub(super) solver: SolverConfig,
 }
 
-impl<'a> MatrixFree<'a> {
-    /// `None` for measurements that have a matrix, and for none at all.
-    pub fn of(measurements: &'a [Measurement], conditioning: Conditioning<'a>) -> Option<Self> {
-        let free = measurements.first()?.structure() == OperatorStructure::MatrixFree;
-        let linear = conditioning.channel.as_linear().filter(|_| free)?;
-        Some(Self { measurements, conditioning, linear })
-    }
-
+impl MatrixFree<'_> {
     /// D = D₀ + K (y - A D₀) of every row of `estimate [n, d]`, whose variance is `variance(row)`.
     pub fn update(&self, estimate: &Samples, variance: impl Fn(usize) -> f64 + Sync + Send) -> Samples {
         self.rows(estimate, |i, x| {
@@ -72,7 +67,7 @@ impl<'a> MatrixFree<'a> {
 
     /// A L x.
     fn seen(&self, i: usize, x: &[f32]) -> Vec<f64> {
-        let root = &self.conditioning.standardizer.root;
+        let root = &self.standardizer.root;
         let scaled: Vec<f32> = x.iter().zip(root).map(|(x, l)| (f64::from(*x) * l) as f32).collect();
         let mut seen = vec![0.0f32; self.measurements[i].observed().len()];
         self.linear.apply(self.measurements[i].operator(), &scaled, &mut seen);
@@ -81,14 +76,14 @@ impl<'a> MatrixFree<'a> {
 
     /// K r in the standardizer's coordinates, where the signal's covariance is v L Lᵀ in its own.
     fn correction(&self, i: usize, r: &[f64], variance: f64) -> Vec<f64> {
-        let Conditioning { standardizer, config, .. } = self.conditioning;
+        let standardizer = self.standardizer;
         let spread: Vec<f64> = standardizer.root.iter().map(|l| variance * l * l).collect();
         let system = System {
             linear: self.linear,
             a: self.measurements[i].operator(),
             covariance: Covariance::Diagonal(&spread),
-            floor: super::MIN_STD * super::MIN_STD,
-            solver: config.solver,
+            floor: MIN_STD * MIN_STD,
+            solver: self.solver,
         };
         system.correction(r).into_iter().zip(&standardizer.root).map(|(x, l)| x / l).collect()
     }

@@ -8,6 +8,10 @@ use crate::scratch::with_scratch;
 /// takes their place. Channels that are diagonal, in their coordinates or in a basis of images, need neither.
 pub const MAX_DENSE: usize = 256;
 
+/// Minimum noise standard deviation of an observation, in units of the scaled signal: keeps noiseless
+/// channels invertible.
+pub(super) const MIN_STD: f64 = 1e-4;
+
 /// Layout of the matrix K A of a measurement update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorStructure {

@@ -39,11 +39,7 @@ use crate::channel::{Channel, LinearChannel, SpectralChannel, wide};
 use crate::image::ImageShape;
 use crate::samples::Samples;
 use crate::scratch::with_scratch;
-use measurement::Parts;
-
-/// Minimum noise standard deviation of an observation, in units of the scaled signal: keeps noiseless
-/// channels invertible.
-const MIN_STD: f64 = 1e-4;
+use measurement::{MIN_STD, Parts};
 
 /// A channel together with how its observations enter the denoiser.
 #[derive(Clone, Copy)]
@@ -97,6 +93,16 @@ pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardi
         Some(_) => OperatorStructure::MatrixFree,
         None => OperatorStructure::None,
     }
+}
+
+/// Structure of the operators of `channel` for the measurement update, as it will be in the coordinates that `config` asks
+/// for; [`OperatorStructure::None`] for channels that are not linear with Gaussian noise.
+pub fn structure_for(channel: &dyn Channel, config: &ConditioningConfig) -> OperatorStructure {
+    // Coordinates of different scales: what has one scale then has it by design.
+    let d = channel.signal_len();
+    let spread = (0..2 * d).map(|i| (1.0 + (i % d) as f32) * if i < d { 1.0 } else { -1.0 });
+    let x = Samples::new(spread.collect(), d);
+    operator_structure(channel, &config.standardizer(channel, &x))
 }
 
 impl<'a> Conditioning<'a> {
@@ -157,7 +163,7 @@ impl<'a> Conditioning<'a> {
 
     /// Writes the update of the estimate 0 by `measurement` into `out [d]`.
     fn write_solution(&self, measurement: &Measurement, out: &mut [f32]) {
-        match MatrixFree::of(std::slice::from_ref(measurement), *self) {
+        match self.matrix_free(std::slice::from_ref(measurement)) {
             Some(free) => out.copy_from_slice(free.update(&Samples::zeros(1, out.len()), |_| 1.0).as_slice()),
             None => measurement.write_solution(self.basis(), self.power(), out),
         }
@@ -179,7 +185,7 @@ impl<'a> Conditioning<'a> {
             return None;
         }
         if structure == OperatorStructure::MatrixFree {
-            return Some(self.matrix_free(linear, y, a));
+            return Some(self.unsolved(linear, y, a));
         }
         let d = self.channel.signal_len();
         let mut measurement = Measurement::zeros(structure, y.len(), d);
@@ -209,7 +215,7 @@ impl<'a> Conditioning<'a> {
     }
 
     /// The measurement of a channel without a matrix, which is not mirrored: see [`MatrixFree::measured`].
-    fn matrix_free(&self, linear: &dyn LinearChannel, y: &[f32], a: &[f32]) -> Measurement {
+    fn unsolved(&self, linear: &dyn LinearChannel, y: &[f32], a: &[f32]) -> Measurement {
         let mean: Vec<f32> = self.standardizer.mean.iter().map(|&v| v as f32).collect();
         let mut seen = vec![0.0f32; y.len()];
         linear.apply(a, &mean, &mut seen);
@@ -222,6 +228,16 @@ impl<'a> Conditioning<'a> {
     pub(crate) fn tells_measured(&self) -> bool {
         let structure = self.operator_structure();
         self.channel.operator_len() > 0 && structure != OperatorStructure::None
+    }
+
+    /// The updates of `measurements` by conjugate gradient; `None` for those that have a matrix, and for none at all.
+    pub(crate) fn matrix_free<'b>(&self, measurements: &'b [Measurement]) -> Option<MatrixFree<'b>>
+    where
+        'a: 'b,
+    {
+        let free = measurements.first()?.structure() == OperatorStructure::MatrixFree;
+        let linear = self.channel.as_linear().filter(|_| free)?;
+        Some(MatrixFree { measurements, linear, standardizer: self.standardizer, solver: self.config.solver })
     }
 
     /// True where updates take conjugate gradient.

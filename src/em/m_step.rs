@@ -119,7 +119,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
         let context = Context { network: &network, device: &device, ..self.posterior.context() };
         let denoised = self.method.denoise_training(context, batch, stream);
-        if let Some(free) = MatrixFree::of(&batch.measurements, context.conditioning) {
+        if let Some(free) = context.conditioning.matrix_free(&batch.measurements) {
             let (surrogate, loss) = self.matrix_free_loss(free, denoised, batch, scale);
             let gradients = GradientsParams::from_grads(surrogate.backward(), &network);
             return (loss, flatten_gradients(&network, gradients));
@@ -162,7 +162,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         // W e of every row.
         let mut weighted = error.clone();
         if let Some(trust) = &batch.trust {
-            let operators = MatrixFree::of(&trust.measurements, self.source.conditioning);
+            let operators = self.source.conditioning.matrix_free(&trust.measurements);
             let prior = schedule.sigma_data.powi(2);
             let part = operators.map(|operators| operators.measured(&error, prior, &trust.mirrored));
             let (a, part) = (trust.imputed as f32, part.as_ref().map_or(&[][..], Samples::as_slice));

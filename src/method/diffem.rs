@@ -157,7 +157,7 @@ impl Conditions for Seen {
         Box::new(move |x_t: Tensor<2>, sigma: f64| {
             let gain = gain(&self.measurements, |_| sigma, schedule, conditioning, device);
             let mean = preconditioned.forward_prepared(x_t, sigma, self.features.clone(), gain.as_ref());
-            match MatrixFree::of(&self.measurements, conditioning) {
+            match conditioning.matrix_free(&self.measurements) {
                 Some(free) => updated(free, mean, schedule.posterior_variance(sigma), device),
                 None => mean,
             }

@@ -1,6 +1,7 @@
 //! Estimates the cost of a run before it starts: parameters, operations, memory, disk space and time.
 
 pub mod found;
+mod operator;
 pub mod passes;
 mod timing;
 
@@ -47,6 +48,8 @@ pub struct Estimate {
     pub flop_per_call: u64,
     pub m_step: Half,
     pub e_step: Option<Half>,
+    /// How observations update the network's estimates.
+    pub update: String,
     /// The E-step's sampler.
     pub sampler: String,
     /// Shares of the variance that its draws keep, see `SamplerConfig::variance_shares`: smallest and largest.
@@ -119,6 +122,7 @@ impl Estimate {
             flop_per_call: cost.flops,
             m_step,
             e_step,
+            update: operator::describe(config, channel.as_ref()),
             sampler: format!("{}, {} steps", kind(sampler)?, sampler.steps()),
             variance_share: [
                 shares.iter().copied().fold(f64::MAX, f64::min),
@@ -137,6 +141,7 @@ impl Estimate {
         let lines = [
             ("data", self.observations.map_or("-".into(), |n| format!("{} observations", count(n as u64)))),
             ("network", self.network_line()),
+            ("update", self.update.clone()),
             ("M-step", half(&self.m_step)),
             ("E-step", self.e_step.as_ref().map_or("-".into(), half)),
             ("draws", self.draws_line()),

@@ -1,8 +1,9 @@
 //! Stages in sequence: the output of each stage is the signal of the next.
 
+mod spectral;
+
 use super::spectrum::{Action, actions};
-use super::{Channel, LinearChannel, SpectralChannel, Spectrum, wide, write_rows};
-use crate::basis::Basis;
+use super::{Channel, LinearChannel, SpectralChannel, write_rows};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
@@ -104,11 +105,6 @@ impl Compose {
             stage.as_linear().map(|linear| (linear, own))
         };
         self.stages.iter().map(|stage| stage.as_ref()).filter_map(split).collect()
-    }
-
-    /// The stages with a spectrum of their own, with their parameters.
-    fn spectral_stages<'a>(&'a self, a: &'a [f32]) -> Vec<(&'a dyn SpectralChannel, &'a [f32])> {
-        self.linear_stages(a).into_iter().filter_map(|(stage, a)| stage.as_spectral().map(|own| (own, a))).collect()
     }
 }
 
@@ -314,50 +310,6 @@ impl LinearChannel for Compose {
         match self.map_then_noise(a) {
             Some((_, noise, _)) => noise.write_noise(&[], out),
             None => write_rows(&self.noise_covariance(a), out),
-        }
-    }
-}
-
-impl SpectralChannel for Compose {
-    fn basis(&self) -> &Basis {
-        let spectral =
-            |stage: &Box<dyn Channel>| stage.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
-        let first = self.stages.iter().find(|stage| spectral(stage));
-        let own = first.and_then(|stage| stage.as_linear()).and_then(LinearChannel::as_spectral);
-        own.expect("a chain with a spectral view has a stage that has one").basis()
-    }
-
-    /// g ← g_s g and v ← g_s² v + v_s, stage by stage.
-    fn write_spectrum(&self, a: &[f32], gain: &mut [f64], variance: &mut [f64]) {
-        gain.fill(1.0);
-        variance.fill(0.0);
-        for ((stage, a), action) in self.linear_stages(a).into_iter().zip(self.actions.iter().flatten()) {
-            let own = match (action, stage.as_spectral()) {
-                (Action::Spectral, Some(stage)) => Spectrum::of(stage, a),
-                (Action::Isotropic(g, v), _) => Spectrum { gain: vec![*g; gain.len()], variance: vec![*v; gain.len()] },
-                (Action::Spectral, None) => continue,
-            };
-            for (j, (g, v)) in gain.iter_mut().zip(variance.iter_mut()).enumerate() {
-                *g *= own.gain[j];
-                *v = own.gain[j] * own.gain[j] * *v + own.variance[j];
-            }
-        }
-    }
-
-    fn write_coefficients(&self, a: &[f32], y: &[f32], out: &mut [f64]) {
-        let own = self.spectral_stages(a);
-        match own.last() {
-            // Around a single stage all others are multiples of the identity, and cosines belong to symmetric maps.
-            Some((stage, a)) if own.len() == 1 || matches!(stage.basis(), Basis::Cosine(_)) => {
-                stage.write_coefficients(a, y, out);
-            }
-            _ => {
-                let (mut x, mut variance) = (vec![0.0f32; out.len()], vec![0.0; out.len()]);
-                self.adjoint(a, y, &mut x);
-                self.write_spectrum(a, out, &mut variance);
-                let u = self.basis().forward(&wide(&x));
-                out.iter_mut().zip(u).for_each(|(g, u)| *g = if *g == 0.0 { 0.0 } else { u / *g });
-            }
         }
     }
 }
