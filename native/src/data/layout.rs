@@ -1,6 +1,7 @@
 //! Layouts of the rows of an array: a row may be flattened or have the shape of what it holds. Only a layout whose
 //! order of values is certain is accepted, because rows in another order would train without a complaint.
 
+use super::tensor::product;
 use diffem::Samples;
 use diffem::image::ImageShape;
 
@@ -87,8 +88,8 @@ impl Rows {
         if row.len() == 2 && row == reversed {
             return format!("Its last two axes are swapped: save `{name}.transpose(0, 2, 1)`");
         }
-        let count: usize = row.iter().product();
-        match (row.len() > 1, self.len.is_none_or(|len| len == count), self.shape.len() > 1) {
+        let count = product(row);
+        match (row.len() > 1, self.len.is_none_or(|len| Some(len) == count), self.shape.len() > 1) {
             (true, true, true) => {
                 format!("Bring the axes of each row into the order {:?}: save `{name}.transpose(...)`", self.shape)
             }

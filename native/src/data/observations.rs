@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use diffem::Samples;
 
 use super::layout::{Fit, Rows, shared};
+use super::tensor::product;
 use super::tensor_file::TensorFile;
 
 /// Rows that the channel expects.
@@ -88,7 +89,7 @@ fn alike(file: &mut TensorFile, mut expect: Expect) -> Result<Expect> {
     };
     if file.has("y") && file.has("a") {
         let (y_shape, a_shape) = (file.shape("y")?, file.shape("a")?);
-        if y_shape.len() > 2 && y_shape == a_shape && a.len == Some(y_shape[1..].iter().product()) {
+        if y_shape.len() > 2 && y_shape == a_shape && a.len.is_some() && a.len == product(&y_shape[1..]) {
             a.shape = y_shape[1..].to_vec();
             (expect.y.shape, expect.x.shape) = (a.shape.clone(), a.shape.clone());
         }

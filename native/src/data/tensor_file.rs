@@ -76,6 +76,18 @@ impl TensorFile {
         self.opened(name, |header, data| read_tensor(&header, data))
     }
 
+    /// Returns the number of rows of the tensor `name` and their length, without reading its data.
+    ///
+    /// # Errors
+    /// Fails like [`TensorFile::shape`], and if the tensor is a single number or too large.
+    pub fn rows_of(&mut self, name: &str) -> Result<(usize, usize)> {
+        let shape = self.shape(name)?;
+        let rows = shape.split_first().and_then(|(n, row)| Some((*n, product(row)?)));
+        rows.with_context(|| {
+            format!("{}: tensor `{name}` has shape {shape:?}; expected rows, [n, ...]", self.path.display())
+        })
+    }
+
     /// Returns the rows of the tensor `name` of shape `[n, ...]`, each flattened. Small tensors are read;
     /// large ones stay in the file and are memory-mapped.
     ///
@@ -91,8 +103,7 @@ impl TensorFile {
     }
 
     fn rows_by(&mut self, name: &str, read: fn(&Header, &mut dyn Read) -> Result<Tensor>) -> Result<Samples> {
-        let shape = self.shape(name)?;
-        let d = shape.iter().skip(1).product();
+        let (_, d) = self.rows_of(name)?;
         let place = self.source.place(name).filter(|(_, range)| range.end - range.start >= LARGE && d > 0);
         match place.map(|(file, range)| Mapped::read(file, range)).transpose()?.flatten() {
             Some(mapped) if mapped.is_finite() => Ok(Samples::elsewhere(Arc::new(mapped), d)),
@@ -281,6 +292,15 @@ mod tests {
         let bytes = fs::read(dir.path().join("a.safetensors")).unwrap();
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
         assert_eq!(header.metadata().as_ref().unwrap().len(), 4);
+    }
+
+    /// A run's file with one number in place of its observations.
+    #[test]
+    fn a_single_number_has_no_rows() {
+        let mut npz = fixture("numpy.npz");
+        let error = error(npz.rows("scalar"));
+        assert!(error.ends_with("numpy.npz: tensor `scalar` has shape []; expected rows, [n, ...]"), "{error}");
+        assert_eq!(npz.rows_of("f8").unwrap(), (2, 12));
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Datase
 /// configuration says how many of them it uses.
 pub fn count(config: &Config) -> Result<usize> {
     match &config.data {
-        DataConfig::File { path, .. } => Ok(TensorFile::open(path, "y")?.shape("y")?[0]),
+        DataConfig::File { path, .. } => Ok(TensorFile::open(path, "y")?.rows_of("y")?.0),
         DataConfig::Digits { n }
         | DataConfig::Gaussian { n, .. }
         | DataConfig::Manifold { n, .. }
