@@ -101,7 +101,7 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
         SafeTensors::read_metadata(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
     let json = metadata.metadata().as_ref().and_then(|m| m.get("diffem"));
     let json = json.ok_or_else(|| fail("no `diffem` entry in the metadata: not written by diffem".into()))?;
-    let kind: Kind = serde_json::from_str(json).map_err(|e| fail(e.to_string()))?;
+    let kind: Kind = serde_json::from_str(json).map_err(|e| fail(format!("metadata: {}", found(&e))))?;
     if kind.format_version > FORMAT_VERSION {
         let found = kind.format_version;
         return Err(fail(format!("format version {found}; this build reads up to {FORMAT_VERSION}: update diffem")));
@@ -109,7 +109,7 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
     if kind.content != content {
         return Err(fail(format!("expected a file of {content}, found {}", kind.content)));
     }
-    let meta: M = serde_json::from_str(json).map_err(|e| fail(format!("metadata: {e}")))?;
+    let meta: M = serde_json::from_str(json).map_err(|e| fail(format!("metadata: {}", found(&e))))?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| fail(format!("not a whole safetensors file ({e})")))?;
     let mut arrays = Arrays::new();
     for (name, view) in tensors.iter() {
@@ -121,6 +121,16 @@ pub fn decode<M: DeserializeOwned>(content: &str, bytes: &[u8]) -> Result<(Array
         arrays.push((name.to_string(), view.shape().to_vec(), values));
     }
     Ok((arrays, meta))
+}
+
+/// What a parser found. What it expected in place of another type is the name of a type of this program, which tells the reader
+/// of a damaged file nothing.
+fn found(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.split_once(", expected ") {
+        Some((found, _)) if found.starts_with("invalid ") => format!("{found} is not expected here"),
+        _ => message,
+    }
 }
 
 pub(crate) fn take(arrays: &mut Arrays, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {

@@ -194,6 +194,9 @@ fn what_does_not_fit_is_named() {
     let bent = said(r#""kind":"mask","rate":0.5"#, r#""kind":"saturation","low":-1.0,"high":1.0"#);
     assert!(bent != "opened", "an operator without parameters has no examples of them: {bent}");
     assert!(said(r#""kind":"mask""#, r#""kind":"veil""#).contains("unknown variant `veil`"));
+    // The name of the expected type is one of the program, not of the file.
+    let number = said(&format!("{{{DIFFEM}}}"), "3");
+    assert_eq!(number, "checkpoint: metadata: invalid type: integer `3` is not expected here");
     let lost = message(&edited("examples.y", "examples.z"));
     assert_eq!(lost, "checkpoint: tensor `examples.y` is missing");
     assert!(message(&edited("levels.0", "floors.0")).contains("is missing"));

@@ -146,9 +146,11 @@ pub fn read(path: &Path) -> Result<Vec<Line>> {
             Ok(line) => lines.push(line),
             Err(_) if i + 1 == whole.len() && !text.ends_with('\n') => {}
             Err(e) => anyhow::bail!(
-                "{}: line {} is not one that diffem wrote ({e}); restore or delete that line",
+                "{}: line {} is not one that diffem wrote ({}); restore or delete that line",
                 path.display(),
-                i + 1
+                i + 1,
+                // The rest names a type of this program.
+                e.to_string().split(", expected internally").next().unwrap_or_default()
             ),
         }
     }
