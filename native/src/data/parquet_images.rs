@@ -10,10 +10,37 @@ use diffem::image::ImageShape;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
+use std::cell::Cell;
 use std::fs::File;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 const COLUMNS: [&str; 2] = ["img", "image"];
+const DAMAGED: &str = "not a whole Parquet file; copy it again";
+
+thread_local! {
+    /// Whether a panic of this thread is not told.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `read`, in which a panic becomes an error: the parquet crate asserts much that a damaged file breaks, such as that no
+/// offset is negative.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                told(panic);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(read));
+    QUIET.set(false);
+    result.unwrap_or_else(|_| Err(anyhow!(DAMAGED)))
+}
 
 /// Images of one shape in Parquet files, read one file after the other.
 pub struct ParquetImages {
@@ -27,26 +54,31 @@ impl ParquetImages {
     /// Opens the images of `files`, which have 3 colors; `dir` appears in messages.
     pub fn open(dir: &Path, files: Vec<PathBuf>, shape: ImageShape) -> Result<Self> {
         let counted = files.into_iter().map(|path| {
-            let n = count(&path).with_context(|| path.display().to_string())?;
+            let n = guarded(|| count(&path)).with_context(|| path.display().to_string())?;
             Ok((path, n))
         });
         Ok(Self { dir: dir.to_path_buf(), files: counted.collect::<Result<_>>()?, shape })
     }
 
-    /// Copies the requested rows of one file into `rows`; the first row is image `first`.
-    fn fill(&self, path: &Path, first: usize, rows: &mut Rows) -> Result<()> {
+    /// Copies the requested rows of one file into `rows`: `n` rows, of which the first is image `first`.
+    fn fill(&self, (path, n): &(PathBuf, usize), first: usize, rows: &mut Rows) -> Result<()> {
         let reader = reader(path)?;
         let schema = reader.metadata().file_metadata().schema();
         let column = schema.get_fields().iter().find(|field| COLUMNS.contains(&field.name()));
         let names: Vec<&str> = schema.get_fields().iter().map(|field| field.name()).collect();
         let column = column.with_context(|| format!("has no column `img` or `image`; it has {}", names.join(", ")))?;
         let only = Type::group_type_builder(schema.name()).with_fields(vec![column.clone()]).build()?;
+        let mut found = 0;
         for (i, row) in reader.get_row_iter(Some(only))?.enumerate() {
+            found = i + 1;
+            // The footer counts the rows, and every group of rows counts its own.
+            ensure!(found <= *n, "has more than the {n} rows that it claims; copy it again");
             if rows.wants(first + i) {
                 let pixels = row.map_err(anyhow::Error::from).and_then(|row| self.pixels(&row));
                 rows.put(first + i, &pixels.with_context(|| format!("row {i}"))?);
             }
         }
+        ensure!(found == *n, "has {found} of the {n} rows that it claims; copy it again");
         Ok(())
     }
 
@@ -84,8 +116,7 @@ fn count(path: &Path) -> Result<usize> {
 }
 
 fn reader(path: &Path) -> Result<SerializedFileReader<File>> {
-    let damaged = || format!("{}: not a whole Parquet file; copy it again", path.display());
-    SerializedFileReader::new(files::open(path)?).with_context(damaged)
+    SerializedFileReader::new(files::open(path)?).with_context(|| format!("{}: {DAMAGED}", path.display()))
 }
 
 impl ImageSet for ParquetImages {
@@ -100,9 +131,9 @@ impl ImageSet for ParquetImages {
     fn read(&self, places: &[usize]) -> Result<Samples> {
         let mut rows = Rows::new(self.len(), places, self.shape.len());
         let mut first = 0;
-        for (path, n) in &self.files {
-            self.fill(path, first, &mut rows).with_context(|| path.display().to_string())?;
-            first += n;
+        for file in &self.files {
+            guarded(|| self.fill(file, first, &mut rows)).with_context(|| file.0.display().to_string())?;
+            first += file.1;
         }
         Ok(rows.into_samples())
     }
@@ -197,6 +228,27 @@ mod tests {
         assert!(size.ends_with("train-0.parquet: row 1: is 3 x 3 pixels, expected 2 x 2"), "{size}");
         let broken = error("img", &[png(2, 1), png(2, 1)[..40].to_vec()]);
         assert!(broken.contains("train-0.parquet: row 1: not a whole picture: "), "{broken}");
+    }
+
+    #[test]
+    fn a_panic_of_the_parquet_crate_is_an_error() {
+        let error = guarded::<()>(|| panic!("column start and length should not be negative")).unwrap_err();
+        assert_eq!(error.to_string(), DAMAGED);
+    }
+
+    /// Each byte of a whole file in turn is changed: what comes back is images or an error.
+    #[test]
+    fn no_damaged_byte_panics() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("train.parquet");
+        write(&path, "img", &[png(2, 1), png(2, 2)]);
+        let whole = std::fs::read(&path).unwrap();
+        for (place, byte) in (0..whole.len()).flat_map(|place| [1, 0x7f, 0xff].map(|byte| (place, byte))) {
+            let mut bytes = whole.clone();
+            bytes[place] = byte;
+            std::fs::write(&path, bytes).unwrap();
+            let _ = ParquetImages::open(dir.path(), vec![path.clone()], SHAPE).and_then(|set| set.read(&[0]));
+        }
     }
 
     #[test]
