@@ -1,62 +1,7 @@
-//! `diffem`: train diffusion models from corrupted observations only.
+//! The program `diffem`, whose command line is the library beside it.
 
-mod args;
-mod cmd;
-mod config;
-mod data;
-mod device;
-mod estimate;
-mod eval;
-mod figures;
-mod files;
-mod home;
-mod report;
-mod resources;
-mod run;
-mod signals;
-
-use args::{Cli, Command, ConfigCommand};
-use clap::FromArgMatches;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    diffem::keep_freed_memory();
-    let words = std::env::args_os().map(home::expanded_word);
-    let cli = Cli::from_arg_matches(&cmd::command().get_matches_from(words)).unwrap_or_else(|error| error.exit());
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command {
-        Command::Train(args) => return cmd::train::run(&args),
-        Command::Resume(args) => return cmd::train::resume(&args),
-        Command::Compare(args) => return cmd::compare::run(&args),
-        Command::Prior(args) => return cmd::prior::run(&args),
-        Command::Sample(args) => cmd::sample::run(&args)?,
-        Command::Evaluate(args) => cmd::evaluate::run(&args)?,
-        Command::Calibrate(args) => cmd::calibrate::run(&args)?,
-        Command::Plot(args) => cmd::plot::run(&args)?,
-        Command::Corrupt(args) => cmd::corrupt::run(&args)?,
-        Command::ExportImages(args) => cmd::export_images::run(&args)?,
-        Command::Export(args) => cmd::export::run(&args)?,
-        Command::Serve(args) => cmd::serve::run(&args)?,
-        Command::FetchWeights(args) => cmd::fetch_weights::run(&args)?,
-        Command::Presets => cmd::about::presets()?,
-        Command::Config(ConfigCommand::Show { config, settings, format }) => {
-            cmd::config::show(&config, &settings, format)?
-        }
-        Command::Config(ConfigCommand::Schema) => cmd::config::schema()?,
-        Command::Devices => cmd::about::devices()?,
-        Command::CheckBackends(args) => cmd::check_backends::run(&args)?,
-        Command::Cite => cmd::about::cite()?,
-        Command::Completions { shell } => cmd::about::completions(shell)?,
-        Command::Man => cmd::about::man()?,
-    }
-    Ok(ExitCode::SUCCESS)
+    diffem_cli::main()
 }

@@ -2,6 +2,8 @@
 //! built-in signals.
 
 pub mod cifar10;
+#[cfg(test)]
+pub mod damage;
 pub mod digits;
 mod dtype;
 pub mod fit;

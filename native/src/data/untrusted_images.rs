@@ -1,6 +1,7 @@
 //! Untrusted pictures and image sets: whatever their bytes are, reading them returns values or an error. More cases with
 //! `PROPTEST_CASES=1000000`.
 
+use super::damage::damage;
 use super::idx::IdxConfig;
 use super::image_set::{ImageData, Opened};
 use super::picture;
@@ -38,38 +39,6 @@ static PICTURES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 fn idx() -> Vec<u8> {
     let sizes = [3u32, 2, 3].map(u32::to_be_bytes).concat();
     [&[0, 0, 8, 3], &sizes[..], &[9; 18]].concat()
-}
-
-/// A few changed bytes, and bytes that are cut off or appended.
-#[derive(Clone, Debug)]
-struct Damage {
-    bytes: Vec<(Index, u8)>,
-    /// Four bytes that replace those at a place, as a length in a header.
-    word: Option<(Index, [u8; 4])>,
-    cut: Option<Index>,
-    more: Vec<u8>,
-}
-
-impl Damage {
-    fn done_to(&self, whole: &[u8]) -> Vec<u8> {
-        let mut bytes = whole.to_vec();
-        self.bytes.iter().for_each(|(at, byte)| bytes[at.index(whole.len())] = *byte);
-        if let Some((at, word)) = &self.word {
-            let at = at.index(whole.len() - 4);
-            bytes[at..at + 4].copy_from_slice(word);
-        }
-        bytes.truncate(self.cut.map_or(whole.len(), |at| at.index(whole.len())));
-        bytes.extend(&self.more);
-        bytes
-    }
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    let bytes = prop::collection::vec((any::<Index>(), any::<u8>()), 0..6);
-    let word = prop::option::of((any::<Index>(), any::<[u8; 4]>()));
-    let cut = prop::option::weighted(0.2, any::<Index>());
-    let more = prop_oneof![4 => Just(Vec::new()), 1 => prop::collection::vec(any::<u8>(), 0..40)];
-    (bytes, word, cut, more).prop_map(|(bytes, word, cut, more)| Damage { bytes, word, cut, more })
 }
 
 fn read_idx(path: &Path) {

@@ -274,7 +274,7 @@ impl RunDir {
     /// Returns an error if the numbers of rows and columns in `state` do not match this run's observations.
     fn check_rows(&self, state: &State, d: usize) -> Result<()> {
         let path = self.file("observations.safetensors");
-        let n = TensorFile::open(&path, "y")?.shape("y")?[0];
+        let n = TensorFile::open(&path, "y")?.rows_of("y")?.0;
         if (state.x.n(), state.x.d()) != (n, d) || state.done > n {
             bail!(
                 "it belongs to reconstructions [{}, {}] and {} holds {n} observations of signals of length {d}; put the run's \
@@ -303,7 +303,8 @@ fn weights_meta(config: &Config, lap: usize) -> BTreeMap<&'static str, serde_jso
     BTreeMap::from([("lap", serde_json::json!(lap)), ("config", serde_json::json!(config))])
 }
 
-fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<State> {
+/// Reads a saved state of the run with this configuration and a network of `parameters` weights.
+pub fn read_state(path: &Path, config: &Config, parameters: usize, device: &burn::tensor::Device) -> Result<State> {
     let bytes = files::read(path)?;
     let decode = || -> Result<State> {
         // The configuration is compared first, because its message names the setting that differs and not
