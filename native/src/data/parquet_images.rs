@@ -1,5 +1,8 @@
 //! Images in Parquet files as Hugging Face stores them: a column `img` or `image` of structs {bytes, path}
 //! with a whole PNG or JPEG in `bytes`.
+//!
+//! A hostile file can keep the parquet crate busy for minutes, because it skips a list of as many booleans as a page's header
+//! claims and they take no bytes; it can also take a gigabyte of memory.
 
 use super::image_set::{ImageSet, Rows};
 use super::picture::parse;
