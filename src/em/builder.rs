@@ -16,7 +16,7 @@ use crate::samples::{InMemory, Samples, Store};
 use crate::schedule::Schedule;
 use burn::tensor::Device;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Settings of a run; [`Em::build`] checks them and makes the first reconstructions. Every setting has a
 /// default.
@@ -230,8 +230,8 @@ impl<S: NetworkSpec> Em<S> {
         monitor.check_method(&model.method)?;
         observations.check(model.channel.as_ref())?;
         let network = model.build_network(seed, device)?;
-        let device = device.clone();
-        Ok(Trainer { model, network, observations, em, m_step, monitor, seed, device, store })
+        let (device, comparison) = (device.clone(), OnceLock::new());
+        Ok(Trainer { model, network, observations, em, m_step, monitor, seed, device, store, comparison })
     }
 }
 

@@ -29,6 +29,7 @@ use crate::parallel;
 use crate::samples::Samples;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// Number of simulated observations per held-out observation.
 const SIMULATIONS: usize = 512;
@@ -76,8 +77,8 @@ impl fmt::Display for MonitorRecord {
 }
 
 /// What the reconstructions of every lap are compared with; it is the same for all laps.
-pub(super) struct Monitor<'a> {
-    channel: &'a dyn Channel,
+pub(super) struct Monitor {
+    channel: Arc<dyn Channel>,
     seed: u64,
     held_out: Observations,
     hidden: Option<HiddenValues>,
@@ -91,11 +92,11 @@ pub(super) struct Monitor<'a> {
     sinkhorn_floor: f64,
 }
 
-impl<'a> Monitor<'a> {
+impl Monitor {
     /// Prepares the comparison with `held_out`; `train` gives the floors. `None` where the settings or the
     /// number of held-out observations leave fewer than two points per side.
     pub fn new(
-        channel: &'a dyn Channel,
+        channel: Arc<dyn Channel>,
         held_out: Observations,
         train: &Observations,
         config: &MonitorConfig,
@@ -112,7 +113,7 @@ impl<'a> Monitor<'a> {
         let own_cost = sinkhorn.cost(&u1, &u2)?.cost;
         let energy_floor = energy_distance(&u1, &real)?;
         let sinkhorn_floor = sinkhorn.cost(&u1, &real)?.cost - own_cost;
-        let hidden = HiddenValues::new(channel, &held_out, seed)?;
+        let hidden = HiddenValues::new(channel.as_ref(), &held_out, seed)?;
         let likelihood = match hidden {
             Some(_) => None,
             None => Likelihood::new(&held_out, train.n(), seed),
@@ -145,11 +146,11 @@ impl<'a> Monitor<'a> {
         let points = self.u1.n();
         let order = Key::new(self.seed, Purpose::Split, lap + 1).stream(0, 0).permutation(x.n());
         let key = Key::new(self.seed, Purpose::Monitor, lap);
-        let v = Observations::simulate(self.channel, &x.select(&order[..points]), key, 0).joint();
+        let v = Observations::simulate(self.channel.as_ref(), &x.select(&order[..points]), key, 0).joint();
         let scores = self.energy_scores(x);
         let hidden = self.hidden.as_ref().zip(sample);
-        let hidden = hidden.map(|(hidden, sample)| hidden.scores(self.channel, sample)).transpose()?;
-        let likelihood = self.likelihood.as_ref().map(|l| l.scores(self.channel, &self.held_out, x));
+        let hidden = hidden.map(|(hidden, sample)| hidden.scores(self.channel.as_ref(), sample)).transpose()?;
+        let likelihood = self.likelihood.as_ref().map(|l| l.scores(self.channel.as_ref(), &self.held_out, x));
         let (energy_score, hidden_score) = (mean(&scores), hidden.as_deref().map(mean));
         let log_likelihood = likelihood.as_deref().map(|scores| -mean(scores));
         let scores = hidden.or(likelihood).unwrap_or(scores);

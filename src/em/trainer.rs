@@ -18,7 +18,7 @@ use crate::posterior::{Earlier, Model, Posterior};
 use crate::samples::{Samples, Store};
 use burn::tensor::{Device, Tensor};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Number of M-step steps between two events; the loss is read from the device only then.
 const LOG_EVERY: usize = 25;
@@ -36,6 +36,7 @@ pub struct Trainer<S: NetworkSpec = NetworkConfig> {
     pub(super) seed: u64,
     pub(super) device: Device,
     pub(super) store: Arc<dyn Store>,
+    pub(super) comparison: OnceLock<Comparison>,
 }
 
 impl<S: NetworkSpec> Trainer<S> {
@@ -122,14 +123,10 @@ impl<S: NetworkSpec> Trainer<S> {
 
     /// Runs the remaining laps.
     pub fn run(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
-        if self.finished(state) {
-            return Ok(());
-        }
-        let monitor = self.comparison()?;
         while !self.finished(state) {
             match state.phase {
                 Phase::MStep => self.train(state, observer)?,
-                Phase::EStep => self.reconstruct(state, &monitor, observer)?,
+                Phase::EStep => self.reconstruct(state, observer)?,
             }
         }
         Ok(())
@@ -237,7 +234,7 @@ impl<S: NetworkSpec> Trainer<S> {
         Ok(sum / count as f64)
     }
 
-    fn reconstruct(&self, state: &mut State, monitor: &Comparison<'_>, observer: &mut dyn Observer) -> Result<()> {
+    fn reconstruct(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         let (lap, n, d) = (state.lap, self.observations.n(), self.model.channel.signal_len());
         if state.partial.n() != n {
             state.partial = self.table(state, n, d)?;
@@ -259,7 +256,7 @@ impl<S: NetworkSpec> Trainer<S> {
         }
         let judged =
             |observations: &Observations, draws: usize| posterior.sample_seeded(observations, draws, self.seed);
-        let monitor = monitor.score(&x, lap, &mut state.best_scores, Some(&judged))?;
+        let monitor = self.comparison()?.score(&x, lap, &mut state.best_scores, Some(&judged))?;
         let relaxation = Some(posterior.relaxation()).filter(|factor| *factor > 1.0);
         // Lap 1 has nothing to be compared with.
         if let Some(factor) = relaxation.filter(|_| lap > 1) {
@@ -290,26 +287,29 @@ impl<S: NetworkSpec> Trainer<S> {
         self.store.reconstructions(state.lap, n, d)
     }
 
-    fn comparison(&self) -> Result<Comparison<'_>> {
-        let (train, others) = self.split();
-        if others.is_empty() {
-            return Ok(Comparison { monitor: None, train });
+    /// What laps are compared with. It is made once: callers that drive a run in pieces enter it many times a lap.
+    fn comparison(&self) -> Result<&Comparison> {
+        if let Some(made) = self.comparison.get() {
+            return Ok(made);
         }
-        let (seen, held_out) = (self.observations.select(&train), self.observations.select(&others));
-        Ok(Comparison {
-            monitor: Monitor::new(self.model.channel.as_ref(), held_out, &seen, &self.monitor, self.seed)?,
-            train,
-        })
+        let (train, others) = self.split();
+        let monitor = if others.is_empty() {
+            None
+        } else {
+            let (seen, held_out) = (self.observations.select(&train), self.observations.select(&others));
+            Monitor::new(self.model.channel.clone(), held_out, &seen, &self.monitor, self.seed)?
+        };
+        Ok(self.comparison.get_or_init(|| Comparison { monitor, train }))
     }
 }
 
 /// The held-out comparison, where it is on, and the rows that it scores.
-struct Comparison<'a> {
-    monitor: Option<Monitor<'a>>,
+pub(super) struct Comparison {
+    monitor: Option<Monitor>,
     train: Vec<usize>,
 }
 
-impl Comparison<'_> {
+impl Comparison {
     fn score(
         &self,
         x: &Samples,
@@ -317,11 +317,28 @@ impl Comparison<'_> {
         best: &mut Vec<f32>,
         sample: Option<&Sample<'_>>,
     ) -> Result<Option<MonitorRecord>> {
-        let score = |monitor: &Monitor<'_>| monitor.score(&x.select(&self.train), lap, best, sample);
+        let score = |monitor: &Monitor| monitor.score(&x.select(&self.train), lap, best, sample);
         self.monitor.as_ref().map(score).transpose()
     }
 }
 
 fn stop_on(flow: ControlFlow<()>) -> Result<()> {
     if flow.is_break() { Err(Error::Stopped) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::channel::{ChannelConfig, NoiseConfig};
+    use crate::{Em, Observations, Samples};
+
+    /// A browser enters a run once for every few optimizer steps, and two optimal transports each time would take
+    /// ten times as long as those.
+    #[test]
+    fn the_held_out_comparison_is_made_once() {
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.5 }.into()]).build(1).unwrap();
+        let observations = Observations::observe(&channel, &Samples::zeros(64, 1), 0);
+        let trainer = Em::new(channel, observations).trainer(&Default::default()).unwrap();
+        let first = trainer.comparison().unwrap();
+        assert!(first.monitor.is_some() && std::ptr::eq(first, trainer.comparison().unwrap()));
+    }
 }

@@ -222,10 +222,11 @@ fn m_step(config: &LiveConfig) -> MStepConfig {
     }
 }
 
-/// Only over-relaxation needs held-out observations; the figures know the truth.
+/// Only over-relaxation needs held-out observations; the figures know the truth. Laps are judged by all of these
+/// observations. The distances that `points` are for are not shown, so they get the fewest.
 fn monitor(config: &LiveConfig) -> MonitorConfig {
     let default = MonitorConfig::default();
-    MonitorConfig { holdout: if config.relaxation > 1.0 { default.holdout } else { 0.0 }, ..default }
+    MonitorConfig { holdout: if config.relaxation > 1.0 { default.holdout } else { 0.0 }, points: 2, ..default }
 }
 
 fn e_step(config: &LiveConfig) -> Result<EStepConfig> {
