@@ -56,7 +56,16 @@ export async function open(device: 'auto' | DeviceKind): Promise<Opened> {
   }
 }
 
-export async function openCpu(): Promise<Opened> {
+let cpu: Promise<Opened> | undefined
+
+/** Opens the CPU module once: what one instance has made is unknown to another that starts beside it. */
+export function openCpu(): Promise<Opened> {
+  cpu ??= startCpu()
+  cpu.catch(() => (cpu = undefined))
+  return cpu
+}
+
+async function startCpu(): Promise<Opened> {
   const module = await import('./cpu/diffem_cpu.js')
   await module.default()
   return { kind: 'cpu', core: module as unknown as Core, lost: never }

@@ -29,25 +29,60 @@ const { href } = ((Worker: typeof Address) => new Worker(new URL('./worker.js', 
  * Starts the worker beside this file. Browsers refuse workers of another origin, so a worker of this origin
  * imports such a file.
  */
-function start(): Worker {
+function spawn(): Worker {
   if (new URL(href).origin === location.origin) return new Worker(href, { type: 'module' })
   const source = `import ${JSON.stringify(href)}`
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
   return new Worker(url, { type: 'module' })
 }
 
+/** A worker, and what is called when the browser ends it without being asked to. */
+interface Running {
+  worker: Worker
+  onEnd: () => void
+}
+
+/**
+ * Starts a worker that is watched. No event tells that a browser has ended a worker, and its calls would wait for ever;
+ * but a lock that it holds for life is then free. Where there are no locks, such as on pages without https, nothing is
+ * watched, nor before the worker holds its lock: until then it may as well be slow to load.
+ */
+function start(): Running {
+  const running: Running = { worker: spawn(), onEnd: () => {} }
+  if (!navigator.locks) return running
+  const life = crypto.randomUUID()
+  running.worker.addEventListener('message', ({ data }: MessageEvent<Reply>) => {
+    if ('life' in data) void navigator.locks.request(life, () => running.onEnd())
+  })
+  running.worker.postMessage({ life } satisfies Request)
+  return running
+}
+
 /**
  * Workers without an owner. They keep their compiled module, so that the next posterior or live training
  * starts at once and needs no network.
  */
-const idle: Worker[] = []
+const idle: Running[] = []
 const MAX_IDLE = 2
+
+function rest(running: Running): void {
+  const leave = () => {
+    const at = idle.indexOf(running)
+    if (at >= 0) idle.splice(at, 1)
+    running.worker.terminate()
+  }
+  running.worker.onmessage = running.worker.onmessageerror = null
+  running.worker.onerror = running.onEnd = leave
+  idle.push(running)
+}
+
 /** Numbers calls across all owners of a worker, so that a late answer to a former owner is ignored. */
 let calls = 0
 
 /** A worker and its unanswered calls. */
 export class Remote {
-  readonly #worker = idle.pop() ?? start()
+  readonly #running = idle.pop() ?? start()
+  readonly #worker = this.#running.worker
   readonly #pending = new Map<number, Pending>()
   #ended: Error | undefined
   /** The module has failed, so this worker cannot be used again. */
@@ -60,6 +95,7 @@ export class Remote {
     this.#worker.onerror = (event) =>
       this.#fail(new Error(`the worker cannot run: ${event.message || 'worker.js or a file that it needs was not found'}`))
     this.#worker.onmessageerror = () => this.#fail(new Error('the worker sent a message that cannot be read'))
+    this.#running.onEnd = () => this.#fail(new Error('the worker has ended unexpectedly; load again to continue'))
   }
 
   /** Calls a method of the worker. An abort rejects at once and stops the work at its next step. */
@@ -101,6 +137,7 @@ export class Remote {
   }
 
   #receive(reply: Reply): void {
+    if ('life' in reply) return
     if ('device' in reply) return this.onDevice(reply.device)
     const pending = this.#pending.get(reply.id)
     if (!pending) return
@@ -119,9 +156,14 @@ export class Remote {
     for (const cancel of this.#pending.keys()) this.#send({ cancel })
     for (const { reject } of this.#pending.values()) reject(reason)
     this.#pending.clear()
-    this.#worker.onmessage = this.#worker.onerror = this.#worker.onmessageerror = null
-    if (this.#broken || idle.length >= MAX_IDLE) return this.#worker.terminate()
+    if (this.#broken || idle.length >= MAX_IDLE) return this.#stop()
     this.#send({ id: calls++, method: 'release', args: [] })
-    idle.push(this.#worker)
+    rest(this.#running)
+  }
+
+  #stop(): void {
+    this.#worker.onmessage = this.#worker.onerror = this.#worker.onmessageerror = null
+    this.#running.onEnd = () => {}
+    this.#worker.terminate()
   }
 }

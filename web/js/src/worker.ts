@@ -95,16 +95,24 @@ async function fallBack(): Promise<void> {
   self.postMessage({ device: 'cpu' })
 }
 
-async function load(data: Uint8Array<ArrayBuffer>) {
+async function load(job: Job, data: Uint8Array<ArrayBuffer>) {
   bytes = data
   const { lost } = await engine()
   try {
-    posterior = await Promise.race([(await core()).Posterior.open(bytes), lost])
+    const opened = (await core()).Posterior.open(data)
+    posterior = wanted(job, await Promise.race([opened, lost]))
   } catch (error) {
-    if ((await engine()).kind === 'cpu' || !deviceFailed(error)) throw error
+    if (job.canceled || (await engine()).kind === 'cpu' || !deviceFailed(error)) throw error
     await fallBack()
   }
   return { ...need(posterior).info(), device: (await engine()).kind }
+}
+
+/** What a call has made; where it was canceled meanwhile, the worker may have another owner, who must not get it. */
+function wanted<T extends { free(): void }>(job: Job, made: T): T {
+  if (!job.canceled) return made
+  made.free()
+  throw new Error('canceled')
 }
 
 type Method = (job: Job, ...args: never[]) => unknown
@@ -114,13 +122,13 @@ const methods: Record<string, Method> = {
     opened = open(device)
     await opened
   },
-  load: (_, data: Uint8Array<ArrayBuffer>) => load(data),
+  load,
   example: (_, i: number) => need(posterior).example(i),
   observe: (_, x: Float32Array, a: Float32Array | undefined, options: string) =>
     need(posterior).observe(x, a, options),
   sample,
-  liveTraining: async (_, config: string, seed: number) => {
-    training = await (await core()).LiveTraining.create(config, seed)
+  liveTraining: async (job, config: string, seed: number) => {
+    training = wanted(job, await (await core()).LiveTraining.create(config, seed))
     return { ...training.info(), device: 'cpu' }
   },
   liveTrainingStep: () => need(training).step(),
@@ -169,7 +177,16 @@ async function answer(id: number, method: string, args: unknown[]): Promise<void
   }
 }
 
+/** Holds the lock for as long as this worker lives. */
+function live(lock: string): void {
+  void navigator.locks.request(lock, () => {
+    self.postMessage({ life: true })
+    return new Promise(() => {})
+  })
+}
+
 self.onmessage = ({ data }) => {
+  if ('life' in data) return live(data.life)
   if (!('cancel' in data)) return void answer(data.id, data.method, data.args)
   const job = jobs.get(data.cancel)
   if (job) job.canceled = true
