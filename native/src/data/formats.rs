@@ -4,12 +4,13 @@ use super::tensor::Format;
 use std::path::Path;
 
 /// All formats, one line each.
-static FORMATS: &[&Format] = &[&super::safetensors_file::FORMAT, &super::npz::FORMAT, &super::npy::FORMAT];
+static FORMATS: &[&Format] =
+    &[&super::safetensors_file::FORMAT, &super::npz::FORMAT, &super::npy::FORMAT, &super::fits::FORMAT];
 
 /// Returns the format of the file at `path` if its extension is known.
 pub fn format_of(path: &Path) -> Option<&'static Format> {
     let extension = path.extension()?.to_string_lossy().to_lowercase();
-    FORMATS.iter().copied().find(|format| format.extension == extension)
+    FORMATS.iter().copied().find(|format| format.extensions.contains(&&*extension))
 }
 
 /// Returns whether the file at `path` is a tensor file, judged by its extension.
@@ -17,14 +18,19 @@ pub fn is_tensor_file(path: &Path) -> bool {
     format_of(path).is_some()
 }
 
+/// Returns whether images keep their axes in the file at `path`, instead of being flattened.
+pub fn keeps_axes(path: &Path) -> bool {
+    format_of(path).is_some_and(|format| format.shaped)
+}
+
 /// Error message for reading a file of unknown format.
 pub fn unknown() -> String {
-    expected(FORMATS.iter().map(|format| format.extension))
+    expected(FORMATS.iter().map(|format| format.extensions[0]))
 }
 
 /// Error message for writing a file of unknown format.
 pub fn unknown_target() -> String {
-    expected(FORMATS.iter().filter(|format| format.encode.is_some()).map(|format| format.extension))
+    expected(FORMATS.iter().filter(|format| format.encode.is_some()).map(|format| format.extensions[0]))
 }
 
 /// Formats the error message, with the extensions joined as `.a, .b or .c`.

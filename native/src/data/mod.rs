@@ -7,6 +7,7 @@ pub mod damage;
 pub mod digits;
 mod dtype;
 pub mod fit;
+mod fits;
 pub mod folder;
 pub mod formats;
 pub mod idx;
@@ -29,4 +30,6 @@ pub mod tensor_file;
 mod untrusted;
 #[cfg(test)]
 mod untrusted_images;
+#[cfg(test)]
+mod untrusted_science;
 mod values;

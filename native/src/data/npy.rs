@@ -15,9 +15,10 @@ use super::values::{DAMAGED, little_endian};
 
 /// Registered in [`formats`](super::formats).
 pub static FORMAT: Format = Format {
-    extension: "npy",
+    extensions: &["npy"],
     open: |file, name| Ok(Box::new(NpyFile::new(file, name))),
     encode: None,
+    shaped: false,
     missing: "A .npy file holds one array: save them together with numpy.savez",
 };
 

@@ -13,9 +13,10 @@ use super::values::DAMAGED;
 
 /// Registered in [`formats`](super::formats).
 pub static FORMAT: Format = Format {
-    extension: "npz",
+    extensions: &["npz"],
     open: |file, _| Ok(Box::new(NpzFile::new(file)?)),
     encode: Some(encode),
+    shaped: false,
     missing: "Save it under that name",
 };
 

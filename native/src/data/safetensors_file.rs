@@ -13,9 +13,10 @@ use super::values::{DAMAGED, little_endian};
 
 /// Registered in [`formats`](super::formats).
 pub static FORMAT: Format = Format {
-    extension: "safetensors",
+    extensions: &["safetensors"],
     open: |file, _| Ok(Box::new(SafetensorsFile::new(file)?)),
     encode: Some(encode),
+    shaped: false,
     missing: "Save it under that name",
 };
 

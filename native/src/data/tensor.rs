@@ -84,12 +84,14 @@ pub type Encode = fn(&[(&str, &Tensor)], &Metadata) -> Result<Vec<u8>>;
 
 /// A file format.
 pub struct Format {
-    /// File extension, without the dot.
-    pub extension: &'static str,
+    /// File extensions, without the dot; messages name the first.
+    pub extensions: &'static [&'static str],
     /// Opens a file; an array without a name of its own gets the given name.
     pub open: fn(File, &str) -> Result<Box<dyn Source>>,
     /// Writes a file; `None` for a format that can only be read.
     pub encode: Option<Encode>,
+    /// Whether other programs expect images with axes of their own in such a file, not flattened.
+    pub shaped: bool,
     /// Advice for the user if a file lacks a tensor.
     pub missing: &'static str,
 }

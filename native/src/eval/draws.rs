@@ -1,7 +1,7 @@
 //! Writes draws from posteriors and from a prior to a file of tensors or a folder of pictures.
 
 use crate::args::Sample;
-use crate::data::formats::is_tensor_file;
+use crate::data::formats::{is_tensor_file, keeps_axes};
 use crate::data::observations::load_observations;
 use crate::data::tensor::{MAX_VALUES, Metadata, Tensor, product};
 use crate::data::tensor_file::{check_target, write_tensors};
@@ -36,7 +36,8 @@ fn is_folder(out: &Path) -> bool {
 /// Writes posterior draws `x [n, draws, d]` for the observations named in `args`; returns n and the lap.
 pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
     let mut session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
-    let shape = shape(args, session.image_shape())?;
+    let image = session.image_shape();
+    let shape = shape(args, image)?;
     if let Some(channel) = &args.channel {
         see_through(&mut session, channel)?;
     }
@@ -56,7 +57,7 @@ pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
             let gallery = Gallery::new(names.as_deref(), n, shape, args.bits);
             files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, args.draws))?;
         }
-        None => write(args, vec![n, args.draws, d], x)?,
+        None => write(args, &[n, args.draws], image, x)?,
     }
     Ok((n, lap))
 }
@@ -67,7 +68,8 @@ pub fn prior(args: &Sample) -> Result<usize> {
     let (_, device) = device::open(&args.compute.device)?;
     let prior = Prior::load(&run, &args.settings.set, &device)?;
     let config = &prior.origin.config;
-    let (d, shape) = (config.signal_len(), shape(args, config.image_shape())?);
+    let (d, image) = (config.signal_len(), config.image_shape());
+    let shape = shape(args, image)?;
     if product(&[args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
         bail!("--draws {}: that many draws of {d} values each are more than {MAX_VALUES} values", args.draws);
     }
@@ -77,7 +79,7 @@ pub fn prior(args: &Sample) -> Result<usize> {
             let gallery = Gallery::new(None, args.draws, shape, args.bits);
             files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, 1))?;
         }
-        None => write(args, vec![args.draws, d], x)?,
+        None => write(args, &[args.draws], image, x)?,
     }
     Ok(prior.origin.lap)
 }
@@ -116,7 +118,12 @@ fn observations(args: &Sample, session: &Session) -> Result<(Observations, Optio
     }
 }
 
-fn write(args: &Sample, shape: Vec<usize>, x: Samples) -> Result<()> {
-    let x = Tensor { shape, values: x.into_vec() };
+/// Writes the draws `x`, whose rows `counts` counts, to a file of tensors.
+fn write(args: &Sample, counts: &[usize], image: Option<ImageShape>, x: Samples) -> Result<()> {
+    let row = match image.filter(|_| keeps_axes(&args.out)) {
+        Some(ImageShape { channels, height, width }) => vec![channels, height, width],
+        None => vec![x.d()],
+    };
+    let x = Tensor { shape: [counts, &row].concat(), values: x.into_vec() };
     write_tensors(&args.out, &[("x", &x)], &Metadata::new())
 }
