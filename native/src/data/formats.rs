@@ -1,11 +1,17 @@
 //! The formats of tensor files; the extension of a file determines its format.
 
 use super::tensor::Format;
+use diffem::image::ImageShape;
 use std::path::Path;
 
 /// All formats, one line each.
-static FORMATS: &[&Format] =
-    &[&super::safetensors_file::FORMAT, &super::npz::FORMAT, &super::npy::FORMAT, &super::fits::FORMAT];
+static FORMATS: &[&Format] = &[
+    &super::safetensors_file::FORMAT,
+    &super::npz::FORMAT,
+    &super::npy::FORMAT,
+    &super::fits::FORMAT,
+    &super::stack::FORMAT,
+];
 
 /// Returns the format of the file at `path` if its extension is known.
 pub fn format_of(path: &Path) -> Option<&'static Format> {
@@ -18,9 +24,14 @@ pub fn is_tensor_file(path: &Path) -> bool {
     format_of(path).is_some()
 }
 
-/// Returns whether images keep their axes in the file at `path`, instead of being flattened.
-pub fn keeps_axes(path: &Path) -> bool {
-    format_of(path).is_some_and(|format| format.shaped)
+/// The shape of rows of length `d` in the file at `path`: flat, or that of an `image` where other programs expect its
+/// axes in such a file.
+pub fn row_shape(path: &Path, image: Option<ImageShape>, d: usize) -> Vec<usize> {
+    let shaped = format_of(path).is_some_and(|format| format.shaped);
+    match image.filter(|image| shaped && image.len() == d) {
+        Some(ImageShape { channels, height, width }) => vec![channels, height, width],
+        None => vec![d],
+    }
 }
 
 /// Error message for reading a file of unknown format.

@@ -22,8 +22,10 @@ pub mod observations;
 #[cfg(feature = "parquet")]
 mod parquet_images;
 mod picture;
+mod pieces;
 pub mod pixels;
 mod safetensors_file;
+mod stack;
 pub mod tensor;
 pub mod tensor_file;
 #[cfg(test)]

@@ -13,10 +13,18 @@ use super::tensor::{Metadata, Tensor};
 use super::tensor_file::{TensorFile, write_tensors};
 
 /// Formats that are read and written.
-const FORMATS: [&str; 1] = ["fits"];
+const FORMATS: [&str; 2] = ["fits", "tif"];
 
 /// Fixtures of other programs, with what is packed and scaled.
-const FIXTURES: [&str; 2] = ["named.fits", "plain.fits"];
+const FIXTURES: [&str; 7] = [
+    "named.fits",
+    "plain.fits",
+    "float.tif",
+    "bytes.tif",
+    "shorts.tif",
+    "colors.tif",
+    "planes.tif",
+];
 
 /// Reads every tensor of a file with these `bytes`.
 fn read(format: &str, bytes: &[u8]) -> Result<Vec<Tensor>> {

@@ -1,7 +1,7 @@
 //! Writes draws from posteriors and from a prior to a file of tensors or a folder of pictures.
 
 use crate::args::Sample;
-use crate::data::formats::{is_tensor_file, keeps_axes};
+use crate::data::formats::{is_tensor_file, row_shape};
 use crate::data::observations::load_observations;
 use crate::data::tensor::{MAX_VALUES, Metadata, Tensor, product};
 use crate::data::tensor_file::{check_target, write_tensors};
@@ -90,7 +90,7 @@ fn shape(args: &Sample, shape: Option<ImageShape>) -> Result<Option<ImageShape>>
         _ if !is_folder(&args.out) => Ok(None),
         Some(shape) => Ok(Some(shape)),
         None => bail!(
-            "--out {}: the signals of {} are not images; expected a name that ends in .safetensors or .npz",
+            "--out {}: the signals of {} are not images; expected a name that ends in .safetensors, .npz, .fits or .tif",
             args.out.display(),
             args.run.display()
         ),
@@ -120,10 +120,7 @@ fn observations(args: &Sample, session: &Session) -> Result<(Observations, Optio
 
 /// Writes the draws `x`, whose rows `counts` counts, to a file of tensors.
 fn write(args: &Sample, counts: &[usize], image: Option<ImageShape>, x: Samples) -> Result<()> {
-    let row = match image.filter(|_| keeps_axes(&args.out)) {
-        Some(ImageShape { channels, height, width }) => vec![channels, height, width],
-        None => vec![x.d()],
-    };
+    let row = row_shape(&args.out, image, x.d());
     let x = Tensor { shape: [counts, &row].concat(), values: x.into_vec() };
     write_tensors(&args.out, &[("x", &x)], &Metadata::new())
 }

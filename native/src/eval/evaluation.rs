@@ -1,7 +1,7 @@
 //! `diffem evaluate`: scores against the truth on full-size samples.
 
 use crate::args::{Evaluate, LapChoice};
-use crate::data::layout::Rows;
+use crate::data::layout::{Fit, Rows};
 use crate::data::observations::load_signals;
 use crate::data::tensor_file::TensorFile;
 use crate::eval::baselines;
@@ -152,7 +152,10 @@ fn scored(args: &Evaluate, session: &Session) -> Result<Vec<Scored>> {
     if let Some(path) = &args.samples {
         let d = session.config.signal_len();
         let x = TensorFile::open(path, "x")?.require("x")?;
-        if x.shape.last() != Some(&d) || x.values.is_empty() {
+        let image = session.image_shape().map(Rows::image);
+        let is_image = |row: &[usize]| image.as_ref().is_some_and(|image| image.fit(row) == Some(Fit::Flat));
+        let fits = x.shape.last() == Some(&d) || (1..3).any(|axis| x.shape.get(axis..).is_some_and(is_image));
+        if !fits || x.values.is_empty() {
             bail!("{}: `x` has shape {:?}; expected [n, {d}] or [n, draws, {d}]", path.display(), x.shape);
         }
         let file = Some(Samples::new(x.values, d));

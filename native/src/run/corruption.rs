@@ -3,7 +3,7 @@
 use crate::args::Corrupt;
 use crate::config::stages::stages as stages_of;
 use crate::config::{Config, DataConfig, load};
-use crate::data::formats::is_tensor_file;
+use crate::data::formats::{is_tensor_file, row_shape};
 use crate::data::image_set::{Opened, Sources};
 use crate::data::layout::Rows;
 use crate::data::observations::load_signals;
@@ -26,12 +26,14 @@ pub fn corrupt(args: &Corrupt) -> Result<(usize, usize)> {
         bail!("--out {}: that file holds the clean signals; name another", args.out.display());
     }
     let x = clean(args, config.as_ref())?;
-    let channel = match config.as_ref().and_then(Config::image_shape).filter(|shape| shape.len() == x.d()) {
+    let image = config.as_ref().and_then(Config::image_shape).filter(|shape| shape.len() == x.d());
+    let channel = match image {
         Some(shape) => stages.build_image(shape)?,
         None => stages.build(x.d())?,
     };
     let seen = Observations::simulate(&channel, &x, Key::new(args.seed, Purpose::Observe, 0), 0);
-    let y = Tensor::from(&seen.y);
+    let row = row_shape(&args.out, image, seen.y.d());
+    let y = Tensor { shape: [vec![seen.n()], row].concat(), values: seen.y.as_slice().to_vec() };
     let a = seen.a.as_ref().map(|a| {
         let shape = [vec![a.n()], channel.operator_shape()].concat();
         Tensor { shape, values: a.as_slice().to_vec() }

@@ -14,7 +14,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::header::{BLOCK, Unit};
-use self::scale::{Scale, Scaled};
+use self::scale::{Scale, scaled};
 use super::dtype::Dtype;
 use super::tensor::{Format, Header, Source};
 use super::values::DAMAGED;
@@ -106,7 +106,7 @@ impl Source for FitsFile {
             return Ok((stored, Box::new(data)));
         }
         let header = Header { dtype: Dtype::F32, big_endian: false, ..stored };
-        Ok((header, Box::new(Scaled::new(data, unit.dtype, scale, name))))
+        Ok((header, Box::new(scaled(data, unit.dtype, scale, name.into()))))
     }
 }
 

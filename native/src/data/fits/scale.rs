@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Read, Result};
 
 use crate::data::dtype::Dtype;
+use crate::data::pieces::Pieces;
+use crate::data::values::little_endian;
 
 /// Values that are scaled at a time.
 const PIECE: usize = 1 << 12;
@@ -40,72 +42,50 @@ impl Scale {
     }
 }
 
-/// Reads stored numbers and gives the bytes of their physical values as little-endian `f32`. Integers that had to
-/// be rounded are told once.
-pub struct Scaled<R> {
-    stored: R,
-    dtype: Dtype,
-    scale: Scale,
-    name: String,
-    told: bool,
-    ready: Vec<u8>,
-    /// How many bytes of `ready` were given.
-    given: usize,
-}
-
-impl<R: Read> Scaled<R> {
-    /// Scales the numbers of the array `name`, which are stored with their highest byte first.
-    pub fn new(stored: R, dtype: Dtype, scale: Scale, name: &str) -> Self {
-        Self { stored, dtype, scale, name: name.into(), told: false, ready: Vec::new(), given: 0 }
-    }
-
-    /// Scales the next numbers; a part of a number at the end of the data is an error.
-    fn refill(&mut self) -> Result<()> {
-        let size = self.dtype.size();
-        let mut bytes = Vec::new();
-        Read::by_ref(&mut self.stored).take((PIECE * size) as u64).read_to_end(&mut bytes)?;
-        if !bytes.len().is_multiple_of(size) {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        let values: Vec<f32> = bytes.chunks_exact(size).map(|number| self.value(number)).collect();
-        self.ready = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.given = 0;
-        Ok(())
-    }
-
-    fn value(&mut self, number: &[u8]) -> f32 {
-        let mut wide = [0; 8];
-        wide[8 - number.len()..].copy_from_slice(number);
-        let bits = u64::from_be_bytes(wide);
-        let stored = match self.dtype {
-            Dtype::F32 => return self.scale.real(f64::from(f32::from_bits(bits as u32))),
-            Dtype::F64 => return self.scale.real(f64::from_bits(bits)),
-            Dtype::I16 => i64::from(bits as u16 as i16),
-            Dtype::I32 => i64::from(bits as u32 as i32),
-            _ => bits as i64,
-        };
-        let (value, rounded) = self.scale.integer(stored);
-        if rounded && !self.told {
-            self.told = true;
+/// Gives the physical values of `stored` numbers, whose highest byte comes first, as little-endian `f32`. Integers of
+/// the array `name` that had to be rounded are told once.
+pub fn scaled(mut stored: impl Read, dtype: Dtype, scale: Scale, name: String) -> impl Read {
+    let mut told = false;
+    Pieces::new(move || {
+        let (values, rounded) = next(&mut stored, dtype, scale)?;
+        if let Some(value) = rounded.filter(|_| !told) {
+            told = true;
             eprintln!(
-                "warning: array `{}` of the FITS file has integers beyond 2^24, such as {value:.0}, which are rounded to \
-                 32-bit floats",
-                self.name
+                "warning: array `{name}` of the FITS file has integers beyond 2^24, such as {value:.0}, which are rounded to \
+                 32-bit floats"
             );
         }
-        value
-    }
+        Ok(little_endian(&values))
+    })
 }
 
-impl<R: Read> Read for Scaled<R> {
-    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
-        if self.given == self.ready.len() {
-            self.refill()?;
-        }
-        let count = out.len().min(self.ready.len() - self.given);
-        out[..count].copy_from_slice(&self.ready[self.given..self.given + count]);
-        self.given += count;
-        Ok(count)
+/// The next values, and the first of them that had to be rounded. A part of a number at the end is an error.
+fn next(stored: &mut impl Read, dtype: Dtype, scale: Scale) -> Result<(Vec<f32>, Option<f32>)> {
+    let (size, mut bytes, mut rounded) = (dtype.size(), Vec::new(), None);
+    stored.take((PIECE * size) as u64).read_to_end(&mut bytes)?;
+    if !bytes.len().is_multiple_of(size) {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    let mut value = |number| {
+        let (value, inexact) = physical(number, dtype, scale);
+        rounded = rounded.or(inexact.then_some(value));
+        value
+    };
+    let values = bytes.chunks_exact(size).map(&mut value).collect();
+    Ok((values, rounded))
+}
+
+/// The physical value of the bytes of a stored `number`, and whether it is an integer that had to be rounded.
+fn physical(number: &[u8], dtype: Dtype, scale: Scale) -> (f32, bool) {
+    let mut wide = [0; 8];
+    wide[8 - number.len()..].copy_from_slice(number);
+    let bits = u64::from_be_bytes(wide);
+    match dtype {
+        Dtype::F32 => (scale.real(f64::from(f32::from_bits(bits as u32))), false),
+        Dtype::F64 => (scale.real(f64::from_bits(bits)), false),
+        Dtype::I16 => scale.integer(i64::from(bits as u16 as i16)),
+        Dtype::I32 => scale.integer(i64::from(bits as u32 as i32)),
+        _ => scale.integer(bits as i64),
     }
 }
 
@@ -113,31 +93,33 @@ impl<R: Read> Read for Scaled<R> {
 mod tests {
     use super::*;
 
-    fn scaled(bytes: &[u8], dtype: Dtype, factor: f64, zero: f64, blank: Option<i64>) -> (Vec<f32>, bool) {
-        let mut scaled = Scaled::new(bytes, dtype, Scale { factor, zero, blank }, "y");
-        let mut out = Vec::new();
-        scaled.read_to_end(&mut out).unwrap();
-        (out.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(), scaled.told)
+    fn all(bytes: &[u8], dtype: Dtype, factor: f64, zero: f64, blank: Option<i64>) -> (Vec<f32>, Option<f32>) {
+        next(&mut &bytes[..], dtype, Scale { factor, zero, blank }).unwrap()
     }
 
     #[test]
     fn unsigned_integers_are_exact_and_others_are_told() {
         let shorts = [i16::MIN, 0, i16::MAX].map(i16::to_be_bytes).concat();
-        assert_eq!(scaled(&shorts, Dtype::I16, 1.0, 32768.0, None), (vec![0.0, 32768.0, 65535.0], false));
+        assert_eq!(all(&shorts, Dtype::I16, 1.0, 32768.0, None), (vec![0.0, 32768.0, 65535.0], None));
         let longs = [i64::MIN, i64::MIN + 7].map(i64::to_be_bytes).concat();
-        assert_eq!(scaled(&longs, Dtype::I64, 1.0, 2f64.powi(63), None), (vec![0.0, 7.0], false));
+        assert_eq!(all(&longs, Dtype::I64, 1.0, 2f64.powi(63), None), (vec![0.0, 7.0], None));
         let odd = ((1i32 << 24) + 1).to_be_bytes();
-        assert_eq!(scaled(&odd, Dtype::I32, 1.0, 0.0, None), (vec![16_777_216.0], true));
+        assert_eq!(all(&odd, Dtype::I32, 1.0, 0.0, None), (vec![16_777_216.0], Some(16_777_216.0)));
     }
 
     #[test]
     fn scaled_and_missing_values() {
-        let (values, told) = scaled(&[0, 9, 255], Dtype::U8, 0.5, -1.0, Some(9));
-        assert!(values[0] == -1.0 && values[1].is_nan() && values[2] == 126.5 && !told);
+        let (values, told) = all(&[0, 9, 255], Dtype::U8, 0.5, -1.0, Some(9));
+        assert!(values[0] == -1.0 && values[1].is_nan() && values[2] == 126.5 && told.is_none());
         let floats = [1.5f64, f64::NAN].map(f64::to_be_bytes).concat();
-        let (values, _) = scaled(&floats, Dtype::F64, 2.0, 1.0, Some(0));
+        let (values, _) = all(&floats, Dtype::F64, 2.0, 1.0, Some(0));
         assert!(values[0] == 4.0 && values[1].is_nan());
-        let mut cut = Scaled::new(&[0, 1, 2][..], Dtype::I16, Scale { factor: 2.0, zero: 0.0, blank: None }, "y");
-        assert!(cut.read_to_end(&mut Vec::new()).is_err());
+        let scale = Scale { factor: 2.0, zero: 0.0, blank: None };
+        assert!(scaled(&[0, 1, 2][..], Dtype::I16, scale, "y".into()).read_to_end(&mut Vec::new()).is_err());
+        let long: Vec<u8> = (0..2 * PIECE + 3).map(|i| i as u8).collect();
+        let mut out = Vec::new();
+        scaled(&long[..], Dtype::U8, scale, "y".into()).read_to_end(&mut out).unwrap();
+        let values = out.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+        assert!(values.eq(long.iter().map(|v| 2.0 * f32::from(*v))));
     }
 }

@@ -1,0 +1,126 @@
+//! Files of science, in and out: masked images as FITS and as a TIFF stack.
+
+mod common;
+
+use common::arrays::{self, signals};
+use common::{run, succeed};
+use std::path::Path;
+use tempfile::TempDir;
+
+const N: usize = 40;
+
+const CONFIG: &str = r#"name = "mine"
+data = { kind = "file", path = "o.fits", shape = { channels = 1, height = 3, width = 4 } }
+channel = [{ kind = "mask", rate = 0.4 }]
+network = { kind = "mlp", width = 16, depth = 1 }
+em = { laps = 1 }
+m_step = { steps = 20, batch = 32 }
+report = { draws = 4 }
+e_step = { sampler = { kind = "ddpm", steps = 4 } }
+monitor = { holdout = 0.2 }
+"#;
+
+/// A folder with the configuration and the same masked images in `seen.npz`.
+fn folder() -> (TempDir, Vec<f32>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (_, mut y) = signals(N, 12, 1);
+    y.iter_mut().enumerate().filter(|(i, _)| (i * i / 7) % 3 == 0).for_each(|(_, y)| *y = f32::NAN);
+    arrays::write(&dir.path().join("seen.npz"), &[("y", (vec![N, 12], y.clone()))]);
+    std::fs::write(dir.path().join("mine.toml"), CONFIG).expect("a file");
+    (dir, y)
+}
+
+/// Trains on a file of `bytes`, and on the same numbers in `seen.npz`; returns the draws in the format of the former,
+/// those in `draws.npz` being the latter's.
+fn rounds(name: &str, bytes: &[u8]) -> (TempDir, Vec<u8>) {
+    let (dir, _) = folder();
+    std::fs::write(dir.path().join(name), bytes).expect("a file");
+    let out = format!("draws.{}", name.rsplit('.').next().expect("an extension"));
+    for (file, run, out) in [("seen.npz", "plain", "draws.npz"), (name, "run", &out)] {
+        train_and_draw(dir.path(), file, run, out);
+    }
+    let draws = std::fs::read(dir.path().join(out)).expect("a file");
+    (dir, draws)
+}
+
+fn train_and_draw(at: &Path, file: &str, run: &str, out: &str) {
+    succeed(at, &["train", "mine.toml", "--observations", file, "--out", run, "--progress", "quiet"]);
+    let said = succeed(at, &["sample", run, "--observations", file, "--draws", "2", "--out", out]);
+    assert_eq!(said, format!("{out}: 2 draws of 40 posteriors of lap 1\n"));
+}
+
+/// The draws in `draws.npz`.
+fn expected(dir: &Path) -> Vec<f32> {
+    let (shape, x) = arrays::read(&dir.join("draws.npz"), "x");
+    assert_eq!(shape, [N, 2, 12]);
+    x
+}
+
+/// Asserts that training on the first half of a file is refused.
+fn assert_refused(name: &str, bytes: &[u8], expected: &str) {
+    let (dir, _) = folder();
+    std::fs::write(dir.path().join(name), &bytes[..bytes.len() / 2]).expect("a file");
+    let output = run(dir.path(), &["train", "mine.toml", "--observations", name, "--out", "run"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with(&format!("error: {name}: ")) && said.contains(expected), "{said}");
+    assert!(said.contains("damaged or cut short; write or copy it again"), "{said}");
+    assert!(!dir.path().join("run").exists());
+}
+
+fn fits(y: &[f32]) -> Vec<u8> {
+    let cards = [
+        "SIMPLE  =                    T",
+        "BITPIX  =                  -32",
+        "NAXIS   =                    3",
+        "NAXIS1  =                    4",
+        "NAXIS2  =                    3",
+        "NAXIS3  =                   40",
+        "END",
+    ];
+    let mut bytes: Vec<u8> = cards.iter().flat_map(|card| format!("{card:<80}").into_bytes()).collect();
+    bytes.resize(2880, b' ');
+    bytes.extend(y.iter().flat_map(|v| v.to_be_bytes()));
+    bytes.resize(2 * 2880, 0);
+    bytes
+}
+
+#[test]
+fn fits_in_fits_out() {
+    let bytes = fits(&folder().1);
+    let (dir, draws) = rounds("seen.fits", &bytes);
+    let header = String::from_utf8_lossy(&draws[..2880]).into_owned();
+    for card in ["NAXIS   =                    5", "NAXIS1  =                    4", "NAXIS5  =                   40"] {
+        assert!(header.contains(card), "{header}");
+    }
+    let x: Vec<f32> = draws[2880..].as_chunks::<4>().0.iter().map(|b| f32::from_be_bytes(*b)).take(N * 24).collect();
+    assert_eq!(x, expected(dir.path()));
+    assert_refused("seen.fits", &bytes, "promises an array of shape [40, 3, 4] with 4 bytes per value");
+}
+
+/// Pages as ImageJ reads them.
+fn stack(y: &[f32]) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).expect("a header");
+    for page in y.chunks(12) {
+        encoder.write_image::<tiff::encoder::colortype::Gray32Float>(4, 3, page).expect("a page");
+    }
+    bytes.into_inner()
+}
+
+#[test]
+fn a_stack_in_a_stack_out() {
+    let bytes = stack(&folder().1);
+    let (dir, draws) = rounds("seen.tif", &bytes);
+    let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(draws)).expect("a stack");
+    let about = decoder.get_tag_ascii_string(tiff::tags::Tag::ImageDescription).expect("a description");
+    assert_eq!(about, "{\"shape\": [40, 2, 1, 3, 4]}");
+    let mut x = Vec::new();
+    for page in 0..2 * N {
+        decoder.seek_to_image(page).expect("a page");
+        let tiff::decoder::DecodingResult::F32(values) = decoder.read_image().expect("a page") else { panic!() };
+        x.extend(values);
+    }
+    assert_eq!(x, expected(dir.path()));
+    assert_refused("seen.tif", &bytes, "not a whole TIFF file");
+}
