@@ -1,4 +1,4 @@
-//! Files of science, in and out: masked images as FITS and as a TIFF stack.
+//! Files of science, in and out: masked images as FITS, as a TIFF stack and as HDF5.
 
 mod common;
 
@@ -123,4 +123,29 @@ fn a_stack_in_a_stack_out() {
     }
     assert_eq!(x, expected(dir.path()));
     assert_refused("seen.tif", &bytes, "not a whole TIFF file");
+}
+
+/// HDF5 is written by the code under test, whose fixtures come from h5py.
+#[test]
+fn hdf5_in_hdf5_out() {
+    let (dir, y) = folder();
+    let at = dir.path();
+    let clean: Vec<f32> = y.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect();
+    arrays::write(&at.join("clean.npz"), &[("x", (vec![N, 12], clean))]);
+    let corrupt = |out: &str| {
+        succeed(at, &["corrupt", "clean.npz", "--config", "mine.toml", "--seed", "3", "--out", out]);
+        std::fs::read(at.join(out)).expect("a file")
+    };
+    let bytes = corrupt("seen.h5");
+    assert!(bytes == corrupt("again.h5"), "a clock is in the file");
+    corrupt("seen.npz");
+    train_and_draw(at, "seen.npz", "plain", "draws.npz");
+    train_and_draw(at, "seen.h5", "run", "draws.h5");
+    let reconstructions = |run: &str| arrays::read(&at.join(run).join("lap-001/reconstructions.safetensors"), "x");
+    assert!(reconstructions("run") == reconstructions("plain"));
+    // The draws are read back as signals, with their axes.
+    for samples in ["draws.h5", "draws.npz"] {
+        succeed(at, &["evaluate", "run", "--truth", "clean.npz", "--samples", samples]);
+    }
+    assert_refused("seen.h5", &bytes, "");
 }

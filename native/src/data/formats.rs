@@ -11,6 +11,7 @@ static FORMATS: &[&Format] = &[
     &super::npy::FORMAT,
     &super::fits::FORMAT,
     &super::stack::FORMAT,
+    &super::hdf5::FORMAT,
 ];
 
 /// Returns the format of the file at `path` if its extension is known.

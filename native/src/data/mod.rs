@@ -10,6 +10,7 @@ pub mod fit;
 mod fits;
 pub mod folder;
 pub mod formats;
+mod hdf5;
 pub mod idx;
 pub mod image_set;
 pub mod layout;

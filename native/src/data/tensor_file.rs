@@ -136,7 +136,7 @@ pub fn check_target(path: &Path) -> Result<()> {
 }
 
 /// Writes `tensors` and `metadata` atomically to `path`, in the format of its extension (`.safetensors`,
-/// `.npz`, `.fits` or `.tif`).
+/// `.npz`, `.fits`, `.tif` or `.h5`).
 ///
 /// The bytes depend only on the arguments, not on a clock or a hash order. An `.npz` file stores the metadata
 /// as `metadata.json`.
@@ -256,13 +256,13 @@ mod tests {
         let error_of = |path: &str| error(TensorFile::open(Path::new(path), "y"));
         assert_eq!(
             error_of("y.pt"),
-            "y.pt: unknown tensor format; expected a name that ends in .safetensors, .npz, .npy, .fits or .tif"
+            "y.pt: unknown tensor format; expected a name that ends in .safetensors, .npz, .npy, .fits, .tif or .h5"
         );
         assert!(error_of("nowhere/y.npz").contains("cannot read nowhere/y.npz (check the path)"));
         let write = error(write_tensors(Path::new("y.pt"), &[("y", &ramp(1.0))], &BTreeMap::new()));
         assert_eq!(
             write,
-            "y.pt: unknown tensor format; expected a name that ends in .safetensors, .npz, .fits or .tif"
+            "y.pt: unknown tensor format; expected a name that ends in .safetensors, .npz, .fits, .tif or .h5"
         );
     }
 

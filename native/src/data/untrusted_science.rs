@@ -13,10 +13,10 @@ use super::tensor::{Metadata, Tensor};
 use super::tensor_file::{TensorFile, write_tensors};
 
 /// Formats that are read and written.
-const FORMATS: [&str; 2] = ["fits", "tif"];
+const FORMATS: [&str; 3] = ["fits", "tif", "h5"];
 
 /// Fixtures of other programs, with what is packed and scaled.
-const FIXTURES: [&str; 7] = [
+const FIXTURES: [&str; 10] = [
     "named.fits",
     "plain.fits",
     "float.tif",
@@ -24,6 +24,9 @@ const FIXTURES: [&str; 7] = [
     "shorts.tif",
     "colors.tif",
     "planes.tif",
+    "arrays.h5",
+    "single_coil.h5",
+    "multi_coil.h5",
 ];
 
 /// Reads every tensor of a file with these `bytes`.

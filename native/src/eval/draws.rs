@@ -90,7 +90,7 @@ fn shape(args: &Sample, shape: Option<ImageShape>) -> Result<Option<ImageShape>>
         _ if !is_folder(&args.out) => Ok(None),
         Some(shape) => Ok(Some(shape)),
         None => bail!(
-            "--out {}: the signals of {} are not images; expected a name that ends in .safetensors, .npz, .fits or .tif",
+            "--out {}: the signals of {} are not images; expected a name that ends in .safetensors, .npz, .fits, .tif or .h5",
             args.out.display(),
             args.run.display()
         ),

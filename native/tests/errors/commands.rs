@@ -170,7 +170,7 @@ error: cannot write no/x.npz (create the directory no first): No such file or di
         &trained(),
         &["sample", "run", "--out", "x.csv"],
         str![[r#"
-error: x.csv: unknown tensor format; expected a name that ends in .safetensors, .npz, .fits or .tif
+error: x.csv: unknown tensor format; expected a name that ends in .safetensors, .npz, .fits, .tif or .h5
 
 "#]],
     );

@@ -194,7 +194,7 @@ fn a_file_of_another_format() {
         "o.pt",
         b"",
         str![[r#"
-error: o.pt: unknown tensor format; expected a name that ends in .safetensors, .npz, .npy, .fits or .tif
+error: o.pt: unknown tensor format; expected a name that ends in .safetensors, .npz, .npy, .fits, .tif or .h5
 
 "#]],
     );
