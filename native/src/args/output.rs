@@ -10,8 +10,8 @@ use std::path::PathBuf;
 pub struct Sample {
     /// Run directory
     pub run: PathBuf,
-    /// Observations (.safetensors or .npz), or a folder of pictures for a run of images, where transparent
-    /// pixels are missing [default: the run's own]
+    /// Observations (.safetensors, .npz, .fits, .tif or .h5), or a folder of pictures for a run of images,
+    /// where transparent pixels are missing [default: the run's own]
     #[arg(long, value_name = "FILE|FOLDER")]
     pub observations: Option<PathBuf>,
     /// Posterior draws per observation
@@ -30,8 +30,8 @@ pub struct Sample {
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Output (.safetensors or .npz) with x [n, draws, d], or [draws, d] with --prior; a name without
-    /// extension makes a folder of PNG files named like the pictures
+    /// Output (.safetensors, .npz, .fits, .tif or .h5) with x [n, draws, d], or [draws, d] with --prior; a
+    /// name without extension makes a folder of PNG files named like the pictures
     #[arg(long, default_value = "draws.safetensors", value_name = "FILE|FOLDER")]
     pub out: PathBuf,
     /// Bits per value of PNG files
@@ -117,8 +117,8 @@ pub struct Plot {
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("stages").required(true).args(["config", "channel"]))]
 pub struct Corrupt {
-    /// Clean signals (.safetensors, .npz or .npy) with x [n, d], or images as the [data] of --config
-    /// describes them
+    /// Clean signals (.safetensors, .npz, .npy, .fits, .tif or .h5) with x [n, d], or images as the [data] of
+    /// --config describes them
     pub clean: PathBuf,
     /// A preset or TOML file whose channel is used
     #[arg(long, value_name = "PRESET|FILE")]
@@ -129,7 +129,7 @@ pub struct Corrupt {
     /// Seed of the operators and the noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Output (.safetensors or .npz) with y [n, m] and a [n, ...]
+    /// Output (.safetensors, .npz, .fits or .h5) with y [n, m] and a [n, ...]
     #[arg(long, default_value = "observations.safetensors", value_name = "FILE")]
     pub out: PathBuf,
 }

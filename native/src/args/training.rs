@@ -19,8 +19,8 @@ pub struct Train {
     /// Run directory [default: runs/out/NAME-seedS]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Your own observations (.safetensors or .npz) with y [n, m] and, where the channel has parameters,
-    /// a [n, ...]
+    /// Your own observations (.safetensors, .npz, .fits, .tif or .h5) with y [n, m] and, where the channel has
+    /// parameters, a [n, ...]
     #[arg(long, value_name = "FILE")]
     pub observations: Option<PathBuf>,
     /// Estimate the operations, memory, disk space and time of the run (a few steps are timed), and write

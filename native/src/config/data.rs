@@ -47,8 +47,8 @@ macro_rules! data {
 
 data! {
     {
-        /// Your own observations: a .safetensors or .npz file with `y [n, m]`, `a [n, ...]` where the channel has
-        /// parameters, and, for evaluation only, `x [n, d]`.
+        /// Your own observations: a .safetensors, .npz, .fits, .tif or .h5 file with `y [n, m]`, `a [n, ...]` where
+        /// the channel has parameters, and, for evaluation only, `x [n, d]`.
         File {
             /// Path of the file, relative to the working directory.
             #[serde(serialize_with = "lossy")]

@@ -39,7 +39,7 @@ pub struct Nothing {}
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// A run directory, which stands for its best lap, or a lap directory inside one; for reconstructions
-    /// also a .safetensors or .npz file with `x [n, d]`.
+    /// also a .safetensors, .npz, .fits, .tif or .h5 file with `x [n, d]`.
     pub path: String,
 }
 
