@@ -32,7 +32,7 @@ pub fn prior(session: &Session, prior: &Prior) -> Result<()> {
     let lap = prior.origin.lap;
     let x = session.run.reconstructions(lap)?;
     let learned = format!("reconstructions (lap {lap})");
-    let svg = match session.image_shape() {
+    let svg = match session.picture_shape() {
         Some(image) => {
             let draws = prior.draws(SIDE * SIDE, 0)?;
             halves(&[("prior draws", &draws), (&learned, &x)], Shape::from(image))?

@@ -30,7 +30,7 @@ pub fn posteriors(session: &Session, lap: usize, chosen: &[usize], draws: usize,
     let names = session.dataset.names.as_ref().filter(|_| std::ptr::eq(seen, &session.dataset.observations));
     let names = names.map_or(Vec::new(), |names| chosen.iter().map(|i| names[*i].clone()).collect());
     let shown = Shown { draws: &draws, seen, chosen: &chosen, truth, names };
-    match session.image_shape() {
+    match session.picture_shape() {
         Some(image) => save(&shown.grid(Shape::from(image))?, dir, "grid"),
         None => save(&shown.fans()?, dir, "posterior"),
     }

@@ -64,7 +64,7 @@ fn draw(session: &Session, chosen: &[usize], draws: usize) -> Result<()> {
     };
     let best = chosen_lap(&session.run, &laps, last)?;
     corners(session, best, &dir)?;
-    if let Some(image) = session.image_shape() {
+    if let Some(image) = session.picture_shape() {
         comparisons::laps(session, Shape::from(image), &laps)?;
     }
     if let Some(report) = Report::read(&session.run)? {

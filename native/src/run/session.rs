@@ -221,4 +221,9 @@ impl Session {
     pub fn image_shape(&self) -> Option<ImageShape> {
         self.config.data.image_shape()
     }
+
+    /// The shape of signals that can be drawn as pictures; other images, such as real and imaginary planes, cannot.
+    pub fn picture_shape(&self) -> Option<ImageShape> {
+        self.image_shape().filter(|shape| matches!(shape.channels, 1 | 3))
+    }
 }
