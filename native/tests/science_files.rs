@@ -149,3 +149,25 @@ fn hdf5_in_hdf5_out() {
     }
     assert_refused("seen.h5", &bytes, "");
 }
+
+/// A file as fastMRI's, with complex k-space in compressed chunks and the mask of its columns, is trained on as it is.
+#[test]
+fn k_space_is_trained_on() {
+    let (dir, _) = folder();
+    let at = dir.path();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/testdata/k_space.h5");
+    std::fs::copy(fixture, at.join("k_space.h5")).expect("a copy");
+    let config =
+        CONFIG.replace("channels = 1", "channels = 2").replace("\"mask\", rate = 0.4", "\"pixel-mask\", rate = 0.3");
+    std::fs::write(at.join("mine.toml"), config).expect("a file");
+    train_and_draw(at, "k_space.h5", "run", "draws.npz");
+    let (shape, y) = arrays::read(&at.join("run/observations.safetensors"), "y");
+    assert_eq!(shape, [N, 24]);
+    // The imaginary part is twice the real one, and the second column is missing.
+    let twice =
+        |row: &[f32]| (0..12).all(|i| (2.0 * row[i] - row[12 + i]).abs() < 1e-6 && (i % 4 != 1 || row[i] == 0.0));
+    assert!(y.chunks(24).all(twice) && y.iter().any(|v| *v > 0.5));
+    let (shape, a) = arrays::read(&at.join("run/observations.safetensors"), "a");
+    assert_eq!((shape, a), (vec![N, 12], [1.0, 0.0, 1.0, 1.0].repeat(3 * N)));
+    assert!(at.join("run/figures/posterior.svg").exists());
+}

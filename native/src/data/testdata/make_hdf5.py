@@ -35,3 +35,10 @@ with h5py.File(here / "single_coil.h5", "w", libver=("v110", "v110")) as file:
 with h5py.File(here / "multi_coil.h5", "w") as file:
     file["kspace"] = np.stack([kspace, -kspace], axis=1)
     file["reconstruction_rss"] = ramp
+
+# For a training: the imaginary part is twice the real one.
+mask = np.array([1, 0, 1, 1], "f4")
+real = np.random.default_rng(0).normal(size=(40, 3, 4)) * mask
+with h5py.File(here / "k_space.h5", "w") as file:
+    file.create_dataset("kspace", data=(real + 2j * real).astype("c8"), chunks=(8, 3, 4), compression="gzip", shuffle=True)
+    file["mask"] = mask
