@@ -22,6 +22,9 @@ use crate::samples::Samples;
 const MAX_DRAWN: usize = 512;
 /// Number of observations that a worker takes at a time.
 const SHARD: usize = 8;
+/// Draws for moments, which their number limits to a few per cent, and those that are kept.
+const DRAWN: SolverConfig = SolverConfig { iterations: 100, tolerance: 1e-3 };
+const KEPT: SolverConfig = SolverConfig { iterations: 100, tolerance: 1e-4 };
 /// δ: keeps noiseless channels invertible.
 const FLOOR: f64 = 1e-8;
 
@@ -64,7 +67,7 @@ impl SpectralGaussian {
         raw.into_iter().map(|v| v / mean * std * std).collect()
     }
 
-    /// Posterior means, or draws keyed by the key, the observation and the step, written into `out [n, d]`.
+    /// Posterior means, or draws keyed by the key, the observation and the step (0 for those that are kept), written into `out [n, d]`.
     pub(super) fn sample_into(
         &self,
         channel: &dyn Channel,
@@ -73,6 +76,7 @@ impl SpectralGaussian {
         out: &mut Samples,
     ) -> Result<()> {
         let linear = channel.as_linear().ok_or(Error::NotLinear("a Gaussian of independent coefficients"))?;
+        let solver = if key.is_some_and(|(_, step)| step > 0) { DRAWN } else { KEPT };
         parallel::fill_each_row(out, SHARD, |i| {
             let (a, y) = (observations.operator(i), observations.y.row(i));
             let (first, seen) = self.begin(linear, a, key.map(|(key, step)| key.stream(i, step)));
@@ -82,7 +86,7 @@ impl SpectralGaussian {
                 a,
                 covariance: Covariance::Spectral(self.basis(), &self.variance),
                 floor: FLOOR,
-                solver: SolverConfig::default(),
+                solver,
             };
             let correction = system.correction(&residual);
             Ok(first.iter().zip(correction).map(|(x, c)| (f64::from(*x) + c) as f32).collect())
