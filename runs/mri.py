@@ -1,11 +1,9 @@
-"""Writes the slices of two heads as pictures of 64 x 64 pixels, for the preset `mri`: OUT/train holds the axial slices of
-the MNI152 average head (from the package nilearn), OUT/test those of Colin27 (from Debian's mricron-data), another head.
+"""Writes the slices of two heads as pictures of 64 x 64 pixels, for the preset `mri`: OUT/train holds slices of the
+MNI152 average head (from the package nilearn), OUT/test those of Colin27 (from Debian's mricron-data), another head.
 
     pip install numpy nibabel pillow scikit-image nilearn
     apt-get install mricron-data
     python runs/mri.py OUT
-
-With `score OUT DRAWS.npz TRUTH.npz [OTHER.npz ...]` it prints the PSNR of posterior means instead.
 """
 
 import sys
@@ -15,7 +13,7 @@ import nibabel
 import numpy as np
 
 SIDE = 64
-COLIN = "/usr/share/mricron/templates/ch2.nii.gz"
+COLIN = "/usr/share/mricron/templates/ch2bet.nii.gz"
 
 
 def heads():
@@ -26,17 +24,19 @@ def heads():
 
 
 def slices(path):
-    """Axial slices that show a head, in [0, 1]."""
+    """Slices along all three axes that show enough of a head, in [0, 1]."""
     from skimage.transform import resize
 
     head = np.asarray(nibabel.as_closest_canonical(nibabel.load(path)).dataobj, dtype=float)
     head = np.clip(head / np.percentile(head[head > 0], 99.5), 0, 1)
-    across, along, up = head.shape
-    side = max(across, along)
-    square = np.zeros((side, side, up))
-    square[(side - across) // 2 :, (side - along) // 2 :][:across, :along] = head
-    pictures = [resize(square[:, ::-1, z].T, (SIDE, SIDE), anti_aliasing=True) for z in range(up)]
-    return [picture for picture in pictures if picture.mean() > 0.08]
+    side = max(head.shape)
+    before = [(side - length) // 2 for length in head.shape]
+    cube = np.pad(head, [(b, side - length - b) for b, length in zip(before, head.shape)])
+    for axis in range(3):
+        for place in range(side):
+            picture = resize(np.rot90(cube.take(place, axis)), (SIDE, SIDE), anti_aliasing=True)
+            if picture.mean() > 0.08:
+                yield f"{'xyz'[axis]}{place:03}", picture
 
 
 def write(out):
@@ -45,9 +45,9 @@ def write(out):
     for name, path in heads().items():
         folder = Path(out) / name
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = slices(path)
-        for z, picture in enumerate(pictures):
-            Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(folder / f"{z:03}.png")
+        pictures = dict(slices(path))
+        for slice, picture in pictures.items():
+            Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(folder / f"{slice}.png")
         print(f"{folder}: {len(pictures)} slices")
 
 

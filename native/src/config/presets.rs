@@ -36,6 +36,10 @@ pub const PRESETS: &[Preset] = &[
         "celeba-mask75",
         "CelebA at 64x64, three quarters of the pixels missing, at the paper's sizes; a large GPU"
     ),
+    preset!(
+        "mri",
+        "slices of a head through a sixth of their frequencies (runs/mri.py makes them); under an hour on 2 cores"
+    ),
     preset!("gaussian", "1-D Gaussian with noise, where every lap has a closed form; a minute on 2 cores"),
     preset!("gaussian-5d", "correlated 5-D Gaussian seen through 2-D projections; minutes on 2 cores"),
 ];

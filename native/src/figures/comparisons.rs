@@ -5,10 +5,11 @@ use crate::eval::features::network::Names;
 use crate::eval::features::scores::FeatureScores;
 use crate::eval::report::Report;
 use crate::eval::restoration::{Estimate, Restoration};
-use crate::figures::chart::tiles::{RANGE, Shape, Tile, known};
+use crate::figures::chart::tiles::{RANGE, Shape, Tile};
 use crate::figures::corner::{Series, corner};
 use crate::figures::curves::{Best, Curve, Floor, metric};
 use crate::figures::grid::{Column, image_grid, named_grid};
+use crate::figures::observed::Observed;
 use crate::figures::save::save;
 use crate::figures::style::{DRAW, POSTERIOR, PRIOR, RECONSTRUCTIONS, RoleColor, TRUTH};
 use crate::run::prior::Prior;
@@ -69,20 +70,17 @@ pub fn laps(session: &Session, shape: Shape, finished: &[usize]) -> Result<()> {
     let shown = spread(finished, LAPS);
     let laps: Vec<Samples> = shown.iter().map(|lap| session.run.reconstructions(*lap)).collect::<Result<_>>()?;
     let (seen, truth) = (&session.dataset.observations, session.dataset.truth.x.as_ref());
-    // Observations that differ in size from the signals have no column.
-    let image_like = seen.y.d() == shape.channels * shape.height * shape.width;
+    let count = seen.n().min(SIDE);
+    // Observations that give no image of the signal have no column.
+    let observed = Observed::of(session, seen, &(0..count).collect::<Vec<_>>(), shape);
     let heading = |lap: &usize| if *lap == 0 { "start".to_string() } else { format!("lap {lap}") };
-    let mut headings: Vec<String> = image_like.then(|| "observation".into()).into_iter().collect();
+    let mut headings: Vec<String> = observed.iter().map(|_| "observation".into()).collect();
     headings.extend(shown.iter().map(heading));
     headings.extend(truth.map(|_| "truth".into()));
     let columns: Vec<Column> = headings.iter().map(|heading| Column::images(heading, RANGE)).collect();
-    let count = seen.n().min(SIDE);
-    let known: Vec<Vec<bool>> = (0..count).map(|i| known(seen.operator(i), shape)).collect();
     let whole = |values| Tile { values, known: None };
     let row = |i: usize| {
-        let mask = Some(known[i].as_slice()).filter(|known| !known.is_empty());
-        let mut tiles: Vec<Tile> =
-            image_like.then(|| Tile { values: seen.y.row(i), known: mask }).into_iter().collect();
+        let mut tiles: Vec<Tile> = observed.iter().map(|observed| observed.tile(i)).collect();
         tiles.extend(laps.iter().map(|x| whole(x.row(i))));
         tiles.extend(truth.map(|x| whole(x.row(i))));
         tiles

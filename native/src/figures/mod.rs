@@ -10,6 +10,7 @@ mod fan;
 mod grid;
 mod history;
 mod loss;
+mod observed;
 mod posteriors;
 pub mod run;
 mod save;

@@ -1,8 +1,9 @@
 //! Posteriors of a few observations, as a grid for images and as fans for other signals.
 
-use super::chart::tiles::{RANGE, Shape, Tile, known};
+use super::chart::tiles::{RANGE, Shape, Tile};
 use super::fan::{Posterior, fan};
 use super::grid::{Column, named_grid};
+use super::observed::Observed;
 use super::save::save;
 use crate::run::session::Session;
 use anyhow::Result;
@@ -29,9 +30,9 @@ pub fn posteriors(session: &Session, lap: usize, chosen: &[usize], draws: usize,
     let draws = drawn(session, lap, seen, &chosen, draws)?;
     let names = session.dataset.names.as_ref().filter(|_| std::ptr::eq(seen, &session.dataset.observations));
     let names = names.map_or(Vec::new(), |names| chosen.iter().map(|i| names[*i].clone()).collect());
-    let shown = Shown { draws: &draws, seen, chosen: &chosen, truth, names };
-    match session.picture_shape() {
-        Some(image) => save(&shown.grid(Shape::from(image))?, dir, "grid"),
+    let shown = Shown { draws: &draws, chosen: &chosen, truth, names };
+    match session.picture_shape().map(Shape::from) {
+        Some(shape) => save(&shown.grid(shape, Observed::of(session, seen, &chosen, shape))?, dir, "grid"),
         None => save(&shown.fans()?, dir, "posterior"),
     }
 }
@@ -47,7 +48,6 @@ fn drawn(session: &Session, lap: usize, seen: &Observations, chosen: &[usize], d
 struct Shown<'a> {
     /// Draws for each of `chosen`.
     draws: &'a [Samples],
-    seen: &'a Observations,
     chosen: &'a [usize],
     truth: Option<&'a Samples>,
     /// Names of the files of `chosen`, or nothing.
@@ -73,37 +73,28 @@ impl<'a> Shown<'a> {
 
     /// Draws the grid: observation, posterior draws, mean, standard deviation and truth; one observation per
     /// row.
-    fn grid(&self, shape: Shape) -> Result<String> {
-        let Self { draws, seen, chosen, .. } = *self;
-        let known: Vec<Vec<bool>> = chosen.iter().map(|&i| known(seen.operator(i), shape)).collect();
+    fn grid(&self, shape: Shape, observed: Option<Observed>) -> Result<String> {
+        let Self { draws, chosen, .. } = *self;
         let moments: Vec<(Vec<f32>, Vec<f32>)> = draws.iter().map(moments).collect();
-        let image_like = self.is_image_like(shape);
         let whole = |values| Tile { values, known: None };
         let row = |k: usize| {
-            let known = Some(known[k].as_slice()).filter(|known| !known.is_empty());
-            let observed = Tile { values: seen.y.row(chosen[k]), known };
-            let mut tiles: Vec<Tile> = image_like.then_some(observed).into_iter().collect();
+            let mut tiles: Vec<Tile> = observed.iter().map(|observed| observed.tile(k)).collect();
             tiles.extend((0..GRID_DRAWS).map(|draw| whole(draws[k].row(draw % draws[k].n()))));
             tiles.extend([whole(moments[k].0.as_slice()), whole(moments[k].1.as_slice())]);
             tiles.extend(self.truth(chosen[k]).map(whole));
             tiles
         };
         let rows: Vec<Vec<Tile>> = (0..chosen.len()).map(row).collect();
-        named_grid(&self.columns(shape), &rows, shape, &self.names)
+        named_grid(&self.columns(observed.is_some()), &rows, shape, &self.names)
     }
 
-    fn columns(&self, shape: Shape) -> Vec<Column> {
-        let observation = self.is_image_like(shape).then(|| Column::images("observation", RANGE));
+    fn columns(&self, observed: bool) -> Vec<Column> {
+        let observation = observed.then(|| Column::images("observation", RANGE));
         let mut columns: Vec<Column> = observation.into_iter().collect();
         columns.extend((0..GRID_DRAWS).map(|_| Column::images("posterior draws", RANGE)));
         columns.extend([Column::images("posterior mean", RANGE), Column::spread("posterior std")]);
         columns.extend(self.truth.map(|_| Column::images("truth", RANGE)));
         columns
-    }
-
-    /// Returns whether observations have the size of an image; otherwise they have no column.
-    fn is_image_like(&self, shape: Shape) -> bool {
-        self.seen.y.d() == shape.channels * shape.height * shape.width
     }
 }
 

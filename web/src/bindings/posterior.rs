@@ -5,6 +5,7 @@ use crate::options::parse;
 use burn::tensor::Device;
 use diffem::Samples;
 use diffem::channel::Channel;
+use diffem::conditioning::{OperatorStructure, structure_for};
 use diffem::posterior::Bundle;
 use serde_json::json;
 use std::rc::Rc;
@@ -37,7 +38,14 @@ impl Posterior {
     /// Opens the bytes of a checkpoint.
     pub async fn open(bytes: Vec<u8>) -> Result<Posterior, JsError> {
         let device = device().await?;
-        Ok(Self(Rc::new(Bundle::open(&bytes, &device).map_err(error)?)))
+        let bundle = Bundle::open(&bytes, &device).map_err(error)?;
+        let model = bundle.posterior.model();
+        let structure = structure_for(model.channel.as_ref(), &model.conditioning);
+        // Conjugate gradient runs on the host, where a page cannot wait for a GPU.
+        if structure == OperatorStructure::MatrixFree && cfg!(not(feature = "cpu")) {
+            return Err(JsError::new("this channel needs conjugate gradient, which does not run on WebGPU; take the CPU"));
+        }
+        Ok(Self(Rc::new(bundle)))
     }
 
     /// Description of the checkpoint: `{d, m, k, parameters, image, channel, sampler, sigmaMax, examples,
