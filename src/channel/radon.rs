@@ -82,23 +82,33 @@ impl Radon {
 
     /// Calls `visit(place in the sinogram, pixel, weight)` for every weight of a plane's matrix.
     fn each(&self, a: &[f32], mut visit: impl FnMut(usize, Corner)) {
-        let n = self.detectors();
+        let (n, half) = (self.detectors(), (self.detectors() / 2) as f64);
+        let (height, width) = (self.shape.height, self.shape.width);
         let first = f64::from(a.first().copied().unwrap_or(0.0));
         for angle in 0..self.angles {
             let (sin, cos) = (first + self.step() * angle as f64).to_radians().sin_cos();
             for s in 0..n {
-                for t in 0..n {
-                    let (along, across) = (self.centered(s), self.centered(t));
-                    let column = cos * along + sin * across + (self.shape.width / 2) as f64;
-                    let row = cos * across - sin * along + (self.shape.height / 2) as f64;
-                    self.corners(column, row, |corner| visit(angle * n + s, corner));
+                let along = s as f64 - half;
+                let column = |t: usize| cos * along + sin * (t as f64 - half) + (width / 2) as f64;
+                let row = |t: usize| cos * (t as f64 - half) - sin * along + (height / 2) as f64;
+                let inside = within(column(0), sin, width).and(within(row(0), cos, height)).shrunk(n);
+                let place = angle * n + s;
+                for t in (0..inside.start).chain(inside.end..n) {
+                    self.corners(column(t), row(t), |corner| visit(place, corner));
+                }
+                for t in inside {
+                    let (x, y) = (column(t), row(t));
+                    // No value is negative here, so that the conversion rounds down.
+                    let (left, top) = (x as usize, y as usize);
+                    let (u, v) = ((x - left as f64) as f32, (y - top as f64) as f32);
+                    let pixel = top * width + left;
+                    visit(place, (pixel, (1.0 - u) * (1.0 - v)));
+                    visit(place, (pixel + 1, u * (1.0 - v)));
+                    visit(place, (pixel + width, (1.0 - u) * v));
+                    visit(place, (pixel + width + 1, u * v));
                 }
             }
         }
-    }
-
-    fn centered(&self, k: usize) -> f64 {
-        k as f64 - (self.detectors() / 2) as f64
     }
 
     /// Calls `visit` for the pixels around a point, of those that the image has.
@@ -118,6 +128,39 @@ impl Radon {
                 }
             }
         }
+    }
+}
+
+/// Steps t for which a coordinate lies between the first and the last pixel.
+#[derive(Clone, Copy)]
+struct Steps(f64, f64);
+
+/// Distance to the edge that rounding cannot cross along a line that keeps a coordinate.
+const EDGE: f64 = 1e-9;
+
+/// The steps for which `start` + t `slope` lies in [0, n - 1].
+fn within(start: f64, slope: f64, n: usize) -> Steps {
+    let last = n as f64 - 1.0;
+    match slope.abs() < 1e-12 {
+        true if (EDGE..last - EDGE).contains(&start) => Steps(f64::NEG_INFINITY, f64::INFINITY),
+        true => Steps(0.0, -1.0),
+        false => {
+            let (a, b) = (-start / slope, (last - start) / slope);
+            Steps(a.min(b), a.max(b))
+        }
+    }
+}
+
+impl Steps {
+    fn and(self, other: Self) -> Self {
+        Self(self.0.max(other.0), self.1.min(other.1))
+    }
+
+    /// Those of the steps 0 to `n` - 1 that are sure to lie inside, whatever the rounding.
+    fn shrunk(self, n: usize) -> std::ops::Range<usize> {
+        let start = (self.0 + 1.0).ceil().clamp(0.0, n as f64) as usize;
+        let end = self.1.floor().clamp(0.0, n as f64) as usize;
+        start..end.max(start)
     }
 }
 

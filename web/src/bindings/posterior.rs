@@ -43,7 +43,9 @@ impl Posterior {
         let structure = structure_for(model.channel.as_ref(), &model.conditioning);
         // Conjugate gradient runs on the host, where a page cannot wait for a GPU.
         if structure == OperatorStructure::MatrixFree && cfg!(not(feature = "cpu")) {
-            return Err(JsError::new("this channel needs conjugate gradient, which does not run on WebGPU; take the CPU"));
+            return Err(JsError::new(
+                "this channel needs conjugate gradient, which does not run on WebGPU; take the CPU",
+            ));
         }
         Ok(Self(Rc::new(bundle)))
     }
