@@ -7,10 +7,7 @@
 
 use burn::tensor::Device;
 use diffem::channel::{Channel, LinearChannel};
-use diffem::image::ImageShape;
-use diffem::network::MlpConfig;
-use diffem::noise::Stream;
-use diffem::{Em, Observations, Result, Samples};
+use diffem::{Em, Observations, Result, Samples, image::ImageShape, network::MlpConfig, noise::Stream};
 
 const SIDE: usize = 64;
 const D: usize = SIDE * SIDE;

@@ -52,10 +52,10 @@ impl LearningMethod for EmMmps {
         let right = self.bound >= 0.0 && self.bound.is_finite();
         right.then_some(()).ok_or_else(|| Error::config("method.bound", message))?;
         match operator_structure(channel, &Standardizer::identity(channel.signal_len())) {
-            OperatorStructure::None => Err(Error::config(
+            OperatorStructure::None | OperatorStructure::MatrixFree => Err(Error::config(
                 "method.kind",
                 format!(
-                    "\"em-mmps\" needs masks, blurs, or another linear channel of at most {MAX_DENSE} values, with Gaussian noise"
+                    "\"em-mmps\" needs masks, blurs, kernels, frequencies, or another linear channel of at most {MAX_DENSE} values, with Gaussian noise"
                 ),
             )),
             _ => Ok(()),
