@@ -81,6 +81,10 @@ impl Channel for Downsample {
         Some(self.shape)
     }
 
+    fn observation_image(&self) -> Option<ImageShape> {
+        Some(self.output())
+    }
+
     fn observation_len(&self) -> usize {
         self.output().len()
     }

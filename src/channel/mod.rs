@@ -67,6 +67,12 @@ pub trait Channel: Send + Sync {
         None
     }
 
+    /// Shape of the observations, if they are images or planes of something else, such as frequencies or a sinogram: by
+    /// default that of the signals, where both are as long.
+    fn observation_image(&self) -> Option<ImageShape> {
+        self.signal_image().filter(|shape| shape.len() == self.observation_len())
+    }
+
     /// Draws the operator's parameters into `a` (length k).
     fn draw_operator(&self, _stream: &mut Stream, _a: &mut [f32]) {}
 

@@ -151,6 +151,10 @@ impl Channel for Multicoil {
         Some(self.shape)
     }
 
+    fn observation_image(&self) -> Option<ImageShape> {
+        Some(ImageShape { channels: self.observation_len() / self.shape.pixels(), ..self.shape })
+    }
+
     fn observation_len(&self) -> usize {
         self.shape.len() / self.part() * self.coils.len() * 2 * self.shape.pixels()
     }

@@ -173,6 +173,10 @@ impl Channel for Radon {
         Some(self.shape)
     }
 
+    fn observation_image(&self) -> Option<ImageShape> {
+        Some(ImageShape { height: self.angles, width: self.detectors(), ..self.shape })
+    }
+
     fn observation_len(&self) -> usize {
         self.shape.channels * self.angles * self.detectors()
     }

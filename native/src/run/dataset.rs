@@ -259,7 +259,7 @@ fn of_observed(set: &dyn ObservedSet, n: usize, config: &Config, channel: &dyn C
 /// The rows that a file of observations must have for this channel and for signals of this `image` shape.
 pub fn expected(channel: &dyn Channel, image: Option<ImageShape>) -> Expect {
     let (d, m, k) = (channel.signal_len(), channel.observation_len(), channel.operator_len());
-    let seen = image.and_then(|shape| shape_of_seen(shape, m));
+    let seen = channel.observation_image().or_else(|| image.and_then(|shape| shape_of_seen(shape, m)));
     let a = Rows { len: Some(k), shape: channel.operator_shape(), image };
     let a = if k == d { image.map_or(a, Rows::image) } else { a };
     let y = seen.map_or(Rows::of(Some(m)), Rows::image);

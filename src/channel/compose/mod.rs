@@ -194,6 +194,14 @@ impl Channel for Compose {
         self.stages[0].signal_image()
     }
 
+    /// That of the last stage that has one, if those after it keep the number of values.
+    fn observation_image(&self) -> Option<ImageShape> {
+        let follow = |shape: Option<ImageShape>, stage: &dyn Channel| {
+            stage.observation_image().or(shape.filter(|shape| shape.len() == stage.observation_len()))
+        };
+        self.stages.iter().map(AsRef::as_ref).fold(None, follow)
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         self.stages.iter().all(|s| s.as_linear().is_some()).then_some(self)
     }
