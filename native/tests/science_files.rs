@@ -150,13 +150,18 @@ fn hdf5_in_hdf5_out() {
     assert_refused("seen.h5", &bytes, "");
 }
 
+/// Copies a file as fastMRI's, of images of 3 x 4 pixels, to `k_space.h5` in `at`.
+fn copy_k_space(at: &Path) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/testdata/k_space.h5");
+    std::fs::copy(fixture, at.join("k_space.h5")).expect("a copy");
+}
+
 /// A file as fastMRI's, with complex k-space in compressed chunks and the mask of its columns, is trained on as it is.
 #[test]
 fn k_space_is_trained_on() {
     let (dir, _) = folder();
     let at = dir.path();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/testdata/k_space.h5");
-    std::fs::copy(fixture, at.join("k_space.h5")).expect("a copy");
+    copy_k_space(at);
     let config =
         CONFIG.replace("channels = 1", "channels = 2").replace("\"mask\", rate = 0.4", "\"pixel-mask\", rate = 0.3");
     std::fs::write(at.join("mine.toml"), config).expect("a file");
@@ -170,4 +175,22 @@ fn k_space_is_trained_on() {
     let (shape, a) = arrays::read(&at.join("run/observations.safetensors"), "a");
     assert_eq!((shape, a), (vec![N, 12], [1.0, 0.0, 1.0, 1.0].repeat(3 * N)));
     assert!(at.join("run/figures/posterior.svg").exists());
+}
+
+/// Such a file holds what a mask of frequencies shows of real images: a pair of planes for each of them.
+#[test]
+fn k_space_is_what_a_mask_of_frequencies_shows() {
+    let (dir, _) = folder();
+    let at = dir.path();
+    copy_k_space(at);
+    let stages = r#"{ kind = "fourier-mask", acceleration = 1.3, center = 0.25 }, { kind = "noise", std = 0.1 }"#;
+    let config = CONFIG.replace(r#"{ kind = "mask", rate = 0.4 }"#, stages);
+    std::fs::write(at.join("mine.toml"), config).expect("a file");
+    train_and_draw(at, "k_space.h5", "run", "draws.npz");
+    assert_eq!(arrays::read(&at.join("draws.npz"), "x").0, [N, 2, 12]);
+    let (shape, _) = arrays::read(&at.join("run/observations.safetensors"), "y");
+    assert_eq!(shape, [N, 24]);
+    assert!(at.join("run/figures/grid.svg").exists() || at.join("run/figures/posterior.svg").exists());
+    let plan = succeed(at, &["train", "mine.toml", "--observations", "k_space.h5", "--dry-run"]);
+    assert!(plan.contains("diagonal in a basis of images"), "{plan}");
 }

@@ -117,7 +117,7 @@ pub struct Plot {
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("stages").required(true).args(["config", "channel"]))]
 pub struct Corrupt {
-    /// Clean signals (.safetensors, .npz, .npy, .fits, .tif or .h5) with x [n, d], or images as the [data] of
+    /// Clean signals (.safetensors, .npz, .npy, .fits, .tif or .h5) with x [n, d], or images as the data of
     /// --config describes them
     pub clean: PathBuf,
     /// A preset or TOML file whose channel is used

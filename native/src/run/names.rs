@@ -12,7 +12,7 @@ pub fn write(path: &Path, names: &[String]) -> Result<()> {
     files::write_atomic(path, names.iter().map(line).collect::<String>().as_bytes())
 }
 
-/// Reads back the `n` names of [`write`]; `None` if there is no such file.
+/// Reads back the `n` names of [`write()`]; `None` if there is no such file.
 pub fn read(path: &Path, n: usize) -> Result<Option<Vec<String>>> {
     if !path.exists() {
         return Ok(None);
