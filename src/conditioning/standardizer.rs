@@ -65,7 +65,7 @@ pub struct Standardizer {
     pub root: Vec<f64>,
     /// L⁻¹ in the same layout.
     inverse: Vec<f64>,
-    /// Variance of each coefficient of x̃ in the cosine basis, length d, if the channel is diagonal there: x̃
+    /// Variance of each coefficient of x̃ in the basis in which the channel is diagonal, length d, if there is one: x̃
     /// is then treated as N(0, Uᵀ diag(power) U), an image with a spectrum, instead of N(0, σ_d² I).
     pub power: Option<Vec<f64>>,
 }
