@@ -53,6 +53,13 @@ impl Observations {
         }
     }
 
+    /// The observations at the resolution of the signal, `[n, d]`, of a channel that [lifts](Channel::lifts) them.
+    pub fn lifted(&self, channel: &dyn Channel) -> Samples {
+        let mut images = Samples::zeros(self.y.n(), channel.signal_len());
+        (0..images.n()).for_each(|i| channel.lift(self.y.row(i), images.row_mut(i)));
+        images
+    }
+
     /// `n` observations that show nothing, those of [`crate::channel::Unobserved`].
     pub fn nothing(n: usize) -> Self {
         Self { y: Samples::zeros(n, 0), a: None }

@@ -10,7 +10,7 @@
 //! instead of periodic borders, it is scikit-image's filter applied to the mirrored image, whose sides
 //! are twice as long.
 
-use crate::channel::{SpectralChannel, Spectrum};
+use crate::channel::{SpectralChannel, Spectrum, narrow};
 use crate::parallel;
 use crate::samples::Samples;
 
@@ -30,11 +30,6 @@ pub struct Wiener<'a> {
     balance: f64,
 }
 
-/// ℓ² of every coefficient.
-fn roughness(channel: &dyn SpectralChannel) -> Vec<f64> {
-    channel.basis().laplacian().into_iter().map(|l| l * l).collect()
-}
-
 impl<'a> Wiener<'a> {
     /// Creates the filter with weight β = `balance` >= 0 for the prior; 0 gives the plain inverse.
     /// `channel` has no operator parameters.
@@ -51,7 +46,7 @@ impl<'a> Wiener<'a> {
             return None;
         }
         let power = power(channel, y);
-        let roughness = roughness(channel);
+        let roughness = channel.basis().roughness();
         let cost = |log_tau: f64| -> f64 {
             let terms = (0..power.len()).filter(|&j| roughness[j] > 0.0).map(|j| {
                 let expected = spectrum.gain[j].powi(2) * log_tau.exp() / roughness[j] + spectrum.variance[j];
@@ -66,12 +61,8 @@ impl<'a> Wiener<'a> {
     /// The prior's variance τ / ℓ² of every coefficient, for β > 0 and noisy operators; the mean of an image
     /// gets the largest variance of the other coefficients.
     pub fn prior(&self) -> Vec<f64> {
-        let roughness = roughness(self.channel);
         let noise = self.spectrum.variance.iter().sum::<f64>() / self.spectrum.variance.len() as f64;
-        let least = roughness.iter().copied().filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
-        // An image of one pixel has no other coefficients.
-        let least = if least.is_finite() { least } else { 1.0 };
-        roughness.iter().map(|l| noise / self.balance / l.max(least)).collect()
+        self.channel.basis().penalty().iter().map(|l| noise / self.balance / l).collect()
     }
 
     /// The weight β.
@@ -81,25 +72,19 @@ impl<'a> Wiener<'a> {
 
     /// The restored images of `y [n, d]`.
     pub fn restore(&self, y: &Samples) -> Samples {
-        let (gain, roughness) = (&self.spectrum.gain, roughness(self.channel));
+        let (gain, roughness) = (&self.spectrum.gain, self.channel.basis().roughness());
         let factor = |(g, l): (&f64, &f64)| match g * g + self.balance * l {
             0.0 => 0.0,
             total => g / total,
         };
         let factors: Vec<f64> = gain.iter().zip(&roughness).map(factor).collect();
         let rows = parallel::map(y.n(), |i| {
-            let mut x = coefficients(self.channel, y.row(i));
+            let mut x = self.channel.coefficients(&[], y.row(i));
             x.iter_mut().zip(&factors).for_each(|(x, factor)| *x *= factor);
-            self.channel.basis().inverse(&x).iter().map(|&v| v as f32).collect::<Vec<f32>>()
+            narrow(&self.channel.basis().inverse(&x))
         });
         Samples::new(rows.concat(), self.channel.signal_len())
     }
-}
-
-fn coefficients(channel: &dyn SpectralChannel, y: &[f32]) -> Vec<f64> {
-    let mut u = vec![0.0; channel.signal_len()];
-    channel.write_coefficients(&[], y, &mut u);
-    u
 }
 
 /// Mean square of each coefficient of the rows of `y`.
@@ -108,7 +93,7 @@ fn power(channel: &dyn SpectralChannel, y: &Samples) -> Vec<f64> {
     let shards = parallel::map(y.n().div_ceil(SHARD), |shard| {
         let mut sums = vec![0.0; channel.signal_len()];
         for i in shard * SHARD..y.n().min((shard + 1) * SHARD) {
-            sums.iter_mut().zip(coefficients(channel, y.row(i))).for_each(|(sum, c)| *sum += c * c);
+            sums.iter_mut().zip(channel.coefficients(&[], y.row(i))).for_each(|(sum, c)| *sum += c * c);
         }
         sums
     });
@@ -151,7 +136,7 @@ mod tests {
         let channel = ChannelConfig(vec![BlurConfig { sigma: 1.2 }.into(), NoiseConfig { std }.into()]);
         let channel = channel.build_image(SHAPE).unwrap();
         let spectral = channel.as_linear().unwrap().as_spectral().unwrap();
-        let roughness = roughness(spectral);
+        let roughness = spectral.basis().roughness();
         let draw = |i: usize| {
             let mut stream = Key::new(1, Purpose::Truth, 0).stream(i, 0);
             let value = |l: &f64| if *l > 0.0 { (tau / l).sqrt() * stream.normal() as f64 } else { 1.0 };

@@ -26,6 +26,8 @@ pub struct Fourier {
     complex: bool,
     down: Waves,
     across: Waves,
+    /// What a real transform multiplies lines by, C + S and C - S.
+    sums: Box<[DMatrix<f64>; 2]>,
 }
 
 /// Cosines and sines of the angles 2π (k - n/2) (i - n/2) / n, divided by √n: symmetric matrices.
@@ -43,22 +45,18 @@ impl Waves {
         let centered = |k: usize| (k + n - n / 2) % n;
         let entry = |k: usize, i: usize| table[centered(k) * centered(i) % n];
         let scale = 1.0 / (n as f64).sqrt();
-        Self {
-            cosine: DMatrix::from_fn(n, n, |k, i| entry(k, i).1 * scale),
-            sine: DMatrix::from_fn(n, n, |k, i| entry(k, i).0 * scale),
-        }
-    }
-
-    /// The matrix of the real transform's inner sum and that of its outer one, [C + S, C - S].
-    fn sums(&self) -> [DMatrix<f64>; 2] {
-        [&self.cosine + &self.sine, &self.cosine - &self.sine]
+        let cosine = DMatrix::from_fn(n, n, |k, i| entry(k, i).1 * scale);
+        let sine = DMatrix::from_fn(n, n, |k, i| entry(k, i).0 * scale);
+        Self { cosine, sine }
     }
 }
 
 impl Fourier {
     /// The transform of images of `shape`; the planes of `complex` images come in pairs, real and imaginary part.
     pub fn new(shape: ImageShape, complex: bool) -> Self {
-        Self { shape, complex, down: Waves::new(shape.height), across: Waves::new(shape.width) }
+        let (down, across) = (Waves::new(shape.height), Waves::new(shape.width));
+        let sums = Box::new([&across.cosine + &across.sine, &across.cosine - &across.sine]);
+        Self { shape, complex, down, across, sums }
     }
 
     /// Shape of the images, and of their coefficients.
@@ -101,7 +99,7 @@ impl Fourier {
 
     fn hartley(&self, plane: &[f64]) -> Vec<f64> {
         let x = self.view(plane);
-        let [sum, difference] = self.across.sums();
+        let [sum, difference] = self.sums.as_ref();
         let y = sum * x * &self.down.cosine + difference * x * &self.down.sine;
         y.as_slice().to_vec()
     }
@@ -109,11 +107,10 @@ impl Fourier {
     /// Σ x exp(∓iθ) of one complex plane, for `sign` = ±1.
     pub fn waves(&self, re: &[f64], im: &[f64], sign: f64) -> Complex {
         let (across, down) = (&self.across, &self.down);
-        let turned = (&across.sine * sign, &down.sine * sign);
         let (re, im) = (self.view(re), self.view(im));
-        let lines = (&across.cosine * re + &turned.0 * im, &across.cosine * im - &turned.0 * re);
-        let re = &lines.0 * &down.cosine + &lines.1 * &turned.1;
-        let im = &lines.1 * &down.cosine - &lines.0 * &turned.1;
+        let lines = (&across.cosine * re + &across.sine * im * sign, &across.cosine * im - &across.sine * re * sign);
+        let re = &lines.0 * &down.cosine + &lines.1 * &down.sine * sign;
+        let im = &lines.1 * &down.cosine - &lines.0 * &down.sine * sign;
         (re.as_slice().to_vec(), im.as_slice().to_vec())
     }
 

@@ -54,10 +54,7 @@ impl Stage for FourierMaskConfig {
     }
 
     fn output(&self, signal: Signal, length: usize) -> Signal {
-        match signal {
-            Signal::Image(shape) => Signal::Image(ImageShape { channels: length / shape.pixels(), ..shape }),
-            Signal::Vector(_) => Signal::Vector(length),
-        }
+        signal.planes(length)
     }
 }
 
@@ -74,6 +71,15 @@ pub struct FourierMask {
     basis: Basis,
 }
 
+/// Checks that the planes of complex images come in pairs.
+pub(super) fn check_planes(ImageShape { channels, .. }: ImageShape, complex: bool) -> Result<()> {
+    if complex && !channels.is_multiple_of(2) {
+        let message = format!("complex images are pairs of planes, found {channels} planes; set complex=false");
+        return Err(Error::config("complex", message));
+    }
+    Ok(())
+}
+
 impl FourierMask {
     /// Creates the channel for images of `shape`, with sides up to 1024.
     ///
@@ -82,7 +88,7 @@ impl FourierMask {
     pub fn new(shape: ImageShape, config: &FourierMaskConfig) -> Result<Self> {
         shape.validate("image")?;
         let FourierMaskConfig { acceleration, center, pattern, complex } = *config;
-        let ImageShape { channels, height, width } = shape;
+        let ImageShape { height, width, .. } = shape;
         if height.max(width) > MAX_SIDE {
             let message =
                 format!("\"fourier-mask\" takes images with sides up to {MAX_SIDE}, found {height} x {width}");
@@ -95,10 +101,7 @@ impl FourierMask {
             let message = format!("expected a number in [0, {}], found {center}", 1.0 / acceleration);
             return Err(Error::config("center", message));
         }
-        if complex && !channels.is_multiple_of(2) {
-            let message = format!("complex images are pairs of planes, found {channels} planes; set complex=false");
-            return Err(Error::config("complex", message));
-        }
+        check_planes(shape, complex)?;
         let side = |share: f64, n: usize| (share * n as f64).round() / 2.0;
         let center = match pattern {
             Pattern::Columns => [f64::INFINITY, side(center, width)],
@@ -133,13 +136,6 @@ impl FourierMask {
             && (self.pattern == Pattern::Columns || inside(row, self.shape.height, self.center[0]))
     }
 
-    fn waves(&self) -> &Fourier {
-        match &self.basis {
-            Basis::Fourier(waves) => waves,
-            _ => unreachable!("the basis is made as a Fourier transform"),
-        }
-    }
-
     /// Planes of one image part: a plane, or a pair of planes.
     fn part(&self) -> usize {
         if self.complex { 2 * self.shape.pixels() } else { self.shape.pixels() }
@@ -159,7 +155,7 @@ impl FourierMask {
     fn image(&self, y: &[f32], a: Option<&[f32]>, x: &mut [f32]) {
         for (pair, x) in y.chunks_exact(2 * self.shape.pixels()).zip(x.chunks_exact_mut(self.part())) {
             let (re, im) = Self::masked(pair, a);
-            let (re, im) = self.waves().waves(&re, &im, -1.0);
+            let (re, im) = self.basis.waves().waves(&re, &im, -1.0);
             x.iter_mut().zip(re.iter().chain(&im)).for_each(|(x, v)| *x = *v as f32);
         }
     }
@@ -238,7 +234,7 @@ impl LinearChannel for FourierMask {
         for (x, pair) in x.chunks_exact(self.part()).zip(y.chunks_exact_mut(2 * pixels)) {
             let (re, im) = x.split_at(pixels);
             let im = if im.is_empty() { vec![0.0; pixels] } else { wide(im) };
-            let (re, im) = self.waves().waves(&wide(re), &im, 1.0);
+            let (re, im) = self.basis.waves().waves(&wide(re), &im, 1.0);
             for (plane, values) in pair.chunks_exact_mut(pixels).zip([re, im]) {
                 plane.iter_mut().zip(values).zip(a).for_each(|((y, v), a)| *y = v as f32 * a);
             }
@@ -264,7 +260,7 @@ impl SpectralChannel for FourierMask {
         variance.fill(0.0);
         for plane in gain.chunks_exact_mut(a.len()) {
             for (p, gain) in plane.iter_mut().enumerate() {
-                let opposite = if self.complex { p } else { self.waves().opposite(p) };
+                let opposite = if self.complex { p } else { self.basis.waves().opposite(p) };
                 *gain = (f64::from(a[p] + a[opposite]) / 2.0).sqrt();
             }
         }
@@ -279,7 +275,7 @@ impl SpectralChannel for FourierMask {
                 continue;
             }
             for (p, out) in out.iter_mut().enumerate() {
-                let q = self.waves().opposite(p);
+                let q = self.basis.waves().opposite(p);
                 let gain = (f64::from(a[p] + a[q]) / 2.0).sqrt();
                 *out = if gain == 0.0 { 0.0 } else { (re[p] + re[q] - im[p] + im[q]) / (2.0 * gain) };
             }

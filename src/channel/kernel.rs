@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Convolution with a kernel, with periodic borders (images).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +53,12 @@ pub struct Kernel {
     size: [usize; 2],
     source: Source,
     basis: Basis,
+    /// k̂ of a kernel that all images share.
+    shared: Option<Transfer>,
 }
+
+/// Real and imaginary part of k̂.
+type Transfer = (Vec<f64>, Vec<f64>);
 
 /// Where the kernel comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +111,11 @@ impl Kernel {
             );
             return Err(Error::config(field, message));
         }
-        Ok(Self { shape, size, source, basis: Basis::Fourier(Fourier::new(shape, false)) })
+        let mut kernel = Self { shape, size, source, basis: Basis::Fourier(Fourier::new(shape, false)), shared: None };
+        if let Source::Shared(weights) = &kernel.source {
+            kernel.shared = Some(kernel.transform(weights));
+        }
+        Ok(kernel)
     }
 
     /// The kernel of an observation with the parameters `a`.
@@ -139,19 +149,17 @@ impl Kernel {
         }
     }
 
-    fn waves(&self) -> &Fourier {
-        match &self.basis {
-            Basis::Fourier(waves) => waves,
-            _ => unreachable!("the basis is made as a Fourier transform"),
-        }
+    /// k̂ of an observation with the parameters `a`.
+    fn transfer(&self, a: &[f32]) -> Cow<'_, Transfer> {
+        self.shared.as_ref().map_or_else(|| Cow::Owned(self.transform(a)), Cow::Borrowed)
     }
 
-    /// Real and imaginary part of k̂.
-    fn transfer(&self, k: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    /// k̂ of the kernel `k`.
+    fn transform(&self, k: &[f32]) -> Transfer {
         let (pixels, root) = (self.shape.pixels(), (self.shape.pixels() as f64).sqrt());
         let mut plane = vec![0.0; pixels];
         self.embed(k, |p, v| plane[p] = f64::from(v) * root);
-        self.waves().waves(&plane, &vec![0.0; pixels], 1.0)
+        self.basis.waves().waves(&plane, &vec![0.0; pixels], 1.0)
     }
 
     /// Calls `put` with the place in a plane, around the center, of every value of the kernel.
@@ -251,17 +259,19 @@ impl SpectralChannel for Kernel {
 
     fn write_spectrum(&self, a: &[f32], gain: &mut [f64], variance: &mut [f64]) {
         variance.fill(0.0);
-        let (re, im) = self.transfer(self.weights(a));
+        let transfer = self.transfer(a);
+        let (re, im) = transfer.as_ref();
         for plane in gain.chunks_exact_mut(re.len()) {
-            plane.iter_mut().zip(re.iter().zip(&im)).for_each(|(g, (re, im))| *g = re.hypot(*im));
+            plane.iter_mut().zip(re.iter().zip(im)).for_each(|(g, (re, im))| *g = re.hypot(*im));
         }
     }
 
     fn write_coefficients(&self, a: &[f32], y: &[f32], out: &mut [f64]) {
-        let (re, im) = self.transfer(self.weights(a));
+        let transfer = self.transfer(a);
+        let (re, im) = transfer.as_ref();
         let none = vec![0.0; re.len()];
         for (y, out) in y.chunks_exact(re.len()).zip(out.chunks_exact_mut(re.len())) {
-            let (y_re, y_im) = self.waves().waves(&wide(y), &none, 1.0);
+            let (y_re, y_im) = self.basis.waves().waves(&wide(y), &none, 1.0);
             for (p, out) in out.iter_mut().enumerate() {
                 let gain = re[p].hypot(im[p]);
                 // The real part less the imaginary part of y times the conjugate of k̂ / |k̂|.

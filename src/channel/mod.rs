@@ -170,6 +170,11 @@ pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&v| f64::from(v)).collect()
 }
 
+/// The values in 32 bits.
+pub(crate) fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&v| v as f32).collect()
+}
+
 /// Writes a matrix row by row into `out`.
 fn write_rows(matrix: &DMatrix<f64>, out: &mut [f64]) {
     let columns = matrix.ncols();

@@ -2,7 +2,7 @@
 //! sensitivity, F the centered Fourier transform and M the mask of measured frequencies, as in
 //! [`super::FourierMask`]. The sensitivities are known and the same for all observations.
 
-use super::fourier_mask::default_center;
+use super::fourier_mask::{check_planes, default_center};
 use super::{Channel, FourierMask, FourierMaskConfig, LinearChannel, Pattern, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
@@ -53,10 +53,7 @@ impl Stage for MulticoilConfig {
     }
 
     fn output(&self, signal: Signal, length: usize) -> Signal {
-        match signal {
-            Signal::Image(shape) => Signal::Image(ImageShape { channels: length / shape.pixels(), ..shape }),
-            Signal::Vector(_) => Signal::Vector(length),
-        }
+        signal.planes(length)
     }
 }
 
@@ -98,8 +95,8 @@ impl Multicoil {
     /// # Errors
     /// The errors of [`FourierMask::new`]; no coil, or a sensitivity of another size than the image.
     pub fn new(shape: ImageShape, config: &FourierMaskConfig, coils: Vec<Sensitivity>) -> Result<Self> {
-        // For its errors, such as an odd number of planes.
-        FourierMask::new(shape, config)?;
+        shape.validate("image")?;
+        check_planes(shape, config.complex)?;
         if coils.is_empty() || coils.iter().flatten().any(|plane| plane.len() != shape.pixels()) {
             return Err(Error::config("coils", format!("expected one or more pairs of {} values", shape.pixels())));
         }

@@ -80,6 +80,11 @@ impl Radon {
         180.0 / self.angles as f64
     }
 
+    /// Length of a step along a line, in units of the image's longer side.
+    fn scale(&self) -> f32 {
+        1.0 / self.detectors() as f32
+    }
+
     /// Calls `visit(place in the sinogram, pixel, weight)` for every weight of a plane's matrix.
     fn each(&self, a: &[f32], mut visit: impl FnMut(usize, Corner)) {
         let (n, half) = (self.detectors(), (self.detectors() / 2) as f64);
@@ -231,12 +236,5 @@ impl LinearChannel for Radon {
                 x[channel * pixels + pixel] += weight * scale * y[channel * values + place];
             }
         });
-    }
-}
-
-impl Radon {
-    /// Length of a step along a line, in units of the image's longer side.
-    fn scale(&self) -> f32 {
-        1.0 / self.detectors() as f32
     }
 }

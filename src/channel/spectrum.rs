@@ -24,6 +24,13 @@ pub trait SpectralChannel: LinearChannel {
 
     /// Writes the coefficients u of the observation y into `out [d]`, 0 where g is 0.
     fn write_coefficients(&self, a: &[f32], y: &[f32], out: &mut [f64]);
+
+    /// The coefficients u of the observation y, `[d]`.
+    fn coefficients(&self, a: &[f32], y: &[f32]) -> Vec<f64> {
+        let mut u = vec![0.0; self.signal_len()];
+        self.write_coefficients(a, y, &mut u);
+        u
+    }
 }
 
 /// g and v of one observation.

@@ -22,6 +22,14 @@ impl Signal {
         }
     }
 
+    /// What is as high and wide, with as many planes as `length` values fill.
+    pub(super) fn planes(self, length: usize) -> Self {
+        match self {
+            Self::Image(shape) => Self::Image(ImageShape { channels: length / shape.pixels(), ..shape }),
+            Self::Vector(_) => Self::Vector(length),
+        }
+    }
+
     /// The shape of the image.
     ///
     /// # Errors

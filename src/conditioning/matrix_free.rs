@@ -3,7 +3,7 @@
 
 use super::measurement::{MIN_STD, Measurement};
 use super::standardizer::Standardizer;
-use crate::channel::{LinearChannel, wide};
+use crate::channel::{LinearChannel, narrow, wide};
 use crate::gaussian::{Covariance, SolverConfig, System};
 use crate::image::ImageShape;
 use crate::parallel;
@@ -49,7 +49,7 @@ impl MatrixFree<'_> {
             };
             let mut e = e.to_vec();
             mirror(&mut e);
-            let mut part: Vec<f32> = self.measured_part(i, &e, variance).iter().map(|&v| v as f32).collect();
+            let mut part = narrow(&self.measured_part(i, &e, variance));
             mirror(&mut part);
             part
         })

@@ -38,7 +38,7 @@ pub use structure::{feature_len, structure_for};
 pub use whitened::Whitened;
 
 use crate::basis::Basis;
-use crate::channel::{Channel, LinearChannel, SpectralChannel, wide};
+use crate::channel::{Channel, LinearChannel, SpectralChannel, narrow, wide};
 use crate::image::ImageShape;
 use crate::samples::Samples;
 use crate::scratch::with_scratch;
@@ -167,7 +167,7 @@ impl<'a> Conditioning<'a> {
 
     /// The measurement of a channel without a matrix, which is not mirrored: see [`MatrixFree::measured`].
     fn unsolved(&self, linear: &dyn LinearChannel, y: &[f32], a: &[f32]) -> Measurement {
-        let mean: Vec<f32> = self.standardizer.mean.iter().map(|&v| v as f32).collect();
+        let mean = narrow(&self.standardizer.mean);
         let mut seen = vec![0.0f32; y.len()];
         linear.apply(a, &mean, &mut seen);
         let residual = wide(y).iter().zip(wide(&seen)).map(|(y, seen)| y - seen).collect();

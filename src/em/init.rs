@@ -2,7 +2,7 @@
 
 use crate::baseline::Wiener;
 use crate::basis::{Basis, Dct, MAX_SIDE};
-use crate::channel::{Channel, LinearChannel, SpectralChannel, wide};
+use crate::channel::{Channel, LinearChannel, SpectralChannel, narrow, wide};
 use crate::conditioning::MAX_DENSE;
 use crate::error::{Error, Result};
 use crate::gaussian::{Covariance, Gaussian, LinearGaussian, LowRankGaussian, SolverConfig, SpectralGaussian, System};
@@ -257,7 +257,7 @@ pub fn corrupted_init_into(channel: &dyn Channel, observations: &Observations, o
             let (a, y) = (observations.operator(i), wide(observations.y.row(i)));
             let covariance = Covariance::Diagonal(&unit);
             let system = System { linear, a, covariance, floor: 1e-6, solver: SolverConfig::default() };
-            Ok(system.correction(&y).iter().map(|&v| v as f32).collect())
+            Ok(narrow(&system.correction(&y)))
         });
     }
     let prior = Gaussian::isotropic(d, 1.0);

@@ -7,7 +7,7 @@
 //! S is the covariance before the observation. Memory is a few vectors of length d and m.
 
 use crate::basis::Basis;
-use crate::channel::{LinearChannel, wide};
+use crate::channel::{LinearChannel, narrow, wide};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -137,8 +137,4 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 fn add(to: &mut [f64], factor: f64, x: &[f64]) {
     to.iter_mut().zip(x).for_each(|(to, x)| *to += factor * x);
-}
-
-pub(crate) fn narrow(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|&v| v as f32).collect()
 }

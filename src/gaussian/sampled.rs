@@ -11,7 +11,7 @@
 use super::matrix_free::{Covariance, SolverConfig, System};
 use super::spectral::SpectralGaussian;
 use crate::basis::Basis;
-use crate::channel::{Channel, LinearChannel, wide};
+use crate::channel::{Channel, LinearChannel, narrow, wide};
 use crate::error::{Error, Result};
 use crate::noise::{Key, Purpose, Stream};
 use crate::observations::Observations;
@@ -59,10 +59,7 @@ impl SpectralGaussian {
 
     /// Smooth variances to begin with, s ∝ 1 / ℓ² with the Laplacian ℓ of `basis` and `std²` per value.
     pub fn smooth(basis: &Basis, std: f64) -> Vec<f64> {
-        let roughness = basis.laplacian();
-        let least = roughness.iter().copied().filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
-        let least = if least.is_finite() { least } else { 1.0 };
-        let raw: Vec<f64> = roughness.iter().map(|l| l.max(least).powi(-2)).collect();
+        let raw: Vec<f64> = basis.penalty().into_iter().map(f64::recip).collect();
         let mean = raw.iter().sum::<f64>() / raw.len() as f64;
         raw.into_iter().map(|v| v / mean * std * std).collect()
     }
@@ -96,7 +93,7 @@ impl SpectralGaussian {
     /// A draw from the prior and its observation; without a stream the mean and its observation without noise.
     fn begin(&self, linear: &dyn LinearChannel, a: &[f32], stream: Option<Stream>) -> (Vec<f32>, Vec<f32>) {
         let mut seen = vec![0.0f32; linear.observation_len()];
-        let image = |c: &[f64]| -> Vec<f32> { self.basis().inverse(c).iter().map(|&v| v as f32).collect() };
+        let image = |c: &[f64]| narrow(&self.basis().inverse(c));
         let Some(mut stream) = stream else {
             let x = image(&self.mean);
             linear.apply(a, &x, &mut seen);

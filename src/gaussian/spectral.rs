@@ -9,7 +9,7 @@
 //! Where all observations share their operator, it needs only the mean and the variance of u.
 
 use crate::basis::Basis;
-use crate::channel::{Channel, SpectralChannel, Spectrum};
+use crate::channel::{Channel, SpectralChannel, Spectrum, narrow};
 use crate::error::{Error, Result};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
@@ -85,8 +85,7 @@ impl SpectralGaussian {
         let (n, d) = (observations.n(), self.mean.len());
         let mut coefficients = Samples::zeros(n, d);
         parallel::fill_each_row(&mut coefficients, SHARD, |i| {
-            let u = coefficients_of(spectral, observations.operator(i), observations.y.row(i));
-            Ok(u.into_iter().map(|v| v as f32).collect())
+            Ok(narrow(&spectral.coefficients(observations.operator(i), observations.y.row(i))))
         })?;
         for _ in 0..iterations {
             let shards = parallel::map(n.div_ceil(SHARD), |shard| {
@@ -190,14 +189,14 @@ impl SpectralGaussian {
             let a = observations.operator(i);
             let own = if shared.is_none() { Some(self.posterior(Spectrum::of(spectral, a))) } else { None };
             let posterior = own.as_ref().or(shared.as_ref()).expect("one of the two was made");
-            let mut x = coefficients_of(spectral, a, observations.y.row(i));
+            let mut x = spectral.coefficients(a, observations.y.row(i));
             let mut stream = key.map(|key| key.stream(i, 0));
             for (j, x) in x.iter_mut().enumerate() {
                 let noise = stream.as_mut().map_or(0.0, |stream| f64::from(stream.normal()));
                 let error = *x - posterior.spectrum.gain[j] * self.mean[j];
                 *x = self.mean[j] + posterior.gain[j] * error + posterior.widths[j] * noise;
             }
-            Ok(self.basis.inverse(&x).iter().map(|&v| v as f32).collect())
+            Ok(narrow(&self.basis.inverse(&x)))
         })
     }
 
@@ -224,12 +223,6 @@ fn spectral(channel: &dyn Channel) -> Result<&dyn SpectralChannel> {
     spectral.ok_or(Error::NotLinear("a Gaussian of independent coefficients"))
 }
 
-fn coefficients_of(spectral: &dyn SpectralChannel, a: &[f32], y: &[f32]) -> Vec<f64> {
-    let mut u = vec![0.0; spectral.signal_len()];
-    spectral.write_coefficients(a, y, &mut u);
-    u
-}
-
 /// Mean and variance of every coefficient of the rows of `y`.
 fn moments(spectral: &dyn SpectralChannel, y: &Samples) -> (Vec<f64>, Vec<f64>) {
     let d = spectral.signal_len();
@@ -237,7 +230,7 @@ fn moments(spectral: &dyn SpectralChannel, y: &Samples) -> (Vec<f64>, Vec<f64>) 
         let shards = parallel::map(y.n().div_ceil(SHARD), |shard| {
             let mut sums = vec![0.0; d];
             for i in shard * SHARD..y.n().min((shard + 1) * SHARD) {
-                let coefficients = coefficients_of(spectral, &[], y.row(i));
+                let coefficients = spectral.coefficients(&[], y.row(i));
                 sums.iter_mut()
                     .zip(coefficients.iter().zip(center))
                     .for_each(|(sum, (c, m))| *sum += (c - m).powi(power));

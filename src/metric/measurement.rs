@@ -9,10 +9,10 @@
 //! neither their row of A is zero (as it is for masked coordinates) nor their variance. The truth has χ² = 1
 //! up to sqrt(2 / M); a smaller value fits the noise, and a larger one contradicts the measurements.
 
-use crate::channel::{Channel, LinearChannel, SpectralChannel, Spectrum, wide};
+use crate::channel::{Channel, LinearChannel, SpectralChannel, Spectrum, narrow, wide};
 use crate::conditioning::MAX_DENSE;
 use crate::error::{Error, Result};
-use crate::gaussian::{SolverConfig, conjugate_gradient, narrow};
+use crate::gaussian::{SolverConfig, conjugate_gradient};
 use crate::{Observations, Samples, parallel};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
@@ -73,8 +73,7 @@ fn diagonal(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64
 
 /// Σ_j (u_j - g_j (U x)_j)² / v_j over the coefficients that are observed with noise, and their number.
 fn coefficients(spectral: &dyn SpectralChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, usize) {
-    let (Spectrum { gain, variance }, mut u) = (Spectrum::of(spectral, a), vec![0.0; x.len()]);
-    spectral.write_coefficients(a, y, &mut u);
+    let (Spectrum { gain, variance }, u) = (Spectrum::of(spectral, a), spectral.coefficients(a, y));
     let x = spectral.basis().forward(&wide(x));
     let noisy = (0..x.len()).filter(|&j| gain[j] != 0.0 && variance[j] > 0.0);
     let square = |j: usize| (u[j] - gain[j] * x[j]).powi(2) / variance[j];

@@ -15,7 +15,7 @@ use super::tensor_file::{TensorFile, write_tensors};
 const FORMATS: [&str; 3] = ["safetensors", "npz", "npy"];
 
 /// Reads every tensor of a file with these `bytes`.
-fn read(format: &str, bytes: &[u8]) -> Result<Vec<Tensor>> {
+pub(super) fn read(format: &str, bytes: &[u8]) -> Result<Vec<Tensor>> {
     let mut file = tempfile::Builder::new().suffix(&format!(".{format}")).tempfile()?;
     file.write_all(bytes)?;
     read_all(&file)

@@ -1,16 +1,15 @@
 //! Untrusted files of science: whatever their bytes are, reading them returns tensors or an error, and never causes a
 //! panic or a huge allocation. More cases with `PROPTEST_CASES=1000000`.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::Result;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tempfile::tempdir;
 
 use super::tensor::{Metadata, Tensor};
 use super::tensor_file::{TensorFile, write_tensors};
+use super::untrusted::read;
 
 /// Formats that are read and written.
 const FORMATS: [&str; 3] = ["fits", "tif", "h5"];
@@ -28,15 +27,6 @@ const FIXTURES: [&str; 10] = [
     "single_coil.h5",
     "multi_coil.h5",
 ];
-
-/// Reads every tensor of a file with these `bytes`.
-fn read(format: &str, bytes: &[u8]) -> Result<Vec<Tensor>> {
-    let mut file = tempfile::Builder::new().suffix(&format!(".{format}")).tempfile()?;
-    file.write_all(bytes)?;
-    let mut file = TensorFile::open(file.path(), "y")?;
-    let names = file.names();
-    names.iter().map(|name| file.shape(name).and_then(|_| file.require(name))).collect()
-}
 
 /// Bytes of a small valid file that holds a tensor of this shape.
 fn valid(format: &str, shape: &[usize]) -> Vec<u8> {

@@ -203,8 +203,7 @@ impl<'a> Judge<'a> {
             .as_linear()
             .is_some_and(|linear| linear.is_diagonal() || (linear.as_spectral().is_some() && self.channel.lifts()))
         {
-            let mut lifted = Samples::zeros(self.seen.n(), self.x.d());
-            (0..lifted.n()).for_each(|i| self.channel.lift(self.seen.y.row(i), lifted.row_mut(i)));
+            let lifted = self.seen.lifted(self.channel);
             out.push(self.score("observation (baseline)".into(), Estimate::Observation, &lifted, 0)?);
         }
         Ok(out)

@@ -19,8 +19,7 @@ impl Observed {
         if !channel.lifts() {
             return None;
         }
-        let mut images = Samples::zeros(chosen.len(), channel.signal_len());
-        chosen.iter().enumerate().for_each(|(k, &i)| channel.lift(seen.y.row(i), images.row_mut(k)));
+        let images = seen.select(chosen).lifted(channel);
         // Masks of other things than pixels, such as frequencies, say nothing of a pixel.
         let masks = session.config.channel.0.iter().any(|stage| stage.as_stage().is_mask());
         let left = |&i: &usize| if masks { known(seen.operator(i), shape) } else { Vec::new() };

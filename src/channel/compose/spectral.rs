@@ -23,14 +23,19 @@ impl SpectralChannel for Compose {
         gain.fill(1.0);
         variance.fill(0.0);
         for ((stage, a), action) in self.linear_stages(a).into_iter().zip(self.actions.iter().flatten()) {
-            let own = match (action, stage.as_spectral()) {
-                (Action::Spectral, Some(stage)) => Spectrum::of(stage, a),
-                (Action::Isotropic(g, v), _) => Spectrum { gain: vec![*g; gain.len()], variance: vec![*v; gain.len()] },
-                (Action::Spectral, None) => continue,
+            let follow = |(g, v): (&mut f64, &mut f64), own: [f64; 2]| {
+                *g *= own[0];
+                *v = own[0] * own[0] * *v + own[1];
             };
-            for (j, (g, v)) in gain.iter_mut().zip(variance.iter_mut()).enumerate() {
-                *g *= own.gain[j];
-                *v = own.gain[j] * own.gain[j] * *v + own.variance[j];
+            let so_far = gain.iter_mut().zip(variance.iter_mut());
+            match (action, stage.as_spectral()) {
+                (Action::Isotropic(g, v), _) => so_far.for_each(|so_far| follow(so_far, [*g, *v])),
+                (Action::Spectral, Some(stage)) => {
+                    let own = Spectrum::of(stage, a);
+                    let own = own.gain.into_iter().zip(own.variance);
+                    so_far.zip(own).for_each(|(so_far, (g, v))| follow(so_far, [g, v]));
+                }
+                (Action::Spectral, None) => unreachable!("the action of a stage comes from its spectral view"),
             }
         }
     }

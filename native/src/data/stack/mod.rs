@@ -1,4 +1,4 @@
-//! TIFF stacks, the format of microscopy: the pages of a file, each a row, as `[n, h, w]` or `[n, c, h, w]`.
+//! TIFF stacks, the format of microscopy: the pages of a file, one row per page, as `[n, h, w]` or `[n, c, h, w]`.
 //!
 //! Integers of 8 and 16 bits are pixels and become values in [-2, 2], as in every other picture; floating-point numbers
 //! stay what they are.
