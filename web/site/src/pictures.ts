@@ -1,9 +1,12 @@
 // The trained models of the page's last figure: the buttons that choose one, and the paragraph about it.
 import type { PosteriorInfo } from 'diffem';
+import { hasLines } from './figures/image/channel';
 import { whenIdle } from './lib/environment';
 import { count } from './lib/format';
 
 const PARAM = 'model';
+/** Attributes of the figure that a button sets by its data attributes of the same names. */
+const OPTIONS = ['pictures', 'draws'];
 
 /**
  * Local addresses of the models fetched ahead, so that the page requests nothing from the network once it is
@@ -21,7 +24,13 @@ const buttons = (): HTMLButtonElement[] => [...document.querySelectorAll<HTMLBut
 function choose(chosen: HTMLButtonElement): void {
   for (const button of buttons()) button.setAttribute('aria-pressed', String(button === chosen));
   const { src = '', model = '' } = chosen.dataset;
-  document.querySelector('diffem-posterior')?.setAttribute('src', fetched.get(src) ?? src);
+  const figure = document.querySelector('diffem-posterior');
+  for (const name of OPTIONS) {
+    const value = chosen.dataset[name];
+    if (value === undefined) figure?.removeAttribute(name);
+    else figure?.setAttribute(name, value);
+  }
+  figure?.setAttribute('src', fetched.get(src) ?? src);
   const url = new URL(location.href);
   if (chosen === buttons()[0]) url.searchParams.delete(PARAM);
   else url.searchParams.set(PARAM, model);
@@ -34,17 +43,20 @@ export function choosePictures(): void {
   const requested = new URLSearchParams(location.search).get(PARAM);
   const named = buttons().find((button) => button.dataset.model === requested);
   if (named) choose(named);
-  // The models that are not shown are fetched once the page has everything that it shows. Where this fails, a
-  // click fetches.
-  const others = (): Promise<unknown> => Promise.allSettled(buttons().map(({ dataset: { src = '' } }) => fetchAhead(src)));
+  // The models that are not shown are fetched once the page has everything that it shows, except large ones.
+  // Where this fails, a click fetches.
+  const small = buttons().filter(({ dataset }) => dataset.onDemand === undefined);
+  const others = (): Promise<unknown> => Promise.allSettled(small.map(({ dataset: { src = '' } }) => fetchAhead(src)));
   document.addEventListener('diffem-load', () => void whenIdle().then(others), { once: true });
 }
 
 /**
- * Shows the paragraph about the model that was loaded. A model of the reader's own is described by its
- * metadata.
+ * Shows the paragraph about the model that was loaded, and how to use the figure with it. A model of the
+ * reader's own is described by its metadata.
  */
-export function introduce({ name, lap, image, parameters }: PosteriorInfo): void {
+export function introduce({ name, lap, image, parameters, channel }: PosteriorInfo): void {
+  const observes = hasLines(channel) ? 'lines' : 'pixels';
+  for (const caption of document.querySelectorAll<HTMLElement>('[data-observes]')) caption.hidden = caption.dataset.observes !== observes;
   const about = [...document.querySelectorAll<HTMLElement>('[data-about]')];
   const known = about.find((p) => p.dataset.about === name);
   const shown = known ?? about.find((p) => p.dataset.about === '');

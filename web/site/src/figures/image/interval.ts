@@ -15,7 +15,8 @@ export interface PixelView {
   /** The draws of the pixel, in ascending order. */
   values: readonly number[];
   truth: number | undefined;
-  hidden: boolean;
+  /** Whether the pixel is hidden; undefined where no pixel is observed by itself. */
+  hidden: boolean | undefined;
   /** Pixel values between which the axis extends. */
   range: readonly [number, number];
   /** Position of the pixel in words. */
@@ -32,7 +33,7 @@ export function intervalChart(v: PixelView): TemplateResult {
   const label = `${v.where}: draws from ${short(first)} to ${short(last)}${v.truth === undefined ? '' : `, truth ${short(v.truth)}`}`;
   return html`
     <figure class="interval" part="interval">
-      <div class="chart-title">${v.where} (${v.hidden ? 'hidden' : 'observed'})</div>
+      <div class="chart-title">${v.where}${v.hidden === undefined ? '' : v.hidden ? ' (hidden)' : ' (observed)'}</div>
       <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${label}>
         <rect class="span" x=${x(first)} width=${Math.max(1, x(last) - x(first))} y="20" height="18" rx="2"></rect>
         ${v.values.map((value) => svg`<circle cx=${x(value)} cy="29" r="3.5"></circle>`)} ${truth}
@@ -51,9 +52,14 @@ export function coverage(draws: Float32Array, x: Float32Array, hidden: (i: numbe
   let [inside, of] = [0, 0];
   for (let i = 0; i < d; i += 1) {
     if (!hidden(i)) continue;
-    const values = valuesAt(draws, d, i);
+    const truth = x[i] ?? 0;
+    let [low, high] = [Infinity, -Infinity];
+    for (let at = i; at < draws.length; at += d) {
+      low = Math.min(low, draws[at] ?? 0);
+      high = Math.max(high, draws[at] ?? 0);
+    }
     of += 1;
-    if ((values[0] ?? 0) <= (x[i] ?? 0) && (x[i] ?? 0) <= (values.at(-1) ?? 0)) inside += 1;
+    if (low <= truth && truth <= high) inside += 1;
   }
   return { share: of ? inside / of : NaN, of };
 }

@@ -1,8 +1,12 @@
 // State of <diffem-posterior>: a loaded checkpoint, one picture, one observation of it, and posterior draws.
-import { type Observation, Posterior, type SamplerKind, load } from 'diffem';
+// Draws that were sampled before are kept, because they depend on picture, observation and seed only.
+import { type Example, type Observation, type Posterior, type SamplerKind, load } from 'diffem';
 import { isAbort, messageOf } from '../../lib/async';
-import { hasRate, withRate } from './channel';
-import { type Shape, pixelCount, rangeOf } from './pixels';
+import { hasLines, hasRate, withRate } from './channel';
+import { Kept } from './kept';
+import { readPictures } from './picture-file';
+import { type Moments, type Shape, moments, pixelCount, psnr, rangeOf } from './pixels';
+import { inverse, logMagnitudes } from './spectrum';
 
 export interface ModelOptions {
   draws: number;
@@ -11,13 +15,24 @@ export interface ModelOptions {
   device: 'auto' | 'cpu' | 'webgpu';
 }
 
+/** Seed of the noise where the reader chooses lines: the same for every choice, so that only the choice matters. */
+const NOISE = 0;
+
 export class PosteriorModel extends EventTarget {
   posterior: Posterior | undefined;
   shape: Shape = { channels: 1, height: 1, width: 1 };
   d = 1;
+  /** Whether observations are lines of frequencies, and not pixels. */
+  hasLines = false;
+  /** Clean pictures to choose from, instead of the examples of the checkpoint. */
+  pictures: readonly Float32Array[] = [];
   example = 0;
   x: Float32Array | undefined;
   observation: Observation | undefined;
+  /** Logarithms of the magnitudes of all frequencies, [height, width], where observations are lines. */
+  spectrum: Float32Array | undefined;
+  /** The picture whose frequencies are 0 where they are not measured. */
+  zeroFilled: Float32Array | undefined;
   /** Finished draws, or the posterior means of unfinished ones, [draws, d]. */
   draws: Float32Array | undefined;
   progress: { step: number; steps: number; sigma: number } | undefined;
@@ -28,6 +43,10 @@ export class PosteriorModel extends EventTarget {
   seed = 0;
   range: readonly [number, number] = [-2, 2];
   #abort: AbortController | undefined;
+  /** Names the observation: its picture, and the seed of its noise where it was made here. */
+  #name = '';
+  #moments: { of?: Float32Array; values?: Moments } = {};
+  #kept = new Kept<{ draws: Float32Array; seconds: number | undefined }>();
 
   constructor(readonly options: ModelOptions) {
     super();
@@ -50,7 +69,7 @@ export class PosteriorModel extends EventTarget {
    * 1 where the pixel is observed and 0 elsewhere, [height, width]; undefined where the channel has no mask.
    */
   get mask(): Float32Array | undefined {
-    const a = this.observation?.a;
+    const a = this.hasLines ? undefined : this.observation?.a;
     const size = pixelCount(this.shape);
     return a && (a.length === size || a.length === this.d) ? a.slice(0, size) : undefined;
   }
@@ -58,12 +77,29 @@ export class PosteriorModel extends EventTarget {
   /** The picture as observed, with the clean picture in place of hidden pixels, which are drawn hatched. */
   get seen(): Float32Array | undefined {
     const { x, mask, observation } = this;
-    if (!observation || observation.y.length !== this.d) return x;
+    if (!observation || this.hasLines || observation.y.length !== this.d) return x;
     return observation.y.map((v, i) => (mask?.[i % mask.length] === 0 && x ? (x[i] ?? v) : v));
   }
 
-  /** Loads the checkpoint at `src`; a failure is kept in `failure`. */
-  async open(src: string | URL, signal: AbortSignal): Promise<void> {
+  /** Number of pictures to choose from. */
+  get examples(): number {
+    return this.pictures.length || (this.posterior?.info.examples ?? 1);
+  }
+
+  /** Mean and standard deviation over the draws. */
+  get moments(): Moments | undefined {
+    const { draws, d } = this;
+    if (draws && this.#moments.of !== draws) this.#moments = { of: draws, values: moments(draws, d) };
+    return draws && this.#moments.values;
+  }
+
+  /** Peak signal-to-noise ratio of `values` in dB, where the clean picture is known. */
+  psnr(values: Float32Array): number | undefined {
+    return this.x && psnr(values, this.x);
+  }
+
+  /** Loads the checkpoint at `src` and the file of pictures; a failure is kept in `failure`. */
+  async open(src: string | URL, pictures: URL | undefined, signal: AbortSignal): Promise<void> {
     await this.#guard(async () => {
       const onProgress = (bytes: number, total?: number): void => {
         this.loaded = total ? bytes / total : 0;
@@ -72,26 +108,51 @@ export class PosteriorModel extends EventTarget {
       const posterior = await load(src, { device: this.options.device, onProgress, signal });
       const { image, d } = posterior.info;
       if (!image) throw new Error('the signals of this checkpoint are not images; <diffem-posterior> shows images only');
-      this.posterior = posterior;
       this.shape = image;
       this.d = d;
+      this.hasLines = hasLines(posterior.info.channel);
+      if (pictures) this.pictures = await readPictures(pictures, image, signal);
+      this.posterior = posterior;
     });
   }
 
-  /** Chooses example `i`, as corrupted by the channel of the run. */
+  /** Chooses example `i`, as corrupted by the channel of the run; the measured lines stay the same. */
   async choose(i: number): Promise<void> {
-    const last = (this.posterior?.info.examples ?? 1) - 1;
-    this.example = Math.max(0, Math.min(last, Math.floor(i)));
+    this.example = Math.max(0, Math.min(this.examples - 1, Math.floor(i)));
     await this.#guard(async () => {
-      const { x, y, a } = (await this.posterior?.example(this.example)) ?? {};
-      if (!y) throw new Error('this checkpoint carries no example; export it with `--examples`');
+      const lines = this.hasLines ? this.observation?.a : undefined;
+      const { x, y, a } = await this.#picture();
       this.x = x;
       if (x) this.range = widest(this.range, rangeOf(x));
-      this.#observe(a ? { y, a } : { y });
+      await this.#measureAll(y);
+      if (x && lines) await this.#corrupt({ a: lines });
+      else this.#observe(a ? { y, a } : { y });
     });
   }
 
-  /** Corrupts the picture anew with a mask [height, width] that the reader has painted. */
+  /** The chosen picture with an observation of it. */
+  async #picture(): Promise<Example> {
+    const { posterior, example } = this;
+    const x = this.pictures[example];
+    this.#name = x ? `${example} ${NOISE}` : `${example}`;
+    if (!posterior || (!x && !posterior.info.examples)) throw new Error('this checkpoint carries no example; export it with `--examples`');
+    return x ? { x, ...(await posterior.observe(x, { seed: NOISE })) } : posterior.example(example);
+  }
+
+  /** Keeps the magnitudes of all frequencies of the picture, or of those in `y` where it is unknown. */
+  async #measureAll(y: Float32Array): Promise<void> {
+    if (!this.hasLines || !this.posterior) return;
+    const a = new Float32Array(this.posterior.info.k).fill(1);
+    const all = this.x ? (await this.posterior.observe(this.x, { seed: NOISE, a })).y : y;
+    this.spectrum = logMagnitudes(all, this.shape);
+  }
+
+  /** The mask of lines that the channel draws from `seed`. */
+  async randomLines(seed: number): Promise<Float32Array | undefined> {
+    return this.posterior && this.x && (await this.posterior.observe(this.x, { seed })).a;
+  }
+
+  /** Corrupts the picture anew with a mask [height, width] of pixels or frequencies that the reader has chosen. */
   async hide(mask: Float32Array): Promise<void> {
     const parameters = this.posterior?.info.k ?? mask.length;
     const a = Float32Array.from({ length: parameters }, (_, i) => mask[i % mask.length] ?? 1);
@@ -108,10 +169,13 @@ export class PosteriorModel extends EventTarget {
     const { posterior, observation } = this;
     if (!posterior || !observation) return;
     const { signal } = this.stop();
-    this.progress = { step: 0, steps: 1, sigma: NaN };
-    this.#changed();
     const { draws, steps, sampler } = this.options;
     const from = performance.now();
+    const name = `${this.#name} ${this.seed} ${observation.a?.join() ?? ''}`;
+    const kept = this.#kept.find(name);
+    if (kept) return this.#finished(kept);
+    this.progress = { step: 0, steps: 1, sigma: NaN };
+    this.#changed();
     await this.#guard(async () => {
       const result = await posterior.samplePosterior(observation.y, observation.a, {
         draws,
@@ -127,12 +191,18 @@ export class PosteriorModel extends EventTarget {
         },
       });
       if (signal.aborted) return;
-      this.draws = result;
-      this.seconds = (performance.now() - from) / 1000;
+      const seconds = (performance.now() - from) / 1000;
+      this.#finished(this.#kept.keep(name, { draws: result, seconds }));
     });
-    if (!signal.aborted) this.progress = undefined;
+    if (signal.aborted) return;
+    this.progress = undefined;
     this.#changed();
-    if (!signal.aborted && !this.failure) this.dispatchEvent(new Event('sampled'));
+  }
+
+  #finished({ draws, seconds }: { draws: Float32Array; seconds: number | undefined }): void {
+    Object.assign(this, { draws, seconds, progress: undefined });
+    this.#changed();
+    this.dispatchEvent(new Event('sampled'));
   }
 
   /** Stops the current draws and returns the controller for the next ones. */
@@ -151,13 +221,17 @@ export class PosteriorModel extends EventTarget {
 
   async #corrupt(options: { a?: Float32Array; channel?: unknown }): Promise<void> {
     await this.#guard(async () => {
-      if (this.posterior && this.x) this.#observe(await this.posterior.observe(this.x, { seed: this.seed, ...options }));
+      if (!this.posterior || !this.x) return;
+      const seed = this.hasLines ? NOISE : this.seed;
+      this.#name = `${this.example} ${seed}`;
+      this.#observe(await this.posterior.observe(this.x, { seed, ...options }));
     });
   }
 
   #observe(observation: Observation): void {
     this.stop();
     this.observation = observation;
+    this.zeroFilled = this.hasLines ? inverse(observation.y, this.shape) : undefined;
     this.draws = undefined;
     this.#changed();
   }

@@ -23,11 +23,11 @@ function words(model: PosteriorModel, adapter: boolean): string {
   if (!model.draws || model.seconds === undefined) return '';
   const { device } = model.posterior.info;
   const fellBack = adapter && model.options.device !== 'cpu' && device === 'cpu';
-  return `${fellBack ? 'WebGPU does not run in this browser. ' : ''}Sampling took ${short(model.seconds)} s on ${ON[device]}. All draws agree with the observed pixels and differ in the hidden ones.`;
+  return `${fellBack ? 'WebGPU does not run in this browser. ' : ''}Sampling took ${short(model.seconds)} s on ${ON[device]}. ${model.hasLines ? 'All draws agree with the measured frequencies, within their noise.' : 'All draws agree with the observed pixels and differ in the hidden ones.'}`;
 }
 
 export function exampleControls(figure: DiffemPosterior, model: PosteriorModel): TemplateResult {
-  const last = (model.posterior?.info.examples ?? 1) - 1;
+  const last = model.examples - 1;
   return html`<div class="fields" part="controls">
       <label><span>Picture <output>${model.example + 1}</output> of ${last + 1}</span>
         <input type="range" name="example" min="0" max=${Math.max(1, last)} .value=${String(model.example)} ?disabled=${last < 1}

@@ -107,6 +107,12 @@ export function perPixel(std: Float32Array, shape: Shape): Float32Array {
   return Float32Array.from({ length: size }, (_, i) => Math.max(...Array.from({ length: shape.channels }, (_, c) => std[i + c * size] ?? 0)));
 }
 
+/** Peak signal-to-noise ratio of `values` in dB, for pictures with values in [-2, 2]. */
+export function psnr(values: Float32Array, truth: Float32Array): number {
+  const sum = values.reduce((total, v, i) => total + (v - (truth[i] ?? 0)) ** 2, 0);
+  return 10 * Math.log10((16 * values.length) / sum);
+}
+
 /** Smallest and largest value over all of `values`. */
 export function rangeOf(values: Float32Array): [number, number] {
   let [low, high] = [Infinity, -Infinity];

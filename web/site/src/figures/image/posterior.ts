@@ -1,7 +1,8 @@
-// <diffem-posterior src=CHECKPOINT>: posterior draws of a picture, given its observed pixels.
+// <diffem-posterior src=CHECKPOINT>: posterior draws of a picture, given its observed pixels or its measured
+// lines of frequencies.
 //
-// Attributes: src, example, draws, steps, sampler, seed, device (auto | cpu | webgpu). A new src or device
-// reloads the checkpoint. Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state.
+// Attributes: src, pictures (file of pictures to choose from), example, draws, steps, sampler, seed, device
+// (auto | cpu | webgpu). A new src or device reloads the checkpoint. Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state.
 // Parts: canvas, controls, draws, interval, status, poster.
 import { type TemplateResult, html, nothing } from 'lit';
 import { type SamplerKind, hasAdapter } from 'diffem';
@@ -9,13 +10,17 @@ import { debounced } from '../../lib/async';
 import { FigureElement, baseStyles } from '../../lib/base';
 import { chartStyles } from '../../lib/chart';
 import { reducedMotion, whenIdle } from '../../lib/environment';
+import { short } from '../../lib/format';
 import { perFrame } from '../../lib/frames';
 import { cividis } from '../../lib/palette';
+import { centerLines } from './channel';
 import { coverage, intervalChart, intervalStyles, valuesAt } from './interval';
+import { LineChooser } from './lines';
 import { PosteriorModel } from './model';
 import { Painter } from './painter';
 import { brushControls, exampleControls, statusLine } from './parts';
-import { type Hatching, drawPicture, moments, perPixel, pixelCount } from './pixels';
+import { type Hatching, drawPicture, perPixel, pixelCount } from './pixels';
+import { drawScan, scanView } from './scan';
 import { pictureStyles } from './styles';
 
 const RELOADING = ['src', 'device'];
@@ -30,6 +35,8 @@ export class DiffemPosterior extends FigureElement {
 
   model: PosteriorModel | undefined;
   painter: Painter | undefined;
+  /** Measured lines, where the checkpoint observes lines of frequencies. */
+  lines: LineChooser | undefined;
   /** The model that is being loaded to replace `model`. */
   coming: PosteriorModel | undefined;
   /** Whether the mask is random, and not painted by the reader. */
@@ -37,6 +44,8 @@ export class DiffemPosterior extends FigureElement {
   /** Whether this browser has a WebGPU adapter. */
   adapter = false;
   #ending = new AbortController();
+  /** Number of times that lines were chosen at random. */
+  #turn = 0;
   #waiting = false;
   #redraw = perFrame(() => this.requestUpdate());
   #painted = debounced(() => void this.#hide(), 350);
@@ -74,7 +83,9 @@ export class DiffemPosterior extends FigureElement {
     const { signal } = this.#ending;
     const model = this.#newModel();
     this.coming = model;
-    await model.open(new URL(this.getAttribute('src') ?? '', document.baseURI), signal);
+    const [src, pictures] = ['src', 'pictures'].map((name) => this.getAttribute(name));
+    const address = (path: string): URL => new URL(path, document.baseURI);
+    await model.open(address(src ?? ''), pictures ? address(pictures) : undefined, signal);
     if (signal.aborted) return model.close();
     const example = this.model?.example ?? numberOf(this, 'example') ?? 0;
     this.coming = undefined;
@@ -92,6 +103,9 @@ export class DiffemPosterior extends FigureElement {
       finished: this.#painted,
       moved: (pixel) => (this.pixel = pixel),
     });
+    const { width } = model.shape;
+    const center = centerLines(model.posterior.info.channel, width);
+    this.lines = model.hasLines ? new LineChooser(width, center, { changed: this.#redraw, finished: this.#painted }) : undefined;
     this.announce('load', model.posterior.info);
     await this.choose(example);
     // The draws differ in hidden pixels only, so the figure starts at one of them.
@@ -134,14 +148,26 @@ export class DiffemPosterior extends FigureElement {
     this.#sample();
   }
 
+  /** Measures lines that the channel draws at random, and samples. */
+  readonly measureAtRandom = async (): Promise<void> => {
+    this.#turn += 1;
+    const mask = await this.model?.randomLines(this.#turn);
+    if (!mask) return;
+    this.lines?.adopt(mask);
+    await this.#hide();
+  };
+
   async #hide(): Promise<void> {
-    if (!this.painter) return;
+    const { model, painter, lines } = this;
+    if (!model || !painter) return;
     this.atRandom = false;
-    await this.model?.hide(this.painter.mask);
+    await model.hide(lines?.mask(model.shape.height) ?? painter.mask);
     this.#sample();
   }
 
   #adoptMask(): void {
+    const a = this.model?.observation?.a;
+    if (a) this.lines?.adopt(a);
     const mask = this.model?.mask;
     this.atRandom = true;
     if (this.painter && mask) this.painter.mask = mask;
@@ -163,24 +189,25 @@ export class DiffemPosterior extends FigureElement {
   }
 
   protected override render(): TemplateResult {
-    const { model, painter, coming } = this;
+    const { model, painter, lines, coming } = this;
     if (!this.supported || !model?.ready || !painter) return html`${this.poster()} ${statusLine(model ?? coming, this.adapter)}`;
     return html`
       <div class="split">
         <div>
-          ${this.#paintable(model, painter)} ${brushControls(this, model, painter)}
+          ${lines ? html`${scanView(model, lines, () => void this.measureAtRandom())} ${drawsView(model)}` : html`${this.#paintable(model, painter)} ${brushControls(this, model, painter)}`}
         </div>
         <div class="side">
           ${exampleControls(this, model)}
-          <div class="maps">
-            ${this.#map('truth', 'truth')} ${this.#map('mean', 'mean of the draws')} ${this.#map('std', 'standard deviation')}
+          <div class="maps ${lines ? 'four' : ''}">
+            ${this.#map('truth', 'truth')}
+            ${lines ? this.#map('zero', `missing frequencies at 0${score(model, model.zeroFilled)}`) : nothing}
+            ${this.#map('mean', `mean of the draws${lines ? score(model, model.moments?.mean) : ''}`)}
+            ${this.#map('std', `standard deviation${lines ? average(model.moments?.std) : ''}`)}
           </div>
           ${this.#interval(model, painter)}
         </div>
       </div>
-      <div class="chart-title" style="margin-top:1rem">${model.options.draws} draws from the posterior</div>
-      <div class="draws" part="draws">${Array.from({ length: model.options.draws }, (_, k) => html`<canvas class="pixels" data-draw=${k} role="img" aria-label="draw ${k + 1}"></canvas>`)}</div>
-      ${statusLine(coming ?? model, this.adapter)}`;
+      ${lines ? nothing : drawsView(model)} ${statusLine(coming ?? model, this.adapter)}`;
   }
 
   #paintable(model: PosteriorModel, painter: Painter): TemplateResult {
@@ -215,16 +242,17 @@ export class DiffemPosterior extends FigureElement {
     if (!model.draws) return nothing;
     const { width } = model.shape;
     const size = pixelCount(model.shape);
-    const held = model.x && !model.busy ? coverage(model.draws, model.x, (i) => painter.mask[i % size] === 0) : undefined;
+    const inQuestion = (i: number): boolean => model.hasLines || painter.mask[i % size] === 0;
+    const held = model.x && !model.busy ? coverage(model.draws, model.x, inQuestion) : undefined;
     const n = model.options.draws;
     return html`${intervalChart({
       values: valuesAt(model.draws, model.d, this.pixel),
       truth: model.x?.[this.pixel],
-      hidden: painter.mask[this.pixel] === 0,
+      hidden: model.hasLines ? undefined : painter.mask[this.pixel] === 0,
       range: model.range,
       where: `Pixel in row ${Math.floor(this.pixel / width) + 1}, column ${(this.pixel % width) + 1}`,
     })}
-    <p class="status">${held && held.of ? html`The range of the draws contains the truth in ${Math.round(100 * held.share)} % of ${held.of} hidden pixels. Draws from the exact posterior would contain it in ${Math.round((100 * (n - 1)) / (n + 1))} % on average.` : ' '}</p>`;
+    <p class="status">${held && held.of ? html`The range of the draws contains the truth in ${Math.round(100 * held.share)} % of ${held.of} ${model.hasLines ? '' : 'hidden '}pixels. Draws from the exact posterior would contain it in ${Math.round((100 * (n - 1)) / (n + 1))} % on average.` : ' '}</p>`;
   }
 
   protected override paintCanvases(): boolean {
@@ -238,19 +266,40 @@ export class DiffemPosterior extends FigureElement {
       const canvas = find(selector);
       if (canvas && values) drawPicture(canvas, values, { shape, range, ...more });
     };
-    put('canvas.paint', model.seen, { hatching });
+    const scan = find('canvas.scan');
+    if (scan && model.spectrum && this.lines) drawScan(scan, model.spectrum, shape, this.lines, this.palette);
+    else put('canvas.paint', model.seen, { hatching });
     put('[data-map=truth]', x);
+    put('[data-map=zero]', model.zeroFilled);
     const { draws, d } = model;
-    if (!draws || (model.busy && reducedMotion())) return true;
-    const { mean, std } = moments(draws, d);
+    if (!draws || !model.moments || (model.busy && reducedMotion())) return true;
+    const { mean, std } = model.moments;
     const spread = perPixel(std, shape);
+    const brightest = (range[1] - range[0]) / (model.hasLines ? 8 : 3);
     put('[data-map=mean]', mean);
-    put('[data-map=std]', spread, { shape: { ...shape, channels: 1 }, range: [0, (range[1] - range[0]) / 3], map: cividis });
+    put('[data-map=std]', spread, { shape: { ...shape, channels: 1 }, range: [0, brightest], map: cividis });
     for (let k = 0; k < draws.length / d; k += 1) put(`[data-draw="${k}"]`, draws.subarray(k * d, (k + 1) * d));
     return true;
   }
 }
 
+function drawsView({ options: { draws }, hasLines }: PosteriorModel): TemplateResult {
+  return html`
+    <div class="chart-title" style="margin-top:1rem">${draws} draws from the posterior</div>
+    <div class="draws ${hasLines ? 'beside' : ''}" part="draws">${Array.from({ length: draws }, (_, k) => html`<canvas class="pixels" data-draw=${k} role="img" aria-label="draw ${k + 1}"></canvas>`)}</div>`;
+}
+
 function numberOf(element: Element, attribute: string): number | undefined {
   return element.hasAttribute(attribute) ? Number(element.getAttribute(attribute)) : undefined;
+}
+
+/** The peak signal-to-noise ratio of `values` behind a comma, where it is known. */
+function score(model: PosteriorModel, values: Float32Array | undefined): string {
+  const psnr = values && model.psnr(values);
+  return psnr === undefined ? '' : `, ${psnr.toFixed(1)}\u00a0dB`;
+}
+
+/** The average of `std` behind a comma. */
+function average(std: Float32Array | undefined): string {
+  return std ? `, ${short(std.reduce((sum, v) => sum + v, 0) / std.length)} on average` : '';
 }
