@@ -6,7 +6,7 @@ import { count } from './lib/format';
 
 const PARAM = 'model';
 /** Attributes of the figure that a button sets by its data attributes of the same names. */
-const OPTIONS = ['pictures', 'draws'];
+const OPTIONS = ['pictures', 'draws', 'steps'];
 
 /**
  * Local addresses of the models fetched ahead, so that the page requests nothing from the network once it is

@@ -38,7 +38,7 @@ export class PosteriorModel extends EventTarget {
   progress: { step: number; steps: number; sigma: number } | undefined;
   loaded = 0;
   failure = '';
-  /** Time that the finished draws took, in seconds. */
+  /** Time that the finished draws took, in seconds; undefined for unfinished ones. */
   seconds: number | undefined;
   seed = 0;
   range: readonly [number, number] = [-2, 2];
@@ -46,7 +46,7 @@ export class PosteriorModel extends EventTarget {
   /** Names the observation: its picture, and the seed of its noise where it was made here. */
   #name = '';
   #moments: { of?: Float32Array; values?: Moments } = {};
-  #kept = new Kept<{ draws: Float32Array; seconds: number | undefined }>();
+  #kept = new Kept<{ draws: Float32Array; seconds: number }>();
 
   constructor(readonly options: ModelOptions) {
     super();
@@ -185,7 +185,7 @@ export class PosteriorModel extends EventTarget {
         ...(sampler ? { sampler } : {}),
         onStep: ({ step, steps: of, sigma, mean }) => {
           if (signal.aborted) return;
-          this.draws = mean;
+          Object.assign(this, { draws: mean, seconds: undefined });
           this.progress = { step, steps: of, sigma };
           this.#changed();
         },
@@ -199,7 +199,7 @@ export class PosteriorModel extends EventTarget {
     this.#changed();
   }
 
-  #finished({ draws, seconds }: { draws: Float32Array; seconds: number | undefined }): void {
+  #finished({ draws, seconds }: { draws: Float32Array; seconds: number }): void {
     Object.assign(this, { draws, seconds, progress: undefined });
     this.#changed();
     this.dispatchEvent(new Event('sampled'));

@@ -20,7 +20,8 @@ function words(model: PosteriorModel, adapter: boolean): string {
   if (!model.posterior) return model.loaded ? `Loading the trained model: ${percent(model.loaded)}…` : 'Loading the trained model…';
   const p = model.progress;
   if (p) return Number.isFinite(p.sigma) ? `Sampling: step ${p.step} of ${p.steps}, σ = ${short(p.sigma)}. The pictures show the denoiser’s mean for each draw.` : 'Sampling…';
-  if (!model.draws || model.seconds === undefined) return '';
+  if (!model.draws) return '';
+  if (model.seconds === undefined) return 'Sampling was stopped. The pictures show the denoiser’s mean for each draw.';
   const { device } = model.posterior.info;
   const fellBack = adapter && model.options.device !== 'cpu' && device === 'cpu';
   return `${fellBack ? 'WebGPU does not run in this browser. ' : ''}Sampling took ${short(model.seconds)} s on ${ON[device]}. ${model.hasLines ? 'All draws agree with the measured frequencies, within their noise.' : 'All draws agree with the observed pixels and differ in the hidden ones.'}`;
