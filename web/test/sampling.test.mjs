@@ -27,7 +27,7 @@ for (const device of ['cpu', 'webgpu']) {
     before(async () => { browser = await open({ gpu: device === 'webgpu' }) })
     after(() => browser.close())
 
-    for (const [name, index] of [['curve', 0], ['curve', 200], ['digits', 0], ['digits', 23]]) {
+    for (const [name, index] of [['curve', 0], ['curve', 200], ['digits', 0], ['digits', 23], ['waves', 0], ['waves', 23]]) {
       test(`of ${name} ${index} are the command line's`, async () => {
         const { x, sigmas, info } = await draw(browser.page, name, index, {}, device)
         assert.equal(info.device, device)
@@ -76,7 +76,7 @@ describe('one page', () => {
   })
 
   test('observations are those of diffem corrupt', async () => {
-    for (const name of ['curve', 'digits']) {
+    for (const name of ['curve', 'digits', 'waves']) {
       const golden = tensors(`${name}-corrupted.safetensors`)
       const found = await browser.page.evaluate(async ([name, x, a]) => {
         const posterior = await diffem.load(`/test/golden/${name}.safetensors`)

@@ -14,7 +14,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for name in curve digits; do
+for name in curve digits waves; do
     run=$work/$name
     diffem train $name.toml --out "$run" --progress quiet
     diffem export "$run" --web --f32 --examples 3 --out $name.safetensors
