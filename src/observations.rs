@@ -89,8 +89,7 @@ impl Observations {
                 let i = chunk * ROWS + r;
                 let (y, a) = row.split_at_mut(m);
                 let mut stream = key.stream(first + i, step);
-                channel.draw_operator(&mut stream, a);
-                channel.observe(x.row(i), a, &mut stream, y);
+                channel.corrupt(x.row(i), &mut stream, a, y);
             }
         });
         let part = |from: usize, len: usize| {

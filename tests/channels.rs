@@ -3,9 +3,14 @@
 
 #[path = "channels/images.rs"]
 mod images;
+#[path = "channels/missing.rs"]
+mod missing;
+#[path = "channels/noise.rs"]
+mod noise;
 
 use diffem::channel::{
-    BlackBox, Channel, ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig,
+    BlackBox, Channel, ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, NoiseLevelConfig,
+    ProjectionConfig, SelfMaskConfig, Side,
 };
 use diffem::em::corrupted_init;
 use diffem::noise::{Key, Purpose};
@@ -27,6 +32,8 @@ fn vectors() -> Vec<(&'static str, usize, ChannelConfig)> {
         ("projection", 5, ChannelConfig(vec![ProjectionConfig { rows: 2 }.into()])),
         ("mask", 16, ChannelConfig(vec![MaskConfig { rate: 0.4 }.into()])),
         ("noise", 3, ChannelConfig(vec![NoiseConfig { std: 0.2 }.into()])),
+        ("noise-level", 3, ChannelConfig(vec![NoiseLevelConfig { min: 0.05, max: 0.2 }.into()])),
+        ("self-mask", 5, ChannelConfig(vec![SelfMaskConfig { threshold: 0.5, width: 0.3, side: Side::Below }.into()])),
         ("linear", 4, ChannelConfig(vec![matrix()])),
         (
             "mask, linear, noise",

@@ -4,8 +4,8 @@
 
 use burn::tensor::Device;
 use diffem::channel::{
-    Channel, ChannelConfig, Compose, FourierMaskConfig, KernelConfig, NoiseConfig, Pattern, RadonConfig,
-    SpectralChannel, Spectrum, StageConfig,
+    Border, Channel, ChannelConfig, Compose, FourierMaskConfig, KernelConfig, NoiseConfig, NoiseLevelConfig, Pattern,
+    RadonConfig, SpectralChannel, Spectrum, StageConfig,
 };
 use diffem::conditioning::{Conditioning, ConditioningConfig, OperatorStructure, Standardizer, feature_len};
 use diffem::em::EStep;
@@ -36,7 +36,7 @@ fn frequencies(pattern: Pattern, complex: bool) -> StageConfig {
 }
 
 fn kernels() -> StageConfig {
-    KernelConfig { weights: None, sigma: Some([0.4, 1.2]), size: 3 }.into()
+    KernelConfig { weights: None, sigma: Some([0.4, 1.2]), size: 3, border: Border::Periodic }.into()
 }
 
 /// Chains that are diagonal in waves.
@@ -45,6 +45,7 @@ fn chains() -> Vec<Vec<StageConfig>> {
         weights: Some(vec![vec![0.1, 0.3, 0.0], vec![0.0, 0.4, 0.15], vec![0.0, 0.05, 0.0]]),
         sigma: None,
         size: 9,
+        border: Border::Periodic,
     };
     vec![
         vec![frequencies(Pattern::Columns, false), noise(STD)],
@@ -55,6 +56,7 @@ fn chains() -> Vec<Vec<StageConfig>> {
         vec![kernels(), noise(STD)],
         vec![noise(0.1), kernels(), noise(STD)],
         vec![kernels(), noise(0.1), frequencies(Pattern::Columns, false), noise(STD)],
+        vec![kernels(), NoiseLevelConfig { min: 0.15, max: 0.3 }.into()],
     ]
 }
 
@@ -255,7 +257,7 @@ fn draws_follow_the_exact_posterior() {
 fn a_kernel_convolves_with_periodic_borders() {
     let shape = ImageShape { channels: 1, height: 3, width: 4 };
     let weights = vec![vec![0.0, 0.0, 0.0], vec![0.0, 2.0, 1.0], vec![0.0, 0.5, 0.0]];
-    let stage = KernelConfig { weights: Some(weights), sigma: None, size: 9 }.into();
+    let stage = KernelConfig { weights: Some(weights), sigma: None, size: 9, border: Border::Periodic }.into();
     let channel = ChannelConfig(vec![stage]).build_image(shape).unwrap();
     let (mut x, mut y) = (vec![0.0; 12], vec![0.0; 12]);
     x[2 * 4 + 3] = 1.0;
@@ -291,7 +293,7 @@ fn settings_outside_their_ranges_are_named() {
     assert_eq!(found, "channel[0].acceleration: expected a number >= 1, found 0.5");
     let found = message(FourierMaskConfig { center: 0.6, ..mask }.into());
     assert_eq!(found, "channel[0].center: expected a number in [0, 0.5], found 0.6");
-    let kernel = KernelConfig { weights: None, sigma: Some([0.5, 1.0]), size: 3 };
+    let kernel = KernelConfig { weights: None, sigma: Some([0.5, 1.0]), size: 3, border: Border::Periodic };
     let found = message(KernelConfig { size: 4, ..kernel.clone() }.into());
     assert_eq!(found, "channel[0].size: expected a kernel with odd sides, at most the image's 5 x 6, found 4 x 4");
     let found = message(KernelConfig { sigma: Some([1.0, 0.5]), ..kernel.clone() }.into());
@@ -321,6 +323,7 @@ struct GoldenKernel {
     kernel: Vec<Vec<i32>>,
     x: Vec<i32>,
     y: Vec<f64>,
+    y_zero: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -350,12 +353,14 @@ fn operators_are_those_of_scikit_image_scipy_and_numpy() {
     // The line integrals reach .4; f32 sums of 24 values.
     assert!(found < 1e-5, "radon: {found}");
 
-    let GoldenKernel { kernel, x, y } = &golden.kernel;
+    let GoldenKernel { kernel, x, y, y_zero } = &golden.kernel;
     let shape = ImageShape { channels: 1, height: 6, width: 9 };
-    let weights = kernel.iter().map(|row| values(row)).collect();
-    let found =
-        worst(KernelConfig { weights: Some(weights), sigma: None, size: 9 }.into(), shape, &[], &values(x), y, 1.0);
-    assert!(found < 2e-6, "kernel: {found}");
+    for (border, y) in [(Border::Periodic, y), (Border::Zero, y_zero)] {
+        let weights = kernel.iter().map(|row| values(row)).collect();
+        let stage = KernelConfig { weights: Some(weights), sigma: None, size: 9, border };
+        let found = worst(stage.into(), shape, &[], &values(x), y, 1.0);
+        assert!(found < 2e-6, "kernel, {border:?}: {found}");
+    }
 
     let GoldenFourier { x, y } = &golden.fourier;
     let shape = ImageShape { channels: 2, height: 6, width: 9 };

@@ -128,6 +128,9 @@ stages! {
     Kernel(KernelConfig) = kernel,
     Multicoil(MulticoilConfig) = multicoil,
     Radon(RadonConfig) = radon,
+    PoissonGaussian(PoissonGaussianConfig) = poisson_gaussian,
+    NoiseLevel(NoiseLevelConfig) = noise_level,
+    SelfMask(SelfMaskConfig) = self_mask,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Convolution with periodic borders: y = k * x on every plane, with one kernel for all images or one per image, such as
-//! the point spread function of an exposure.
+//! Convolution with periodic borders, or with zeros around the image: y = k * x on every plane, with one kernel for all
+//! images or one per image, such as the point spread function of an exposure.
 //!
-//! A has the eigenvalues k̂, the kernel's Fourier transform. With U from [`crate::basis::Fourier`], Aᵀ A is diagonal with
+//! With periodic borders A has the eigenvalues k̂, the kernel's Fourier transform. With U from [`crate::basis::Fourier`], Aᵀ A is diagonal with
 //! |k̂|², and the coefficients of an observation are those of y without the phase of k̂.
 
 use super::{Channel, LinearChannel, Signal, SpectralChannel, Stage, wide};
@@ -12,7 +12,20 @@ use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// Convolution with a kernel, with periodic borders (images).
+/// What lies around the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Border {
+    /// The image again, so that the convolution is diagonal in waves.
+    #[default]
+    Periodic,
+    /// Zeros: the channel is then linear without a basis.
+    Zero,
+}
+
+/// Convolution with a kernel (images).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -27,6 +40,9 @@ pub struct KernelConfig {
     /// Side of the kernels of `sigma`, odd and at most the image's sides.
     #[serde(default = "default_size")]
     pub size: usize,
+    /// What lies around the image.
+    #[serde(default)]
+    pub border: Border,
 }
 
 fn default_size() -> usize {
@@ -41,7 +57,7 @@ impl Stage for KernelConfig {
             (None, Some(sigma)) => Kernel::random(shape, sigma, self.size)?,
             _ => return Err(Error::config("weights", "expected one of weights and sigma")),
         };
-        Ok(Box::new(kernel))
+        Ok(Box::new(kernel.with_border(self.border)))
     }
 }
 
@@ -52,6 +68,7 @@ pub struct Kernel {
     /// Height and width of the kernel, both odd.
     size: [usize; 2],
     source: Source,
+    border: Border,
     basis: Basis,
     /// k̂ of a kernel that all images share.
     shared: Option<Transfer>,
@@ -111,11 +128,17 @@ impl Kernel {
             );
             return Err(Error::config(field, message));
         }
-        let mut kernel = Self { shape, size, source, basis: Basis::Fourier(Fourier::new(shape, false)), shared: None };
+        let basis = Basis::Fourier(Fourier::new(shape, false));
+        let mut kernel = Self { shape, size, source, border: Border::Periodic, basis, shared: None };
         if let Source::Shared(weights) = &kernel.source {
             kernel.shared = Some(kernel.transform(weights));
         }
         Ok(kernel)
+    }
+
+    /// The same with another border.
+    pub fn with_border(self, border: Border) -> Self {
+        Self { border, ..self }
     }
 
     /// The kernel of an observation with the parameters `a`.
@@ -129,9 +152,12 @@ impl Kernel {
     /// Σ_t k_t x[p ∓ (t - center)] for every pixel p of every plane, with - for `sign` 1.
     fn convolve(&self, k: &[f32], x: &[f32], sign: isize, y: &mut [f32]) {
         let (height, width) = (self.shape.height, self.shape.width);
-        let shifted = |p: usize, t: usize, side: usize, n: usize| {
-            let offset = sign * (t as isize - (side / 2) as isize);
-            (p as isize - offset).rem_euclid(n as isize) as usize
+        let zero = self.border == Border::Zero;
+        let offset = |t: usize, side: usize| sign * (t as isize - (side / 2) as isize);
+        let shifted =
+            |p: usize, t: usize, side: usize, n: usize| (p as isize - offset(t, side)).rem_euclid(n as isize) as usize;
+        let outside = |p: usize, t: usize, side: usize, n: usize| {
+            zero && !(0..n as isize).contains(&(p as isize - offset(t, side)))
         };
         y.fill(0.0);
         for (x, y) in x.chunks_exact(height * width).zip(y.chunks_exact_mut(height * width)) {
@@ -139,11 +165,20 @@ impl Kernel {
                 let (down, across) = (t / self.size[1], t % self.size[1]);
                 // A line is shifted in two runs, since its end continues at its start.
                 let start = shifted(0, across, self.size[1], width);
+                // The run that would come from the other end of the line is left out.
+                let wraps = if zero { offset(across, self.size[1]).signum() } else { 0 };
                 for (row, line) in y.chunks_exact_mut(width).enumerate() {
+                    if outside(row, down, self.size[0], height) {
+                        continue;
+                    }
                     let from = &x[shifted(row, down, self.size[0], height) * width..][..width];
                     let (left, right) = line.split_at_mut(width - start);
-                    left.iter_mut().zip(&from[start..]).for_each(|(y, x)| *y += weight * x);
-                    right.iter_mut().zip(&from[..start]).for_each(|(y, x)| *y += weight * x);
+                    if wraps <= 0 {
+                        left.iter_mut().zip(&from[start..]).for_each(|(y, x)| *y += weight * x);
+                    }
+                    if wraps >= 0 {
+                        right.iter_mut().zip(&from[..start]).for_each(|(y, x)| *y += weight * x);
+                    }
                 }
             }
         }
@@ -248,7 +283,7 @@ impl LinearChannel for Kernel {
     }
 
     fn as_spectral(&self) -> Option<&dyn SpectralChannel> {
-        Some(self)
+        (self.border == Border::Periodic).then_some(self)
     }
 }
 

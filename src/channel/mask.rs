@@ -100,7 +100,8 @@ impl LinearChannel for Mask {
 /// Operators that are drawn to tell masks from other diagonal channels.
 const TRIALS: usize = 16;
 
-/// True for diagonal channels whose operators differ between observations and consist of zeros and ones.
+/// True for diagonal channels of which all parameters are zeros and ones that hide values or show them, whatever the
+/// signal.
 pub(crate) fn is_mask(channel: &dyn Channel) -> bool {
     let Some(linear) = channel.as_linear().filter(|linear| linear.is_diagonal()) else { return false };
     let (d, k) = (channel.signal_len(), channel.operator_len());
@@ -108,9 +109,9 @@ pub(crate) fn is_mask(channel: &dyn Channel) -> bool {
     let zeros_and_ones = |trial| {
         channel.draw_operator(&mut Key::new(0, Purpose::Corrupt, 0).stream(trial, 0), &mut a);
         linear.write_diagonal(&a, &mut matrix, &mut noise);
-        matrix.iter().all(|m| *m == 0.0 || *m == 1.0)
+        matrix.iter().map(|m| *m as f32).chain(a.iter().copied()).all(|v| v == 0.0 || v == 1.0)
     };
-    k > 0 && (0..TRIALS).all(zeros_and_ones)
+    k > 0 && !channel.sees_signal() && (0..TRIALS).all(zeros_and_ones)
 }
 
 /// Writes which values of a signal the mask `a` shows, as 0 or 1 each, into `seen [d]`.

@@ -19,12 +19,15 @@ mod linear_gaussian;
 mod mask;
 mod multicoil;
 mod noise;
+mod noise_level;
 mod pixel_mask;
 mod poisson;
+mod poisson_gaussian;
 mod projection;
 mod quantization;
 mod radon;
 mod saturation;
+mod self_mask;
 mod shared;
 mod spectrum;
 mod stage;
@@ -73,13 +76,26 @@ pub trait Channel: Send + Sync {
         self.signal_image().filter(|shape| shape.len() == self.observation_len())
     }
 
-    /// Draws the operator's parameters into `a` (length k).
+    /// Draws the operator's parameters into `a` (length k), for no signal in particular.
     fn draw_operator(&self, _stream: &mut Stream, _a: &mut [f32]) {}
 
     /// Draws y ~ Q(. | x, a) into `y` (length m).
     fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]);
 
-    /// The linear view, if the channel's mean is linear in x and its noise Gaussian and independent of x.
+    /// True where the operator's parameters depend on the signal, as flags of saturated values do: then only
+    /// [`Channel::corrupt`] draws them as they are drawn in truth.
+    fn sees_signal(&self) -> bool {
+        false
+    }
+
+    /// Draws the operator's parameters into `a` (length k) and y ~ Q(. | x, a) into `y` (length m). This is how signals
+    /// become observations; by default the parameters do not depend on x.
+    fn corrupt(&self, x: &[f32], stream: &mut Stream, a: &mut [f32], y: &mut [f32]) {
+        self.draw_operator(stream, a);
+        self.observe(x, a, stream, y);
+    }
+
+    /// The linear view, if the channel's mean is linear in x and its noise Gaussian and independent of x, given a.
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         None
     }
@@ -216,6 +232,11 @@ pub trait LinearChannel: Channel {
 
     /// True when A is diagonal and the noise is independent across coordinates, for every a.
     fn is_diagonal(&self) -> bool {
+        false
+    }
+
+    /// True when A = g I and Σ_y = v I for every a, where g and v may differ between operators.
+    fn is_isotropic(&self) -> bool {
         false
     }
 

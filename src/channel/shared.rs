@@ -1,6 +1,7 @@
 //! Channels with shared ownership: an [`Arc`] of a channel is a channel.
 
 use super::{Channel, LinearChannel};
+use crate::image::ImageShape;
 use crate::noise::Stream;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,12 +23,28 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
         (**self).operator_shape()
     }
 
+    fn signal_image(&self) -> Option<ImageShape> {
+        (**self).signal_image()
+    }
+
+    fn observation_image(&self) -> Option<ImageShape> {
+        (**self).observation_image()
+    }
+
     fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
         (**self).draw_operator(stream, a);
     }
 
     fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
         (**self).observe(x, a, stream, y);
+    }
+
+    fn sees_signal(&self) -> bool {
+        (**self).sees_signal()
+    }
+
+    fn corrupt(&self, x: &[f32], stream: &mut Stream, a: &mut [f32], y: &mut [f32]) {
+        (**self).corrupt(x, stream, a, y);
     }
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
@@ -52,6 +69,14 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
 
     fn write_hidden(&self, a: &[f32], signal: &[f64], hidden: &mut [f64]) {
         (**self).write_hidden(a, signal, hidden);
+    }
+
+    fn operator_feature_len(&self) -> usize {
+        (**self).operator_feature_len()
+    }
+
+    fn write_operator(&self, a: &[f32], out: &mut [f32]) {
+        (**self).write_operator(a, out);
     }
 
     fn condition_len(&self) -> usize {

@@ -57,6 +57,8 @@ impl Spectrum {
 pub(super) enum Action {
     /// As g I with the noise v I, in any basis.
     Isotropic(f64, f64),
+    /// The same with numbers of the observation.
+    IsotropicEach,
     /// With a spectrum of its own.
     Spectral,
 }
@@ -74,6 +76,9 @@ pub(super) fn actions(stages: &[Box<dyn Channel>]) -> Option<Vec<Action>> {
 
 /// A stage with A = g I and Σ_y = v I, which is diagonal in any basis.
 fn isotropic(stage: &dyn LinearChannel) -> Option<Action> {
+    if stage.is_isotropic() && stage.operator_len() > 0 {
+        return Some(Action::IsotropicEach);
+    }
     if !stage.is_diagonal() || stage.operator_len() > 0 {
         return None;
     }

@@ -175,10 +175,11 @@ impl<'a> Conditioning<'a> {
     }
 
     /// True where observations differ in what they measure, so that [`Conditioning::write_measured`] can tell
-    /// measured directions from imputed ones.
+    /// measured directions from imputed ones. Where what is measured depends on the signal, measured values are a biased
+    /// choice, and do not count more.
     pub(crate) fn tells_measured(&self) -> bool {
-        let structure = self.operator_structure();
-        self.channel.operator_len() > 0 && structure != OperatorStructure::None
+        let (structure, channel) = (self.operator_structure(), self.channel);
+        channel.operator_len() > 0 && !channel.sees_signal() && structure != OperatorStructure::None
     }
 
     /// The updates of `measurements` by conjugate gradient; `None` for those that have a matrix, and for none at all.

@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Diffem {
     /// Weight α of imputed values as training targets, relative to measured ones, in (0, 1]; 1 is the published
-    /// method. It applies where the operators of the observations differ and the channel is linear with
-    /// Gaussian noise; elsewhere all values have weight 1.
+    /// method. It applies where the operators of the observations differ, but not with the signal, and the channel is
+    /// linear with Gaussian noise; elsewhere all values have weight 1.
     pub imputed_weight: f64,
     /// First factor ω of over-relaxation, 1 to 4; 1 is the published method. The E-step's denoiser becomes
     /// D + (ω - 1) (D - D') with the previous lap's D', which goes ω times as far as the M-step did and costs a

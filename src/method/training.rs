@@ -114,8 +114,7 @@ impl TrainingSource<'_> {
                 Recorruption::EveryBatch => corrupt.stream(first + row, step),
                 Recorruption::EveryLap => corrupt.stream(i, 0),
             };
-            channel.draw_operator(&mut stream, &mut a);
-            channel.observe(signals.row(row), &a, &mut stream, &mut y);
+            channel.corrupt(signals.row(row), &mut stream, &mut a, &mut y);
             measurements.extend(condition(&y, &a, features.row_mut(row)));
             sigma.push(self.noise(x.row(row), step, first + row, x_t.row_mut(row)));
         }

@@ -3,9 +3,9 @@
 
 use super::normal;
 use diffem::channel::{
-    BlockMaskConfig, BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, FourierMaskConfig, JpegConfig,
-    KernelConfig, MulticoilConfig, NoiseConfig, Pattern, PixelMaskConfig, PoissonConfig, ProjectionConfig,
-    QuantizationConfig, RadonConfig, SaturationConfig, StageConfig,
+    BlockMaskConfig, BlurConfig, Border, Channel, ChannelConfig, Compose, DownsampleConfig, FourierMaskConfig,
+    JpegConfig, KernelConfig, MulticoilConfig, NoiseConfig, NoiseLevelConfig, Pattern, PixelMaskConfig, PoissonConfig,
+    ProjectionConfig, QuantizationConfig, RadonConfig, SaturationConfig, StageConfig,
 };
 use diffem::conditioning::Standardizer;
 use diffem::conditioning::{Conditioning, ConditioningConfig, MAX_DENSE, feature_len};
@@ -35,8 +35,12 @@ fn coils(complex: bool) -> StageConfig {
 
 /// A kernel that no reflection and no rotation maps to itself.
 fn kernel() -> StageConfig {
+    bordered(Border::Periodic)
+}
+
+fn bordered(border: Border) -> StageConfig {
     let weights = vec![vec![0.1, 0.3, 0.0], vec![0.0, 0.4, 0.15], vec![0.0, 0.05, 0.0]];
-    KernelConfig { weights: Some(weights), sigma: None, size: 9 }.into()
+    KernelConfig { weights: Some(weights), sigma: None, size: 9, border }.into()
 }
 
 /// Linear channels on color images.
@@ -55,7 +59,19 @@ pub fn registry() -> Vec<(&'static str, usize, Compose)> {
         ("fourier-mask", vec![frequencies(Pattern::Columns, false)]),
         ("fourier-mask of points, noise", vec![frequencies(Pattern::Points, false), noise()]),
         ("kernel", vec![kernel(), noise()]),
-        ("kernel per image", vec![KernelConfig { weights: None, sigma: Some([0.5, 1.5]), size: 3 }.into(), noise()]),
+        (
+            "kernel per image",
+            vec![
+                KernelConfig { weights: None, sigma: Some([0.5, 1.5]), size: 3, border: Border::Periodic }.into(),
+                noise(),
+            ],
+        ),
+        ("kernel, noise-level", vec![kernel(), NoiseLevelConfig { min: 0.05, max: 0.2 }.into()]),
+        ("kernel within zeros, noise", vec![bordered(Border::Zero), noise()]),
+        (
+            "kernel per image within zeros",
+            vec![KernelConfig { weights: None, sigma: Some([0.5, 1.5]), size: 3, border: Border::Zero }.into()],
+        ),
         ("multicoil", vec![coils(false)]),
         ("multicoil, noise, of complex images", vec![coils(true), noise()]),
         ("radon", vec![RadonConfig { angles: 5, random_start: false }.into()]),

@@ -35,7 +35,7 @@ sinogram = radon(phantom / GRID, theta=np.arange(angles) * 180 / angles, circle=
 
 image = rng.integers(-2 * GRID, 2 * GRID + 1, (6, 9))
 kernel = rng.integers(-GRID // 2, GRID + 1, (3, 5))
-convolved = convolve(image / GRID, kernel / GRID, mode="wrap")
+convolved, bordered = (convolve(image / GRID, kernel / GRID, mode=mode) for mode in ["wrap", "constant"])
 
 other = rng.integers(-2 * GRID, 2 * GRID + 1, (2, 6, 9))
 centered = np.fft.ifftshift((other[0] + 1j * other[1]) / GRID)
@@ -44,7 +44,12 @@ frequencies = np.fft.fftshift(np.fft.fft2(centered, norm="ortho"))
 golden = {
     "grid": GRID,
     "radon": {"side": side, "angles": angles, "x": phantom.ravel().tolist(), "y": rounded(sinogram.T)},
-    "kernel": {"kernel": kernel.tolist(), "x": image.ravel().tolist(), "y": rounded(convolved)},
+    "kernel": {
+        "kernel": kernel.tolist(),
+        "x": image.ravel().tolist(),
+        "y": rounded(convolved),
+        "y_zero": rounded(bordered),
+    },
     "fourier": {"x": other.ravel().tolist(), "y": rounded([frequencies.real, frequencies.imag])},
 }
 (HERE / "operators.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

@@ -130,8 +130,17 @@ pub fn observe(
     let x = row("x", x, own.signal_len())?;
     let mut stream = Key::new(options.seed, Purpose::Observe, 0).stream(0, 0);
     let (mut y, mut drawn) = (vec![0.0; channel.observation_len()], vec![0.0; channel.operator_len()]);
-    channel.draw_operator(&mut stream, &mut drawn);
-    let a = operator(channel, a.unwrap_or(drawn))?;
-    channel.observe(x.row(0), a.as_ref().map_or(&[], |a| a.row(0)), &mut stream, &mut y);
+    let a = match a {
+        Some(a) => {
+            channel.draw_operator(&mut stream, &mut drawn);
+            let a = operator(channel, a)?;
+            channel.observe(x.row(0), a.as_ref().map_or(&[], |a| a.row(0)), &mut stream, &mut y);
+            a
+        }
+        None => {
+            channel.corrupt(x.row(0), &mut stream, &mut drawn, &mut y);
+            operator(channel, drawn)?
+        }
+    };
     Observations::new(channel, Samples::new(y, channel.observation_len()), a)
 }

@@ -26,6 +26,34 @@ error: --channel: it gives observations of 2 values, operators of shape [2] and 
 }
 
 #[test]
+fn settings_of_stages_outside_their_ranges() {
+    fails(
+        &trained(),
+        &["sample", "run", "--channel", r#"[{ kind = "self-mask", threshold = 0.5, width = -1.0 }]"#],
+        str![[r#"
+error: --channel: channel[0].width: expected a number >= 0, found -1
+
+"#]],
+    );
+    fails(
+        &trained(),
+        &["sample", "run", "--channel", r#"[{ kind = "noise-level", min = 0.2, max = 0.1 }]"#],
+        str![[r#"
+error: --channel: channel[0].max: expected a number >= 0.2 (min), found 0.1
+
+"#]],
+    );
+    fails(
+        &trained(),
+        &["sample", "run", "--channel", r#"[{ kind = "poisson-gaussian", std = 0.1, gain = -1.0 }]"#],
+        str![[r#"
+error: --channel: channel[0].gain: expected a number >= 0, found -1
+
+"#]],
+    );
+}
+
+#[test]
 fn channels_that_are_none() {
     fails(
         &trained(),

@@ -141,6 +141,27 @@ impl Channel for Compose {
         self.forward(x, a, y, |stage, a, x, y| stage.observe(x, a, stream, y));
     }
 
+    fn sees_signal(&self) -> bool {
+        self.stages.iter().any(|stage| stage.sees_signal())
+    }
+
+    /// Where no stage sees its signal, the parameters of all stages are drawn before any noise; otherwise each stage
+    /// draws its own when its signal is there.
+    fn corrupt(&self, x: &[f32], stream: &mut Stream, a: &mut [f32], y: &mut [f32]) {
+        if !self.sees_signal() {
+            self.draw_operator(stream, a);
+            return self.observe(x, a, stream, y);
+        }
+        let (mut signal, mut rest) = (x.to_vec(), a);
+        for stage in &self.stages {
+            let (own, others) = rest.split_at_mut(stage.operator_len());
+            let mut next = vec![0.0; stage.observation_len()];
+            stage.corrupt(&signal, stream, own, &mut next);
+            (signal, rest) = (next, others);
+        }
+        y.copy_from_slice(&signal);
+    }
+
     fn lifts(&self) -> bool {
         self.stages.iter().all(|s| s.lifts())
     }

@@ -30,6 +30,11 @@ impl SpectralChannel for Compose {
             let so_far = gain.iter_mut().zip(variance.iter_mut());
             match (action, stage.as_spectral()) {
                 (Action::Isotropic(g, v), _) => so_far.for_each(|so_far| follow(so_far, [*g, *v])),
+                (Action::IsotropicEach, _) => {
+                    let (mut g, mut v) = (vec![0.0; stage.signal_len()], vec![0.0; stage.signal_len()]);
+                    stage.write_diagonal(a, &mut g, &mut v);
+                    so_far.for_each(|so_far| follow(so_far, [g[0], v[0]]));
+                }
                 (Action::Spectral, Some(stage)) => {
                     let own = Spectrum::of(stage, a);
                     let own = own.gain.into_iter().zip(own.variance);
