@@ -7,6 +7,8 @@ mod images;
 mod missing;
 #[path = "channels/noise.rs"]
 mod noise;
+#[path = "channels/position.rs"]
+mod position;
 
 use diffem::channel::{
     BlackBox, Channel, ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, NoiseLevelConfig,

@@ -131,6 +131,7 @@ stages! {
     PoissonGaussian(PoissonGaussianConfig) = poisson_gaussian,
     NoiseLevel(NoiseLevelConfig) = noise_level,
     SelfMask(SelfMaskConfig) = self_mask,
+    RotateProject(RotateProjectConfig) = rotate,
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod poisson_gaussian;
 mod projection;
 mod quantization;
 mod radon;
+mod rotate;
 mod saturation;
 mod self_mask;
 mod shared;

@@ -51,6 +51,14 @@ error: --channel: channel[0].gain: expected a number >= 0, found -1
 
 "#]],
     );
+    fails(
+        &trained(),
+        &["sample", "run", "--channel", r#"[{ kind = "rotate-project" }]"#],
+        str![[r#"
+error: --channel: channel[0].kind: "rotate-project" needs images: here the signal is a vector of length 2
+
+"#]],
+    );
 }
 
 #[test]
