@@ -3,11 +3,13 @@ import { DiffemCorruption } from './figures/corruption';
 import { DiffemDraws } from './figures/draws';
 import { DiffemPosterior } from './figures/image/posterior';
 import { DiffemManifold } from './figures/manifold';
+import { DiffemOpening } from './figures/opening';
 import { DiffemTheory } from './figures/theory';
 
 /** The first element holds the run that the others show. */
 const ELEMENTS = {
   'diffem-manifold': DiffemManifold,
+  'diffem-opening': DiffemOpening,
   'diffem-corruption': DiffemCorruption,
   'diffem-posterior': DiffemPosterior,
   'diffem-draws': DiffemDraws,
@@ -20,4 +22,4 @@ for (const [name, element] of Object.entries(ELEMENTS)) {
   setTimeout(() => customElements.get(name) ?? customElements.define(name, element));
 }
 
-export { DiffemCorruption, DiffemDraws, DiffemManifold, DiffemPosterior, DiffemTheory };
+export { DiffemCorruption, DiffemDraws, DiffemManifold, DiffemOpening, DiffemPosterior, DiffemTheory };
