@@ -103,7 +103,7 @@ test('a run off screen rests', async () => {
   await page.getByRole('button', { name: 'Pause', exact: true }).click();
 });
 
-test('the posterior of an observation is sampled and shown at every σ', async () => {
+test('the posterior of an observation is sampled and shown at every σ', async (t) => {
   const { page, log } = browser;
   await see(page, '#fig-2 canvas.plane');
   await page.locator('#fig-2').getByRole('button', { name: 'One lap' }).click();
@@ -117,17 +117,27 @@ test('the posterior of an observation is sampled and shown at every σ', async (
   const last = await page.evaluate(() => document.querySelector('diffem-draws').at);
   await page.locator('#fig-3 input[name=sigma]').fill(String(Math.round(last / 2)));
   await shot(page, 'fig-3-running', '#fig-3');
+  const [start, end] = [await page.evaluate(offTheLine, 'points'), await page.evaluate(offTheLine, 'means')];
+  t.diagnostic(`arrows start ${start.toFixed(3)} off the line and point ${end.toFixed(3)} beside it`);
+  assert.ok(end < 0.5 * start, `arrows start ${start} off the line and point ${end} beside it`);
+  const picture = () => page.evaluate(() => document.querySelector('diffem-draws').shadowRoot.querySelector('canvas').toDataURL());
+  const pointed = await picture();
+  await page.locator('#fig-3 input[name=arrows]').uncheck();
+  await page.waitForFunction((before) => document.querySelector('diffem-draws').shadowRoot.querySelector('canvas').toDataURL() !== before, pointed);
   await page.locator('#fig-3 input[name=sigma]').fill(String(last));
-  const off = await page.evaluate(offTheLine);
+  const off = await page.evaluate(offTheLine, 'points');
   assert.ok(off < 0.2, `draws lie ${off} off their line`);
   assert.deepEqual(log, []);
 });
 
-/** Root mean square distance of the last draws from the line of the observation; runs in the page. */
-function offTheLine() {
+/**
+ * Root mean square distance of the draws (`points`), or of their posterior means (`means`), from the line of
+ * the observation; runs in the page.
+ */
+function offTheLine(which) {
   const { session } = document.querySelector('diffem-manifold');
   const { y, a } = session.data;
-  const [draws, i] = [document.querySelector('diffem-draws').points, session.selected];
+  const [draws, i] = [document.querySelector('diffem-draws')[which], session.selected];
   let sum = 0;
   for (let k = 0; k < draws.length; k += 2) sum += (a[2 * i] * draws[k] + a[2 * i + 1] * draws[k + 1] - y[i]) ** 2;
   return Math.sqrt(sum / (draws.length / 2));

@@ -6,6 +6,7 @@ import { lineChart } from '../lib/chart';
 import { reducedMotion } from '../lib/environment';
 import { short } from '../lib/format';
 import type { DataSet } from '../session/session';
+import { drawArrows, meansAt } from './arrows';
 import { drawDensity, exactDensity } from './density';
 import { LinkedFigure } from './linked';
 import { disc, drawBand, drawTruth, pointOf } from './manifold-view';
@@ -19,10 +20,12 @@ const RATE = 20;
 const TRACED = 8;
 
 export class DiffemDraws extends LinkedFigure {
-  static override properties = { at: { state: true }, playing: { state: true }, busy: { state: true }, failure: { state: true } };
+  static override properties = { at: { state: true }, playing: { state: true }, busy: { state: true }, arrows: { state: true }, failure: { state: true } };
   declare at: number;
   declare playing: boolean;
   declare busy: boolean;
+  /** Whether the reader wants arrows of the score. */
+  declare arrows: boolean;
   declare failure: string;
 
   #trajectory: Trajectory = emptyTrajectory();
@@ -34,7 +37,7 @@ export class DiffemDraws extends LinkedFigure {
 
   constructor() {
     super();
-    Object.assign(this, { at: 0, playing: false, busy: false, failure: '' });
+    Object.assign(this, { at: 0, playing: false, busy: false, arrows: true, failure: '' });
   }
 
   /** Draws anew when the data, the selected observation or the number of finished laps changes. */
@@ -139,6 +142,7 @@ export class DiffemDraws extends LinkedFigure {
             ${s.recordedDraws ? html`<li><span class="swatch" style="border-radius:0;--c:var(--diffem-contender)"></span>draws of EM-MMPS</li>` : nothing}
             ${s.data.d === 2 ? html`<li><span class="swatch line" style="--c:var(--diffem-observation)"></span>observation</li>` : nothing}
             <li><span class="swatch" style="background:none;border:1.5px solid var(--diffem-truth)"></span>truth</li>
+            ${this.arrows && this.means ? html`<li><span class="swatch line" style="--c:var(--diffem-mean)"></span>a third of σ² times the learned score</li>` : nothing}
           </ul>
         </div>
         <div class="side" part="controls">${this.#controls()} ${this.#chart(s.data)}</div>
@@ -161,6 +165,8 @@ export class DiffemDraws extends LinkedFigure {
       <label><span>Observation <output>${s?.selected ?? 0}</output></span>
         <input type="range" name="observation" min="0" max=${Math.max(1, (s?.data?.n ?? 1) - 1)} .value=${String(s?.selected ?? 0)}
           @input=${(e: Event) => s?.select(Number((e.target as HTMLInputElement).value))}></label>
+      <label class="tick"><input type="checkbox" name="arrows" .checked=${this.arrows}
+        @change=${(e: Event) => (this.arrows = (e.target as HTMLInputElement).checked)}> show the learned score</label>
       <p class="status ${this.failure ? 'failed' : ''}" part="status" role="status">${this.failure || this.#note()}</p>`;
   }
 
@@ -184,6 +190,11 @@ export class DiffemDraws extends LinkedFigure {
   /** Draws at the noise level shown, [draws, d]. */
   get points(): Float32Array | undefined {
     return this.#trajectory.states[this.at];
+  }
+
+  /** Posterior means of the draws at the noise level shown, [draws, d]; undefined at the last one. */
+  get means(): Float32Array | undefined {
+    return meansAt(this.#trajectory, this.at);
   }
 
   get #sigma(): number {
@@ -219,7 +230,7 @@ export class DiffemDraws extends LinkedFigure {
     const pair = this.source?.pair ?? ([0, 1] as const);
     const { states, of } = this.#trajectory;
     const points = states[this.at];
-    if (!this.changed(canvas, s.data, pair, s.selected, s.config.noise, of, points, s.recordedDraws, canvas.clientWidth, devicePixelRatio, colors.posterior)) return true;
+    if (!this.changed(canvas, s.data, pair, s.selected, s.config.noise, of, points, this.arrows, s.recordedDraws, canvas.clientWidth, devicePixelRatio, colors.posterior)) return true;
     plane.begin();
     if (s.data.d === 2) drawBand(plane, colors, s.data, s.selected, s.config.noise);
     drawTruth(plane, colors, s.data, pair);
@@ -227,6 +238,7 @@ export class DiffemDraws extends LinkedFigure {
     this.#trace(plane, s.data.d, pair, colors.posterior);
     if (s.recordedDraws) squares(plane, colors.contender, s.recordedDraws.mmps);
     for (let k = 0; points && k < points.length / s.data.d; k += 1) disc(plane, pointOf(points, s.data.d, k, pair), 2.4, colors.posterior);
+    if (this.arrows && points && this.means) drawArrows(plane, points, this.means, s.data.d, pair, colors.mean);
     return true;
   }
 

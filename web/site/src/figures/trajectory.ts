@@ -6,7 +6,7 @@ export interface Trajectory {
   sigmas: number[];
   /** x_t of all draws, [draws, d], one array per noise level. */
   states: Float32Array[];
-  /** The denoiser's posterior means at these points, likewise. */
+  /** The denoiser's posterior means at the points of the level before, likewise. */
   means: Float32Array[];
 }
 
