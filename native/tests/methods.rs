@@ -86,6 +86,29 @@ fn images_are_compared_by_their_missing_pixels() {
     }
 }
 
+/// Beyond 256 values these channels have products alone, with an operator per observation.
+#[test]
+fn em_mmps_trains_on_images_without_a_matrix() {
+    let dir = tempfile::tempdir().expect("a directory");
+    pictures::idx(&dir.path().join("data"), "train-images-idx3-ubyte.gz", 32, 17);
+    let (head, rest) = TINY.split_once("[data]").expect("data");
+    let (_, rest) = rest.split_once("[em]").expect("em");
+    let data = "[data]\nkind = \"idx\"\npath = \"data\"\nheight = 17\nwidth = 17\nn = 24\ntest = 0\n";
+    for (name, channel) in [
+        ("radon", "kind = \"radon\"\nangles = 6\nrandom_start = true"),
+        ("multicoil", "kind = \"multicoil\"\ncoils = 2\nacceleration = 3.0"),
+    ] {
+        let channel = format!("[[channel]]\n{channel}\n[[channel]]\nkind = \"noise\"\nstd = 0.1\n[em]");
+        std::fs::write(dir.path().join("c.toml"), [head, data, &channel, rest].concat()).expect("a file");
+        let args = ["train", "c.toml", "--out", name, "--progress", "quiet", "--set", "m_step.steps=4"];
+        let more = ["--set", "method.kind=em-mmps", "--set", "report.points=0", "--set", "monitor.points=0"];
+        succeed(dir.path(), &[args.as_slice(), &more].concat());
+        let summary = json(&dir.path().join(name).join("summary.json"));
+        // The start counts as one.
+        assert_eq!(summary["laps"].as_array().expect("laps").len(), 3, "{summary}");
+    }
+}
+
 #[test]
 fn contenders_with_a_mistake_cost_no_training() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -4,8 +4,9 @@
 use super::measurement::{MIN_STD, Measurement};
 use super::standardizer::Standardizer;
 use crate::channel::{LinearChannel, narrow, wide};
-use crate::gaussian::{Covariance, SolverConfig, System};
+use crate::gaussian::{Covariance, History, SolverConfig, Stop, System};
 use crate::image::ImageShape;
+use crate::noise::Stream;
 use crate::parallel;
 use crate::samples::Samples;
 
@@ -19,13 +20,15 @@ pub(crate) struct MatrixFree<'a> {
 }
 
 impl MatrixFree<'_> {
-    /// D = D₀ + K (y - A D₀) of every row of `estimate [n, d]`, whose variance is `variance(row)`.
+    /// D = D₀ + K (y - A D₀) of every row of `estimate [n, d]`, whose variance is `variance(row)`. The solution for a row
+    /// begins at those for the same measurement before, so that a row depends on the updates of that row alone.
     pub fn update(&self, estimate: &Samples, variance: impl Fn(usize) -> f64 + Sync + Send) -> Samples {
         self.rows(estimate, |i, x| {
-            let seen = self.seen(i, x);
+            let (measurement, v) = (&self.measurements[i], variance(i));
             let residual: Vec<f64> =
-                self.measurements[i].observed().iter().zip(seen).map(|(y, seen)| y - seen).collect();
-            let correction = self.correction(i, &residual, variance(i));
+                measurement.observed().iter().zip(self.seen(i, x)).map(|(y, seen)| y - seen).collect();
+            let mut history = measurement.history.lock().expect("no worker fails while it updates a row");
+            let correction = self.correction(i, &residual, (v, v * x.len() as f64), &mut history);
             x.iter().zip(correction).map(|(x, c)| (f64::from(*x) + c) as f32).collect()
         })
     }
@@ -55,14 +58,67 @@ impl MatrixFree<'_> {
         })
     }
 
+    /// P e of every row, e ~ N(0, v (I - K A)): `[n, d]`. P is K A of an estimate with the variance `prior`. By Matheron's
+    /// rule e = x - K (A x + n) with x ~ N(0, v I) and n ~ N(0, Σ_y), the noise of an observation of nothing. The normal
+    /// numbers of row i come from `stream(i)`.
+    pub fn remainder(&self, v: f64, prior: f64, stream: &(dyn Fn(usize) -> Stream + Sync)) -> Samples {
+        let d = self.standardizer.mean.len();
+        self.rows(&Samples::zeros(self.measurements.len(), d), |i, nothing| {
+            let (mut stream, mut x) = (stream(i), vec![0.0f32; d]);
+            stream.fill_normal(&mut x);
+            x.iter_mut().for_each(|x| *x *= v.sqrt() as f32);
+            let mut seen = self.seen(i, &x);
+            let mut noise = vec![0.0f32; seen.len()];
+            self.linear.observe(nothing, self.measurements[i].operator(), &mut stream, &mut noise);
+            let floor = |stream: &mut Stream| MIN_STD * f64::from(stream.normal());
+            seen.iter_mut().zip(noise).for_each(|(seen, n)| *seen += f64::from(n) + floor(&mut stream));
+            let correction = self.correction(i, &seen, (v, v * d as f64), &mut History::default());
+            let e: Vec<f32> = x.iter().zip(correction).map(|(x, c)| (f64::from(*x) - c) as f32).collect();
+            narrow(&self.measured_part(i, &e, prior))
+        })
+    }
+
+    /// y - A μ of every row, `[n, m]`.
+    pub fn observed(&self) -> Samples {
+        let rows = self.measurements.iter().flat_map(|measurement| narrow(measurement.observed()));
+        Samples::new(rows.collect(), self.linear.observation_len())
+    }
+
+    /// A L x of every row: `x [n, d]` -> `[n, m]`.
+    pub fn apply(&self, x: &Samples) -> Samples {
+        self.rows(x, |i, x| narrow(&self.seen(i, x)))
+    }
+
+    /// Lᵀ Aᵀ v of every row: `v [n, m]` -> `[n, d]`.
+    pub fn adjoint(&self, v: &Samples) -> Samples {
+        self.rows(v, |i, v| {
+            let mut x = vec![0.0f32; self.linear.signal_len()];
+            self.linear.adjoint(self.measurements[i].operator(), v, &mut x);
+            x.iter_mut().zip(&self.standardizer.root).for_each(|(x, l)| *x = (f64::from(*x) * l) as f32);
+            x
+        })
+    }
+
+    /// Σ_y v of every row `[m]`.
+    pub fn noise(&self, v: &Samples) -> Samples {
+        self.rows(v, |i, v| {
+            let mut out = vec![0.0f32; v.len()];
+            self.linear.apply_noise(self.measurements[i].operator(), v, &mut out);
+            out.iter_mut().zip(v).for_each(|(out, v)| *out += (MIN_STD * MIN_STD) as f32 * v);
+            out
+        })
+    }
+
     fn rows(&self, x: &Samples, f: impl Fn(usize, &[f32]) -> Vec<f32> + Sync + Send) -> Samples {
         let rows = parallel::map(x.n(), |i| f(i, x.row(i)));
-        Samples::new(rows.concat(), x.d())
+        let width = rows.first().map_or(x.d(), Vec::len);
+        Samples::new(rows.concat(), width)
     }
 
     /// K A x.
     fn measured_part(&self, i: usize, x: &[f32], variance: f64) -> Vec<f64> {
-        self.correction(i, &self.seen(i, x), variance)
+        let size = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+        self.correction(i, &self.seen(i, x), (variance, size), &mut History::default())
     }
 
     /// A L x.
@@ -74,17 +130,22 @@ impl MatrixFree<'_> {
         wide(&seen)
     }
 
-    /// K r in the standardizer's coordinates, where the signal's covariance is v L Lᵀ in its own.
-    fn correction(&self, i: usize, r: &[f64], variance: f64) -> Vec<f64> {
-        let standardizer = self.standardizer;
-        let spread: Vec<f64> = standardizer.root.iter().map(|l| variance * l * l).collect();
+    /// K r in the standardizer's coordinates, where the signal's covariance is v L Lᵀ in its own. `size` is the squared
+    /// norm that the tolerance refers to.
+    fn correction(&self, i: usize, r: &[f64], (v, size): (f64, f64), history: &mut History) -> Vec<f64> {
+        let (root, SolverConfig { iterations, tolerance }) = (&self.standardizer.root, self.solver);
+        let squares: Vec<f64> = root.iter().map(|l| l * l).collect();
         let system = System {
             linear: self.linear,
             a: self.measurements[i].operator(),
-            covariance: Covariance::Diagonal(&spread),
+            covariance: Covariance::Diagonal(&squares),
+            scale: v,
             floor: MIN_STD * MIN_STD,
-            solver: self.solver,
+            stop: Stop::error(iterations, tolerance * tolerance * size, v),
         };
-        system.correction(r).into_iter().zip(&standardizer.root).map(|(x, l)| x / l).collect()
+        system.continued(r, history).into_iter().zip(root).map(|(x, l)| x / l).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! Linear-Gaussian form of one observation, and how it updates an estimate.
 
 use crate::basis::Basis;
+use crate::gaussian::History;
 use crate::scratch::with_scratch;
+use std::sync::Mutex;
 
 /// Maximum length of signals for which linear channels get their measurement update, geometry features and standardized
 /// directions from matrices, each of which needs d x d numbers per observation. For longer signals conjugate gradient
@@ -38,6 +40,8 @@ pub struct Measurement {
     pub(super) structure: OperatorStructure,
     /// Parameters of the operator; empty unless it is matrix-free.
     operator: Vec<f32>,
+    /// Where the next update of a matrix-free measurement begins. One worker at a time updates a row.
+    pub(super) history: Mutex<History>,
 }
 
 /// References to the parts of a measurement. Diagonal and spectral: the diagonal of A and the variances,
@@ -75,12 +79,13 @@ impl Measurement {
     /// A measurement of zeros, to be filled through [`Measurement::parts`].
     pub(super) fn zeros(structure: OperatorStructure, m: usize, d: usize) -> Self {
         let (matrix, noise) = if structure == OperatorStructure::Dense { (m * d, m * m) } else { (d, d) };
-        Self { values: vec![0.0; matrix + noise + m], m, structure, operator: Vec::new() }
+        Self { values: vec![0.0; matrix + noise + m], m, structure, operator: Vec::new(), history: Mutex::default() }
     }
 
     /// A matrix-free measurement: the parameters of its operator and y - A μ.
     pub(super) fn matrix_free(operator: Vec<f32>, y: Vec<f64>) -> Self {
-        Self { m: y.len(), values: y, structure: OperatorStructure::MatrixFree, operator }
+        let (structure, history) = (OperatorStructure::MatrixFree, Mutex::default());
+        Self { m: y.len(), values: y, structure, operator, history }
     }
 
     /// Parameters of a matrix-free operator.

@@ -35,7 +35,8 @@ pub(crate) use remainder::remainder;
 pub use standardizer::{Standardize, Standardizer};
 pub(crate) use structure::operator_structure;
 pub use structure::{feature_len, structure_for};
-pub use whitened::Whitened;
+pub(crate) use whitened::OnHost;
+pub use whitened::{LinearBatch, Whitened};
 
 use crate::basis::Basis;
 use crate::channel::{Channel, LinearChannel, SpectralChannel, narrow, wide};
@@ -166,7 +167,7 @@ impl<'a> Conditioning<'a> {
     }
 
     /// The measurement of a channel without a matrix, which is not mirrored: see [`MatrixFree::measured`].
-    fn unsolved(&self, linear: &dyn LinearChannel, y: &[f32], a: &[f32]) -> Measurement {
+    pub(crate) fn unsolved(&self, linear: &dyn LinearChannel, y: &[f32], a: &[f32]) -> Measurement {
         let mean = narrow(&self.standardizer.mean);
         let mut seen = vec![0.0f32; y.len()];
         linear.apply(a, &mean, &mut seen);

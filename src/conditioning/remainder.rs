@@ -8,6 +8,7 @@
 use super::gain::variances;
 use super::{Conditioning, Measurement, OperatorStructure};
 use crate::denoiser::{times, to_tensor};
+use crate::noise::Stream;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor};
@@ -15,20 +16,21 @@ use burn::tensor::{Device, Tensor};
 /// Rounding of K A, which is given in 32 bits, with some margin.
 const ROUNDING: f64 = 1e-6;
 
-/// P V^½ of `measurements` at noise level `sigma`, applied to standard normal `noise [n, d]`; `None` without
-/// measurements.
+/// P e for e ~ N(0, V) of `measurements` at noise level `sigma`, `[n, d]`; `None` without measurements. The normal
+/// numbers of row i come from `stream(i)`.
 pub(crate) fn remainder(
     measurements: &[Measurement],
     sigma: f64,
     schedule: &Schedule,
     conditioning: Conditioning<'_>,
     device: &Device,
-    noise: Tensor<2>,
+    stream: &(dyn Fn(usize) -> Stream + Sync),
 ) -> Option<Tensor<2>> {
     let (n, d) = (measurements.len(), conditioning.channel.signal_len());
     let structure = measurements.first()?.structure();
-    if structure == OperatorStructure::MatrixFree {
-        return None;
+    if let Some(free) = conditioning.matrix_free(measurements) {
+        let (variance, prior) = (schedule.posterior_variance(sigma), schedule.sigma_data.powi(2));
+        return Some(to_tensor(&free.remainder(variance, prior, stream), device));
     }
     let dense = structure == OperatorStructure::Dense;
     let prior = match conditioning.power() {
@@ -43,7 +45,9 @@ pub(crate) fn remainder(
             false => write_diagonal(measurement, [&prior, &variance], roots.row_mut(i)),
         }
     }
-    let scaled = times(&to_tensor(&roots, device), noise);
+    let mut noise = Samples::zeros(n, d);
+    (0..n).for_each(|i| stream(i).fill_normal(noise.row_mut(i)));
+    let scaled = times(&to_tensor(&roots, device), to_tensor(&noise, device));
     Some(match conditioning.basis() {
         Some(basis) => basis.on(device).inverse(scaled),
         None => scaled,

@@ -1,8 +1,23 @@
-//! A batch of linear-Gaussian observations with unit noise: L⁻¹ y = L⁻¹ A x + N(0, I), Σ_y = L Lᵀ.
+//! A batch of linear-Gaussian observations as products on a device: with unit noise, L⁻¹ y = L⁻¹ A x + N(0, I), Σ_y = L Lᵀ,
+//! where there is a matrix, and as they are where there is none.
 
-use super::{Conditioning, Measurement, OperatorStructure};
+use super::{Conditioning, MatrixFree, Measurement, OperatorStructure};
 use crate::basis::DeviceBasis;
+use crate::denoiser::{to_samples, to_tensor};
+use crate::samples::Samples;
 use burn::tensor::{Device, Tensor, TensorData};
+
+/// A batch of observations y = A x + n with n ~ N(0, Σ), one per row.
+pub trait LinearBatch {
+    /// y, `[n, m]`.
+    fn y(&self) -> Tensor<2>;
+    /// A x: `x [n, d]` -> `[n, m]`.
+    fn apply(&self, x: Tensor<2>) -> Tensor<2>;
+    /// Aᵀ v: `v [n, m]` -> `[n, d]`.
+    fn adjoint(&self, v: Tensor<2>) -> Tensor<2>;
+    /// Σ v: `[n, m]` -> `[n, m]`.
+    fn noise(&self, v: Tensor<2>) -> Tensor<2>;
+}
 
 /// L⁻¹ A and L⁻¹ y of one observation.
 type Row = (Vec<f64>, Vec<f64>);
@@ -37,14 +52,16 @@ impl Whitened {
         };
         Self { matrix: tensor(&|row| &row.0, width), y: tensor(&|row| &row.1, m), diagonal, basis }
     }
+}
 
+impl LinearBatch for Whitened {
     /// L⁻¹ y, `[n, m]`.
-    pub fn y(&self) -> Tensor<2> {
+    fn y(&self) -> Tensor<2> {
         self.y.clone()
     }
 
     /// L⁻¹ A x: `x [n, d]` -> `[n, m]`.
-    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+    fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         let x = match &self.basis {
             Some(basis) => basis.forward(x),
             None => x,
@@ -57,7 +74,7 @@ impl Whitened {
     }
 
     /// Aᵀ L⁻ᵀ v: `v [n, m]` -> `[n, d]`.
-    pub fn adjoint(&self, v: Tensor<2>) -> Tensor<2> {
+    fn adjoint(&self, v: Tensor<2>) -> Tensor<2> {
         if self.diagonal {
             let x = v * self.matrix.clone();
             return match &self.basis {
@@ -68,5 +85,40 @@ impl Whitened {
         let ([n, m], width) = (self.y.dims(), self.matrix.dims()[1]);
         let d = width / m;
         (self.matrix.clone().reshape([n, m, d]) * v.reshape([n, m, 1])).sum_dim(1).reshape([n, d])
+    }
+    /// v: the noise is white.
+    fn noise(&self, v: Tensor<2>) -> Tensor<2> {
+        v
+    }
+}
+
+/// Observations without a matrix, whose products are made on the host.
+pub(crate) struct OnHost<'a> {
+    pub free: MatrixFree<'a>,
+    pub device: &'a Device,
+}
+
+impl OnHost<'_> {
+    fn on_host(&self, x: Tensor<2>, f: impl Fn(&Samples) -> Samples) -> Tensor<2> {
+        let x = to_samples(x).expect("a device whose tensors can be read, as every native one's can");
+        to_tensor(&f(&x), self.device)
+    }
+}
+
+impl LinearBatch for OnHost<'_> {
+    fn y(&self) -> Tensor<2> {
+        to_tensor(&self.free.observed(), self.device)
+    }
+
+    fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        self.on_host(x, |x| self.free.apply(x))
+    }
+
+    fn adjoint(&self, v: Tensor<2>) -> Tensor<2> {
+        self.on_host(v, |v| self.free.adjoint(v))
+    }
+
+    fn noise(&self, v: Tensor<2>) -> Tensor<2> {
+        self.on_host(v, |v| self.free.noise(v))
     }
 }

@@ -5,7 +5,7 @@ use crate::basis::{Basis, Dct, MAX_SIDE};
 use crate::channel::{Channel, LinearChannel, SpectralChannel, narrow, wide};
 use crate::conditioning::MAX_DENSE;
 use crate::error::{Error, Result};
-use crate::gaussian::{Covariance, Gaussian, LinearGaussian, LowRankGaussian, SolverConfig, SpectralGaussian, System};
+use crate::gaussian::{Covariance, Gaussian, LinearGaussian, LowRankGaussian, SpectralGaussian, Stop, System};
 use crate::image::ImageShape;
 use crate::observations::Observations;
 use crate::parallel;
@@ -256,7 +256,8 @@ pub fn corrupted_init_into(channel: &dyn Channel, observations: &Observations, o
         return parallel::fill_each_row(out, SHARD, |i| {
             let (a, y) = (observations.operator(i), wide(observations.y.row(i)));
             let covariance = Covariance::Diagonal(&unit);
-            let system = System { linear, a, covariance, floor: 1e-6, solver: SolverConfig::default() };
+            let stop = Stop::residual(100, 1e-6);
+            let system = System { linear, a, covariance, scale: 1.0, floor: 1e-6, stop };
             Ok(narrow(&system.correction(&y)))
         });
     }

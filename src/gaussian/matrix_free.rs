@@ -1,30 +1,35 @@
 //! Posteriors of linear channels without their matrices, by conjugate gradient on products with A and Aᵀ:
 //!
 //! ```text
-//! K r = S Aᵀ z,   (A S Aᵀ + Σ_y + δ I) z = r
+//! K r = v S Aᵀ z,   (v A S Aᵀ + Σ_y + δ I) z = r
 //! ```
 //!
-//! S is the covariance before the observation. Memory is a few vectors of length d and m.
+//! v S is the covariance before the observation. Memory is a few vectors of length d and m.
+//!
+//! A sampler solves such a system at every noise level, for the same observation. Each begins at the combination of the
+//! last solutions that fits it best, which takes no product, because their images under the parts of the map are kept.
 
 use crate::basis::Basis;
 use crate::channel::{LinearChannel, narrow, wide};
 use crate::error::{Error, Result};
+use nalgebra::{Cholesky, DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
-/// When conjugate gradient stops.
+/// When the update by conjugate gradient stops.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SolverConfig {
     /// Maximum number of iterations, 1 to 10000; each takes one product with A and one with its transpose.
     pub iterations: usize,
-    /// Norm of the residual, relative to the right-hand side, at which it stops, in (0, 1).
+    /// Root mean square error of an update, estimated and relative to the standard deviation of the estimate before it,
+    /// at which it stops, in (0, 1).
     pub tolerance: f64,
 }
 
 impl Default for SolverConfig {
     fn default() -> Self {
-        Self { iterations: 100, tolerance: 1e-6 }
+        Self { iterations: 100, tolerance: 0.01 }
     }
 }
 
@@ -40,6 +45,30 @@ impl SolverConfig {
             return Err(Error::config(format!("{field}.tolerance"), message));
         }
         Ok(())
+    }
+}
+
+/// When conjugate gradient stops.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    /// Maximum number of iterations.
+    iterations: usize,
+    /// Norm of the residual, relative to the right-hand side.
+    residual: f64,
+    /// Squared error of the solution z in the norm of the map, zᵀ E z.
+    energy: f64,
+}
+
+impl Stop {
+    /// Stops at a residual of `tolerance` times the right-hand side.
+    pub const fn residual(iterations: usize, tolerance: f64) -> Self {
+        Self { iterations, residual: tolerance, energy: 0.0 }
+    }
+
+    /// Stops when the squared norm of the error of K r is about `square`, where v is `scale`: with E = v A S Aᵀ + Σ_y and
+    /// an error e of z, that of S^-½ K r is v eᵀ v A S Aᵀ e, at most v eᵀ E e.
+    pub fn error(iterations: usize, square: f64, scale: f64) -> Self {
+        Self { iterations, residual: 0.0, energy: square / scale }
     }
 }
 
@@ -72,57 +101,114 @@ pub(crate) struct System<'a> {
     pub a: &'a [f32],
     /// S.
     pub covariance: Covariance<'a>,
+    /// v.
+    pub scale: f64,
     /// δ >= 0.
     pub floor: f64,
-    pub solver: SolverConfig,
+    pub stop: Stop,
 }
+
+/// Number of solutions that are kept.
+const KEPT: usize = 2;
+/// Added to the normalized products of solutions, which are alike: far above their rounding.
+const RIDGE: f64 = 1e-8;
+
+/// The last solutions for one observation, newest first: z `[m]`, then S Aᵀ z `[d]`, A S Aᵀ z `[m]` and (Σ_y + δ I) z `[m]`.
+#[derive(Default)]
+pub(crate) struct History(Vec<Vec<f32>>);
 
 impl System<'_> {
-    /// K r = S Aᵀ z for `r [m]`, `[d]`.
+    /// K r for `r [m]`, `[d]`.
     pub fn correction(&self, r: &[f64]) -> Vec<f64> {
-        self.covariance.times(&self.adjoint(&self.solve(r)))
+        self.continued(r, &mut History::default())
     }
 
-    fn adjoint(&self, z: &[f64]) -> Vec<f32> {
-        let mut x = vec![0.0f32; self.linear.signal_len()];
-        self.linear.adjoint(self.a, &narrow(z), &mut x);
-        x
+    /// [`System::correction`] from the solutions in `history`, to which its own is added. They belong to the same
+    /// operator and S, at any v.
+    pub fn continued(&self, r: &[f64], history: &mut History) -> Vec<f64> {
+        let (m, d) = (r.len(), self.linear.signal_len());
+        let mut solution = self.combined(r, history);
+        let image = self.image(&solution);
+        let residual: Vec<f64> = r.iter().zip(image).map(|(r, image)| r - image).collect();
+        let steps = conjugate_gradient(|z| self.times(z), &residual, self.stop);
+        add(&mut solution, 1.0, &steps);
+        history.0.insert(0, narrow(&solution));
+        history.0.truncate(KEPT);
+        solution[m..m + d].iter().map(|x| x * self.scale).collect()
     }
 
-    /// (A S Aᵀ + Σ_y + δ I) z.
+    /// The combination of the solutions in `history` whose error is least in the norm of the map; zeros without any.
+    fn combined(&self, r: &[f64], history: &History) -> Vec<f64> {
+        let m = r.len();
+        let mut sum = vec![0.0; 3 * m + self.linear.signal_len()];
+        let kept: Vec<Vec<f64>> = history.0.iter().map(|solution| wide(solution)).collect();
+        let images: Vec<Vec<f64>> = kept.iter().map(|solution| self.image(solution)).collect();
+        let norms: Vec<f64> = kept.iter().zip(&images).map(|(z, image)| dot(&z[..m], image).sqrt()).collect();
+        if norms.is_empty() || !norms.iter().all(|norm| *norm > 0.0 && norm.is_finite()) {
+            return sum;
+        }
+        let product = |i: usize, j: usize| dot(&kept[i][..m], &images[j]) / (norms[i] * norms[j]);
+        let matrix = DMatrix::from_fn(kept.len(), kept.len(), |i, j| product(i, j) + if i == j { RIDGE } else { 0.0 });
+        let right = DVector::from_fn(kept.len(), |i, _| dot(&kept[i][..m], r) / norms[i]);
+        if let Some(factor) = Cholesky::new(matrix) {
+            let weights = factor.solve(&right);
+            kept.iter().enumerate().for_each(|(i, solution)| add(&mut sum, weights[i] / norms[i], solution));
+        }
+        sum
+    }
+
+    /// (v A S Aᵀ + Σ_y + δ I) z of a solution, from what is kept of it.
+    fn image(&self, solution: &[f64]) -> Vec<f64> {
+        let m = self.linear.observation_len();
+        let (seen, noise) = solution[solution.len() - 2 * m..].split_at(m);
+        seen.iter().zip(noise).map(|(seen, noise)| self.scale * seen + noise).collect()
+    }
+
+    /// (v A S Aᵀ + Σ_y + δ I) z, then what is kept of z besides itself.
     fn times(&self, z: &[f64]) -> Vec<f64> {
-        let spread = narrow(&self.covariance.times(&self.adjoint(z)));
-        let (mut seen, mut noise) = (vec![0.0f32; z.len()], vec![0.0f32; z.len()]);
-        self.linear.apply(self.a, &spread, &mut seen);
-        self.linear.apply_noise(self.a, &narrow(z), &mut noise);
-        (0..z.len()).map(|i| f64::from(seen[i]) + f64::from(noise[i]) + self.floor * z[i]).collect()
-    }
-
-    /// z, as far as the solver goes.
-    fn solve(&self, r: &[f64]) -> Vec<f64> {
-        conjugate_gradient(|z| self.times(z), r, self.solver)
+        let (m, d, narrowed) = (z.len(), self.linear.signal_len(), narrow(z));
+        let (mut x, mut seen, mut noise) = (vec![0.0f32; d], vec![0.0f32; m], vec![0.0f32; m]);
+        self.linear.adjoint(self.a, &narrowed, &mut x);
+        let spread = self.covariance.times(&x);
+        self.linear.apply(self.a, &narrow(&spread), &mut seen);
+        self.linear.apply_noise(self.a, &narrowed, &mut noise);
+        let mut out = vec![0.0; m];
+        out.extend(spread);
+        out.extend(seen.iter().map(|v| f64::from(*v)));
+        out.extend(noise.iter().zip(z).map(|(noise, z)| f64::from(*noise) + self.floor * z));
+        let image = self.image(&out);
+        out[..m].copy_from_slice(&image);
+        out
     }
 }
 
-/// Solves `product`(z) = r for a symmetric positive definite map, from z = 0.
-pub(crate) fn conjugate_gradient(product: impl Fn(&[f64]) -> Vec<f64>, r: &[f64], solver: SolverConfig) -> Vec<f64> {
-    let mut z = vec![0.0; r.len()];
+/// Solves `product`(z) = r for a symmetric positive definite map, from z = 0. `product` may return more than the image
+/// `[m]`: values that are linear in z, such as intermediate results. Returns z and those of z.
+pub(crate) fn conjugate_gradient(product: impl Fn(&[f64]) -> Vec<f64>, r: &[f64], stop: Stop) -> Vec<f64> {
+    let m = r.len();
+    let mut z = vec![0.0; m];
     let (mut residual, mut direction) = (r.to_vec(), r.to_vec());
     let mut square = dot(r, r);
-    let end = square * solver.tolerance * solver.tolerance;
-    for _ in 0..solver.iterations {
+    let end = square * stop.residual * stop.residual;
+    for _ in 0..stop.iterations {
         if square <= end {
             break;
         }
-        let image = product(&direction);
-        let curvature = dot(&direction, &image);
+        let mut image = product(&direction);
+        let curvature = dot(&direction, &image[..m]);
         // Rounding alone can leave a direction that the map does not see.
         if !(curvature > 0.0 && curvature.is_finite()) {
             break;
         }
         let length = square / curvature;
-        add(&mut z, length, &direction);
-        add(&mut residual, -length, &image);
+        add(&mut residual, -length, &image[..m]);
+        image[..m].copy_from_slice(&direction);
+        z.resize(image.len(), 0.0);
+        add(&mut z, length, &image);
+        // What this step took from the squared error, which is about what the next ones take.
+        if length * square <= stop.energy {
+            break;
+        }
         let next = dot(&residual, &residual);
         let ratio = next / square;
         direction.iter_mut().zip(&residual).for_each(|(d, r)| *d = r + ratio * *d);

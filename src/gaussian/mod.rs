@@ -15,7 +15,7 @@ pub use crate::channel::LinearGaussian;
 pub use closed_form::Gaussian;
 pub use low_rank::LowRankGaussian;
 pub use matrix_free::SolverConfig;
-pub(crate) use matrix_free::{Covariance, System, conjugate_gradient};
+pub(crate) use matrix_free::{Covariance, History, Stop, System, conjugate_gradient};
 pub use spectral::SpectralGaussian;
 
 use crate::channel::Channel;

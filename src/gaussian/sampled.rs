@@ -8,7 +8,7 @@
 //! x = x₀ + K (y - y₀),   x₀ ~ N(m, S),   y₀ ~ Q(. | x₀, a)
 //! ```
 
-use super::matrix_free::{Covariance, SolverConfig, System};
+use super::matrix_free::{Covariance, Stop, System};
 use super::spectral::SpectralGaussian;
 use crate::basis::Basis;
 use crate::channel::{Channel, LinearChannel, narrow, wide};
@@ -23,8 +23,8 @@ const MAX_DRAWN: usize = 512;
 /// Number of observations that a worker takes at a time.
 const SHARD: usize = 8;
 /// Draws for moments, which their number limits to a few per cent, and those that are kept.
-const DRAWN: SolverConfig = SolverConfig { iterations: 100, tolerance: 1e-3 };
-const KEPT: SolverConfig = SolverConfig { iterations: 100, tolerance: 1e-4 };
+const DRAWN: Stop = Stop::residual(100, 1e-3);
+const KEPT: Stop = Stop::residual(100, 1e-4);
 /// δ: keeps noiseless channels invertible.
 const FLOOR: f64 = 1e-8;
 
@@ -73,7 +73,7 @@ impl SpectralGaussian {
         out: &mut Samples,
     ) -> Result<()> {
         let linear = channel.as_linear().ok_or(Error::NotLinear("a Gaussian of independent coefficients"))?;
-        let solver = if key.is_some_and(|(_, step)| step > 0) { DRAWN } else { KEPT };
+        let stop = if key.is_some_and(|(_, step)| step > 0) { DRAWN } else { KEPT };
         parallel::fill_each_row(out, SHARD, |i| {
             let (a, y) = (observations.operator(i), observations.y.row(i));
             let (first, seen) = self.begin(linear, a, key.map(|(key, step)| key.stream(i, step)));
@@ -82,8 +82,9 @@ impl SpectralGaussian {
                 linear,
                 a,
                 covariance: Covariance::Spectral(self.basis(), &self.variance),
+                scale: 1.0,
                 floor: FLOOR,
-                solver,
+                stop,
             };
             let correction = system.correction(&residual);
             Ok(first.iter().zip(correction).map(|(x, c)| (f64::from(*x) + c) as f32).collect())

@@ -164,10 +164,14 @@ impl Conditions for Seen {
         })
     }
 
-    fn remainder(&self, context: Context<'_>, sigma: f64, noise: &dyn Fn() -> Tensor<2>) -> Option<Tensor<2>> {
+    fn remainder(
+        &self,
+        context: Context<'_>,
+        sigma: f64,
+        stream: &(dyn Fn(usize) -> Stream + Sync),
+    ) -> Option<Tensor<2>> {
         let Context { schedule, conditioning, device, .. } = context;
-        self.measurements.first()?;
-        remainder(&self.measurements, sigma, schedule, conditioning, device, noise())
+        remainder(&self.measurements, sigma, schedule, conditioning, device, stream)
     }
 }
 

@@ -70,9 +70,14 @@ pub(crate) trait Conditions {
     /// The denoiser E[x | x_t, y], one observation per row.
     fn denoiser<'d>(&'d self, context: Context<'d>) -> Box<dyn Denoiser + 'd>;
 
-    /// Turns standard normal `noise [n, d]` into what a draw at the last level `sigma` adds to the mean; `None`
+    /// What a draw at the last level `sigma` adds to the mean, `[n, d]`, from the random numbers `stream(row)`; `None`
     /// where the mean itself is returned.
-    fn remainder(&self, _context: Context<'_>, _sigma: f64, _noise: &dyn Fn() -> Tensor<2>) -> Option<Tensor<2>> {
+    fn remainder(
+        &self,
+        _context: Context<'_>,
+        _sigma: f64,
+        _stream: &(dyn Fn(usize) -> Stream + Sync),
+    ) -> Option<Tensor<2>> {
         None
     }
 }

@@ -12,7 +12,7 @@
 use crate::channel::{Channel, LinearChannel, SpectralChannel, Spectrum, narrow, wide};
 use crate::conditioning::MAX_DENSE;
 use crate::error::{Error, Result};
-use crate::gaussian::{SolverConfig, conjugate_gradient};
+use crate::gaussian::{Stop, conjugate_gradient};
 use crate::{Observations, Samples, parallel};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
@@ -94,7 +94,7 @@ fn solved(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, 
         linear.apply_noise(a, &narrow(v), &mut out);
         keep(&wide(&out))
     };
-    let z = conjugate_gradient(noise, &r, SolverConfig::default());
+    let z = conjugate_gradient(noise, &r, Stop::residual(100, 1e-6));
     (r.iter().zip(&z).map(|(r, z)| r * z).sum(), counts.iter().filter(|count| **count > 0.0).count())
 }
 

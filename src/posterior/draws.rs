@@ -107,8 +107,8 @@ impl<S: NetworkSpec> Posterior<S> {
     /// signals.
     pub fn last(&self, draws: Draws) -> Tensor<2> {
         let Draws { rows, prepared, chain, .. } = draws;
-        let noise = || self.noise(&rows, LAST);
-        let remainder = prepared.conditions.remainder(self.context(), chain.sigma(), &noise);
+        let stream = |i: usize| rows[i].key.stream(rows[i].index, LAST);
+        let remainder = prepared.conditions.remainder(self.context(), chain.sigma(), &stream);
         let mean = chain.finish(self.denoiser(&prepared).as_ref());
         match remainder {
             Some(remainder) => within(mean + remainder, prepared.bounds.as_ref()),
