@@ -87,7 +87,7 @@ impl LearningMethod for EmMmps {
         let nothing = network.prepare(to_tensor(&Samples::zeros(rows.len(), 0), device));
         let seen = match conditioning.is_matrix_free() {
             true => Seen::Measurements(measurements),
-            false => Seen::Whitened(Whitened::new(&measurements, conditioning, device)),
+            false => Seen::Whitened(Box::new(Whitened::new(&measurements, conditioning, device))),
         };
         Box::new(Guided { nothing, seen, iterations: self.iterations })
     }
@@ -111,7 +111,7 @@ struct Guided {
 
 /// Observations as products.
 enum Seen {
-    Whitened(Whitened),
+    Whitened(Box<Whitened>),
     /// Those without a matrix.
     Measurements(Vec<Measurement>),
 }
@@ -123,7 +123,7 @@ impl Conditions for Guided {
             move |x_t: Tensor<2>, sigma: f64| preconditioned.forward_prepared(x_t, sigma, self.nothing.clone(), None);
         let (iterations, device) = (self.iterations, context.device);
         match &self.seen {
-            Seen::Whitened(seen) => Box::new(Mmps { prior, observations: seen.clone(), iterations }),
+            Seen::Whitened(seen) => Box::new(Mmps { prior, observations: seen.as_ref().clone(), iterations }),
             Seen::Measurements(measurements) => match context.conditioning.matrix_free(measurements) {
                 Some(free) => Box::new(Mmps { prior, observations: OnHost { free, device }, iterations }),
                 None => Box::new(prior),
