@@ -101,7 +101,7 @@ fn em_mmps_trains_on_images_without_a_matrix() {
         let channel = format!("[[channel]]\n{channel}\n[[channel]]\nkind = \"noise\"\nstd = 0.1\n[em]");
         std::fs::write(dir.path().join("c.toml"), [head, data, &channel, rest].concat()).expect("a file");
         let args = ["train", "c.toml", "--out", name, "--progress", "quiet", "--set", "m_step.steps=4"];
-        let more = ["--set", "method.kind=em-mmps", "--set", "report.points=0", "--set", "monitor.points=0"];
+        let more = ["--set", "method.kind=em-mmps", "--set", "report.points=0"];
         succeed(dir.path(), &[args.as_slice(), &more].concat());
         let summary = json(&dir.path().join(name).join("summary.json"));
         // The start counts as one.
