@@ -58,10 +58,11 @@ export function introduce({ name, lap, image, parameters, channel }: PosteriorIn
   const observes = hasLines(channel) ? 'lines' : 'pixels';
   for (const caption of document.querySelectorAll<HTMLElement>('[data-observes]')) caption.hidden = caption.dataset.observes !== observes;
   const about = [...document.querySelectorAll<HTMLElement>('[data-about]')];
-  const known = about.find((p) => p.dataset.about === name);
+  const pressed = buttons().find((button) => button.getAttribute('aria-pressed') === 'true');
+  // A run of the reader's own may have the name of a model of the page.
+  const known = about.find((p) => p.dataset.about === name && pressed?.dataset.model === name);
   const shown = known ?? about.find((p) => p.dataset.about === '');
   for (const p of about) p.hidden = p !== shown;
-  const pressed = buttons().find((button) => button.getAttribute('aria-pressed') === 'true');
   if (known || !shown || !image) return;
   if (pressed) pressed.textContent = name;
   shown.textContent = `Nothing above depends on two dimensions. The figure below shows the posterior of the run “${name}” after lap ${lap}. Its pictures have ${image.height} by ${image.width} pixels, and its network has ${count(parameters)} weights and was trained on corrupted pictures only.`;

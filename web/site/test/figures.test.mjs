@@ -141,12 +141,14 @@ test('a model of the reader’s own is described by its metadata, and a broken o
   const { page, close } = await open(`${browser.server.origin}/?model=digits`);
   await ready(page);
   assert.equal(await page.evaluate(() => document.querySelector('diffem-posterior').model.d), 64);
-  const about = await page.evaluate(() => {
-    const info = { ...document.querySelector('diffem-posterior').model.posterior.info, name: 'mine' };
-    document.dispatchEvent(new CustomEvent('diffem-load', { detail: info }));
-    return [...document.querySelectorAll('[data-about]')].filter((p) => !p.hidden).map((p) => p.textContent);
-  });
-  assert.match(about.join(), /the run “mine” after lap \d+\. Its pictures have 8 by 8 pixels/);
+  for (const own of ['mine', 'mri']) {
+    const about = await page.evaluate((name) => {
+      const info = { ...document.querySelector('diffem-posterior').model.posterior.info, name };
+      document.dispatchEvent(new CustomEvent('diffem-load', { detail: info }));
+      return [...document.querySelectorAll('[data-about]')].filter((p) => !p.hidden).map((p) => p.textContent);
+    }, own);
+    assert.match(about.join(), new RegExp(`the run “${own}” after lap \\d+\\. Its pictures have 8 by 8 pixels`));
+  }
   await page.evaluate(() => document.querySelector('diffem-posterior').setAttribute('src', './recorded.json'));
   await page.locator('#fig-5 .status.failed').waitFor();
   assert.match(await page.locator('#fig-5 .status.failed').textContent(), /not a whole safetensors file/);
