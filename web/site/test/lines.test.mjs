@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { TRIES, open, see, shot, withPage } from './browser.mjs';
+import { TRIES, open, ready, see, shot, withPage } from './browser.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const browser = withPage();
@@ -145,6 +145,7 @@ const SCREENS = {
 for (const [name, options] of Object.entries(SCREENS)) {
   test(`accessible and whole: ${name}`, async () => {
     const { page, close, log } = await open(`${browser.server.origin}/?model=mri`, options);
+    await ready(page);
     await see(page, '#fig-5');
     await sampled(page);
     await page.addStyleTag({ content: 'section { content-visibility: visible !important }' });
