@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::ops::Range;
 
 /// Maximum number of angles.
 const MAX_ANGLES: usize = 4096;
@@ -55,6 +57,46 @@ pub struct Radon {
 /// A pixel and its weight in a bilinear interpolation.
 type Corner = (usize, f32);
 
+/// Bits behind the point of the coordinates along a line, which spare the conversion of every step.
+const FRACTION: u32 = 32;
+
+fn fixed(v: f64) -> i64 {
+    (v * (1u64 << FRACTION) as f64) as i64
+}
+
+/// The part of a coordinate behind the point.
+fn fraction(v: i64) -> f32 {
+    // As many bits as fit into the result.
+    ((v as u32) >> 8) as i32 as f32 * (1.0 / (1 << 24) as f32)
+}
+
+/// The upper left of four pixels, and how far a point between them lies to the right and below.
+#[derive(Clone, Copy)]
+struct Square {
+    pixel: usize,
+    u: f32,
+    v: f32,
+}
+
+impl Square {
+    /// Value of a plane of `width` columns at the point.
+    fn value(self, x: &[f32], width: usize) -> f32 {
+        let (upper, lower) = (&x[self.pixel..self.pixel + 2], &x[self.pixel + width..self.pixel + width + 2]);
+        let across = |pair: &[f32]| pair[0] + self.u * (pair[1] - pair[0]);
+        across(upper) + self.v * (across(lower) - across(upper))
+    }
+
+    /// Adds `value` to the four pixels with their weights.
+    fn spread(self, value: f32, x: &mut [f32], width: usize) {
+        let (upper, lower) = ((1.0 - self.v) * value, self.v * value);
+        for (start, value) in [(self.pixel, upper), (self.pixel + width, lower)] {
+            let pair = &mut x[start..start + 2];
+            pair[0] += (1.0 - self.u) * value;
+            pair[1] += self.u * value;
+        }
+    }
+}
+
 impl Radon {
     /// Creates the channel for `angles` angles, 1 to 4096, spread over half a turn; with `random_start` every
     /// observation has a first angle of its own.
@@ -85,8 +127,9 @@ impl Radon {
         1.0 / self.detectors() as f32
     }
 
-    /// Calls `visit(place in the sinogram, pixel, weight)` for every weight of a plane's matrix.
-    fn each(&self, a: &[f32], mut visit: impl FnMut(usize, Corner)) {
+    /// Calls `inside(place, corner)` for every step of every line that lies between four pixels, and `edge(place, pixel)`
+    /// for the pixels around all other steps; place is that in the sinogram of a plane.
+    fn each(&self, a: &[f32], mut inside: impl FnMut(usize, Square), mut edge: impl FnMut(usize, Corner)) {
         let (n, half) = (self.detectors(), (self.detectors() / 2) as f64);
         let (height, width) = (self.shape.height, self.shape.width);
         let first = f64::from(a.first().copied().unwrap_or(0.0));
@@ -96,21 +139,18 @@ impl Radon {
                 let along = s as f64 - half;
                 let column = |t: usize| cos * along + sin * (t as f64 - half) + (width / 2) as f64;
                 let row = |t: usize| cos * (t as f64 - half) - sin * along + (height / 2) as f64;
-                let inside = within(column(0), sin, width).and(within(row(0), cos, height)).shrunk(n);
                 let place = angle * n + s;
-                for t in (0..inside.start).chain(inside.end..n) {
-                    self.corners(column(t), row(t), |corner| visit(place, corner));
+                let both =
+                    |of: fn(f64, f64, usize) -> Steps| of(column(0), sin, width).and(of(row(0), cos, height)).range(n);
+                let (within, near) = (both(Steps::within), both(Steps::near));
+                for t in (near.start..within.start).chain(within.end..near.end) {
+                    self.corners(column(t), row(t), |corner| edge(place, corner));
                 }
-                for t in inside {
-                    let (x, y) = (column(t), row(t));
-                    // No value is negative here, so that the conversion rounds down.
-                    let (left, top) = (x as usize, y as usize);
-                    let (u, v) = ((x - left as f64) as f32, (y - top as f64) as f32);
-                    let pixel = top * width + left;
-                    visit(place, (pixel, (1.0 - u) * (1.0 - v)));
-                    visit(place, (pixel + 1, u * (1.0 - v)));
-                    visit(place, (pixel + width, (1.0 - u) * v));
-                    visit(place, (pixel + width + 1, u * v));
+                let (mut x, mut y) = (fixed(column(within.start)), fixed(row(within.start)));
+                for _ in within {
+                    let pixel = (y >> FRACTION) as usize * width + (x >> FRACTION) as usize;
+                    inside(place, Square { pixel, u: fraction(x), v: fraction(y) });
+                    (x, y) = (x + fixed(sin), y + fixed(cos));
                 }
             }
         }
@@ -136,35 +176,44 @@ impl Radon {
     }
 }
 
-/// Steps t for which a coordinate lies between the first and the last pixel.
+/// Steps t for which a coordinate lies in a range.
 #[derive(Clone, Copy)]
 struct Steps(f64, f64);
 
-/// Distance to the edge that rounding cannot cross along a line that keeps a coordinate.
-const EDGE: f64 = 1e-9;
-
-/// The steps for which `start` + t `slope` lies in [0, n - 1].
-fn within(start: f64, slope: f64, n: usize) -> Steps {
-    let last = n as f64 - 1.0;
-    match slope.abs() < 1e-12 {
-        true if (EDGE..last - EDGE).contains(&start) => Steps(f64::NEG_INFINITY, f64::INFINITY),
-        true => Steps(0.0, -1.0),
-        false => {
-            let (a, b) = (-start / slope, (last - start) / slope);
-            Steps(a.min(b), a.max(b))
-        }
-    }
-}
+/// Distance to the edge, in pixels, that rounding cannot cross.
+const EDGE: f64 = 1e-5;
 
 impl Steps {
+    /// The steps for which `start` + t `slope` lies in [`low`, `high`].
+    fn of(start: f64, slope: f64, [low, high]: [f64; 2]) -> Self {
+        match slope.abs() < 1e-12 {
+            true if (low..=high).contains(&start) => Self(f64::NEG_INFINITY, f64::INFINITY),
+            true => Self(0.0, -1.0),
+            false => {
+                let (a, b) = ((low - start) / slope, (high - start) / slope);
+                Self(a.min(b), a.max(b))
+            }
+        }
+    }
+
+    /// Those between the first and the last of `n` pixels.
+    fn within(start: f64, slope: f64, n: usize) -> Self {
+        Self::of(start, slope, [EDGE, n as f64 - 1.0 - EDGE])
+    }
+
+    /// Those less than a pixel away from `n` pixels.
+    fn near(start: f64, slope: f64, n: usize) -> Self {
+        Self::of(start, slope, [-1.0 - EDGE, n as f64 + EDGE])
+    }
+
     fn and(self, other: Self) -> Self {
         Self(self.0.max(other.0), self.1.min(other.1))
     }
 
-    /// Those of the steps 0 to `n` - 1 that are sure to lie inside, whatever the rounding.
-    fn shrunk(self, n: usize) -> std::ops::Range<usize> {
-        let start = (self.0 + 1.0).ceil().clamp(0.0, n as f64) as usize;
-        let end = self.1.floor().clamp(0.0, n as f64) as usize;
+    /// Those of the steps 0 to `n` - 1.
+    fn range(self, n: usize) -> Range<usize> {
+        let start = self.0.ceil().clamp(0.0, n as f64) as usize;
+        let end = (self.1.floor() + 1.0).clamp(0.0, n as f64) as usize;
         start..end.max(start)
     }
 }
@@ -219,22 +268,31 @@ impl Channel for Radon {
 
 impl LinearChannel for Radon {
     fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
-        let (pixels, values, scale) = (self.shape.pixels(), self.angles * self.detectors(), self.scale());
+        let (pixels, values, width) = (self.shape.pixels(), self.angles * self.detectors(), self.shape.width);
         y.fill(0.0);
-        self.each(a, |place, (pixel, weight)| {
-            for channel in 0..self.shape.channels {
-                y[channel * values + place] += weight * scale * x[channel * pixels + pixel];
-            }
-        });
+        for (x, y) in x.chunks_exact(pixels).zip(y.chunks_exact_mut(values)) {
+            let sums = Cell::from_mut(y).as_slice_of_cells();
+            let add = |place: usize, value: f32| sums[place].set(sums[place].get() + value);
+            self.each(
+                a,
+                |place, square| add(place, square.value(x, width)),
+                |place, (pixel, weight)| add(place, weight * x[pixel]),
+            );
+            y.iter_mut().for_each(|y| *y *= self.scale());
+        }
     }
 
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
-        let (pixels, values, scale) = (self.shape.pixels(), self.angles * self.detectors(), self.scale());
+        let (pixels, values, width) = (self.shape.pixels(), self.angles * self.detectors(), self.shape.width);
         x.fill(0.0);
-        self.each(a, |place, (pixel, weight)| {
-            for channel in 0..self.shape.channels {
-                x[channel * pixels + pixel] += weight * scale * y[channel * values + place];
-            }
-        });
+        for (x, y) in x.chunks_exact_mut(pixels).zip(y.chunks_exact(values)) {
+            let mut edges = vec![0.0; pixels];
+            self.each(
+                a,
+                |place, square| square.spread(y[place], x, width),
+                |place, (pixel, weight)| edges[pixel] += weight * y[place],
+            );
+            x.iter_mut().zip(edges).for_each(|(x, edge)| *x = (*x + edge) * self.scale());
+        }
     }
 }
