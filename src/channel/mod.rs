@@ -231,6 +231,11 @@ pub trait LinearChannel: Channel {
         true
     }
 
+    /// False where this view is an approximation, since the noise depends on the signal in truth.
+    fn is_exact(&self) -> bool {
+        true
+    }
+
     /// True when A is diagonal and the noise is independent across coordinates, for every a.
     fn is_diagonal(&self) -> bool {
         false

@@ -19,11 +19,7 @@ pub struct NoiseLevelConfig {
 
 impl Stage for NoiseLevelConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        let plane = match signal {
-            Signal::Image(shape) => shape.pixels(),
-            Signal::Vector(_) => 1,
-        };
-        Ok(Box::new(NoiseLevel::new(signal.d(), self.min, self.max)?.shown_as(plane)))
+        Ok(Box::new(NoiseLevel::new(signal.d(), self.min, self.max)?.shown_to(signal)))
     }
 }
 
@@ -51,8 +47,12 @@ impl NoiseLevel {
         Ok(Self { d, min, max, plane: 1 })
     }
 
-    /// Tells the network the level as a plane of `plane` equal values.
-    fn shown_as(self, plane: usize) -> Self {
+    /// Tells a network of images the level as a plane of equal values.
+    pub(super) fn shown_to(self, signal: Signal) -> Self {
+        let plane = match signal {
+            Signal::Image(shape) => shape.pixels(),
+            Signal::Vector(_) => 1,
+        };
         Self { plane, ..self }
     }
 

@@ -1,8 +1,12 @@
 //! Noise of two sources, photons and electronics: y = x + n with n ~ N(0, s² + g f) and f = max(x - offset, 0), the usual
 //! Gaussian approximation of counts plus read noise (Foi et al. 2008, "Practical Poissonian-Gaussian noise modeling and
 //! fitting for single-image raw-data"). The channel is not linear-Gaussian: the noise depends on the signal.
+//!
+//! With `plug_in`, an observation has a level a, a² = s² + g max(mean(y) - offset, 0), its mean variance as y itself tells
+//! it, and a linear view takes a² for the variance of every value. That is an approximation, good enough for a start and
+//! for an update of a network that is trained with it.
 
-use super::{Channel, Signal, Stage};
+use super::{Channel, LinearChannel, NoiseLevel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::PIXEL_MIN;
 use crate::noise::Stream;
@@ -20,6 +24,11 @@ pub struct PoissonGaussianConfig {
     /// Value of the scaled signal without light; for images that of black.
     #[serde(default = "black")]
     pub offset: f64,
+    /// Whether the mean variance of each observation, std² + gain max(mean(y) - offset, 0), stands for the variance of
+    /// all its values in the measurement update, the Gaussian start and χ², which are approximate then; otherwise there
+    /// are none. Its root is the parameter `a` of an observation, and the network is told its logarithm.
+    #[serde(default)]
+    pub plug_in: bool,
 }
 
 fn black() -> f64 {
@@ -28,7 +37,8 @@ fn black() -> f64 {
 
 impl Stage for PoissonGaussianConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(PoissonGaussian::new(signal.d(), self.std, self.gain, self.offset)?))
+        let noise = PoissonGaussian::new(signal.d(), self.std, self.gain, self.offset)?;
+        Ok(if self.plug_in { Box::new(noise.with_level(signal)?) } else { Box::new(noise) })
     }
 }
 
@@ -39,7 +49,12 @@ pub struct PoissonGaussian {
     std: f64,
     gain: f64,
     offset: f64,
+    /// The linear view with a level of each observation.
+    level: Option<NoiseLevel>,
 }
+
+/// Light in units of the scaled signal up to which the network is told levels apart.
+const BRIGHT: f64 = 4.0;
 
 impl PoissonGaussian {
     /// Creates noise of variance `std`² + `gain` max(x - `offset`, 0) for signals of length `d`.
@@ -55,7 +70,21 @@ impl PoissonGaussian {
         if !offset.is_finite() {
             return Err(Error::config("offset", format!("expected a finite number, found {offset}")));
         }
-        Ok(Self { d, std, gain, offset })
+        Ok(Self { d, std, gain, offset, level: None })
+    }
+
+    /// Gives every observation of signals like `signal` its level.
+    fn with_level(self, signal: Signal) -> Result<Self> {
+        if self.std == 0.0 {
+            return Err(Error::config("std", "expected a number > 0 for plug_in = true, found 0"));
+        }
+        let bright = (self.std * self.std + self.gain * BRIGHT).sqrt();
+        let level = NoiseLevel::new(self.d, self.std, bright)?.shown_to(signal);
+        Ok(Self { level: Some(level), ..self })
+    }
+
+    fn variance(&self, x: f64) -> f64 {
+        self.std * self.std + self.gain * (x - self.offset).max(0.0)
     }
 }
 
@@ -68,11 +97,72 @@ impl Channel for PoissonGaussian {
         self.d
     }
 
+    fn operator_len(&self) -> usize {
+        usize::from(self.level.is_some())
+    }
+
+    /// The level of an observation without light.
+    fn draw_operator(&self, _stream: &mut Stream, a: &mut [f32]) {
+        a.fill(self.std as f32);
+    }
+
+    fn sees_signal(&self) -> bool {
+        self.level.is_some()
+    }
+
+    fn corrupt(&self, x: &[f32], stream: &mut Stream, a: &mut [f32], y: &mut [f32]) {
+        self.observe(x, a, stream, y);
+        let mean = y.iter().map(|y| f64::from(*y)).sum::<f64>() / y.len().max(1) as f64;
+        a.fill(self.variance(mean).sqrt() as f32);
+    }
+
     fn observe(&self, x: &[f32], _a: &[f32], stream: &mut Stream, y: &mut [f32]) {
         for (y, &x) in y.iter_mut().zip(x) {
-            let light = (f64::from(x) - self.offset).max(0.0);
-            let std = (self.std * self.std + self.gain * light).sqrt();
-            *y = x + std as f32 * stream.normal();
+            *y = x + self.variance(f64::from(x)).sqrt() as f32 * stream.normal();
         }
+    }
+
+    fn operator_feature_len(&self) -> usize {
+        self.level.as_ref().map_or(0, NoiseLevel::operator_feature_len)
+    }
+
+    fn write_operator(&self, a: &[f32], out: &mut [f32]) {
+        if let Some(level) = &self.level {
+            level.write_operator(a, out);
+        }
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearChannel> {
+        self.level.is_some().then_some(self)
+    }
+}
+
+impl LinearChannel for PoissonGaussian {
+    fn apply(&self, _a: &[f32], x: &[f32], y: &mut [f32]) {
+        y.copy_from_slice(x);
+    }
+
+    fn adjoint(&self, _a: &[f32], y: &[f32], x: &mut [f32]) {
+        x.copy_from_slice(y);
+    }
+
+    fn write_noise_variance(&self, a: &[f32], out: &mut [f64]) {
+        out.fill(a.first().map_or(0.0, |a| f64::from(*a).powi(2)));
+    }
+
+    fn is_noiseless(&self) -> bool {
+        false
+    }
+
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn is_isotropic(&self) -> bool {
+        true
+    }
+
+    fn is_exact(&self) -> bool {
+        false
     }
 }

@@ -11,7 +11,7 @@ use diffem::{Observations, Samples};
 const N: usize = 40_000;
 
 fn mixed(std: f64, gain: f64, offset: f64) -> StageConfig {
-    PoissonGaussianConfig { std, gain, offset }.into()
+    PoissonGaussianConfig { std, gain, offset, plug_in: false }.into()
 }
 
 /// Observations of N values that are all `value`.
@@ -117,10 +117,39 @@ fn the_update_knows_a_level_and_has_none_for_mixed_noise() {
         (vec![blur(), level()], OperatorStructure::Spectral),
         (vec![level(), blur()], OperatorStructure::Spectral),
         (vec![blur(), mixed(0.1, 0.1, -2.0)], OperatorStructure::None),
+        (vec![blur(), plug_in(0.1, 0.1)], OperatorStructure::Spectral),
     ] {
         let channel = ChannelConfig(stages).build_image(shape).unwrap();
         assert_eq!(structure_for(&channel, &ConditioningConfig::default()), expected);
     }
+}
+
+fn plug_in(std: f64, gain: f64) -> StageConfig {
+    PoissonGaussianConfig { std, gain, offset: -2.0, plug_in: true }.into()
+}
+
+/// The level is the root of the mean variance, so that it is exact where the signal is constant, and χ² is one on any.
+#[test]
+fn the_mean_variance_of_an_observation_is_its_level() {
+    let (std, gain, d) = (0.1, 0.04, 4096);
+    let channel = ChannelConfig(vec![plug_in(std, gain)]).build(d).unwrap();
+    let flat = vec![1.0f32; d];
+    let steep: Vec<f32> = (0..d).map(|i| -2.0 + 4.0 * i as f32 / d as f32).collect();
+    for (x, mean) in [(flat, 1.0), (steep, 0.0)] {
+        let seen =
+            Observations::simulate(&channel, &Samples::new(x.repeat(20), d), Key::new(5, Purpose::Observe, 0), 0);
+        let variance = std * std + gain * (mean + 2.0);
+        for i in 0..20 {
+            let level = f64::from(seen.operator(i)[0]);
+            // The mean of y has the standard error .36 / 64, the variance .04 of it.
+            assert!((level * level - variance).abs() < 4.5 * gain * 0.36 / 64.0, "{level} {variance}");
+            let error = seen.y.row(i).iter().zip(&x).map(|(y, x)| f64::from(y - x).powi(2)).sum::<f64>() / d as f64;
+            assert!((error / (level * level) - 1.0).abs() < 0.12, "{error} {level}");
+        }
+    }
+    let linear = channel.as_linear().unwrap();
+    assert!(!linear.is_exact() && channel.sees_signal());
+    assert_eq!(channel.condition_len(), d + 1);
 }
 
 #[test]
@@ -130,6 +159,7 @@ fn bad_noise_is_named() {
         (mixed(-1.0, 0.1, 0.0), "std: expected a number >= 0, found -1"),
         (mixed(0.1, f64::NAN, 0.0), "gain: expected a number >= 0, found NaN"),
         (mixed(0.1, 0.1, f64::INFINITY), "offset: expected a finite number, found inf"),
+        (plug_in(0.0, 0.1), "std: expected a number > 0 for plug_in = true, found 0"),
         (NoiseLevelConfig { min: 0.0, max: 1.0 }.into(), "min: expected a number > 0, found 0"),
         (NoiseLevelConfig { min: 0.2, max: 0.1 }.into(), "max: expected a number >= 0.2 (min), found 0.1"),
     ] {

@@ -13,8 +13,10 @@ pub fn describe(config: &Config, channel: &dyn Channel) -> String {
     if !config.conditioning.measurement_update {
         return "none: conditioning.measurement_update = false".into();
     }
-    match structure_for(channel, &config.conditioning) {
-        OperatorStructure::Diagonal => "diagonal, one number per value".into(),
+    let exact = channel.as_linear().is_none_or(|linear| linear.is_exact());
+    let variance = if exact { "" } else { "; approximate, with the mean variance of each observation" };
+    let form = match structure_for(channel, &config.conditioning) {
+        OperatorStructure::Diagonal => "diagonal, one number per value".to_string(),
         OperatorStructure::Spectral => "diagonal in a basis of images, one number per coefficient".into(),
         OperatorStructure::Dense => "a matrix per observation".into(),
         OperatorStructure::MatrixFree => {
@@ -22,5 +24,6 @@ pub fn describe(config: &Config, channel: &dyn Channel) -> String {
             format!("conjugate gradient, at most {most} iterations (conditioning.solver)")
         }
         _ => "none: the channel is not linear with Gaussian noise, so the network alone learns from y".into(),
-    }
+    };
+    form + variance
 }

@@ -305,6 +305,10 @@ impl LinearChannel for Compose {
         self.stages.iter().all(|s| s.as_linear().is_some_and(|linear| linear.is_noiseless()))
     }
 
+    fn is_exact(&self) -> bool {
+        self.stages.iter().all(|s| s.as_linear().is_some_and(|linear| linear.is_exact()))
+    }
+
     fn is_diagonal(&self) -> bool {
         self.stages.iter().all(|s| s.as_linear().is_some_and(|linear| linear.is_diagonal()))
     }
