@@ -40,6 +40,11 @@ pub const PRESETS: &[Preset] = &[
         "mri",
         "slices of a head through a sixth of their frequencies (runs/mri.py makes them); under an hour on 2 cores"
     ),
+    preset!("ct", "tomography of heads of ellipses from 12 angles (runs/ct.py makes them); under an hour on 2 cores"),
+    preset!(
+        "galaxies",
+        "nebulae and galaxies, blurred and noisy (runs/galaxies.py makes them); under an hour on 2 cores"
+    ),
     preset!("gaussian", "1-D Gaussian with noise, where every lap has a closed form; a minute on 2 cores"),
     preset!("gaussian-5d", "correlated 5-D Gaussian seen through 2-D projections; minutes on 2 cores"),
 ];

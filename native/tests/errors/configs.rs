@@ -19,7 +19,7 @@ fn a_configuration_that_is_not_there() {
         &empty(),
         &["train", "manifld", "--out", "new"],
         str![[r#"
-error: `manifld` is neither a preset (manifold, manifold-paper, digits, fashion-mask75, fashion-mask50, fashion-blur, emoji-mask75, cifar10-mask75-small, cifar10-mask90-small, cifar10-blur-small, cifar10-mask75, cifar10-mask90, cifar10-blur, celeba-mask50, celeba-mask75, mri, gaussian, gaussian-5d) nor a file
+error: `manifld` is neither a preset (manifold, manifold-paper, digits, fashion-mask75, fashion-mask50, fashion-blur, emoji-mask75, cifar10-mask75-small, cifar10-mask90-small, cifar10-blur-small, cifar10-mask75, cifar10-mask90, cifar10-blur, celeba-mask50, celeba-mask75, mri, ct, galaxies, gaussian, gaussian-5d) nor a file
 
 "#]],
     );
@@ -27,7 +27,7 @@ error: `manifld` is neither a preset (manifold, manifold-paper, digits, fashion-
         &empty(),
         &["config", "show", "no/c.toml"],
         str![[r#"
-error: `no/c.toml` is neither a preset (manifold, manifold-paper, digits, fashion-mask75, fashion-mask50, fashion-blur, emoji-mask75, cifar10-mask75-small, cifar10-mask90-small, cifar10-blur-small, cifar10-mask75, cifar10-mask90, cifar10-blur, celeba-mask50, celeba-mask75, mri, gaussian, gaussian-5d) nor a file
+error: `no/c.toml` is neither a preset (manifold, manifold-paper, digits, fashion-mask75, fashion-mask50, fashion-blur, emoji-mask75, cifar10-mask75-small, cifar10-mask90-small, cifar10-blur-small, cifar10-mask75, cifar10-mask90, cifar10-blur, celeba-mask50, celeba-mask75, mri, ct, galaxies, gaussian, gaussian-5d) nor a file
 
 "#]],
     );
