@@ -313,7 +313,7 @@ error: --channel: TOML parse error at line 1, column 21
   |
 1 | channel = [{ kind = "fog" }]
   |                     ^^^^^
-unknown variant `fog`, expected one of `projection`, `mask`, `noise`, `linear`, `pixel-mask`, `block-mask`, `blur`, `downsample`, `poisson`, `saturation`, `quantization`, `jpeg`, `fourier-mask`, `kernel`, `multicoil`, `radon`
+unknown variant `fog`, expected one of `projection`, `mask`, `noise`, `linear`, `pixel-mask`, `block-mask`, `blur`, `downsample`, `poisson`, `saturation`, `quantization`, `jpeg`, `fourier-mask`, `kernel`, `multicoil`, `radon`, `poisson-gaussian`, `noise-level`, `self-mask`, `rotate-project`
 
 "#]],
     );
