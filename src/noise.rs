@@ -39,6 +39,8 @@ pub enum Purpose {
     Flip = 14,
     /// Ranks, reference points and bootstrap of calibration.
     Calibrate = 15,
+    /// Clean signals in training.
+    Clean = 16,
 }
 
 /// Names a family of streams: one seed, one purpose, one lap.

@@ -8,7 +8,7 @@ use crate::channel::Channel;
 use crate::conditioning::ConditioningConfig;
 use crate::error::{Error, Result, Warning};
 use crate::image::ImageShape;
-use crate::method::Method;
+use crate::method::{Clean, Method};
 use crate::network::{NetworkConfig, NetworkSpec};
 use crate::observations::Observations;
 use crate::posterior::{Model, Posterior};
@@ -44,6 +44,7 @@ pub struct Em<S = NetworkConfig> {
     init: InitConfig,
     /// First reconstructions, which replace `init`.
     x: Option<Samples>,
+    clean: Option<Arc<Clean>>,
     store: Arc<dyn Store>,
     seed: u64,
 }
@@ -82,6 +83,7 @@ impl<S: NetworkSpec> Em<S> {
             monitor: MonitorConfig::default(),
             init: InitConfig::default(),
             x: None,
+            clean: None,
             store: Arc::new(InMemory),
             seed: 0,
         }
@@ -90,10 +92,10 @@ impl<S: NetworkSpec> Em<S> {
     /// The network: [`crate::network::MlpConfig`], [`crate::network::UnetConfig`] or the user's own
     /// [`NetworkSpec`].
     pub fn network<T: NetworkSpec>(self, network: T) -> Em<T> {
-        let Self { model, observations, em, m_step, monitor, init, x, store, seed } = self;
+        let Self { model, observations, em, m_step, monitor, init, x, clean, store, seed } = self;
         let Model { channel, image, schedule, conditioning, method, sampler, shard, .. } = model;
         let model = Model { channel, image, schedule, conditioning, method, network, sampler, shard };
-        Em { model, observations, em, m_step, monitor, init, x, store, seed }
+        Em { model, observations, em, m_step, monitor, init, x, clean, store, seed }
     }
 
     /// Shape of the signals, where they are images.
@@ -174,6 +176,14 @@ impl<S: NetworkSpec> Em<S> {
         self
     }
 
+    /// A few clean signals `x [h, d]`: every training signal is one of them with probability `weight`, in [0, 1), and a
+    /// reconstruction otherwise. A weight of .2 is the published one (arXiv 2512.17051) where the channel does not
+    /// identify the distribution of the signals; where it does, clean signals are not needed.
+    pub fn clean(mut self, x: Samples, weight: f64) -> Self {
+        self.clean = Some(Arc::new(Clean { x, weight }));
+        self
+    }
+
     /// Where reconstructions are stored; in memory by default.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Arc::new(store);
@@ -218,7 +228,7 @@ impl<S: NetworkSpec> Em<S> {
     /// # Errors
     /// A setting outside its range, observations that do not fit the channel; the error names the field.
     pub fn trainer(self, device: &Device) -> Result<Trainer<S>> {
-        let Self { model, observations, em, m_step, monitor, store, seed, .. } = self;
+        let Self { model, observations, em, m_step, monitor, clean, store, seed, .. } = self;
         model.validate()?;
         em.validate()?;
         m_step.validate()?;
@@ -228,10 +238,14 @@ impl<S: NetworkSpec> Em<S> {
             return Err(Error::config("m_step.flip", message));
         }
         monitor.check_method(&model.method)?;
+        if let Some(clean) = &clean {
+            model.method.check_clean()?;
+            clean.validate(model.channel.signal_len())?;
+        }
         observations.check(model.channel.as_ref())?;
         let network = model.build_network(seed, device)?;
         let (device, comparison) = (device.clone(), OnceLock::new());
-        Ok(Trainer { model, network, observations, em, m_step, monitor, seed, device, store, comparison })
+        Ok(Trainer { model, network, observations, em, m_step, monitor, clean, seed, device, store, comparison })
     }
 }
 

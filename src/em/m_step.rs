@@ -10,7 +10,7 @@ use super::config::MStepConfig;
 use crate::conditioning::MatrixFree;
 use crate::denoiser::{times, to_samples, to_tensor};
 use crate::kernels;
-use crate::method::{Context, LearningMethod, TrainingBatch, TrainingSource};
+use crate::method::{Clean, Context, LearningMethod, TrainingBatch, TrainingSource};
 use crate::network::{NetworkSpec, flatten_gradients, unflatten};
 use crate::noise::{Key, Purpose, Stream};
 use crate::observations::Observations;
@@ -67,6 +67,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             x,
             observations,
             rows: (0..x.n()).collect(),
+            clean: None,
             recorruption: config.recorruption,
             flip: model.image.filter(|_| config.flip),
             seed,
@@ -79,6 +80,12 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
     /// Trains only on those of the `rows` of x, 1 or more, whose reconstructions suit the method.
     pub fn on_rows(mut self, rows: Vec<usize>) -> Self {
         self.source.rows = self.method.training_rows(self.source.x, rows);
+        self
+    }
+
+    /// Replaces some of the reconstructions by `clean` signals.
+    pub fn with_clean(mut self, clean: Option<&'a Clean>) -> Self {
+        self.source.clean = clean;
         self
     }
 
@@ -165,8 +172,10 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             let operators = self.source.conditioning.matrix_free(&trust.measurements);
             let prior = schedule.sigma_data.powi(2);
             let part = operators.map(|operators| operators.measured(&error, prior, &trust.mirrored));
-            let (a, part) = (trust.imputed as f32, part.as_ref().map_or(&[][..], Samples::as_slice));
-            weighted.as_mut_slice().iter_mut().zip(part).for_each(|(w, part)| *w = a * *w + (1.0 - a) * part);
+            for (i, part) in part.iter().flat_map(Samples::rows).enumerate() {
+                let a = trust.imputed[i] as f32;
+                weighted.row_mut(i).iter_mut().zip(part).for_each(|(w, part)| *w = a * *w + (1.0 - a) * part);
+            }
         }
         for i in 0..weighted.n() {
             let weight = (schedule.loss_weight(batch.sigma[i]) * scale) as f32;

@@ -10,6 +10,7 @@ use super::relaxation::Relaxation;
 use super::state::{Event, LapRecord, Observer, Phase, State};
 use crate::conditioning::Standardizer;
 use crate::error::{Error, Result};
+use crate::method::Clean;
 use crate::network::{NetworkConfig, NetworkSpec, flatten, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
@@ -33,6 +34,7 @@ pub struct Trainer<S: NetworkSpec = NetworkConfig> {
     pub(super) em: EmConfig,
     pub(super) m_step: MStepConfig,
     pub(super) monitor: MonitorConfig,
+    pub(super) clean: Option<Arc<Clean>>,
     pub(super) seed: u64,
     pub(super) device: Device,
     pub(super) store: Arc<dyn Store>,
@@ -197,7 +199,7 @@ impl<S: NetworkSpec> Trainer<S> {
         }
         let (x, posterior) = (state.x.clone(), self.posterior(state));
         let mut m_step = MStep::new(&posterior, (&x, &self.observations), &self.m_step, self.seed, lap);
-        m_step = m_step.on_rows(self.split().0);
+        m_step = m_step.on_rows(self.split().0).with_clean(self.clean.as_deref());
         let mut losses = Vec::new();
         while state.step < steps {
             losses.push(m_step.step(&mut state.optim, state.step));

@@ -86,6 +86,10 @@ impl LearningMethod for Ambient {
         TrainingBatch { x, x_t, features, sigma, measurements: Vec::new(), weight: Some(weight), trust: None }
     }
 
+    fn takes_clean(&self) -> bool {
+        false
+    }
+
     fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
         let [x_t, seen] = [&batch.x_t, &batch.features].map(|s| to_tensor(s, context.device));
         let masked = Masked { network: context.network, schedule: context.schedule, seen };

@@ -67,6 +67,7 @@ impl Diffem {
         let mut weights = Samples::zeros(rows.len(), conditioning.update_len());
         for (row, (i, &s)) in source.places(rows).into_iter().zip(sigma).enumerate() {
             let (w, mirrored) = (weights.row_mut(row), source.mirrored(step, first + row));
+            let alpha = if source.clean(step, first + row).is_some() { 1.0 } else { alpha };
             conditioning.write_measured(source.observations.operator(i), variance, mirrored, w);
             let lambda = source.schedule.loss_weight(s);
             w.iter_mut().for_each(|w| *w = (lambda * (1.0 - alpha) * f64::from(*w)) as f32);
@@ -81,14 +82,16 @@ impl Diffem {
 impl Diffem {
     /// The same weights for a channel without a matrix.
     fn trust(&self, source: &TrainingSource<'_>, rows: &[usize], (step, first): (usize, usize)) -> Option<Trust> {
-        let (conditioning, imputed) = (source.conditioning, self.imputed_weight);
-        if imputed == 1.0 || !conditioning.tells_measured() || !conditioning.is_matrix_free() {
+        let (conditioning, alpha) = (source.conditioning, self.imputed_weight);
+        if alpha == 1.0 || !conditioning.tells_measured() || !conditioning.is_matrix_free() {
             return None;
         }
         let y = vec![0.0; conditioning.channel.observation_len()];
         let measure = |i: usize| conditioning.measurement(&y, source.observations.operator(i));
         let measurements = source.places(rows).into_iter().filter_map(measure).collect();
         let mirrored = (0..rows.len()).map(|row| source.mirrored(step, first + row)).collect();
+        let imputed = |row| if source.clean(step, first + row).is_some() { 1.0 } else { alpha };
+        let imputed = (0..rows.len()).map(imputed).collect();
         Some(Trust { imputed, measurements, mirrored })
     }
 }
@@ -187,7 +190,7 @@ mod tests {
     use crate::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
     use crate::conditioning::{Conditioning, Standardizer};
     use crate::image::ImageShape;
-    use crate::method::Recorruption;
+    use crate::method::{Clean, Recorruption};
     use crate::schedule::Schedule;
 
     const SHAPE: ImageShape = ImageShape { channels: 1, height: 1, width: 4 };
@@ -197,6 +200,11 @@ mod tests {
     /// The weights of one row in units of λ(σ), for an observation with the operator `a` of a channel without
     /// noise, mirrored or not.
     fn weights(stage: StageConfig, a: Vec<f32>, mirrored: bool) -> Vec<f64> {
+        weights_beside(stage, a, mirrored, None)
+    }
+
+    /// [`weights`] of a row that a clean signal may replace.
+    fn weights_beside(stage: StageConfig, a: Vec<f32>, mirrored: bool, clean: Option<&Clean>) -> Vec<f64> {
         let channel = ChannelConfig(vec![stage, NoiseConfig { std: 0.0 }.into()]).build_image(SHAPE).unwrap();
         let (config, standardizer) = (ConditioningConfig::default(), Standardizer::identity(SHAPE.len()));
         let (schedule, m) = (Schedule::default(), channel.observation_len());
@@ -209,6 +217,7 @@ mod tests {
             x: &x,
             observations: &observations,
             rows: vec![0],
+            clean,
             recorruption: Recorruption::default(),
             flip: Some(SHAPE),
             seed: 0,
@@ -231,6 +240,13 @@ mod tests {
         let (mask, a) = (StageConfig::from(MaskConfig { rate: 0.5 }), vec![1.0, 1.0, 0.0, 1.0]);
         near(&weights(mask.clone(), a.clone(), false), &[1.0, 1.0, ALPHA, 1.0]);
         near(&weights(mask, a, true), &[1.0, ALPHA, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn every_value_of_a_clean_signal_counts_fully() {
+        let always = Clean { x: Samples::zeros(1, SHAPE.len()), weight: 1.0 };
+        let mask = StageConfig::from(MaskConfig { rate: 0.5 });
+        near(&weights_beside(mask, vec![1.0, 0.0, 0.0, 1.0], false, Some(&always)), &[1.0; 4]);
     }
 
     /// Along a row of A an error counts fully, across all rows by α.

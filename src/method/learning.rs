@@ -59,6 +59,11 @@ pub(crate) trait LearningMethod: Sync {
         0
     }
 
+    /// True where training signals are reconstructions, which clean ones can replace.
+    fn takes_clean(&self) -> bool {
+        true
+    }
+
     /// See [`super::Method::learns_prior`].
     fn learns_prior(&self) -> bool {
         false

@@ -6,18 +6,20 @@
 //! methods.
 
 mod ambient;
+mod clean;
 mod diffem;
 mod em_mmps;
 mod learning;
 mod training;
 
+pub use clean::{Clean, check_weight};
 pub(crate) use learning::{Conditions, Context, LearningMethod};
 pub use training::Recorruption;
 pub(crate) use training::{TrainingBatch, TrainingSource};
 
 use crate::channel::Channel;
 use crate::conditioning::ConditioningConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Generates [`Method`] from its list; adding a line registers a method.
@@ -83,6 +85,12 @@ impl Method {
     /// Backward passes of the network per call of its denoiser while sampling; 0 where sampling needs no gradient.
     pub fn jacobians_per_call(&self) -> usize {
         self.learning().jacobians_per_call()
+    }
+
+    /// Refuses methods whose training takes no clean signals, see [`crate::Em::clean`].
+    pub fn check_clean(&self) -> Result<()> {
+        let message = "this method trains on the observations themselves and takes no clean signals; choose another";
+        self.learning().takes_clean().then_some(()).ok_or_else(|| Error::config("method.kind", message))
     }
 
     /// True where the network is an unconditional denoiser, a prior that can be guided to observations of any channel.

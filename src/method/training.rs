@@ -3,6 +3,7 @@
 //! Every number is a function of (seed, lap, step, row), so the results do not depend on the micro-batches or
 //! on the workers.
 
+use super::clean::Clean;
 use crate::conditioning::{Conditioning, Measurement};
 use crate::image::ImageShape;
 use crate::noise::{Key, Purpose};
@@ -36,6 +37,8 @@ pub(crate) struct TrainingSource<'a> {
     pub observations: &'a Observations,
     /// The rows of `x` that are trained on; mini-batches refer to them by their place in this list.
     pub rows: Vec<usize>,
+    /// Clean signals that replace some of the reconstructions.
+    pub clean: Option<&'a Clean>,
     /// When new corruption is drawn.
     pub recorruption: Recorruption,
     /// Shape of the images that are mirrored at random; `None` mirrors nothing.
@@ -67,8 +70,8 @@ pub(crate) struct TrainingBatch {
 
 /// Weights W = λ(σ) (α I + (1 - α) P) without a matrix, with P as in [`super::Diffem`].
 pub(crate) struct Trust {
-    /// α.
-    pub imputed: f64,
+    /// α of every row; 1 for a clean signal.
+    pub imputed: Vec<f64>,
     /// What the observation of every row measures.
     pub measurements: Vec<Measurement>,
     /// Shape of the images whose row is mirrored.
@@ -126,10 +129,19 @@ impl TrainingSource<'_> {
         self.flip.filter(|_| self.key(Purpose::Flip).stream(place, step).uniform() < 0.5)
     }
 
-    /// Returns the reconstructions `rows`, some of them mirrored, before and after standardization.
+    /// The clean signal at place `place` of mini-batch `step` if one replaces the reconstruction there.
+    pub fn clean(&self, step: usize, place: usize) -> Option<&[f32]> {
+        self.clean?.draw(&mut self.key(Purpose::Clean).stream(place, step))
+    }
+
+    /// Returns the reconstructions `rows`, some of them replaced by clean signals and some mirrored, before and after
+    /// standardization.
     fn signals(&self, rows: &[usize], step: usize, first: usize) -> (Samples, Samples) {
         let mut signals = self.x.select(&self.places(rows));
         for row in 0..rows.len() {
+            if let Some(clean) = self.clean(step, first + row) {
+                signals.row_mut(row).copy_from_slice(clean);
+            }
             if let Some(shape) = self.mirrored(step, first + row) {
                 shape.mirror(signals.row_mut(row));
             }
