@@ -69,7 +69,7 @@ pub mod schedule;
 mod scratch;
 pub mod synthetic;
 
-pub use check::Inspection;
+pub use check::{Inspection, Noise, Repeated, Survey};
 pub use em::Em;
 pub use error::{Error, Result, Warning};
 pub use observations::Observations;

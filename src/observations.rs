@@ -1,7 +1,7 @@
 //! Observations y and the parameters a of their operators.
 
 use crate::channel::Channel;
-use crate::check::{self, Inspection};
+use crate::check::{self, Inspection, Survey};
 use crate::error::{Error, Result, Warning};
 use crate::noise::{Key, Purpose};
 use crate::parallel;
@@ -37,6 +37,12 @@ impl Observations {
         self.check(channel)?;
         let warnings = check::inspect(channel, &mut self.y, self.a.as_ref(), inspection)?;
         Ok((self, warnings))
+    }
+
+    /// What the observations hold, in numbers, and what is odd about these: missing values, constant values, repeated
+    /// rows and the noise. `None` where an observation has no values.
+    pub fn survey(&self, channel: &dyn Channel, inspection: &Inspection) -> Option<Survey> {
+        check::survey(channel, (&self.y, self.a.as_ref()), inspection)
     }
 
     /// Checks the shapes against the channel; the error names what was expected.

@@ -1,6 +1,6 @@
 //! Masks: zeros and ones, where 1 means seen.
 
-use super::tally::{Hidden, Tally, operator};
+use super::tally::{Hidden, Span, Tally, operator};
 use super::told::{A, Y, first_of, value_at};
 use crate::channel::Channel;
 use crate::error::{Error, Result, Warning};
@@ -120,8 +120,9 @@ pub(super) fn warnings(tally: &Tally, y: &Samples, training: bool) -> Vec<Warnin
         let others = first_of(tally.blank_count);
         format!("row {row}{others} shows nothing: all of it is missing. Leave such rows out")
     });
-    let unseen = tally.columns.iter().filter(|seen| !**seen).count();
-    let unseen = tally.columns.iter().position(|seen| !seen).filter(|_| training).map(|column| {
+    let hidden = |column: &Span| column.count == 0;
+    let unseen = tally.columns.iter().filter(|column| hidden(column)).count();
+    let unseen = tally.columns.iter().position(hidden).filter(|_| training).map(|column| {
         let others = first_of(unseen);
         format!("value {column}{others} is missing in every row: nothing can be learned about it. Check the mask")
     });

@@ -3,11 +3,17 @@
 
 mod inspection;
 mod mask;
+mod noise;
+mod repeated;
 mod scale;
+mod survey;
 mod tally;
 mod told;
 
 pub use inspection::Inspection;
+pub use noise::Noise;
+pub use repeated::Repeated;
+pub use survey::Survey;
 
 use crate::channel::Channel;
 use crate::error::{Error, Result, Warning};
@@ -44,7 +50,20 @@ pub(crate) fn inspect(
     let mut warnings = mask::warnings(&tally, y, inspection.training);
     warnings.extend(scale::warning(channel, &tally, a, inspection));
     clear(channel, &tally, y, a);
+    if inspection.training {
+        warnings.extend(Survey::of_tally(channel, &tally, (y, a), inspection).warnings());
+    }
     Ok(warnings)
+}
+
+/// What `y [n, m]` and `a [n, k]` hold, which [`inspect`] did not refuse; `None` where there are no values.
+pub(crate) fn survey(
+    channel: &dyn Channel,
+    seen: (&Samples, Option<&Samples>),
+    inspection: &Inspection,
+) -> Option<Survey> {
+    let (y, a) = seen;
+    (y.d() > 0 && y.n() > 0).then(|| Survey::of_tally(channel, &Tally::of(channel, y, a), seen, inspection))
 }
 
 /// The part of [`inspect`] that every reader needs. It is apart so that a browser does not load the rest.

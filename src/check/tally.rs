@@ -20,7 +20,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    const NONE: Self = Self { count: 0, least: f32::INFINITY, greatest: f32::NEG_INFINITY, sum: 0.0, squares: 0.0 };
+    pub const NONE: Self = Self { count: 0, least: f32::INFINITY, greatest: f32::NEG_INFINITY, sum: 0.0, squares: 0.0 };
 
     /// All of `values`, which are finite.
     pub fn of(values: &[f32]) -> Self {
@@ -36,7 +36,7 @@ impl Span {
         self.squares += f64::from(v) * f64::from(v);
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         (self.least, self.greatest) = (self.least.min(other.least), self.greatest.max(other.greatest));
         self.sum += other.sum;
@@ -79,8 +79,10 @@ pub(super) struct Tally {
     /// First row in which nothing is seen, and how many there are.
     pub blank: Option<usize>,
     pub blank_count: usize,
-    /// For every column, whether any row shows it.
-    pub columns: Vec<bool>,
+    /// Values of every column where it is seen.
+    pub columns: Vec<Span>,
+    /// Least and greatest number of values that a row shows.
+    pub shown: [usize; 2],
 }
 
 impl Tally {
@@ -96,6 +98,7 @@ impl Tally {
         });
         let mut whole = Self::empty(y.d());
         parts.iter().for_each(|part| whole.merge(part));
+        whole.columns.iter().for_each(|column| whole.seen.merge(column));
         whole
     }
 
@@ -112,7 +115,8 @@ impl Tally {
             beyond_count: 0,
             blank: None,
             blank_count: 0,
-            columns: vec![false; m],
+            columns: vec![Span::NONE; m],
+            shown: [usize::MAX, 0],
         }
     }
 
@@ -121,9 +125,8 @@ impl Tally {
         for (j, (&v, &noise)) in y.iter().zip(hidden).enumerate() {
             if noise.is_infinite() {
                 shown += 1;
-                self.columns[j] = true;
                 if v.is_finite() {
-                    self.seen.add(v);
+                    self.columns[j].add(v);
                 } else {
                     self.broken.get_or_insert((i, j));
                     self.broken_count += 1;
@@ -142,6 +145,7 @@ impl Tally {
             }
         }
         self.masked |= shown < y.len();
+        self.shown = [self.shown[0].min(shown), self.shown[1].max(shown)];
         if shown == 0 {
             self.blank.get_or_insert(i);
             self.blank_count += 1;
@@ -154,7 +158,6 @@ impl Tally {
     }
 
     fn merge(&mut self, later: &Self) {
-        self.seen.merge(&later.seen);
         self.hidden.merge(&later.hidden);
         self.masked |= later.masked;
         self.noise = self.noise.max(later.noise);
@@ -165,7 +168,8 @@ impl Tally {
         self.beyond_count += later.beyond_count;
         self.blank = self.blank.or(later.blank);
         self.blank_count += later.blank_count;
-        self.columns.iter_mut().zip(&later.columns).for_each(|(seen, other)| *seen |= other);
+        self.columns.iter_mut().zip(&later.columns).for_each(|(column, other)| column.merge(other));
+        self.shown = [self.shown[0].min(later.shown[0]), self.shown[1].max(later.shown[1])];
     }
 }
 

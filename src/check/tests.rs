@@ -204,3 +204,88 @@ fn pictures_with_their_colors_last_are_told_by_their_mask() {
         "{said}"
     );
 }
+
+/// Pictures of one smooth wave each, or of one stripe with sharp edges each, with normal noise.
+fn images(noise: f32, sharp: bool) -> Observations {
+    let key = crate::noise::Key::new(4, crate::noise::Purpose::Observe, 0);
+    let row = |i: usize| {
+        let (mut stream, mut values) = (key.stream(i, 0), vec![0.0; 256]);
+        stream.fill_normal(&mut values);
+        for (at, v) in values.iter_mut().enumerate() {
+            let wave = ((at / 16 + at % 16 + i) as f32 * 0.1).sin();
+            let stripe = f32::from(u8::from((at / 16 + at % 16 + i) % 7 < 2 + i % 3));
+            *v = noise * *v + if sharp { stripe } else { wave };
+        }
+        values
+    };
+    Observations { y: Samples::new((0..60).flat_map(row).collect(), 256), a: None }
+}
+
+/// The channel of these pictures and what is said of their noise where it is `stated`.
+fn noise_of(seen: &Observations, stated: f64) -> (Noise, Vec<crate::error::Warning>) {
+    let shape = ImageShape { channels: 1, height: 16, width: 16 };
+    let channel = ChannelConfig(vec![noise(stated)]).build_image(shape).unwrap();
+    let survey = seen.survey(&channel, &Inspection { image: Some(shape), ..TRAINING }).unwrap();
+    (survey.noise.unwrap(), survey.warnings())
+}
+
+#[test]
+fn the_noise_of_smooth_images_is_estimated_to_a_few_percent() {
+    let seen = images(0.2, false);
+    let (found, warnings) = noise_of(&seen, 0.2);
+    assert!(found.details.unwrap().iter().all(|std| (std - 0.2).abs() < 0.01), "{found:?}");
+    assert_eq!((found.stated, warnings), (Some(0.2), vec![]));
+    for (stated, expected) in [(0.05, "as if by noise of"), (0.5, "by too little for the noise of 5.00e-1")] {
+        let (_, warnings) = noise_of(&seen, stated);
+        assert!(warnings.len() == 1 && warnings[0].message.contains(expected), "{warnings:?}");
+    }
+}
+
+/// What is sharp in images bounds the noise from above, and is no noise.
+#[test]
+fn the_edges_of_images_are_no_noise() {
+    for stated in [0.0, 0.01] {
+        let (found, warnings) = noise_of(&images(0.01, true), stated);
+        let [low, _, high] = found.details.unwrap();
+        assert!(low > 0.0099 && high > 1.2 * low && warnings.is_empty(), "{found:?} {warnings:?}");
+    }
+}
+
+#[test]
+fn a_value_that_varies_less_than_its_noise_is_told() {
+    let (channel, mut seen) = seen(vec![noise(0.3)], 100);
+    let survey = |seen: &Observations| seen.survey(&channel, &TRAINING).unwrap();
+    assert_eq!(survey(&seen).warnings(), []);
+    (0..100).for_each(|i| seen.y.row_mut(i)[2] *= 0.01);
+    let found = survey(&seen);
+    assert_eq!(found.noise.unwrap().still, Some((2, 1)));
+    assert!(found.warnings()[0].message.contains("value 2 varies by"), "{found:?}");
+}
+
+#[test]
+fn whole_numbers_repeat_by_chance_and_others_do_not() {
+    let (channel, mut seen) = seen(vec![noise(0.3)], 400);
+    let survey = |seen: &Observations| seen.survey(&channel, &TRAINING).unwrap();
+    assert_eq!(survey(&seen).repeated, None);
+    let row = seen.y.row(17).to_vec();
+    (300..303).for_each(|i| seen.y.row_mut(i).copy_from_slice(&row));
+    let found = survey(&seen);
+    let repeated = found.repeated.unwrap();
+    assert_eq!((repeated.count, repeated.first), (3, (17, 300)));
+    assert!(found.warnings()[0].message.contains("as 3 of 400 rows repeat"), "{:?}", found.warnings());
+    seen.y.as_mut_slice().iter_mut().for_each(|v| *v = v.round());
+    let rounded = survey(&seen);
+    assert!(rounded.repeated.unwrap().count > 100 && rounded.warnings().is_empty(), "{:?}", rounded.warnings());
+}
+
+#[test]
+fn what_is_missing_is_counted_by_value_and_by_row() {
+    let (channel, Observations { y, a }) = seen(vec![mask()], 10);
+    let mut a = a.unwrap();
+    a.as_mut_slice().fill(1.0);
+    (0..10).for_each(|i| a.row_mut(i)[3] = 0.0);
+    a.row_mut(4)[1] = 0.0;
+    let survey = Observations { y, a: Some(a) }.survey(&channel, &TRAINING).unwrap();
+    assert_eq!((survey.seen, survey.shown, survey.missing_by_value), (29, [2, 3], [(0, 0.0), (3, 1.0)]));
+    assert!((survey.missing - 11.0 / 40.0).abs() < 1e-12);
+}
