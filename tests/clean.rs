@@ -14,15 +14,15 @@ fn pairs(n: usize, set: usize) -> Samples {
     Samples::new(rows, 2)
 }
 
-fn em() -> Em {
+fn em() -> Em<MlpConfig> {
     let sum = LinearConfig { matrix: vec![vec![1.0, 1.0]] };
     let channel = ChannelConfig(vec![sum.into(), NoiseConfig { std: 0.1 }.into()]).build(2).unwrap();
     let observations = Observations::observe(&channel, &pairs(256, 0), 0);
-    Em::new(channel, observations).network(MlpConfig { width: 32, depth: 2, embedding: 16 }.into()).laps(2).steps(300)
+    Em::new(channel, observations).network(MlpConfig { width: 32, depth: 2, embedding: 16 }).laps(2).steps(300)
 }
 
 /// Variance of the difference of both values, which is 0 for the true signals.
-fn hidden_variance(em: Em) -> [f64; 2] {
+fn hidden_variance(em: Em<MlpConfig>) -> [f64; 2] {
     let variance = |x: &Samples| x.rows().map(|row| f64::from(row[0] - row[1]).powi(2)).sum::<f64>() / x.n() as f64;
     let mut run = em.build(&Device::flex()).unwrap();
     let start = variance(run.reconstructions());
@@ -40,7 +40,7 @@ fn what_no_operator_shows_is_learned_from_clean_signals_alone() {
 
 #[test]
 fn clean_signals_that_cannot_be_used_are_refused() {
-    let refused = |em: Em| em.trainer(&Device::flex()).err().map(|e| e.to_string()).unwrap_or_default();
+    let refused = |em: Em<MlpConfig>| em.trainer(&Device::flex()).err().map(|e| e.to_string()).unwrap_or_default();
     assert_eq!(refused(em().clean(pairs(20, 1), 0.2)), "");
     assert_eq!(refused(em().clean(pairs(20, 1), 1.0)), "clean.weight: expected a number in [0, 1), found 1");
     let other = Samples::zeros(5, 3);

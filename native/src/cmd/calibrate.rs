@@ -18,5 +18,6 @@ pub fn run(args: &Calibrate) -> Result<()> {
     let tested = calibrate(args, &session)?;
     write(&session, &tested)?;
     figures::run::calibration(&session, &tested)?;
-    super::print(&table(&tested))
+    let clean = session.clean_use().map_or(String::new(), |clean| format!("{clean}\n"));
+    super::print(&(clean + &table(&tested)))
 }

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::estimate::Estimate;
 use crate::report::progress::ProgressMode;
+use crate::run::clean;
 use crate::run::dataset::{check_file, count};
 use anyhow::Result;
 
@@ -17,6 +18,7 @@ pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> 
         Err(error) if there => return Err(error),
         count => count,
     };
+    clean::load(config)?;
     let (name, device) = crate::device::open(device)?;
     for warning in check_file(config, &config.build_channel()?)? {
         eprintln!("warning: {warning}");

@@ -1,5 +1,6 @@
 //! The whole configuration of a run: a preset or a TOML file, overridden by `--set`.
 
+mod clean;
 pub mod compatible;
 mod data;
 mod init;
@@ -9,6 +10,7 @@ mod setting;
 pub mod stages;
 mod words;
 
+use clean::CleanConfig;
 pub use data::DataConfig;
 pub use init::InitConfig;
 #[cfg(test)]
@@ -70,6 +72,9 @@ pub struct Config {
     /// The first reconstructions.
     #[serde(default)]
     pub init: InitConfig,
+    /// A few clean signals that are trained on as well; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clean: Option<CleanConfig>,
     /// The observations.
     pub data: DataConfig,
     /// How signals become observations: the stages in the order in which they act.
@@ -119,6 +124,13 @@ pub fn load(source: impl AsRef<Path>, settings: &[String]) -> Result<Config> {
     parse(&text, &origin, settings)
 }
 
+/// [`load`] for the file `observations` in place of the data, where one is given.
+pub fn load_for(source: &Path, settings: &[String], observations: Option<&Path>) -> Result<Config> {
+    let config = load(source, settings)?;
+    let data = observations.map_or(config.data.clone(), |path| config.data.in_file(path));
+    Ok(Config { data, ..config })
+}
+
 /// Parses TOML `text` and applies `key=value` settings; errors name `origin`.
 pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     let mut origin = origin.to_string();
@@ -149,6 +161,7 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
     config.data = config.data.expanded().context(origin.clone())?;
     config.init = config.init.expanded();
     config.validate().context(origin)?;
+    config.clean = config.clean.map(CleanConfig::resolved);
     Ok(config)
 }
 
@@ -214,6 +227,7 @@ impl Config {
         }
         let channel = Arc::new(self.build_channel()?);
         self.model(channel.clone()).validate()?;
+        self.clean.as_ref().map_or(Ok(()), |clean| clean.validate(channel.as_ref(), &self.method))?;
         self.init.validate(channel.as_ref())
     }
 

@@ -164,6 +164,7 @@ prop_compose! {
         (holdout, monitor_points, monitor_reg) in (0.0..=0.5, whole(2), positive()),
         (points, regularization, save_every) in (whole(0), positive(), 0.0..1e9),
         (data, channel) in dataset(),
+        clean in prop::option::of(("[a-z]{1,9}", 0.0..1.0)),
     ) -> Config {
         Config {
             name,
@@ -178,6 +179,7 @@ prop_compose! {
             report: ReportConfig { points, regularization, save_every, draws: 2 },
             em,
             init,
+            clean: clean.map(|(path, weight)| CleanConfig { path, weight: Some(weight) }),
             data,
             channel,
         }

@@ -67,7 +67,7 @@ pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
     }
     let judged = session.dataset.truth.test.is_some() && args.samples.is_none();
     let start = if judged { session.start_prior()? } else { None };
-    let mut report = Report::default();
+    let mut report = Report { clean: session.clean_use(), ..Report::default() };
     if let Some(reference) = reference {
         report.distances = distances(args, session, reference, &mut progress)?;
         report.notes = notes_on_distances(&report.distances);
@@ -96,7 +96,7 @@ fn through_another(args: &Evaluate, session: &mut Session, channel: &str, progre
     let start = session.start_prior()?;
     see_through(session, channel)?;
     let test = restoration(args, session, start, progress)?;
-    Ok(Report { test, channel: Some(session.config.channel.clone()), ..Report::default() })
+    Ok(Report { test, clean: session.clean_use(), channel: Some(session.config.channel.clone()), ..Report::default() })
 }
 
 fn with_st_lpips(args: &Evaluate) -> bool {

@@ -4,6 +4,7 @@ use crate::eval::features::scores::{self, FeatureScores};
 use crate::eval::restoration::{self, Restoration};
 use crate::files;
 use crate::report::units::divergence;
+use crate::run::clean::CleanUse;
 use crate::run::dir::RunDir;
 use anyhow::{Context, Result};
 use diffem::channel::ChannelConfig;
@@ -33,6 +34,9 @@ pub struct Report {
     /// Channel of the test observations, if it is not that of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChannelConfig>,
+    /// Clean signals that the run was trained with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clean: Option<CleanUse>,
     #[serde(default)]
     pub distances: Vec<Distances>,
     #[serde(default)]
@@ -73,7 +77,7 @@ impl Report {
 
     /// Formats the report as tables.
     pub fn table(&self) -> String {
-        let mut out = String::new();
+        let mut out = self.clean.as_ref().map_or(String::new(), |clean| format!("{clean}\n"));
         if !self.distances.is_empty() {
             out += &format!(
                 "{:22} {:>19} {:>18} {:>15} {:>7}\n",

@@ -41,6 +41,8 @@ pub struct Dataset {
     pub truth: Truth,
     /// What is odd about observations that were just read.
     pub warnings: Vec<String>,
+    /// True for observations that were read and inspected, not made here.
+    pub read: bool,
     /// Name of the file of each observation, if each has a file of its own.
     pub names: Option<Vec<String>>,
 }
@@ -140,6 +142,7 @@ fn drawn(n: usize, config: &Config, channel: &dyn Channel, law: &Law<'_>) -> Dat
         observations: drawn.observations,
         truth: Truth { x: Some(drawn.x), u: Some(drawn.u), test: Some(drawn.test) },
         warnings: Vec::new(),
+        read: false,
         names: None,
     }
 }
@@ -157,7 +160,7 @@ fn of_digits(n: usize, config: &Config, channel: &dyn Channel) -> Dataset {
     let observations = Observations::simulate(channel, &x, observe, Set::Train as usize);
     let seen = Observations::simulate(channel, &test, observe, Set::Test as usize);
     let truth = Truth { x: Some(x), u: None, test: Some((test, seen)) };
-    Dataset { observations, truth, warnings: Vec::new(), names: None }
+    Dataset { observations, truth, warnings: Vec::new(), read: false, names: None }
 }
 
 /// Simulates the observations of the test signals `x`.
@@ -203,7 +206,7 @@ fn of_images(
     };
     let names = train.names().map(|names| places[..n].iter().map(|place| names[*place].clone()).collect());
     let truth = Truth { x: Some(x), u: None, test: held.map(seen) };
-    Ok(Dataset { observations, truth, warnings: Vec::new(), names })
+    Ok(Dataset { observations, truth, warnings: Vec::new(), read: false, names })
 }
 
 /// Makes `n` observations piece by piece; `part` makes those of a range of rows.
@@ -317,5 +320,5 @@ fn inspected(
         observations.inspected(channel, &inspection).with_context(|| origin.to_string())?;
     warnings.extend(truth.x.as_ref().and_then(|x| inspection.of_signals(x)));
     let warnings = warnings.iter().map(|w| format!("{origin}: {w}")).collect();
-    Ok(Dataset { observations, truth, warnings, names: None })
+    Ok(Dataset { observations, truth, warnings, read: true, names: None })
 }

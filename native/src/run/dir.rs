@@ -161,7 +161,7 @@ impl RunDir {
         let names = names::read(&self.file(NAMES), observations.n())?;
         let path = self.file("truth.safetensors");
         if !path.exists() {
-            return Ok(Dataset { observations, truth: Truth::default(), warnings: Vec::new(), names });
+            return Ok(Dataset { observations, truth: Truth::default(), warnings: Vec::new(), read: true, names });
         }
         let mut file = TensorFile::open(&path, "x")?;
         let x = optional(&mut file, "x")?;
@@ -174,7 +174,7 @@ impl RunDir {
             Some(x) => Some((x, observations_of(&mut file, "test_")?)),
             None => None,
         };
-        Ok(Dataset { observations, truth: Truth { x, u, test }, warnings: Vec::new(), names })
+        Ok(Dataset { observations, truth: Truth { x, u, test }, warnings: Vec::new(), read: true, names })
     }
 
     /// Writes the finished lap `lap` atomically: into a temporary directory, which is then renamed.

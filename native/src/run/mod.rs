@@ -1,5 +1,6 @@
 //! Runs: the directory, the data, training from the last saved state, and exports.
 
+pub mod clean;
 pub mod corruption;
 pub mod dataset;
 pub mod dir;

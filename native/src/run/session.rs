@@ -2,6 +2,7 @@
 
 use crate::config::{Config, InitConfig};
 use crate::data::mapped::scratch;
+use crate::run::clean::{self, CleanUse};
 use crate::run::dataset::{Dataset, inspection, signals};
 use crate::run::dir::{RunDir, read_weights};
 use crate::run::laps::{lap_dir, reconstructions_of};
@@ -32,6 +33,8 @@ pub struct Session {
     trainer: Trainer<NetworkConfig>,
     /// Observations and truth.
     pub dataset: Dataset,
+    /// Clean signals that it is trained on as well.
+    pub clean: Option<Samples>,
     /// Device that the commands compute on.
     pub device: Device,
     /// Name of the device.
@@ -43,11 +46,13 @@ impl Session {
     pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
         let (device_name, device) = crate::device::open(device)?;
         let channel = Arc::new(config.build_channel()?);
+        let x = clean::load(&config)?;
         let run = RunDir::create(out)?;
         let made = run.clone();
         let dataset = || -> Result<Dataset> {
             let dataset = crate::run::dataset::make(&config, channel.as_ref(), run.path())?;
             crate::resources::check_disk(out, dataset.values_on_disk(config.signal_len()))?;
+            clean::write(&run, x.as_ref())?;
             run.write_dataset(&config, &dataset)?;
             let warnings = dataset.warnings;
             // Large tables are mapped from the files just written.
@@ -78,15 +83,21 @@ impl Session {
         device: Device,
         device_name: String,
     ) -> Result<Self> {
+        let clean = clean::read(&run, &config)?;
         let em = config.em(channel.clone(), dataset.observations.clone()).store(run.clone());
-        let trainer = em.trainer(&device)?;
+        let trainer = clean::with_clean(em, &config, clean.as_ref()).trainer(&device)?;
         let layout = Layout::of(trainer.network());
-        Ok(Self { run, config, channel, layout, trainer, dataset, device, device_name })
+        Ok(Self { run, config, channel, layout, trainer, dataset, clean, device, device_name })
     }
 
     /// The trainer that runs the laps of this run.
     pub fn em(&self) -> &Trainer<NetworkConfig> {
         &self.trainer
+    }
+
+    /// How clean signals are used; `None` where there are none.
+    pub fn clean_use(&self) -> Option<CleanUse> {
+        clean::used(&self.config, self.clean.as_ref())
     }
 
     /// Treats the run's observations as those of another channel with the same shapes.

@@ -22,6 +22,8 @@ pub fn write(session: &Session) -> Result<()> {
         "device": session.device_name,
         "workers": rayon::current_num_threads(),
         "observations": session.dataset.observations.n(),
+        // null where no clean signal was used.
+        "clean": session.clean_use(),
         "parameters": session.layout.len(),
         "network_calls_per_draw": session.config.e_step.sampler.calls(),
         // Peak memory of the process that finished the run; null where the system does not report it.

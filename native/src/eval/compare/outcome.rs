@@ -4,6 +4,7 @@
 use super::contender::Contender;
 use crate::estimate::passes::Passes;
 use crate::eval::restoration::{Estimate, Judge, Restoration};
+use crate::run::clean::CleanUse;
 use crate::run::metrics::{self, Line};
 use crate::run::session::Session;
 use anyhow::{Result, ensure};
@@ -52,6 +53,8 @@ pub struct Outcome {
     pub contender: String,
     pub settings: Vec<String>,
     pub seeds: Vec<u64>,
+    /// Clean signals that it was trained with; null where there were none.
+    pub clean: Option<CleanUse>,
     pub score: &'static str,
     pub laps: Vec<Row>,
     /// Scores of the last lap's posteriors on unseen signals, for their mean and for one draw; empty if they
@@ -115,9 +118,10 @@ impl Outcome {
         score: Score,
         draws: usize,
     ) -> Result<Self> {
-        let mut test = Vec::new();
+        let (mut test, mut clean) = (Vec::new(), None);
         let run = |&seed: &u64| {
             let session = open(seed)?;
+            clean = session.clean_use();
             let run = Run::of(&session, score)?;
             let last = run.laps.last().map_or(0, |lap| lap.lap);
             test.extend(unseen(&session, last, draws)?);
@@ -130,6 +134,7 @@ impl Outcome {
             contender: contender.name.clone(),
             settings: contender.settings.clone(),
             seeds: seeds.to_vec(),
+            clean,
             score: score.name(),
             laps,
             test: Unseen::over_seeds(&test),

@@ -32,6 +32,9 @@ fn table(outcomes: &[Outcome], score: Score) -> String {
     if let Some(floor) = outcomes[0].laps.last().and_then(|row| row.floor) {
         out += &format!("{:20} {:>4} {:>12}\n", "truth (floor)", "", divergence(floor));
     }
+    for (o, clean) in outcomes.iter().filter_map(|o| Some((o, o.clean.as_ref()?))) {
+        out += &format!("{}: {clean}\n", o.contender);
+    }
     out
 }
 
