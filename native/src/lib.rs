@@ -2,6 +2,7 @@
 //! a library so that the readers can be fuzzed without a copy of them.
 
 mod args;
+mod check;
 mod cmd;
 mod config;
 mod data;
@@ -42,6 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Resume(args) => return cmd::train::resume(&args),
         Command::Compare(args) => return cmd::compare::run(&args),
         Command::Prior(args) => return cmd::prior::run(&args),
+        Command::Check(args) => cmd::check::run(&args)?,
         Command::Sample(args) => cmd::sample::run(&args)?,
         Command::Evaluate(args) => cmd::evaluate::run(&args)?,
         Command::Calibrate(args) => cmd::calibrate::run(&args)?,

@@ -8,7 +8,7 @@
 //! Johnstone 1994 take the median).
 
 use super::inspection::Inspection;
-use super::tally::{Hidden, Tally, operator};
+use super::tally::{Hidden, Span, Tally, operator};
 use super::told::{Y, first_of};
 use crate::channel::{Channel, LinearChannel};
 use crate::error::Warning;
@@ -42,7 +42,7 @@ pub struct Noise {
     /// Standard deviations by the smaller, the middle and the larger differences of neighboring pixels: upper bounds of
     /// the noise, and the noise itself where they agree. `None` where the observations are no images or hide too much.
     pub details: Option<[f64; 3]>,
-    /// The first value that varies less than its noise, and how many do.
+    /// The first value that varies less than half as much as its noise, though it varies, and how many do.
     pub still: Option<(usize, usize)>,
     /// Standard deviation of that value, and of all values.
     spread: [f64; 2],
@@ -56,14 +56,16 @@ impl Noise {
         (y, a): (&Samples, Option<&Samples>),
         inspection: &Inspection,
     ) -> Option<Self> {
-        let linear = channel.as_linear()?;
+        // What is seen of a signal that decides it varies less.
+        let linear = channel.as_linear().filter(|_| !channel.sees_signal())?;
         let stated = stated(linear, (y, a));
         let image = inspection.image.or(channel.signal_image()).filter(|shape| shape.len() == y.d());
         let image = image.filter(|_| linear.is_diagonal() && keeps_values(linear, operator(a, 0)));
         let details = image.and_then(|shape| estimates(details(channel, (y, a), shape)));
         let limit = stated.map_or(0.0, |stated| stated / FACTOR);
-        let is_still = |j: &usize| tally.columns[*j].count >= MIN_SEEN && tally.columns[*j].std() < limit;
-        let still: Vec<usize> = (0..y.d()).filter(is_still).collect();
+        // Constant values are told as such.
+        let is_still = |column: &Span| column.count >= MIN_SEEN && !column.is_constant() && column.std() < limit;
+        let still: Vec<usize> = (0..y.d()).filter(|j| is_still(&tally.columns[*j])).collect();
         let least = still.first().map_or(0.0, |j| tally.columns[*j].std());
         let still = still.first().map(|j| (*j, still.len()));
         Some(Self { stated, details, still, spread: [least, tally.seen.std()] })

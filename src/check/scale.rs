@@ -14,6 +14,8 @@ const STD: [f64; 2] = [0.05, 20.0];
 const MIN_VALUES: usize = 1000;
 /// Standard deviations of noise by which a value may leave the range.
 const NOISE: f64 = 8.0;
+/// Distance by which noise may carry values out of a smaller range that is told from that of pixels.
+const NARROW: f64 = 0.5;
 /// Share of the range by which a value may leave it where the noise is not known.
 const SLACK: f64 = 0.01;
 
@@ -63,11 +65,13 @@ fn beyond(seen: &Span, [low, high]: [f64; 2], noise: f64, image: bool) -> Option
     let within = |from: f64, to: f64| least >= from - slack && greatest <= to + slack;
     let [from, to] = [least, greatest].map(|v| (v * 1e4).round() / 1e4);
     let found = format!("the values lie in [{from}, {to}], and signals are expected in [{low}, {high}]");
+    // Much noise would hide that values are in a smaller range.
+    let narrow = |from: f64, to: f64| within(from, to) && NOISE * noise < NARROW;
     let pixels = image && [low, high] == [f64::from(PIXEL_MIN), f64::from(PIXEL_MAX)];
     let remedy = match (pixels, within(low, high)) {
         (true, true) if seen.count < MIN_VALUES => return None,
-        (true, true) if within(0.0, 1.0) => "If they are pixels in [0, 1], save `y * 4 - 2`",
-        (true, true) if within(-1.0, 1.0) => "If they are pixels in [-1, 1], save `y * 2`",
+        (true, true) if narrow(0.0, 1.0) => "If they are pixels in [0, 1], save `y * 4 - 2`",
+        (true, true) if narrow(-1.0, 1.0) => "If they are pixels in [-1, 1], save `y * 2`",
         (_, true) => return None,
         (true, false) if within(0.0, 255.0) && greatest > 16.0 => {
             "If they are pixels in [0, 255], save `y / 255 * 4 - 2`"

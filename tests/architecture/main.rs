@@ -38,6 +38,7 @@ const COMMAND_LINE: Floors = &[
     &["config", "args"],
     &["run"],
     &["eval", "figures", "estimate"],
+    &["check"],
     &["cmd", "readers"],
     &["lib"],
 ];

@@ -10,7 +10,7 @@ pub use configuration::{ConfigCommand, Format};
 pub use judging::{Calibrate, CheckBackends, Evaluate, FetchWeights, LapChoice};
 pub use output::{Corrupt, Export, ExportImages, Plot, Sample, Serve};
 pub use shared::{Compute, Settings};
-pub use training::{Compare, Prior, Resume, Train};
+pub use training::{Check, Compare, Prior, Resume, Train};
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a posterior model from a preset, a config file, or your own observations
     Train(Train),
+    /// Say what the observations hold and whether it makes sense, before training
+    Check(Check),
     /// Continue a run that was stopped or killed
     Resume(Resume),
     /// Draw from a trained run's posterior given observations, or from its prior

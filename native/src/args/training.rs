@@ -34,6 +34,24 @@ pub struct Train {
     pub compute: Compute,
 }
 
+/// `diffem check`
+///
+/// Counts, scale, missing values, noise, constant values, repeated rows, the size of the network, the start and the
+/// time of a lap. What is surely wrong ends with an error and exit code 2; what is odd is a numbered warning.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// A preset (see `diffem presets`) or a TOML file
+    #[arg(default_value = "manifold", value_name = "PRESET|FILE")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Your own observations, as `train` takes them
+    #[arg(long, value_name = "FILE")]
+    pub observations: Option<PathBuf>,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
 /// `diffem resume`
 #[derive(Args, Debug)]
 pub struct Resume {

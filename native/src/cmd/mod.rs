@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod calibrate;
+pub mod check;
 pub mod check_backends;
 pub mod compare;
 pub mod config;

@@ -1,7 +1,7 @@
 //! `diffem train` and `diffem resume`.
 
 use crate::args::{Resume, Train};
-use crate::config::{Config, load};
+use crate::config::{Config, load_for};
 use crate::estimate::found::announce;
 use crate::figures;
 use crate::report::progress::ProgressMode;
@@ -54,7 +54,5 @@ fn finish(session: &Session, progress: ProgressMode) -> Result<ExitCode> {
 /// The configuration, overridden by the settings of the command line.
 fn configure(args: &Train) -> Result<Config> {
     let settings: Vec<_> = args.settings.set.iter().cloned().chain(args.seed.map(|s| format!("seed={s}"))).collect();
-    let config = load(&args.config, &settings)?;
-    let data = args.observations.as_ref().map_or(config.data.clone(), |path| config.data.in_file(path));
-    Ok(Config { data, ..config })
+    load_for(&args.config, &settings, args.observations.as_deref())
 }

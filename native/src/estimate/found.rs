@@ -1,8 +1,10 @@
 //! What a training found and how long it will take, in one line before it starts.
 
 use super::Estimate;
+use super::enough::too_small;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::units::{count, duration};
+use crate::run::dataset::inspection;
 use crate::run::session::Session;
 use anyhow::Result;
 use diffem::Observations;
@@ -13,7 +15,11 @@ const PATIENCE: f64 = 0.1;
 /// Says what the training of `session` found, unless `mode` is quiet.
 pub fn announce(session: &Session, mode: ProgressMode) -> Result<()> {
     if mode != ProgressMode::Quiet {
-        Progress::new(mode).message(&found(session)?);
+        let mut progress = Progress::new(mode);
+        progress.message(&found(session)?);
+        let survey = session.dataset.observations.survey(session.channel.as_ref(), &inspection(&session.config, true));
+        let warning = survey.and_then(|survey| too_small(session.layout.len() as u64, survey.seen as u64));
+        warning.iter().for_each(|warning| progress.message(&format!("warning: {warning}")));
     }
     Ok(())
 }
@@ -31,8 +37,9 @@ fn found(session: &Session) -> Result<String> {
     let time = estimate.seconds.map_or(String::new(), |all| {
         format!("; about {} for {} {laps} of {} steps", duration(all), config.em.laps, config.m_step.steps)
     });
+    let clean = session.clean_use().map_or(String::new(), |clean| format!("; {clean}"));
     let advice = estimate.shorter().map_or(String::new(), |advice| format!("\n{advice}"));
-    Ok(format!("found {} observations {values}: {}{time}{advice}", count(n as u64), seen(observations)))
+    Ok(format!("found {} observations {values}: {}{clean}{time}{advice}", count(n as u64), seen(observations)))
 }
 
 /// The share of missing values, where operators are masks, and the range of the others.

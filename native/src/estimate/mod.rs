@@ -1,5 +1,6 @@
 //! Estimates the cost of a run before it starts: parameters, operations, memory, disk space and time.
 
+pub mod enough;
 pub mod found;
 mod operator;
 pub mod passes;
