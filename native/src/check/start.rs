@@ -5,11 +5,14 @@ use anyhow::Result;
 use burn::tensor::Device;
 use diffem::Observations;
 use diffem::channel::Compose;
+use diffem::conditioning::{OperatorStructure, structure_for};
 use diffem::em::{GaussianInit, InitConfig, MonitorConfig};
 use std::sync::Arc;
 
 /// Maximum number of observations that the start is made for.
 const MAX_ROWS: usize = 512;
+/// Number of observations that it is made for at least, however long they are.
+const MIN_ROWS: usize = 32;
 /// Maximum number of values of the signals of all of them.
 const MAX_VALUES: usize = 1 << 19;
 /// Share of them that is held out.
@@ -32,7 +35,10 @@ pub fn judge(config: &Config, channel: &Arc<Compose>, observations: &Observation
     let Some(init) = config.init.of_core() else {
         return Ok(answer("not judged: it comes from another run".into()));
     };
-    let most = MAX_ROWS.min(MAX_VALUES / config.signal_len()).max(16);
+    if structure_for(channel.as_ref(), &config.conditioning) == OperatorStructure::MatrixFree {
+        return Ok(answer("not judged: it takes conjugate gradient for every observation".into()));
+    }
+    let most = MAX_ROWS.min(MAX_VALUES / config.signal_len()).max(MIN_ROWS);
     let stride = observations.n().div_ceil(most);
     let some = observations.select(&(0..observations.n()).step_by(stride).collect::<Vec<_>>());
     let score = |init: InitConfig| -> Result<Option<f64>> {
