@@ -102,7 +102,8 @@ pub struct Gain {
     pub ka: Tensor<2>,
     /// K y, `[n, d]`.
     pub ky: Tensor<2>,
-    /// Basis in which K A is diagonal and K y is given; `None` for the basis of the coordinates.
+    /// Basis in which K A is diagonal and K y is given; `None` for the basis of the coordinates. For k directions both are
+    /// `[n, k]`.
     pub basis: Option<DeviceBasis>,
     /// Correction to c_skip in that basis, `[n, d]`: it gives x_t the weight in D₀ that it has for a signal
     /// with a spectrum.
@@ -113,6 +114,11 @@ impl Gain {
     /// Applies the update to D₀ `[n, d]` at `x_t [n, d]` and returns D.
     pub(crate) fn apply(&self, d0: Tensor<2>, x_t: Tensor<2>) -> Tensor<2> {
         if let Some(basis) = &self.basis {
+            if let DeviceBasis::Directions { .. } = basis {
+                // What they do not span is not updated.
+                let change = self.ky.clone() - basis.forward(d0.clone()) * self.ka.clone();
+                return d0 + basis.inverse(change);
+            }
             let mut c = basis.forward(d0);
             if let Some(skip) = &self.skip {
                 c = c + basis.forward(x_t) * skip.clone();

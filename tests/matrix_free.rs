@@ -140,8 +140,9 @@ fn the_covariance_of_the_noise_is_applied() {
 #[test]
 fn draws_follow_the_exact_posterior() {
     let n = 100;
-    // One whose noise passes the map, and one whose operator mixes all values.
-    for stages in [chains().remove(2), chains().remove(3)] {
+    // One whose noise passes the map, one whose operator mixes all values, and one operator for all observations.
+    let shared = vec![RadonConfig { angles: 8, random_start: false }.into(), noise(0.05)];
+    for stages in [chains().remove(2), chains().remove(3), shared] {
         let channel = Arc::new(build(&stages));
         let seen = simulated(&channel, &normal(1, 1));
         let a = (channel.operator_len() > 0).then(|| Samples::new(seen.operator(0).repeat(n), channel.operator_len()));

@@ -8,6 +8,7 @@ pub use cosine::{Dct, DeviceDct};
 pub use fourier::{DeviceFourier, Fourier};
 
 use crate::image::ImageShape;
+use crate::kernels;
 use burn::tensor::{Device, Tensor};
 
 /// Maximum side of an image that gets a transform; its matrix takes 8 MB.
@@ -30,6 +31,19 @@ pub enum DeviceBasis {
     Cosine(Box<DeviceDct>),
     /// Waves with periodic borders.
     Fourier(Box<DeviceFourier>),
+    /// Orthonormal directions, fewer than a signal has values: V and its transpose.
+    Directions {
+        /// V, `[d, k]`.
+        down: Tensor<2>,
+        /// Vᵀ, `[k, d]`.
+        up: Tensor<2>,
+    },
+}
+
+/// x W.
+fn product(x: Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
+    let zero = Tensor::zeros([w.dims()[1]], &w.device());
+    kernels::dense(x, w.clone(), zero)
 }
 
 impl Basis {
@@ -109,19 +123,21 @@ impl Basis {
 }
 
 impl DeviceBasis {
-    /// Coefficients of the images `x [n, d]`.
+    /// Coefficients of the images `x [n, d]`: `[n, d]`, or `[n, k]` for k directions.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Cosine(basis) => basis.forward(x),
             Self::Fourier(basis) => basis.forward(x),
+            Self::Directions { down, .. } => product(x, down),
         }
     }
 
-    /// Images with the coefficients `x [n, d]`.
+    /// Images with the coefficients `x [n, d]`, or `[n, k]` for k directions.
     pub fn inverse(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Cosine(basis) => basis.inverse(x),
             Self::Fourier(basis) => basis.inverse(x),
+            Self::Directions { up, .. } => product(x, up),
         }
     }
 }

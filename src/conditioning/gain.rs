@@ -14,7 +14,7 @@ pub(crate) fn gain(
     conditioning: Conditioning<'_>,
     device: &Device,
 ) -> Option<Gain> {
-    let (n, d) = (measurements.len(), conditioning.channel.signal_len());
+    let (n, d) = (measurements.len(), conditioning.coefficients());
     // Updates without a matrix are made on the host, after the network.
     measurements.first().filter(|m| m.structure() != OperatorStructure::MatrixFree)?;
     let power = conditioning.power();
@@ -32,7 +32,7 @@ pub(crate) fn gain(
         let plain = schedule.sigma_data.powi(2) / (schedule.sigma_data.powi(2) + s * s);
         skip.row_mut(i).iter_mut().zip(power).for_each(|(out, p)| *out = (p / (p + s * s) - plain) as f32);
     }
-    let basis = conditioning.basis().map(|basis| basis.on(device));
+    let basis = conditioning.basis_on(device);
     let skip = skip.map(|skip| to_tensor(&skip, device));
     Some(Gain { ka: to_tensor(&ka, device), ky: to_tensor(&ky, device), basis, skip })
 }

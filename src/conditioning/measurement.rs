@@ -26,6 +26,9 @@ pub enum OperatorStructure {
     Spectral,
     /// K A is full: d x d values.
     Dense,
+    /// K A is diagonal along the singular vectors of an operator that all observations share: a value per vector, in
+    /// which K y is given.
+    Shared,
     /// K A is applied by conjugate gradient: no values.
     MatrixFree,
 }
@@ -44,7 +47,7 @@ pub struct Measurement {
     pub(super) history: Mutex<History>,
 }
 
-/// References to the parts of a measurement. Diagonal and spectral: the diagonal of A and the variances,
+/// References to the parts of a measurement. Diagonal, spectral and shared: the diagonal of A and the variances,
 /// `[d]` each. Dense: A, `[m, d]`, and Σ_y, `[m, m]`, row by row. In all cases y - A μ, `[m]` (its
 /// coefficients if spectral).
 pub(super) struct Parts<'a> {
@@ -156,7 +159,7 @@ impl Measurement {
         let (mut matrix, mut y) = (self.matrix().to_vec(), self.y().to_vec());
         match self.structure {
             OperatorStructure::None | OperatorStructure::MatrixFree => {}
-            OperatorStructure::Diagonal | OperatorStructure::Spectral => {
+            OperatorStructure::Diagonal | OperatorStructure::Spectral | OperatorStructure::Shared => {
                 for ((a, y), variance) in matrix.iter_mut().zip(&mut y).zip(self.noise()) {
                     let scale = 1.0 / variance.sqrt();
                     (*a, *y) = (*a * scale, *y * scale);
@@ -214,14 +217,16 @@ impl Measurement {
     pub fn update(&self, v: f64, ka: &mut [f32], ky: &mut [f32]) {
         match self.structure {
             OperatorStructure::None | OperatorStructure::MatrixFree => {}
-            OperatorStructure::Diagonal | OperatorStructure::Spectral => self.diagonal_update(|_| v, ka, ky),
+            OperatorStructure::Diagonal | OperatorStructure::Spectral | OperatorStructure::Shared => {
+                self.diagonal_update(|_| v, ka, ky);
+            }
             OperatorStructure::Dense => self.dense_update(v, ka, ky),
         }
     }
 
-    /// [`Measurement::update`] of a diagonal or spectral measurement for an estimate with variances `v [d]`.
+    /// [`Measurement::update`] of a diagonal, spectral or shared measurement for an estimate with variances `v`, `[d]`.
     pub fn update_each(&self, v: &[f64], ka: &mut [f32], ky: &mut [f32]) {
-        debug_assert!(matches!(self.structure, OperatorStructure::Diagonal | OperatorStructure::Spectral));
+        debug_assert!(!matches!(self.structure, OperatorStructure::Dense | OperatorStructure::MatrixFree));
         self.diagonal_update(|j| v[j], ka, ky);
     }
 

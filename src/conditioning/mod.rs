@@ -23,6 +23,7 @@ mod gain;
 mod matrix_free;
 mod measurement;
 mod remainder;
+mod shared;
 mod standardizer;
 mod structure;
 mod whitened;
@@ -38,12 +39,14 @@ pub use structure::{feature_len, structure_for};
 pub(crate) use whitened::OnHost;
 pub use whitened::{LinearBatch, Whitened};
 
-use crate::basis::Basis;
+use crate::basis::{Basis, DeviceBasis};
 use crate::channel::{Channel, LinearChannel, SpectralChannel, narrow, wide};
 use crate::image::ImageShape;
 use crate::samples::Samples;
 use crate::scratch::with_scratch;
+use burn::tensor::Device;
 use measurement::{MIN_STD, Parts};
+use shared::Factors;
 use structure::{geometric, shows_solution, spectral};
 
 /// A channel together with how its observations enter the denoiser.
@@ -72,6 +75,23 @@ impl<'a> Conditioning<'a> {
     pub fn basis(&self) -> Option<&'a Basis> {
         let spectral = spectral(self.channel).filter(|_| self.operator_structure() == OperatorStructure::Spectral);
         spectral.map(SpectralChannel::basis)
+    }
+
+    /// The basis of the measurements on `device`: one of images, or of the directions that all observations see.
+    pub(crate) fn basis_on(&self, device: &Device) -> Option<DeviceBasis> {
+        let images = self.basis().map(|basis| basis.on(device));
+        images.or_else(|| Some(self.factors()?.on(device)))
+    }
+
+    /// The operator that all observations share, if measurements are given along its singular vectors.
+    fn factors(&self) -> Option<&'a Factors> {
+        let shared = self.operator_structure() == OperatorStructure::Shared;
+        self.standardizer.factors(self.channel).filter(|_| shared)
+    }
+
+    /// Number of coefficients of a signal that are updated.
+    pub(crate) fn coefficients(&self) -> usize {
+        self.factors().map_or(self.channel.signal_len(), Factors::len)
     }
 
     /// Smallest and largest value of each of the standardizer's coordinates, if signals have a
@@ -115,6 +135,11 @@ impl<'a> Conditioning<'a> {
 
     /// Writes the update of the estimate 0 by `measurement` into `out [d]`.
     fn write_solution(&self, measurement: &Measurement, out: &mut [f32]) {
+        if let Some(factors) = self.factors() {
+            let (mut ka, mut ky) = (vec![0.0; factors.len()], vec![0.0; factors.len()]);
+            measurement.update(1.0, &mut ka, &mut ky);
+            return factors.write_image(&ky, out);
+        }
         match self.matrix_free(std::slice::from_ref(measurement)) {
             Some(free) => out.copy_from_slice(free.update(&Samples::zeros(1, out.len()), |_| 1.0).as_slice()),
             None => measurement.write_solution(self.basis(), self.power(), out),
@@ -138,6 +163,9 @@ impl<'a> Conditioning<'a> {
         }
         if structure == OperatorStructure::MatrixFree {
             return Some(self.unsolved(linear, y, a));
+        }
+        if let Some(factors) = self.factors() {
+            return Some(factors.measurement(y));
         }
         let d = self.channel.signal_len();
         let mut measurement = Measurement::zeros(structure, y.len(), d);
@@ -200,7 +228,7 @@ impl<'a> Conditioning<'a> {
 
     /// Number of values of K A, by the operator structure.
     pub(crate) fn update_len(&self) -> usize {
-        let d = self.channel.signal_len();
+        let d = self.coefficients();
         if self.operator_structure() == OperatorStructure::Dense { d * d } else { d }
     }
 

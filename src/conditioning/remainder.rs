@@ -35,7 +35,7 @@ pub(crate) fn remainder(
     let dense = structure == OperatorStructure::Dense;
     let prior = match conditioning.power() {
         Some(power) => power.to_vec(),
-        None => vec![schedule.sigma_data.powi(2); d],
+        None => vec![schedule.sigma_data.powi(2); conditioning.coefficients()],
     };
     let variance = variances(&prior, sigma);
     let mut roots = Samples::zeros(n, conditioning.update_len());
@@ -47,10 +47,12 @@ pub(crate) fn remainder(
     }
     let mut noise = Samples::zeros(n, d);
     (0..n).for_each(|i| stream(i).fill_normal(noise.row_mut(i)));
-    let scaled = times(&to_tensor(&roots, device), to_tensor(&noise, device));
-    Some(match conditioning.basis() {
-        Some(basis) => basis.on(device).inverse(scaled),
-        None => scaled,
+    let (roots, noise) = (to_tensor(&roots, device), to_tensor(&noise, device));
+    Some(match conditioning.basis_on(device) {
+        // Along orthonormal directions, normal numbers are normal.
+        Some(basis) if structure == OperatorStructure::Shared => basis.inverse(times(&roots, basis.forward(noise))),
+        Some(basis) => basis.inverse(times(&roots, noise)),
+        None => times(&roots, noise),
     })
 }
 

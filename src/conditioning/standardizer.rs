@@ -5,11 +5,14 @@
 //! a Gaussian signal observed through a linear channel, F = 0 is already the exact posterior.
 
 use super::measurement::MAX_DENSE;
+use super::shared::{self, Factors, Place};
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::samples::Samples;
 use crate::scratch::with_scratch;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Minimum standard deviation of a direction, relative to the widest one.
 const MIN_SPREAD: f64 = 1e-3;
@@ -68,12 +71,14 @@ pub struct Standardizer {
     /// Variance of each coefficient of x̃ in the basis in which the channel is diagonal, length d, if there is one: x̃
     /// is then treated as N(0, Uᵀ diag(power) U), an image with a spectrum, instead of N(0, σ_d² I).
     pub power: Option<Vec<f64>>,
+    /// The operator that all observations of a posterior's channel share, in these coordinates.
+    shared: Place,
 }
 
 impl Standardizer {
     /// The identity x = x̃ in `d` dimensions.
     pub fn identity(d: usize) -> Self {
-        Self { mean: vec![0.0; d], root: vec![1.0; d], inverse: vec![1.0; d], power: None }
+        Self { mean: vec![0.0; d], root: vec![1.0; d], inverse: vec![1.0; d], power: None, shared: Place::default() }
     }
 
     /// Standardizer from the moments of `x [n, d]`; `diagonal` says whether the channel is diagonal.
@@ -93,7 +98,7 @@ impl Standardizer {
             let least = variance.amax().sqrt() * MIN_SPREAD;
             let root: Vec<f64> = variance.iter().map(|v| usable(v.sqrt().max(least))).collect();
             let inverse = root.iter().map(|v| 1.0 / v).collect();
-            return Self { mean: mean.iter().copied().collect(), root, inverse, power: None };
+            return Self { mean: mean.iter().copied().collect(), root, inverse, power: None, shared: Place::default() };
         }
         let outer = |r: &[f32]| (row(r) - &mean) * (row(r) - &mean).transpose();
         let eigen = SymmetricEigen::new(x.rows().map(outer).sum::<DMatrix<f64>>() / n);
@@ -104,7 +109,7 @@ impl Standardizer {
         let inverse = DMatrix::from_diagonal(&std.map(|v| 1.0 / v)) * u.transpose();
         let by_row = |m: DMatrix<f64>| m.transpose().iter().copied().collect();
         let mean = mean.iter().copied().collect();
-        Self { mean, root: by_row(root), inverse: by_row(inverse), power: None }
+        Self { mean, root: by_row(root), inverse: by_row(inverse), power: None, shared: Place::default() }
     }
 
     /// One mean and one standard deviation for all values of `x`.
@@ -114,7 +119,13 @@ impl Standardizer {
         let sum = |f: &dyn Fn(f64) -> f64| x.rows().map(|r| r.iter().map(|&v| f(v as f64)).sum::<f64>()).sum::<f64>();
         let mean = sum(&|v| v) / count;
         let std = usable((sum(&|v| (v - mean) * (v - mean)) / count).sqrt());
-        Self { mean: vec![mean; d], root: vec![std; d], inverse: vec![1.0 / std; d], power: None }
+        Self {
+            mean: vec![mean; d],
+            root: vec![std; d],
+            inverse: vec![1.0 / std; d],
+            power: None,
+            shared: Place::default(),
+        }
     }
 
     /// Creates the standardizer with these μ and L (laid out as in the fields).
@@ -125,7 +136,7 @@ impl Standardizer {
         if root.len() == d {
             let inverse: Vec<f64> = root.iter().map(|v| 1.0 / v).collect();
             return match inverse.iter().all(|v| v.is_finite()) {
-                true => Ok(Self { mean, root, inverse, power: None }),
+                true => Ok(Self { mean, root, inverse, power: None, shared: Place::default() }),
                 false => Err(bad()),
             };
         }
@@ -134,7 +145,7 @@ impl Standardizer {
         }
         let inverse = DMatrix::from_row_slice(d, d, &root).try_inverse().ok_or_else(bad)?;
         let inverse = inverse.transpose().iter().copied().collect();
-        Ok(Self { mean, root, inverse, power: None })
+        Ok(Self { mean, root, inverse, power: None, shared: Place::default() })
     }
 
     /// Sets the spectrum of the coefficients: d positive numbers, or none.
@@ -144,6 +155,25 @@ impl Standardizer {
             Some(power) => Err(Error::shape("spectrum of the standardizer", format!("{d} numbers > 0"), power.len())),
             None => Ok(Self { power, ..self }),
         }
+    }
+
+    /// These coordinates for a posterior of `channel`: its operator is factored at most once, for this standardizer and
+    /// its clones.
+    pub(crate) fn of_channel(self, channel: &Arc<dyn Channel>) -> Self {
+        if !shared::applies(channel.as_ref()) {
+            return self;
+        }
+        Self { shared: self.shared.of(channel), ..self }
+    }
+
+    /// True where the observations of `channel`, to which these coordinates belong, share their operator.
+    pub(super) fn shares(&self, channel: &dyn Channel) -> bool {
+        self.shared.is_of(channel)
+    }
+
+    /// The factored operator that the observations of `channel` share.
+    pub(super) fn factors(&self, channel: &dyn Channel) -> Option<&Factors> {
+        self.shared.factors(channel, &self.mean, &self.root)
     }
 
     /// True when L is diagonal.

@@ -2,6 +2,7 @@
 
 use super::config::{ConditioningConfig, Features};
 use super::measurement::{MAX_DENSE, OperatorStructure};
+use super::shared;
 use super::standardizer::Standardizer;
 use crate::channel::{Channel, LinearChannel, SpectralChannel};
 use crate::samples::Samples;
@@ -36,7 +37,7 @@ pub fn feature_len(channel: &dyn Channel, config: &ConditioningConfig) -> usize 
 }
 
 /// Structure of the operator A of one observation for the measurement update, in the coordinates
-/// of `standardizer`.
+/// of `standardizer`. Only the coordinates of a posterior know the operator that its observations share.
 pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardizer) -> OperatorStructure {
     match channel.as_linear() {
         Some(linear) if linear.is_diagonal() && standardizer.is_diagonal() => OperatorStructure::Diagonal,
@@ -44,6 +45,7 @@ pub(crate) fn operator_structure(channel: &dyn Channel, standardizer: &Standardi
             OperatorStructure::Spectral
         }
         Some(linear) if linear.signal_len() <= MAX_DENSE => OperatorStructure::Dense,
+        Some(_) if standardizer.shares(channel) => OperatorStructure::Shared,
         Some(_) => OperatorStructure::MatrixFree,
         None => OperatorStructure::None,
     }
@@ -56,5 +58,8 @@ pub fn structure_for(channel: &dyn Channel, config: &ConditioningConfig) -> Oper
     let d = channel.signal_len();
     let spread = (0..2 * d).map(|i| (1.0 + (i % d) as f32) * if i < d { 1.0 } else { -1.0 });
     let x = Samples::new(spread.collect(), d);
-    operator_structure(channel, &config.standardizer(channel, &x))
+    match operator_structure(channel, &config.standardizer(channel, &x)) {
+        OperatorStructure::MatrixFree if shared::applies(channel) => OperatorStructure::Shared,
+        structure => structure,
+    }
 }

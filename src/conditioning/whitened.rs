@@ -37,7 +37,7 @@ pub struct Whitened {
 impl Whitened {
     /// Whitens `measurements`, which `conditioning` created; all have the same layout.
     pub fn new(measurements: &[Measurement], conditioning: Conditioning<'_>, device: &Device) -> Self {
-        let (d, basis) = (conditioning.channel.signal_len(), conditioning.basis().map(|basis| basis.on(device)));
+        let (d, basis) = (conditioning.coefficients(), conditioning.basis_on(device));
         let rows: Vec<Row> = measurements.iter().map(Measurement::whitened).collect();
         let diagonal = measurements.first().is_some_and(|m| m.structure() != OperatorStructure::Dense);
         let m = rows.iter().map(|(_, y)| y.len()).max().unwrap_or(0).max(1);

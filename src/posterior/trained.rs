@@ -43,6 +43,7 @@ impl<S: NetworkSpec> Clone for Posterior<S> {
 impl<S: NetworkSpec> Posterior<S> {
     /// The posterior of `model` with `network`, outside autodiff, in the coordinates of `standardizer`.
     pub fn new(model: Model<S>, network: S::Network, standardizer: Standardizer, device: Device) -> Self {
+        let standardizer = standardizer.of_channel(&model.channel);
         Self { model, network, standardizer, device, previous: None }
     }
 

@@ -19,6 +19,7 @@ pub fn describe(config: &Config, channel: &dyn Channel) -> String {
         OperatorStructure::Diagonal => "diagonal, one number per value".to_string(),
         OperatorStructure::Spectral => "diagonal in a basis of images, one number per coefficient".into(),
         OperatorStructure::Dense => "a matrix per observation".into(),
+        OperatorStructure::Shared => "one matrix for all observations, one number per direction that it sees".into(),
         OperatorStructure::MatrixFree => {
             let most = config.conditioning.solver.iterations;
             format!("conjugate gradient, at most {most} iterations (conditioning.solver)")
