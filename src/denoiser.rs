@@ -114,7 +114,7 @@ impl Gain {
     /// Applies the update to D₀ `[n, d]` at `x_t [n, d]` and returns D.
     pub(crate) fn apply(&self, d0: Tensor<2>, x_t: Tensor<2>) -> Tensor<2> {
         if let Some(basis) = &self.basis {
-            if let DeviceBasis::Directions { .. } = basis {
+            if let DeviceBasis::Directions(_) = basis {
                 // What they do not span is not updated.
                 let change = self.ky.clone() - basis.forward(d0.clone()) * self.ka.clone();
                 return d0 + basis.inverse(change);

@@ -202,6 +202,24 @@ fn draws_keep_the_variance_of_what_was_measured() {
     assert!((ratio - 1.0).abs() < 0.055, "{ratio} of the variance");
 }
 
+/// With products on the device and with solutions that begin at earlier ones, a draw is its row's alone.
+#[test]
+fn a_draw_does_not_depend_on_the_others() {
+    for random_start in [false, true] {
+        let channel = Arc::new(build(&[RadonConfig { angles: 8, random_start }.into(), noise(0.05)]));
+        let seen = simulated(&channel, &normal(20, 1));
+        let draw = |shard: usize, n: usize| {
+            let (from, device) = (posterior(&channel), Device::flex());
+            let model = Model { shard, ..from.model().clone() };
+            let posterior = Posterior::new(model, from.network().clone(), standardizer(), device);
+            posterior.sample(&seen.first(n), 1).unwrap()
+        };
+        let all = draw(20, 20);
+        assert!(draw(7, 20) == all, "random start {random_start}");
+        assert!(draw(20, 3).as_slice() == &all.as_slice()[..3 * D], "random start {random_start}");
+    }
+}
+
 #[test]
 fn the_truth_has_a_chi_square_of_one() {
     for stages in chains() {

@@ -8,7 +8,6 @@ pub use cosine::{Dct, DeviceDct};
 pub use fourier::{DeviceFourier, Fourier};
 
 use crate::image::ImageShape;
-use crate::kernels;
 use burn::tensor::{Device, Tensor};
 
 /// Maximum side of an image that gets a transform; its matrix takes 8 MB.
@@ -31,19 +30,17 @@ pub enum DeviceBasis {
     Cosine(Box<DeviceDct>),
     /// Waves with periodic borders.
     Fourier(Box<DeviceFourier>),
-    /// Orthonormal directions, fewer than a signal has values: V and its transpose.
-    Directions {
-        /// V, `[d, k]`.
-        down: Tensor<2>,
-        /// Vᵀ, `[k, d]`.
-        up: Tensor<2>,
-    },
+    /// Orthonormal directions, fewer than a signal has values.
+    Directions(Box<DeviceDirections>),
 }
 
-/// x W.
-fn product(x: Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
-    let zero = Tensor::zeros([w.dims()[1]], &w.device());
-    kernels::dense(x, w.clone(), zero)
+/// Orthonormal directions V on a device.
+#[derive(Clone, Debug)]
+pub struct DeviceDirections {
+    /// V, `[d, k]`.
+    pub down: Tensor<2>,
+    /// Vᵀ, `[k, d]`.
+    pub up: Tensor<2>,
 }
 
 impl Basis {
@@ -128,7 +125,7 @@ impl DeviceBasis {
         match self {
             Self::Cosine(basis) => basis.forward(x),
             Self::Fourier(basis) => basis.forward(x),
-            Self::Directions { down, .. } => product(x, down),
+            Self::Directions(directions) => x.matmul(directions.down.clone()),
         }
     }
 
@@ -137,7 +134,7 @@ impl DeviceBasis {
         match self {
             Self::Cosine(basis) => basis.inverse(x),
             Self::Fourier(basis) => basis.inverse(x),
-            Self::Directions { up, .. } => product(x, up),
+            Self::Directions(directions) => x.matmul(directions.up.clone()),
         }
     }
 }

@@ -40,7 +40,8 @@ pub struct ConditioningConfig {
     pub standardize: Standardize,
     /// Whether the observation updates the network's estimate (linear channels with Gaussian noise).
     pub measurement_update: bool,
-    /// When the update of a channel that is not diagonal in any basis stops, for signals of more than 256 values.
+    /// When the update of a channel that is not diagonal in any basis stops, for signals of more than 256 values and
+    /// operators that differ between observations (or more than 1024 values of an observation).
     #[serde(skip_serializing_if = "is_default")]
     pub solver: SolverConfig,
     /// Smallest and largest value that a signal can have, such as [-2, 2] for images. The first

@@ -7,7 +7,7 @@
 //! so that a measurement and its update are one number per direction of V, whatever the noise level.
 
 use super::measurement::{MAX_DENSE, MIN_STD, Measurement, OperatorStructure, Parts};
-use crate::basis::DeviceBasis;
+use crate::basis::{DeviceBasis, DeviceDirections};
 use crate::channel::{Channel, LinearChannel, wide};
 use crate::parallel;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -165,10 +165,8 @@ impl Factors {
                 kept.insert((plain, [down, up])).1.clone()
             }
         };
-        match device.is_autodiff() {
-            true => DeviceBasis::Directions { down: down.autodiff(), up: up.autodiff() },
-            false => DeviceBasis::Directions { down, up },
-        }
+        let [down, up] = if device.is_autodiff() { [down.autodiff(), up.autodiff()] } else { [down, up] };
+        DeviceBasis::Directions(Box::new(DeviceDirections { down, up }))
     }
 }
 

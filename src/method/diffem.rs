@@ -16,7 +16,7 @@
 use super::learning::{Conditions, Context, LearningMethod};
 use super::training::{TrainingBatch, TrainingSource, Trust};
 use crate::channel::Channel;
-use crate::conditioning::{ConditioningConfig, MatrixFree, Measurement, feature_len, gain, remainder};
+use crate::conditioning::{Conditioning, ConditioningConfig, MatrixFree, Measurement, feature_len, gain, remainder};
 use crate::denoiser::{Denoiser, Preconditioned, to_samples, to_tensor};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
@@ -51,6 +51,11 @@ impl Default for Diffem {
 }
 
 impl Diffem {
+    /// True where imputed values count less than measured ones, and the channel tells them apart.
+    fn weighs(&self, conditioning: Conditioning<'_>) -> bool {
+        self.imputed_weight < 1.0 && conditioning.tells_measured()
+    }
+
     /// The weights of the errors of a batch with noise levels `sigma`, see [`TrainingBatch::weight`].
     fn weights(
         &self,
@@ -60,7 +65,7 @@ impl Diffem {
         sigma: &[f64],
     ) -> Option<Samples> {
         let (conditioning, alpha) = (source.conditioning, self.imputed_weight);
-        if alpha == 1.0 || !conditioning.tells_measured() || conditioning.is_matrix_free() {
+        if !self.weighs(conditioning) || conditioning.is_matrix_free() {
             return None;
         }
         let (d, variance) = (source.x.d(), source.schedule.sigma_data.powi(2));
@@ -83,7 +88,7 @@ impl Diffem {
     /// The same weights for a channel without a matrix.
     fn trust(&self, source: &TrainingSource<'_>, rows: &[usize], (step, first): (usize, usize)) -> Option<Trust> {
         let (conditioning, alpha) = (source.conditioning, self.imputed_weight);
-        if alpha == 1.0 || !conditioning.tells_measured() || !conditioning.is_matrix_free() {
+        if !self.weighs(conditioning) || !conditioning.is_matrix_free() {
             return None;
         }
         let y = vec![0.0; conditioning.channel.observation_len()];
@@ -188,7 +193,7 @@ fn updated(free: MatrixFree<'_>, mean: Tensor<2>, variance: f64, device: &Device
 mod tests {
     use super::*;
     use crate::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
-    use crate::conditioning::{Conditioning, Standardizer};
+    use crate::conditioning::Standardizer;
     use crate::image::ImageShape;
     use crate::method::{Clean, Recorruption};
     use crate::schedule::Schedule;
