@@ -68,14 +68,28 @@ impl MatrixFree<'_> {
             stream.fill_normal(&mut x);
             x.iter_mut().for_each(|x| *x *= v.sqrt() as f32);
             let mut seen = self.seen(i, &x);
-            let mut noise = vec![0.0f32; seen.len()];
-            self.linear.observe(nothing, self.measurements[i].operator(), &mut stream, &mut noise);
+            let noise = self.drawn(i, nothing, &mut stream);
             let floor = |stream: &mut Stream| MIN_STD * f64::from(stream.normal());
             seen.iter_mut().zip(noise).for_each(|(seen, n)| *seen += f64::from(n) + floor(&mut stream));
             let correction = self.correction(i, &seen, (v, v * d as f64), &mut History::default());
             let e: Vec<f32> = x.iter().zip(correction).map(|(x, c)| (f64::from(*x) - c) as f32).collect();
             narrow(&self.measured_part(i, &e, prior))
         })
+    }
+
+    /// n ~ N(0, Σ_y) of row i: what an observation of `nothing` shows, or, where its noise is not that of the linear form,
+    /// independent values of its variance.
+    fn drawn(&self, i: usize, nothing: &[f32], stream: &mut Stream) -> Vec<f32> {
+        let (a, m) = (self.measurements[i].operator(), self.linear.observation_len());
+        let mut noise = vec![0.0f32; m];
+        if self.linear.is_exact() {
+            self.linear.observe(nothing, a, stream, &mut noise);
+            return noise;
+        }
+        let mut variance = vec![0.0; m];
+        self.linear.write_noise_variance(a, &mut variance);
+        noise.iter_mut().zip(variance).for_each(|(n, v)| *n = v.sqrt() as f32 * stream.normal());
+        noise
     }
 
     /// y - A μ of every row, `[n, m]`.
