@@ -45,7 +45,7 @@ impl NetworkSpec for Tiny {
 pub fn main() -> Result<()> {
     let circle = Samples::new((0..1024).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
     let channel =
-        ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05 }.into()]).build(2)?;
+        ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05.into() }.into()]).build(2)?;
     let seen = Observations::observe(&channel, &circle, 0);
     let m_step = MStepConfig { steps: 600, batch: 256, ema: 0.99, ..Default::default() };
     let schedule = Schedule { sigma_min: 0.02, sigma_max: 5.0, ..Default::default() };

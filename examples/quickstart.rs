@@ -20,7 +20,7 @@ pub fn main() -> Result<()> {
     // 1024 points on a circle, each observed only through one random projection with noise.
     let circle = Samples::new((0..1024).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
     let channel =
-        ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05 }.into()]).build(2)?;
+        ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05.into() }.into()]).build(2)?;
     let seen = Observations::observe(&channel, &circle, 0);
     let new = Observations::observe(&channel, &circle.first(3), 1);
 

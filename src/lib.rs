@@ -13,7 +13,7 @@
 //! use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
 //! use diffem::{Em, Observations, Samples, network::MlpConfig};
 //!
-//! let channel = ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05 }.into()]).build(2)?;
+//! let channel = ChannelConfig::from([ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.05.into() }.into()]).build(2)?;
 //! let circle = Samples::new((0..512).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect(), 2);
 //! let [seen, new] = [0, 1].map(|seed| Observations::observe(&channel, &circle, seed));
 //! let network = MlpConfig { width: 64, depth: 2, embedding: 16 };

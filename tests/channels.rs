@@ -33,14 +33,14 @@ fn vectors() -> Vec<(&'static str, usize, ChannelConfig)> {
     vec![
         ("projection", 5, ChannelConfig(vec![ProjectionConfig { rows: 2 }.into()])),
         ("mask", 16, ChannelConfig(vec![MaskConfig { rate: 0.4 }.into()])),
-        ("noise", 3, ChannelConfig(vec![NoiseConfig { std: 0.2 }.into()])),
+        ("noise", 3, ChannelConfig(vec![NoiseConfig { std: 0.2.into() }.into()])),
         ("noise-level", 3, ChannelConfig(vec![NoiseLevelConfig { min: 0.05, max: 0.2 }.into()])),
         ("self-mask", 5, ChannelConfig(vec![SelfMaskConfig { threshold: 0.5, width: 0.3, side: Side::Below }.into()])),
         ("linear", 4, ChannelConfig(vec![matrix()])),
         (
             "mask, linear, noise",
             4,
-            ChannelConfig(vec![MaskConfig { rate: 0.3 }.into(), matrix(), NoiseConfig { std: 0.1 }.into()]),
+            ChannelConfig(vec![MaskConfig { rate: 0.3 }.into(), matrix(), NoiseConfig { std: 0.1.into() }.into()]),
         ),
         (
             "linear, projection, mask",
@@ -123,8 +123,9 @@ fn conditions_tell_a_masked_coordinate_from_a_dark_one() {
 
 #[test]
 fn simulation_does_not_depend_on_how_rows_are_grouped() {
-    let channel =
-        ChannelConfig(vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()]).build(5).unwrap();
+    let channel = ChannelConfig(vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1.into() }.into()])
+        .build(5)
+        .unwrap();
     let x = Samples::new(normal(1000 * 5, 1), 5);
     let key = Key::new(9, Purpose::Observe, 0);
     let all = Observations::simulate(&channel, &x, key, 3);

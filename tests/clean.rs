@@ -16,7 +16,7 @@ fn pairs(n: usize, set: usize) -> Samples {
 
 fn em() -> Em<MlpConfig> {
     let sum = LinearConfig { matrix: vec![vec![1.0, 1.0]] };
-    let channel = ChannelConfig(vec![sum.into(), NoiseConfig { std: 0.1 }.into()]).build(2).unwrap();
+    let channel = ChannelConfig(vec![sum.into(), NoiseConfig { std: 0.1.into() }.into()]).build(2).unwrap();
     let observations = Observations::observe(&channel, &pairs(256, 0), 0);
     Em::new(channel, observations).network(MlpConfig { width: 32, depth: 2, embedding: 16 }).laps(2).steps(300)
 }

@@ -71,7 +71,7 @@ fn axis(i: usize) -> Vec<f64> {
 }
 
 fn noise() -> StageConfig {
-    NoiseConfig { std: NOISE }.into()
+    NoiseConfig { std: NOISE.into() }.into()
 }
 
 #[test]

@@ -26,7 +26,7 @@ const D: usize = 1024;
 const DRAWS: usize = 100;
 
 fn noise(std: f64) -> StageConfig {
-    NoiseConfig { std }.into()
+    NoiseConfig { std: std.into() }.into()
 }
 
 /// Every linear stage of the list, and chains whose noise passes a map.

@@ -124,7 +124,7 @@ fn directions_in_the_kernel_of_a_single_operator_never_move() {
 }
 
 fn projected(truth: &Gaussian, n: usize) -> (impl diffem::channel::Channel, Observations) {
-    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
+    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1.into() }.into()];
     let channel = ChannelConfig(stages).build(truth.d()).unwrap();
     let (root, key) = (truth.root(), Key::new(3, Purpose::Truth, 0));
     let row = |i| truth.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
@@ -151,7 +151,7 @@ fn random_projections_identify_the_gaussian_behind_them() {
 #[test]
 fn gaussian_start_draws_have_the_next_priors_law() {
     // Posterior draws under the prior N(0, s_k) have variance s_k+1: EM's own identity.
-    let channel = ChannelConfig(vec![NoiseConfig { std: 1.0 }.into()]).build(1).unwrap();
+    let channel = ChannelConfig(vec![NoiseConfig { std: 1.0.into() }.into()]).build(1).unwrap();
     let key = Key::new(5, Purpose::Truth, 0);
     let n = 40_000;
     let x = Samples::new((0..n).map(|i| key.stream(i, 0).normal()).collect(), 1);

@@ -30,7 +30,7 @@ const STD: f64 = 0.2;
 const EXACT: SolverConfig = SolverConfig { iterations: 200, tolerance: 1e-6 };
 
 fn noise(std: f64) -> StageConfig {
-    NoiseConfig { std }.into()
+    NoiseConfig { std: std.into() }.into()
 }
 
 fn pixel_mask() -> StageConfig {

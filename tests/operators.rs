@@ -28,7 +28,7 @@ const D: usize = 60;
 const STD: f64 = 0.2;
 
 fn noise(std: f64) -> StageConfig {
-    NoiseConfig { std }.into()
+    NoiseConfig { std: std.into() }.into()
 }
 
 fn frequencies(pattern: Pattern, complex: bool) -> StageConfig {

@@ -33,7 +33,7 @@ fn recipe() -> Recipe {
         lap: 3,
         signal: SHAPE.len(),
         image: Some(SHAPE),
-        channel: ChannelConfig(vec![NoiseConfig { std: 0.05 }.into(), MaskConfig { rate: 0.5 }.into()]),
+        channel: ChannelConfig(vec![NoiseConfig { std: 0.05.into() }.into(), MaskConfig { rate: 0.5 }.into()]),
         schedule: Schedule::default(),
         conditioning: ConditioningConfig::default(),
         method: Method::default(),

@@ -124,7 +124,8 @@ fn corrector_is_stationary_where_the_closed_form_says() {
 fn law(config: SamplerConfig) {
     let prior = DMatrix::from_row_slice(3, 3, &[1.0, 0.6, 0.2, 0.6, 0.8, 0.1, 0.2, 0.1, 0.5]);
     let prior = Gaussian::new(DVector::zeros(3), prior).unwrap();
-    let stages = vec![LinearConfig { matrix: vec![vec![0.6, 0.8, 0.0]] }.into(), NoiseConfig { std: 0.3 }.into()];
+    let stages =
+        vec![LinearConfig { matrix: vec![vec![0.6, 0.8, 0.0]] }.into(), NoiseConfig { std: 0.3.into() }.into()];
     let channel = ChannelConfig(stages).build(3).unwrap();
     let posterior = prior.posterior(&channel.linear_gaussian(&[]).unwrap(), &[0.7]).unwrap();
     let schedule = Schedule { sigma_min: 1e-3, sigma_max: 40.0, ..Default::default() };

@@ -42,7 +42,7 @@ fn blur(sigma: f64) -> StageConfig {
 }
 
 fn noise(std: f64) -> StageConfig {
-    NoiseConfig { std }.into()
+    NoiseConfig { std: std.into() }.into()
 }
 
 /// Coordinates given by an image's own scale and mean.

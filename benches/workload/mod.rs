@@ -44,7 +44,7 @@ fn tensor(x: &Samples, device: &Device) -> Tensor<2> {
 impl Workload {
     pub fn new() -> Self {
         let device = Device::flex();
-        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.01 }.into()];
+        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.01.into() }.into()];
         let channel = ChannelConfig(stages).build(5).expect("valid stages");
         let config = ConditioningConfig {
             features: Features::Observation,

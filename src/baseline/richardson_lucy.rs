@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn it_stops_at_the_noise_and_sharpens_until_then() {
         let (shape, std) = (ImageShape { channels: 1, height: 16, width: 16 }, 0.01);
-        let blur = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into(), NoiseConfig { std }.into()]);
+        let blur = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into(), NoiseConfig { std: std.into() }.into()]);
         let blur = blur.build_image(shape).unwrap();
         // A bright square on a dim ground.
         let bright = |p: usize| (5..11).contains(&(p / 16)) && (4..9).contains(&(p % 16));

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_balance_of_the_prior_is_found_and_is_the_best() {
         let (tau, std) = (0.4, 0.05);
-        let channel = ChannelConfig(vec![BlurConfig { sigma: 1.2 }.into(), NoiseConfig { std }.into()]);
+        let channel = ChannelConfig(vec![BlurConfig { sigma: 1.2 }.into(), NoiseConfig { std: std.into() }.into()]);
         let channel = channel.build_image(SHAPE).unwrap();
         let spectral = channel.as_linear().unwrap().as_spectral().unwrap();
         let roughness = spectral.basis().roughness();

@@ -29,6 +29,12 @@ macro_rules! stages {
                     $(Self::$kind(config) => config,)+
                 }
             }
+
+            fn as_stage_mut(&mut self) -> &mut dyn Stage {
+                match self {
+                    $(Self::$kind(config) => config,)+
+                }
+            }
         }
 
         $(impl From<$config> for StageConfig {
@@ -92,6 +98,22 @@ impl ChannelConfig {
         self.0.iter().enumerate().try_for_each(|(i, stage)| stage.as_stage().check_browser().map_err(|e| placed(i, e)))
     }
 
+    /// Number of levels of the noise that are unknown, and which EM estimates.
+    pub fn unknown_noise(&self) -> usize {
+        self.0.iter().map(|stage| stage.as_stage().unknown_noise()).sum()
+    }
+
+    /// The same stages with the estimated `levels` of [`crate::channel::Channel::unknown_noise`].
+    pub fn with_noise(&self, mut levels: &[f64]) -> Self {
+        let mut stages = self.clone();
+        for stage in stages.0.iter_mut().map(StageConfig::as_stage_mut) {
+            let (own, rest) = levels.split_at(stage.unknown_noise().min(levels.len()));
+            stage.set_noise(own);
+            levels = rest;
+        }
+        stages
+    }
+
     fn build_for(&self, mut signal: Signal) -> Result<Compose> {
         let mut stages = Vec::new();
         for (i, stage) in self.0.iter().map(StageConfig::as_stage).enumerate() {
@@ -141,7 +163,7 @@ mod tests {
     #[test]
     fn bad_stages_are_named() {
         let message = |stages| ChannelConfig(stages).build(3).err().map(|e| e.to_string()).unwrap_or_default();
-        let noise = message(vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: -1.0 }.into()]);
+        let noise = message(vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: (-1.0).into() }.into()]);
         assert_eq!(noise, "channel[1].std: expected a number >= 0, found -1");
         let linear = message(vec![LinearConfig { matrix: vec![vec![1.0, 2.0]] }.into()]);
         assert!(linear.contains("channel[0].matrix: row 0 has 2 numbers, expected 3"), "{linear}");
@@ -161,7 +183,7 @@ mod tests {
     fn stages_that_the_browser_lacks_are_named() {
         let message = |stages| ChannelConfig(stages).check_browser().err().map(|e| e.to_string());
         assert_eq!(message(vec![MaskConfig { rate: 0.5 }.into()]), None);
-        let jpeg = message(vec![NoiseConfig { std: 0.1 }.into(), JpegConfig { quality: 50 }.into()]).unwrap();
+        let jpeg = message(vec![NoiseConfig { std: 0.1.into() }.into(), JpegConfig { quality: 50 }.into()]).unwrap();
         assert!(jpeg.starts_with("channel[1].kind: \"jpeg\" does not run in the browser"), "{jpeg}");
     }
 

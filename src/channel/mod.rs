@@ -47,6 +47,7 @@ use crate::image::ImageShape;
 use crate::noise::Stream;
 use nalgebra::{DMatrix, DVector};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A corruption that can be simulated. Signals and observations are flattened rows.
 pub trait Channel: Send + Sync {
@@ -94,6 +95,23 @@ pub trait Channel: Send + Sync {
     fn corrupt(&self, x: &[f32], stream: &mut Stream, a: &mut [f32], y: &mut [f32]) {
         self.draw_operator(stream, a);
         self.observe(x, a, stream, y);
+    }
+
+    /// Number of levels of the noise that are unknown, and which [`crate::em::estimate_noise`] estimates.
+    fn unknown_noise(&self) -> usize {
+        0
+    }
+
+    /// The same channel with `levels` in place of those that are unknown: standard deviations, or square roots of other
+    /// factors of the variance. `None` where nothing is unknown, or where there are more or fewer of them.
+    fn with_noise(&self, _levels: &[f64]) -> Option<Arc<dyn Channel>> {
+        None
+    }
+
+    /// The variance of the noise of observations without it, `clean`, of any length: one table of the length of `clean` for
+    /// what is known, and one for each unknown level, by whose square it is multiplied. Empty where nothing is unknown.
+    fn noise_terms(&self, _clean: &[f32]) -> Vec<Vec<f64>> {
+        Vec::new()
     }
 
     /// The linear view, if the channel's mean is linear in x and its noise Gaussian and independent of x, given a.

@@ -4,19 +4,70 @@ use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A level of noise: a number, or what the observations say.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "expected a number >= 0, or \"unknown\" to estimate it from the observations")]
+pub enum Level {
+    /// Known: a number >= 0, in units of the scaled signal.
+    Known(f64),
+    /// Estimated from the observations before training.
+    Unknown(Unknown),
+}
+
+/// The word for a level that is estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// The level is estimated.
+    Unknown,
+}
+
+impl Level {
+    /// A level that is estimated.
+    pub const UNKNOWN: Self = Self::Unknown(Unknown::Unknown);
+
+    /// The level where it is known.
+    pub fn known(self) -> Option<f64> {
+        match self {
+            Self::Known(level) => Some(level),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl From<f64> for Level {
+    fn from(level: f64) -> Self {
+        Self::Known(level)
+    }
+}
 
 /// Additive Gaussian noise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NoiseConfig {
-    /// Standard deviation, >= 0, in units of the scaled signal.
-    pub std: f64,
+    /// Standard deviation, >= 0, in units of the scaled signal; "unknown" estimates it from the observations.
+    pub std: Level,
 }
 
 impl Stage for NoiseConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        Ok(Box::new(AdditiveNoise::new(signal.d(), self.std)?))
+        Ok(match self.std {
+            Level::Known(std) => Box::new(AdditiveNoise::new(signal.d(), std)?),
+            Level::Unknown(_) => Box::new(AdditiveNoise::unknown(signal.d())),
+        })
+    }
+
+    fn unknown_noise(&self) -> usize {
+        usize::from(self.std.known().is_none())
+    }
+
+    fn set_noise(&mut self, levels: &[f64]) {
+        self.std = levels.first().map_or(self.std, |level| Level::Known(*level));
     }
 }
 
@@ -25,6 +76,7 @@ impl Stage for NoiseConfig {
 pub struct AdditiveNoise {
     d: usize,
     std: f64,
+    unknown: bool,
 }
 
 impl AdditiveNoise {
@@ -33,7 +85,12 @@ impl AdditiveNoise {
         if !(std >= 0.0 && std.is_finite()) {
             return Err(Error::config("std", format!("expected a number >= 0, found {std}")));
         }
-        Ok(Self { d, std })
+        Ok(Self { d, std, unknown: false })
+    }
+
+    /// Creates noise of an unknown standard deviation; until it is estimated, it is 1.
+    pub fn unknown(d: usize) -> Self {
+        Self { d, std: 1.0, unknown: true }
     }
 }
 
@@ -52,6 +109,21 @@ impl Channel for AdditiveNoise {
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         Some(self)
+    }
+
+    fn unknown_noise(&self) -> usize {
+        usize::from(self.unknown)
+    }
+
+    fn with_noise(&self, levels: &[f64]) -> Option<Arc<dyn Channel>> {
+        match levels {
+            [std] if self.unknown => Some(Arc::new(Self { std: *std, unknown: false, ..self.clone() })),
+            _ => None,
+        }
+    }
+
+    fn noise_terms(&self, clean: &[f32]) -> Vec<Vec<f64>> {
+        if self.unknown { vec![vec![0.0; clean.len()], vec![1.0; clean.len()]] } else { Vec::new() }
     }
 }
 

@@ -6,21 +6,23 @@
 //! it, and a linear view takes a² for the variance of every value. That is an approximation, good enough for a start and
 //! for an update of a network that is trained with it.
 
-use super::{Channel, LinearChannel, NoiseLevel, Signal, Stage};
+use super::{Channel, Level, LinearChannel, NoiseLevel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::PIXEL_MIN;
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Noise of variance std² + gain max(x - offset, 0).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PoissonGaussianConfig {
-    /// Standard deviation of the noise in the dark, >= 0, in units of the scaled signal.
-    pub std: f64,
-    /// Variance per unit of the signal above `offset`, >= 0: what one photon adds to the scaled signal.
-    pub gain: f64,
+    /// Standard deviation of the noise in the dark, >= 0, in units of the scaled signal; "unknown" estimates it.
+    pub std: Level,
+    /// Variance per unit of the signal above `offset`, >= 0: what one photon adds to the scaled signal; "unknown" estimates
+    /// it.
+    pub gain: Level,
     /// Value of the scaled signal without light; for images that of black.
     #[serde(default = "black")]
     pub offset: f64,
@@ -37,8 +39,29 @@ fn black() -> f64 {
 
 impl Stage for PoissonGaussianConfig {
     fn build(&self, signal: Signal) -> Result<Box<dyn Channel>> {
-        let noise = PoissonGaussian::new(signal.d(), self.std, self.gain, self.offset)?;
+        let [std, gain] = [self.std, self.gain].map(|level| level.known().unwrap_or(1.0));
+        let unknown = [self.std, self.gain].map(|level| level.known().is_none());
+        let noise = PoissonGaussian { unknown, ..PoissonGaussian::new(signal.d(), std, gain, self.offset)? };
+        if self.plug_in && unknown.contains(&true) {
+            let message =
+                "\"unknown\" is not for plug_in = true, where `a` holds the level of every observation; give a number";
+            return Err(Error::config(if unknown[0] { "std" } else { "gain" }, message));
+        }
         Ok(if self.plug_in { Box::new(noise.with_level(signal)?) } else { Box::new(noise) })
+    }
+
+    fn unknown_noise(&self) -> usize {
+        [self.std, self.gain].iter().filter(|level| level.known().is_none()).count()
+    }
+
+    fn set_noise(&mut self, levels: &[f64]) {
+        let mut levels = levels.iter();
+        if let Some(std) = self.std.known().is_none().then(|| levels.next()).flatten() {
+            self.std = Level::Known(*std);
+        }
+        if let Some(root) = self.gain.known().is_none().then(|| levels.next()).flatten() {
+            self.gain = Level::Known(root * root);
+        }
     }
 }
 
@@ -51,6 +74,8 @@ pub struct PoissonGaussian {
     offset: f64,
     /// The linear view with a level of each observation.
     level: Option<NoiseLevel>,
+    /// Whether std and gain are estimated.
+    unknown: [bool; 2],
 }
 
 /// Light in units of the scaled signal up to which the network is told levels apart.
@@ -70,7 +95,7 @@ impl PoissonGaussian {
         if !offset.is_finite() {
             return Err(Error::config("offset", format!("expected a finite number, found {offset}")));
         }
-        Ok(Self { d, std, gain, offset, level: None })
+        Ok(Self { d, std, gain, offset, level: None, unknown: [false; 2] })
     }
 
     /// Gives every observation of signals like `signal` its level.
@@ -120,6 +145,34 @@ impl Channel for PoissonGaussian {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = x + self.variance(f64::from(x)).sqrt() as f32 * stream.normal();
         }
+    }
+
+    fn unknown_noise(&self) -> usize {
+        self.unknown.iter().filter(|unknown| **unknown).count()
+    }
+
+    /// The levels are the standard deviation in the dark and the square root of the gain.
+    fn with_noise(&self, levels: &[f64]) -> Option<Arc<dyn Channel>> {
+        if levels.is_empty() || levels.len() != self.unknown_noise() {
+            return None;
+        }
+        let std = if self.unknown[0] { levels[0] } else { self.std };
+        let gain = if self.unknown[1] { levels[levels.len() - 1].powi(2) } else { self.gain };
+        Some(Arc::new(Self { std, gain, unknown: [false; 2], ..self.clone() }))
+    }
+
+    fn noise_terms(&self, clean: &[f32]) -> Vec<Vec<f64>> {
+        let mut terms = vec![vec![0.0; clean.len()]];
+        let light = clean.iter().map(|x| (f64::from(*x) - self.offset).max(0.0)).collect::<Vec<_>>();
+        for (unknown, square, factor) in
+            [(self.unknown[0], self.std * self.std, vec![1.0; clean.len()]), (self.unknown[1], self.gain, light)]
+        {
+            match unknown {
+                true => terms.push(factor),
+                false => terms[0].iter_mut().zip(factor).for_each(|(known, factor)| *known += square * factor),
+            }
+        }
+        if terms.len() > 1 { terms } else { Vec::new() }
     }
 
     fn operator_feature_len(&self) -> usize {

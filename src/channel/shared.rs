@@ -47,6 +47,18 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
         (**self).corrupt(x, stream, a, y);
     }
 
+    fn unknown_noise(&self) -> usize {
+        (**self).unknown_noise()
+    }
+
+    fn with_noise(&self, levels: &[f64]) -> Option<Arc<dyn Channel>> {
+        (**self).with_noise(levels)
+    }
+
+    fn noise_terms(&self, clean: &[f32]) -> Vec<Vec<f64>> {
+        (**self).noise_terms(clean)
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         (**self).as_linear()
     }

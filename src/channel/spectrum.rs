@@ -10,6 +10,7 @@
 
 use super::{Channel, LinearChannel};
 use crate::basis::Basis;
+use std::sync::Arc;
 
 /// Relative difference up to which coordinates count as equal.
 const EQUAL: f64 = 1e-12;
@@ -64,7 +65,7 @@ pub(super) enum Action {
 }
 
 /// How each of `stages` acts, if the chain is diagonal in one basis; `None` for all other chains.
-pub(super) fn actions(stages: &[Box<dyn Channel>]) -> Option<Vec<Action>> {
+pub(super) fn actions(stages: &[Arc<dyn Channel>]) -> Option<Vec<Action>> {
     let linear: Vec<&dyn LinearChannel> = stages.iter().map(|stage| stage.as_linear()).collect::<Option<_>>()?;
     let basis = linear.iter().find_map(|stage| stage.as_spectral())?.basis();
     let action = |stage: &&dyn LinearChannel| match stage.as_spectral() {

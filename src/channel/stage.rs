@@ -77,6 +77,14 @@ pub trait Stage {
         Ok(())
     }
 
+    /// Number of levels of the noise that are unknown, and which EM estimates.
+    fn unknown_noise(&self) -> usize {
+        0
+    }
+
+    /// Puts `levels` in place of those that are unknown, as many as [`Stage::unknown_noise`] says.
+    fn set_noise(&mut self, _levels: &[f64]) {}
+
     /// Name and value of the setting, if there is one, that gives the size of the operator when multiplied by
     /// the signal length.
     fn multiplier(&self) -> Option<(&'static str, usize)> {

@@ -56,8 +56,8 @@ impl Noise {
         (y, a): (&Samples, Option<&Samples>),
         inspection: &Inspection,
     ) -> Option<Self> {
-        // What is seen of a signal that decides it varies less.
-        let linear = channel.as_linear().filter(|_| !channel.sees_signal())?;
+        // What is seen of a signal that decides it varies less, and what is unknown is not stated.
+        let linear = channel.as_linear().filter(|_| !channel.sees_signal() && channel.unknown_noise() == 0)?;
         let stated = stated(linear, (y, a));
         let image = inspection.image.or(channel.signal_image()).filter(|shape| shape.len() == y.d());
         let image = image.filter(|_| linear.is_diagonal() && keeps_values(linear, operator(a, 0)));

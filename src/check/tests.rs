@@ -13,7 +13,7 @@ fn mask() -> StageConfig {
 }
 
 fn noise(std: f64) -> StageConfig {
-    NoiseConfig { std }.into()
+    NoiseConfig { std: std.into() }.into()
 }
 
 /// Signals of 4 values with a common part.

@@ -304,10 +304,22 @@ mod tests {
 
     #[test]
     fn updates_are_the_exact_gaussian_posterior() {
-        agrees(vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()], OperatorStructure::Dense);
-        agrees(vec![NoiseConfig { std: 0.2 }.into(), ProjectionConfig { rows: 3 }.into()], OperatorStructure::Dense);
-        agrees(vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()], OperatorStructure::Diagonal);
-        agrees(vec![NoiseConfig { std: 0.1 }.into(), MaskConfig { rate: 0.5 }.into()], OperatorStructure::Diagonal);
+        agrees(
+            vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1.into() }.into()],
+            OperatorStructure::Dense,
+        );
+        agrees(
+            vec![NoiseConfig { std: 0.2.into() }.into(), ProjectionConfig { rows: 3 }.into()],
+            OperatorStructure::Dense,
+        );
+        agrees(
+            vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1.into() }.into()],
+            OperatorStructure::Diagonal,
+        );
+        agrees(
+            vec![NoiseConfig { std: 0.1.into() }.into(), MaskConfig { rate: 0.5 }.into()],
+            OperatorStructure::Diagonal,
+        );
     }
 
     #[test]

@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn chains() -> Vec<Arc<dyn Channel>> {
-        let noise = |std| StageConfig::from(NoiseConfig { std });
+        let noise = |std| StageConfig::from(NoiseConfig { std: f64::into(std) });
         let matrix = (0..9).map(|i| (0..D).map(|j| ((i * 5 + j * 3) % 7) as f32 / 20.0 - 0.15).collect()).collect();
         let chains = [
             vec![DownsampleConfig { factor: 2 }.into(), noise(0.2)],

@@ -124,8 +124,13 @@ pub(super) struct Kind {
 
 fn kinds() -> [Kind; 3] {
     let shape = ImageShape { channels: 2, height: 4, width: 6 };
-    let kind =
-        |name, d, n, image, stage| Kind { name, d, n, stages: vec![stage, NoiseConfig { std: 0.05 }.into()], image };
+    let kind = |name, d, n, image, stage| Kind {
+        name,
+        d,
+        n,
+        stages: vec![stage, NoiseConfig { std: 0.05.into() }.into()],
+        image,
+    };
     [
         kind("projection", 5, 45, None, ProjectionConfig { rows: 2 }.into()),
         kind("mask", 16, 45, None, MaskConfig { rate: 0.5 }.into()),

@@ -2,6 +2,7 @@
 
 use super::config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
 use super::init::{InitConfig, InitialPrior, corrupted_init};
+use super::noise_level::estimate_noise;
 use super::state::{Event, LapRecord, Observer, State};
 use super::trainer::Trainer;
 use crate::channel::Channel;
@@ -190,13 +191,18 @@ impl<S: NetworkSpec> Em<S> {
         self
     }
 
-    /// Checks every setting and makes the first reconstructions.
+    /// Checks every setting, estimates the noise where its level is unknown, and makes the first reconstructions.
     ///
     /// # Errors
     /// A setting outside its range, observations that do not fit the channel or that [`Observations::inspected`]
     /// refuses, a start that the channel does not allow; the error names the field.
     pub fn build(mut self, device: &Device) -> Result<Run<S>> {
         let warnings = self.inspect()?;
+        let Model { channel, image, .. } = &self.model;
+        let levels = estimate_noise(channel.as_ref(), *image, &self.observations)?;
+        if let Some(known) = channel.with_noise(&levels) {
+            self.model.channel = known;
+        }
         let (init, x) = (self.init.clone(), self.x.take());
         if x.is_none() {
             init.validate(self.model.channel.as_ref())?;

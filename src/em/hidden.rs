@@ -102,7 +102,7 @@ mod tests {
     const D: usize = 16;
 
     fn channel() -> Compose {
-        ChannelConfig(vec![NoiseConfig { std: 0.1 }.into(), MaskConfig { rate: 0.5 }.into()]).build(D).unwrap()
+        ChannelConfig(vec![NoiseConfig { std: 0.1.into() }.into(), MaskConfig { rate: 0.5 }.into()]).build(D).unwrap()
     }
 
     /// Signals with one random level each.

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_finer_cloud_is_more_likely() {
-        let stages = vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.02 }.into()];
+        let stages = vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.02.into() }.into()];
         let channel = ChannelConfig(stages).build(2).unwrap();
         let held_out = Observations::observe(&channel, &circle(400, 0, 0.0, 0.0), 0);
         let likelihood = Likelihood::new(&held_out, 4000, 0).unwrap();
@@ -122,7 +122,7 @@ mod tests {
     /// With x ~ N(0, 1) and noise n, y is N(0, 1 + n²), and widened by h it is N(0, 1 + n² + h²).
     #[test]
     fn the_likelihood_of_a_gaussian_is_its_closed_form() {
-        let channel = ChannelConfig(vec![NoiseConfig { std: 0.5 }.into()]).build(1).unwrap();
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.5.into() }.into()]).build(1).unwrap();
         let normal = |n, set| {
             let mut x = Samples::zeros(n, 1);
             Key::new(4, Purpose::Truth, set).stream(0, 0).fill_normal(x.as_mut_slice());
@@ -142,14 +142,14 @@ mod tests {
 
     #[test]
     fn an_observation_far_from_all_simulations_is_unlikely_and_finite() {
-        let channel = ChannelConfig(vec![NoiseConfig { std: 0.5 }.into()]).build(1).unwrap();
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.5.into() }.into()]).build(1).unwrap();
         let y = Samples::new(vec![-1.0, 1.0, 1e6], 1);
         let held_out = Observations::new(&channel, y, None).unwrap();
         let likelihood = Likelihood::new(&held_out, 100, 0).unwrap();
         let scores = likelihood.scores(&channel, &held_out, &Samples::zeros(100, 1));
         assert!(scores.iter().all(|s| s.is_finite()) && scores[2] > scores[0], "{scores:?}");
         let long = Observations::new(
-            &ChannelConfig(vec![NoiseConfig { std: 0.5 }.into()]).build(9).unwrap(),
+            &ChannelConfig(vec![NoiseConfig { std: 0.5.into() }.into()]).build(9).unwrap(),
             Samples::zeros(4, 9),
             None,
         );

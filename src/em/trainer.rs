@@ -337,7 +337,7 @@ mod tests {
     /// ten times as long as those.
     #[test]
     fn the_held_out_comparison_is_made_once() {
-        let channel = ChannelConfig(vec![NoiseConfig { std: 0.5 }.into()]).build(1).unwrap();
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.5.into() }.into()]).build(1).unwrap();
         let observations = Observations::observe(&channel, &Samples::zeros(64, 1), 0);
         let trainer = Em::new(channel, observations).trainer(&Default::default()).unwrap();
         let first = trainer.comparison().unwrap();

@@ -108,7 +108,7 @@ mod tests {
 
     /// Signals of three directions plus noise, blurred.
     fn setup(n: usize) -> (Compose, Observations) {
-        let channel = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into(), NoiseConfig { std: 0.1 }.into()]);
+        let channel = ChannelConfig(vec![BlurConfig { sigma: 1.0 }.into(), NoiseConfig { std: 0.1.into() }.into()]);
         let channel = channel.build_image(SHAPE).unwrap();
         let mut x = Samples::zeros(n, SHAPE.len());
         for i in 0..n {

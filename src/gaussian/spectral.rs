@@ -258,7 +258,7 @@ mod tests {
     const FIRST: f64 = 0.8;
 
     fn setup(noise: f64) -> (Compose, Observations) {
-        let channel = ChannelConfig::from([BlurConfig { sigma: 0.7 }.into(), NoiseConfig { std: noise }.into()]);
+        let channel = ChannelConfig::from([BlurConfig { sigma: 0.7 }.into(), NoiseConfig { std: noise.into() }.into()]);
         let channel = channel.build_image(SHAPE).unwrap();
         let mut x = Samples::zeros(200, SHAPE.len());
         for i in 0..x.n() {

@@ -210,7 +210,7 @@ mod tests {
 
     /// [`weights`] of a row that a clean signal may replace.
     fn weights_beside(stage: StageConfig, a: Vec<f32>, mirrored: bool, clean: Option<&Clean>) -> Vec<f64> {
-        let channel = ChannelConfig(vec![stage, NoiseConfig { std: 0.0 }.into()]).build_image(SHAPE).unwrap();
+        let channel = ChannelConfig(vec![stage, NoiseConfig { std: 0.0.into() }.into()]).build_image(SHAPE).unwrap();
         let (config, standardizer) = (ConditioningConfig::default(), Standardizer::identity(SHAPE.len()));
         let (schedule, m) = (Schedule::default(), channel.observation_len());
         let observations =
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn an_operator_that_all_share_weights_nothing() {
-        let channel = ChannelConfig(vec![NoiseConfig { std: 0.1 }.into()]).build(4).unwrap();
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.1.into() }.into()]).build(4).unwrap();
         let (config, standardizer) = (ConditioningConfig::default(), Standardizer::identity(4));
         let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
         assert!(!conditioning.tells_measured());
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_weight_outside_its_range_is_named() {
-        let channel = ChannelConfig(vec![NoiseConfig { std: 0.1 }.into()]).build(4).unwrap();
+        let channel = ChannelConfig(vec![NoiseConfig { std: 0.1.into() }.into()]).build(4).unwrap();
         for wrong in [0.0, -1.0, 1.5, f64::NAN] {
             let method = Diffem { imputed_weight: wrong, ..Default::default() };
             let message = method.validate(&channel).unwrap_err().to_string();

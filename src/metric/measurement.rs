@@ -137,11 +137,11 @@ impl Whitener {
 mod tests {
     use super::*;
     use crate::channel::{
-        ChannelConfig, Compose, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig,
+        ChannelConfig, Compose, Level, LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig,
     };
     use crate::noise::{Key, Purpose};
 
-    const NOISE: StageConfig = StageConfig::Noise(NoiseConfig { std: 0.3 });
+    const NOISE: StageConfig = StageConfig::Noise(NoiseConfig { std: Level::Known(0.3) });
 
     fn simulated(stages: Vec<StageConfig>) -> (Compose, Samples, Observations) {
         let channel = ChannelConfig(stages).build(6).unwrap();

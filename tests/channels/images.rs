@@ -45,7 +45,7 @@ fn bordered(border: Border) -> StageConfig {
 
 /// Linear channels on color images.
 pub fn registry() -> Vec<(&'static str, usize, Compose)> {
-    let noise = || NoiseConfig { std: 0.1 }.into();
+    let noise = || NoiseConfig { std: 0.1.into() }.into();
     let lower = || DownsampleConfig { factor: 2 }.into();
     let stages = [
         ("pixel-mask", vec![pixel_mask(0.4)]),
@@ -218,8 +218,12 @@ fn downsampling_is_the_mean_of_blocks_and_lifting_repeats_it() {
 #[test]
 fn the_network_sees_whole_planes() {
     let shape = ImageShape { channels: 1, height: 2, width: 4 };
-    let stages =
-        vec![pixel_mask(0.5), DownsampleConfig { factor: 2 }.into(), NoiseConfig { std: 0.1 }.into(), pixel_mask(0.5)];
+    let stages = vec![
+        pixel_mask(0.5),
+        DownsampleConfig { factor: 2 }.into(),
+        NoiseConfig { std: 0.1.into() }.into(),
+        pixel_mask(0.5),
+    ];
     let channel = build(shape, stages);
     assert_eq!((channel.observation_len(), channel.operator_len(), channel.condition_len()), (2, 10, 24));
     let (y, first) = ([0.5, 0.0], [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0]);
@@ -230,8 +234,8 @@ fn the_network_sees_whole_planes() {
     assert_eq!(c[16..], [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
     let pixels = LARGE.pixels();
     let planes = |stages| build(LARGE, stages).condition_len() / pixels;
-    assert_eq!(planes(vec![pixel_mask(0.5), NoiseConfig { std: 0.1 }.into()]), 4);
-    assert_eq!(planes(vec![DownsampleConfig { factor: 4 }.into(), NoiseConfig { std: 0.1 }.into()]), 3);
+    assert_eq!(planes(vec![pixel_mask(0.5), NoiseConfig { std: 0.1.into() }.into()]), 4);
+    assert_eq!(planes(vec![DownsampleConfig { factor: 4 }.into(), NoiseConfig { std: 0.1.into() }.into()]), 3);
 }
 
 /// 64 x 64 color images: a d x d matrix would take 1.2 GB, and 64 of them all memory.
@@ -242,7 +246,7 @@ fn large_images_start_from_what_was_seen_without_matrices() {
     let settings = ConditioningConfig::default();
     let standardizer = Standardizer::of(&x, diffem::conditioning::Standardize::Directions, false);
     assert!(standardizer.is_diagonal());
-    let noise = || NoiseConfig { std: 0.1 }.into();
+    let noise = || NoiseConfig { std: 0.1.into() }.into();
     for (stages, linear, whole) in [
         (vec![pixel_mask(0.5), noise()], true, true),
         (vec![BlurConfig { sigma: 2.0 }.into(), noise()], true, true),

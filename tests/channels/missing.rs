@@ -53,7 +53,7 @@ fn values_are_missing_with_the_probability_of_a_logistic() {
 /// A stage after the noise flags what the noise made of a signal: the same noise that the observation has.
 #[test]
 fn a_stage_sees_its_own_signal() {
-    let channel = build(vec![NoiseConfig { std: 1.0 }.into(), self_mask(0.0, 0.0, Side::Above)], 4);
+    let channel = build(vec![NoiseConfig { std: 1.0.into() }.into(), self_mask(0.0, 0.0, Side::Above)], 4);
     let observed = seen(&channel, &[0.0; 4], 2000);
     let (mut flagged, mut total) = (0, 0);
     for i in 0..2000 {
@@ -75,7 +75,7 @@ fn a_stage_sees_its_own_signal() {
 
 #[test]
 fn chains_whose_parameters_depend_on_no_signal_draw_as_before() {
-    let stages = vec![NoiseConfig { std: 0.5 }.into(), MaskConfig { rate: 0.5 }.into()];
+    let stages = vec![NoiseConfig { std: 0.5.into() }.into(), MaskConfig { rate: 0.5 }.into()];
     let channel = build(stages, 3);
     let (x, mut a, mut y) = ([0.3f32, -1.0, 2.0], [0.0; 3], [0.0; 3]);
     let observed = seen(&channel, &x, 4);

@@ -11,7 +11,7 @@ use diffem::{Observations, Samples};
 const N: usize = 40_000;
 
 fn mixed(std: f64, gain: f64, offset: f64) -> StageConfig {
-    PoissonGaussianConfig { std, gain, offset, plug_in: false }.into()
+    PoissonGaussianConfig { std: std.into(), gain: gain.into(), offset, plug_in: false }.into()
 }
 
 /// Observations of N values that are all `value`.
@@ -58,7 +58,7 @@ fn mixed_noise_is_gaussian_with_the_variance_of_the_signal() {
 fn mixed_noise_has_the_moments_of_counts_with_read_noise() {
     let (peak, std) = (50.0, 0.15);
     for value in [-1.5, 0.0, 2.0] {
-        let counted = of_constant(vec![PoissonConfig { peak }.into(), NoiseConfig { std }.into()], value);
+        let counted = of_constant(vec![PoissonConfig { peak }.into(), NoiseConfig { std: std.into() }.into()], value);
         let gaussian = of_constant(vec![mixed(std, 4.0 / peak, -2.0)], value);
         let [counted, gaussian] = [counted, gaussian].map(|y| moments(&y, f64::from(value), 1.0));
         // Standard errors of a variance v are v sqrt(2 / N), somewhat more for counts.
@@ -125,7 +125,7 @@ fn the_update_knows_a_level_and_has_none_for_mixed_noise() {
 }
 
 fn plug_in(std: f64, gain: f64) -> StageConfig {
-    PoissonGaussianConfig { std, gain, offset: -2.0, plug_in: true }.into()
+    PoissonGaussianConfig { std: std.into(), gain: gain.into(), offset: -2.0, plug_in: true }.into()
 }
 
 /// The level is the root of the mean variance, so that it is exact where the signal is constant, and χ² is one on any.

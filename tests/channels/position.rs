@@ -130,7 +130,7 @@ fn the_position_is_no_parameter() {
     // A projection is a picture of one line, to which noise is added.
     let stages = vec![
         RotateProjectConfig { angle: 180.0, shift: 0.0, project: true, background: 0.0 }.into(),
-        NoiseConfig { std: 0.1 }.into(),
+        NoiseConfig { std: 0.1.into() }.into(),
     ];
     let channel = ChannelConfig(stages).build_image(ImageShape { channels: 2, height: 4, width: 6 }).unwrap();
     assert_eq!(channel.observation_image().unwrap(), ImageShape { channels: 2, height: 1, width: 6 });

@@ -205,7 +205,7 @@ fn over_relaxation_needs_held_out_observations() {
 fn with_all_levers_the_truth_is_a_fixed_point() {
     let truth = DMatrix::from_row_slice(3, 3, &[2.0, 0.5, 0.1, 0.5, 1.0, -0.3, 0.1, -0.3, 0.7]);
     let truth = Gaussian::new(DVector::zeros(3), truth).unwrap();
-    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.3 }.into()];
+    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.3.into() }.into()];
     let mut setup = Setup::new(&truth, stages, 8192, MlpConfig { width: 32, depth: 2, embedding: 16 });
     setup.method = Diffem { imputed_weight: 0.1, relaxation: 2.0 }.into();
     setup.em.laps = 3;
@@ -270,7 +270,8 @@ fn variance(x: &Samples) -> f64 {
 #[test]
 fn learned_laps_follow_the_exact_recursion() {
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
-    let mut setup = Setup::new(&Gaussian::isotropic(1, 1.0), vec![NoiseConfig { std: 1.0 }.into()], 8192, network);
+    let mut setup =
+        Setup::new(&Gaussian::isotropic(1, 1.0), vec![NoiseConfig { std: 1.0.into() }.into()], 8192, network);
     setup.em = EmConfig { laps: 2, patience: 0 };
     setup.init = GaussianInit { iterations: 0, std: 10f64.sqrt(), rank: 0 };
     setup.m_step = MStepConfig { steps: 800, batch: 512, ema: 0.99, ..Default::default() };
@@ -294,7 +295,7 @@ fn learned_laps_follow_the_exact_recursion() {
 /// posterior.
 #[test]
 fn learned_laps_do_not_invent_unseen_directions() {
-    let stages = vec![LinearConfig { matrix: vec![vec![1.0, 0.0]] }.into(), NoiseConfig { std: 0.2 }.into()];
+    let stages = vec![LinearConfig { matrix: vec![vec![1.0, 0.0]] }.into(), NoiseConfig { std: 0.2.into() }.into()];
     let law =
         Gaussian::new(DVector::zeros(2), DMatrix::from_diagonal(&DVector::from_column_slice(&[0.5, 0.05]))).unwrap();
     let mut setup = Setup::new(&law, stages, 4096, MlpConfig { width: 64, depth: 2, embedding: 16 });
@@ -317,7 +318,7 @@ fn learned_laps_do_not_invent_unseen_directions() {
 fn learned_laps_approach_a_correlated_gaussian() {
     let entry = |i: usize, j: usize| if i == j { 1.0 } else { 0.5 };
     let law = Gaussian::new(DVector::zeros(5), DMatrix::from_fn(5, 5, entry)).unwrap();
-    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.3 }.into()];
+    let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.3.into() }.into()];
     let mut setup = Setup::new(&law, stages, 8192, MlpConfig { width: 128, depth: 3, embedding: 32 });
     setup.em = EmConfig { laps: 5, patience: 0 };
     setup.init = GaussianInit { iterations: 0, std: 2.0, rank: 0 };

@@ -21,7 +21,7 @@ const NOISE: f64 = 0.1;
 fn lap(method: impl Into<Method>) -> (Setup, diffem::Samples) {
     let law = DMatrix::from_row_slice(2, 2, &[1.0, CORRELATION, CORRELATION, 1.0]);
     let law = Gaussian::new(DVector::zeros(2), law).unwrap();
-    let stages = vec![MaskConfig { rate: 0.3 }.into(), NoiseConfig { std: NOISE }.into()];
+    let stages = vec![MaskConfig { rate: 0.3 }.into(), NoiseConfig { std: NOISE.into() }.into()];
     let network = MlpConfig { width: 64, depth: 2, embedding: 16 };
     let mut setup = Setup::new(&law, stages, 8192, network);
     setup.method = method.into();
@@ -90,8 +90,9 @@ fn methods_refuse_channels_that_they_do_not_suit() {
     // A known gain is diagonal with parameters, and no mask.
     let message = Method::from(Ambient::default()).validate(&Gain).unwrap_err().to_string();
     assert!(message.contains("masks"), "{message}");
-    let mask =
-        ChannelConfig::from([MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()]).build(3).unwrap();
+    let mask = ChannelConfig::from([MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1.into() }.into()])
+        .build(3)
+        .unwrap();
     Method::from(Ambient::default()).validate(&mask).unwrap();
 }
 

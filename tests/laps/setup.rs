@@ -61,7 +61,7 @@ impl Setup {
 
     /// A 3-D problem with two random projections per signal.
     pub fn tiny() -> Self {
-        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
+        let stages = vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1.into() }.into()];
         Self::new(&Gaussian::isotropic(3, 1.0), stages, 203, MlpConfig { width: 16, depth: 2, embedding: 8 })
     }
 

@@ -100,7 +100,7 @@ fn over_relaxed_live_laps_are_those_of_the_core() {
 }
 
 fn posterior() -> (Posterior, Observations) {
-    let stages = ChannelConfig(vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.1 }.into()]);
+    let stages = ChannelConfig(vec![ProjectionConfig { rows: 1 }.into(), NoiseConfig { std: 0.1.into() }.into()]);
     let channel = stages.build(3).unwrap();
     let x = Samples::new(vec![0.5, -1.0, 1.5, 0.1, 0.2, 0.3], 3);
     let observations = Observations::simulate(&channel, &x, Key::new(0, Purpose::Observe, 0), 0);

@@ -57,7 +57,10 @@ pub fn missing(survey: &Survey, observations: &Observations) -> Answers {
     ]
 }
 
-pub fn noise(survey: &Survey) -> Answers {
+pub fn noise(config: &Config, survey: &Survey) -> Answers {
+    if config.channel.unknown_noise() > 0 {
+        return vec!["unknown: it is estimated when a run is made, as the largest that the observations allow".into()];
+    }
     let Some(noise) = survey.noise else {
         return vec!["not known: the channel is not linear with Gaussian noise".into()];
     };

@@ -50,7 +50,7 @@ impl Report {
             ("What is there?", answers::counts(config, &observations, used(config, clean.as_ref()))),
             ("Is the scale right?", answers::scale(config, &survey)),
             ("What is missing?", answers::missing(&survey, &observations)),
-            ("Is the noise that of the channel?", answers::noise(&survey)),
+            ("Is the noise that of the channel?", answers::noise(config, &survey)),
             ("Does every value vary?", answers::constant(&survey)),
             ("Are rows repeated?", answers::repeated(&survey)),
             ("Is it enough for the network?", answers::enough(estimate.parameters, &survey)),

@@ -150,7 +150,7 @@ fn dataset() -> impl Strategy<Value = (DataConfig, ChannelConfig)> {
         let d = data.signal_len();
         // A dense matrix comes first, because its rows are as long as the signal.
         stages.splice(0..0, entry.map(|v| LinearConfig { matrix: vec![vec![v; d]; 2] }.into()));
-        stages.push(NoiseConfig { std }.into());
+        stages.push(NoiseConfig { std: f64::into(std) }.into());
         (data, ChannelConfig(stages))
     })
 }

@@ -277,7 +277,7 @@ mod tests {
             check_channel(&channel, shape).map_err(|e| e.to_string())
         };
         let mask = StageConfig::from(MaskConfig { rate: 0.5 });
-        let noise = StageConfig::from(NoiseConfig { std: 0.1 });
+        let noise = StageConfig::from(NoiseConfig { std: 0.1.into() });
         assert_eq!(check(std::slice::from_ref(&mask), gray), Ok(()));
         assert_eq!(check(&[noise.clone(), mask.clone()], gray), Ok(()));
         let late = check(&[mask.clone(), noise.clone()], gray).unwrap_err();

@@ -1,7 +1,7 @@
 //! Observations through a channel that differs from that of training, for example in its rate or noise.
 
 use crate::config::Config;
-use crate::config::stages::stages;
+use crate::config::stages::{check_known, stages};
 use crate::run::dataset::observe_test;
 use crate::run::session::Session;
 use anyhow::{Context, Result, ensure};
@@ -40,6 +40,7 @@ impl Fed {
 /// Fails if the inputs of the network would have other shapes.
 pub fn see_through(session: &mut Session, text: &str) -> Result<()> {
     let config = Config { channel: stages(text)?, ..session.config.clone() };
+    check_known(&config.channel, "--channel")?;
     let channel = config.build_channel().context("--channel")?;
     let [new, old] = [&channel, session.channel.as_ref()].map(|channel| Fed::by(channel, &config));
     ensure!(

@@ -1,7 +1,7 @@
 //! Passes clean signals through a channel and writes the observations to a file.
 
 use crate::args::Corrupt;
-use crate::config::stages::stages as stages_of;
+use crate::config::stages::{check_known, stages as stages_of};
 use crate::config::{Config, DataConfig, load};
 use crate::data::formats::{is_tensor_file, row_shape};
 use crate::data::image_set::{Opened, Sources};
@@ -19,6 +19,7 @@ use diffem::{Observations, Samples};
 pub fn corrupt(args: &Corrupt) -> Result<(usize, usize)> {
     let config = args.config.as_ref().map(|source| load(source, &[])).transpose()?;
     let stages = stages(args, config.as_ref())?;
+    check_known(&stages, "channel")?;
     check_target(&args.out)?;
     if let (Ok(out), Ok(clean)) = (args.out.canonicalize(), args.clean.canonicalize())
         && out == clean

@@ -1,6 +1,7 @@
 //! Makes or loads the observations that a configuration describes, and the truth if there is one. Corruption
 //! is applied once, and training reads only the observations.
 
+use crate::config::stages::check_known;
 use crate::config::{Config, DataConfig};
 use crate::data::digits::digits;
 use crate::data::image_set::{ImageSet, ObservedSet, Opened, Sources};
@@ -70,6 +71,9 @@ const PIECE: usize = 32 << 20;
 /// Makes or loads the observations. Observations of images are made piece by piece, and large tables are kept
 /// in unnamed files in the directory `dir`.
 pub fn make(config: &Config, channel: &dyn Channel, dir: &Path) -> Result<Dataset> {
+    if !matches!(config.data, DataConfig::File { .. } | DataConfig::MaskedImages(_)) {
+        check_known(&config.channel, "channel")?;
+    }
     match &config.data {
         DataConfig::File { path, .. } => from_file(path, config, channel),
         DataConfig::Digits { n } => Ok(of_digits(*n, config, channel)),

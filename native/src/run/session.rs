@@ -6,6 +6,7 @@ use crate::run::clean::{self, CleanUse};
 use crate::run::dataset::{Dataset, inspection, signals};
 use crate::run::dir::{RunDir, read_weights};
 use crate::run::laps::{lap_dir, reconstructions_of};
+use crate::run::noise;
 use crate::run::prior::Prior;
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
@@ -49,17 +50,20 @@ impl Session {
         let x = clean::load(&config)?;
         let run = RunDir::create(out)?;
         let made = run.clone();
-        let dataset = || -> Result<Dataset> {
-            let dataset = crate::run::dataset::make(&config, channel.as_ref(), run.path())?;
+        let dataset = || -> Result<(Config, Arc<Compose>, Dataset)> {
+            let mut dataset = crate::run::dataset::make(&config, channel.as_ref(), run.path())?;
             crate::resources::check_disk(out, dataset.values_on_disk(config.signal_len()))?;
             clean::write(&run, x.as_ref())?;
+            let (config, channel) = noise::known(config, channel, &mut dataset)?;
             run.write_dataset(&config, &dataset)?;
             let warnings = dataset.warnings;
             // Large tables are mapped from the files just written.
-            Ok(Dataset { warnings, ..run.dataset()? })
+            Ok((config, channel, Dataset { warnings, ..run.dataset()? }))
         };
         dataset()
-            .and_then(|dataset| Self::assemble(run.clone(), config, channel, dataset, device, device_name))
+            .and_then(|(config, channel, dataset)| {
+                Self::assemble(run.clone(), config, channel, dataset, device, device_name)
+            })
             .inspect_err(|_| made.discard_unstarted())
     }
 

@@ -1,5 +1,6 @@
 //! Stages in sequence: the output of each stage is the signal of the next.
 
+mod noise;
 mod spectral;
 
 use super::spectrum::{Action, actions};
@@ -10,10 +11,11 @@ use crate::noise::Stream;
 use nalgebra::DMatrix;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// y = Q_S(... Q_1(x)). The operator parameters `a` are those of all stages, one after another.
 pub struct Compose {
-    stages: Vec<Box<dyn Channel>>,
+    stages: Vec<Arc<dyn Channel>>,
     /// How each stage acts, if the chain is diagonal in one basis.
     actions: Option<Vec<Action>>,
 }
@@ -21,6 +23,10 @@ pub struct Compose {
 impl Compose {
     /// Chains `stages`; the signal length of each must equal the observation length of the one before it.
     pub fn new(stages: Vec<Box<dyn Channel>>) -> Result<Self> {
+        Self::shared(stages.into_iter().map(Arc::from).collect())
+    }
+
+    fn shared(stages: Vec<Arc<dyn Channel>>) -> Result<Self> {
         if stages.is_empty() {
             return Err(Error::config("channel", "expected one or more stages"));
         }
@@ -223,6 +229,18 @@ impl Channel for Compose {
         self.stages.iter().map(AsRef::as_ref).fold(None, follow)
     }
 
+    fn unknown_noise(&self) -> usize {
+        self.stages.iter().map(|stage| stage.unknown_noise()).sum()
+    }
+
+    fn with_noise(&self, levels: &[f64]) -> Option<Arc<dyn Channel>> {
+        Some(Arc::new(self.leveled(levels)?))
+    }
+
+    fn noise_terms(&self, clean: &[f32]) -> Vec<Vec<f64>> {
+        self.terms(clean)
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         self.stages.iter().all(|s| s.as_linear().is_some()).then_some(self)
     }
@@ -247,48 +265,12 @@ impl LinearChannel for Compose {
         x.copy_from_slice(&signal);
     }
 
-    /// The diagonal of the chain's Σ_y, from products with unit vectors where noise passes a map.
     fn write_noise_variance(&self, a: &[f32], out: &mut [f64]) {
-        let stages = self.linear_stages(a);
-        let last = stages.len() - 1;
-        if stages[..last].iter().all(|(stage, _)| stage.is_noiseless()) {
-            let (stage, a) = stages[last];
-            return stage.write_noise_variance(a, out);
-        }
-        let (mut unit, mut column) = (vec![0.0f32; out.len()], vec![0.0f32; out.len()]);
-        for (i, out) in out.iter_mut().enumerate() {
-            unit[i] = 1.0;
-            self.apply_noise(a, &unit, &mut column);
-            unit[i] = 0.0;
-            *out = f64::from(column[i]);
-        }
+        self.diagonal_of_noise(a, out);
     }
 
-    /// Σ_y v of the chain: v goes back to the noise of every stage, and what that makes of it forward again.
     fn apply_noise(&self, a: &[f32], v: &[f32], out: &mut [f32]) {
-        let stages = self.linear_stages(a);
-        let first = stages.iter().position(|(stage, _)| !stage.is_noiseless()).unwrap_or(stages.len());
-        let mut back = vec![v.to_vec()];
-        for (stage, a) in stages[(first + 1).min(stages.len())..].iter().rev() {
-            let mut previous = vec![0.0; stage.signal_len()];
-            stage.adjoint(a, back.last().map_or(&[], Vec::as_slice), &mut previous);
-            back.push(previous);
-        }
-        out.fill(0.0);
-        let mut sum: Option<Vec<f32>> = None;
-        for ((stage, a), v) in stages[first..].iter().zip(back.iter().rev()) {
-            let mut noise = vec![0.0; stage.observation_len()];
-            stage.apply_noise(a, v, &mut noise);
-            if let Some(before) = sum {
-                let mut moved = vec![0.0; noise.len()];
-                stage.apply(a, &before, &mut moved);
-                noise.iter_mut().zip(moved).for_each(|(noise, moved)| *noise += moved);
-            }
-            sum = Some(noise);
-        }
-        if let Some(sum) = sum {
-            out.copy_from_slice(&sum);
-        }
+        self.noise_product(a, v, out);
     }
 
     /// Σ_y of the chain: each stage maps the covariance of its input and adds its own, Σ ← A Σ Aᵀ + Σ_s.

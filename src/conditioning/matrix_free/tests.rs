@@ -15,7 +15,7 @@ const SHAPE: ImageShape = ImageShape { channels: 1, height: 6, width: 8 };
 const D: usize = 48;
 
 fn noise(std: f64) -> StageConfig {
-    NoiseConfig { std }.into()
+    NoiseConfig { std: std.into() }.into()
 }
 
 fn chains() -> Vec<Compose> {

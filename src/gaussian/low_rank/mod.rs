@@ -163,7 +163,7 @@ mod tests {
         let root = law.root();
         let draw = |i| law.draw(&root, &mut Key::new(1, Purpose::Truth, 0).stream(i, 0));
         let x = Samples::new((0..n).flat_map(|i| draw(i).iter().map(|&v| v as f32).collect::<Vec<_>>()).collect(), d);
-        let stages = vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()];
+        let stages = vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1.into() }.into()];
         let channel = ChannelConfig(stages).build(d).unwrap();
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
         (channel, x, seen, law)

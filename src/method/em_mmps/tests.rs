@@ -67,8 +67,12 @@ fn estimates_without_a_matrix_are_those_with_one() {
     let standardizer = Standardizer::new((0..d).map(|j| j as f64 / 10.0).collect(), root).unwrap();
     let config = ConditioningConfig::default();
     for stages in [
-        vec![ProjectionConfig { rows: 3 }.into(), NoiseConfig { std: 0.1 }.into()],
-        vec![NoiseConfig { std: 0.2 }.into(), MaskConfig { rate: 0.4 }.into(), NoiseConfig { std: 0.1 }.into()],
+        vec![ProjectionConfig { rows: 3 }.into(), NoiseConfig { std: 0.1.into() }.into()],
+        vec![
+            NoiseConfig { std: 0.2.into() }.into(),
+            MaskConfig { rate: 0.4 }.into(),
+            NoiseConfig { std: 0.1.into() }.into(),
+        ],
     ] {
         let channel = ChannelConfig(stages).build(d).unwrap();
         let seen = Observations::simulate(&channel, &x, Key::new(1, Purpose::Observe, 0), 0);
@@ -94,8 +98,8 @@ fn estimates_without_a_matrix_are_those_with_one() {
 
 #[test]
 fn moment_matching_is_exact_for_gaussians() {
-    let projection = || vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1 }.into()];
-    let mask = || vec![MaskConfig { rate: 0.4 }.into(), NoiseConfig { std: 0.2 }.into()];
+    let projection = || vec![ProjectionConfig { rows: 2 }.into(), NoiseConfig { std: 0.1.into() }.into()];
+    let mask = || vec![MaskConfig { rate: 0.4 }.into(), NoiseConfig { std: 0.2.into() }.into()];
     for sigma in [0.05, 0.5, 5.0] {
         // With f32 rounding the five directions of a mask take a few more than five iterations.
         let (few, all) = (worst(projection(), 5, sigma, 2), worst(mask(), 5, sigma, 12));
@@ -143,7 +147,7 @@ fn moment_matching_agrees_with_azula() {
     let (device, d) = (Device::flex(), golden.d);
     let values = |v: &[i32]| v.iter().map(|&v| v as f32 / golden.grid).collect::<Vec<_>>();
     let matrix = values(&golden.a).chunks_exact(d).map(<[f32]>::to_vec).collect();
-    let stages = vec![LinearConfig { matrix }.into(), NoiseConfig { std: golden.std }.into()];
+    let stages = vec![LinearConfig { matrix }.into(), NoiseConfig { std: golden.std.into() }.into()];
     let channel = ChannelConfig(stages).build(d).unwrap();
     let (standardizer, config) = (Standardizer::identity(d), ConditioningConfig::default());
     let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
@@ -165,8 +169,8 @@ fn moment_matching_agrees_with_azula() {
 fn the_adjoint_is_the_transpose() {
     let device = Device::flex();
     for stages in [
-        vec![ProjectionConfig { rows: 3 }.into(), NoiseConfig { std: 0.1 }.into()],
-        vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1 }.into()],
+        vec![ProjectionConfig { rows: 3 }.into(), NoiseConfig { std: 0.1.into() }.into()],
+        vec![MaskConfig { rate: 0.5 }.into(), NoiseConfig { std: 0.1.into() }.into()],
     ] {
         let (_, seen, whitened) = whitened(stages, &signals(4, 6), &device);
         let (x, v) = (to_tensor(&signals(4, 6), &device), whitened.y() * 0.5 + 1.0);

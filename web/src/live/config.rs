@@ -174,7 +174,10 @@ impl Settings {
         let settings = Self {
             seed,
             data,
-            channel: ChannelConfig(vec![ProjectionConfig { rows }.into(), NoiseConfig { std: config.noise }.into()]),
+            channel: ChannelConfig(vec![
+                ProjectionConfig { rows }.into(),
+                NoiseConfig { std: config.noise.into() }.into(),
+            ]),
             method: Diffem { imputed_weight: config.imputed_weight, relaxation: config.relaxation }.into(),
             em: EmConfig { laps: config.laps, patience: 0 },
             init: config.init.settings(),
