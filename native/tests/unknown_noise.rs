@@ -44,6 +44,8 @@ fn a_run_notes_the_noise_that_its_observations_show() {
     std::fs::write(dir.path().join("unknown.toml"), CONFIG).expect("a file");
     let channel = r#"[{ kind = "noise", std = 0.3 }]"#;
     succeed(dir.path(), &["corrupt", "clean.npz", "--channel", channel, "--out", "seen.npz"]);
+    let checked = succeed(dir.path(), &["check", "unknown.toml"]);
+    assert!(checked.contains("the noise was unknown"), "{checked}");
     succeed(dir.path(), &["train", "unknown.toml", "--progress", "quiet", "--out", "run"]);
     let found = std_of(&dir.path().join("run"));
     assert!((found / 0.3 - 1.0).abs() < 0.05, "{found}");

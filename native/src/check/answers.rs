@@ -57,10 +57,7 @@ pub fn missing(survey: &Survey, observations: &Observations) -> Answers {
     ]
 }
 
-pub fn noise(config: &Config, survey: &Survey) -> Answers {
-    if config.channel.unknown_noise() > 0 {
-        return vec!["unknown: it is estimated when a run is made, as the largest that the observations allow".into()];
-    }
+pub fn noise(survey: &Survey) -> Answers {
     let Some(noise) = survey.noise else {
         return vec!["not known: the channel is not linear with Gaussian noise".into()];
     };

@@ -8,6 +8,7 @@ use crate::estimate::Estimate;
 use crate::estimate::enough::too_small;
 use crate::run::clean::{self, used};
 use crate::run::dataset::{self, inspection};
+use crate::run::noise;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use diffem::Observations;
@@ -34,7 +35,9 @@ impl Report {
         let channel = Arc::new(config.build_channel()?);
         let clean = clean::load(config)?;
         let room = tempfile::tempdir().context("cannot write in the directory of temporary files")?;
-        let made = dataset::make(config, channel.as_ref(), room.path())?;
+        let mut made = dataset::make(config, channel.as_ref(), room.path())?;
+        let (config, channel) = noise::known(config.clone(), channel, &mut made)?;
+        let config = &config;
         let (observations, mut warnings) = (made.observations, made.warnings);
         let inspection = inspection(config, true);
         let survey = observations.survey(channel.as_ref(), &inspection).context("the channel shows nothing")?;
@@ -50,7 +53,7 @@ impl Report {
             ("What is there?", answers::counts(config, &observations, used(config, clean.as_ref()))),
             ("Is the scale right?", answers::scale(config, &survey)),
             ("What is missing?", answers::missing(&survey, &observations)),
-            ("Is the noise that of the channel?", answers::noise(config, &survey)),
+            ("Is the noise that of the channel?", answers::noise(&survey)),
             ("Does every value vary?", answers::constant(&survey)),
             ("Are rows repeated?", answers::repeated(&survey)),
             ("Is it enough for the network?", answers::enough(estimate.parameters, &survey)),

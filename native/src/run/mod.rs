@@ -11,7 +11,7 @@ pub mod laps;
 mod making;
 pub mod metrics;
 mod names;
-mod noise;
+pub mod noise;
 pub mod pictures;
 pub mod prior;
 pub mod session;
