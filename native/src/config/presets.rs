@@ -40,7 +40,10 @@ pub const PRESETS: &[Preset] = &[
         "mri",
         "slices of a head through a sixth of their frequencies (runs/mri.py makes them); under an hour on 2 cores"
     ),
-    preset!("ct", "tomography of heads of ellipses from 12 angles (runs/ct.py makes them); under an hour on 2 cores"),
+    preset!(
+        "ct",
+        "tomography of heads of ellipses from 12 angles (runs/ct.py makes them); a quarter of an hour on 2 cores"
+    ),
     preset!(
         "galaxies",
         "nebulae and galaxies, blurred and noisy (runs/galaxies.py makes them); under an hour on 2 cores"
