@@ -12,7 +12,7 @@
 
 use crate::channel::{Channel, ChannelConfig, MaskConfig, NoiseConfig, wide};
 use crate::error::{Error, Result};
-use crate::gaussian::Gaussian;
+use crate::gaussian::{Gaussian, moments};
 use crate::image::ImageShape;
 use crate::observations::Observations;
 use crate::samples::Samples;
@@ -59,19 +59,19 @@ pub fn estimate_noise(
     if unknown == 0 {
         return Ok(Vec::new());
     }
-    if channel.noise_terms(&[0.0]).is_empty() {
+    let terms = channel.noise_terms(&[-1e3, 1e3]);
+    if terms.is_empty() {
         return Err(refuse("is estimated only where it is the only noise, after linear stages; give a number"));
     }
-    let white = channel.noise_terms(&[-1e3, 1e3]);
-    let white = unknown == 1 && white[0] == [0.0; 2] && white[1] == [1.0; 2];
+    let white = unknown == 1 && terms[0] == [0.0; 2] && terms[1] == [1.0; 2];
     let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
     let shape = channel.observation_image().or(image.filter(|shape| shape.len() == channel.observation_len()));
     // Whole observations through different operators have no directions in common, and what a mask of frequencies hides is
     // not known.
     let alike = diagonal || channel.operator_len() == 0 || (shape.is_some() && channel.masks().is_empty());
     match Pieces::of(channel, shape, observations).filter(|_| alike) {
-        Some(pieces) if white && (diagonal || pieces.is_whole()) => Ok(vec![pieces.level()?]),
-        Some(pieces) if pieces.is_whole() => pieces.levels(channel),
+        Some(pieces) if white && (diagonal || pieces.whole) => Ok(vec![pieces.level()?]),
+        Some(pieces) if pieces.whole => pieces.levels(channel),
         _ => Err(refuse(
             "cannot be estimated here: values are missing, or observations are too long and no images, or their operators \
              differ; give a number",
@@ -90,6 +90,8 @@ struct Pieces {
     values: Samples,
     /// 1 where a value is seen, 0 elsewhere.
     seen: Samples,
+    /// Whether all are seen.
+    whole: bool,
 }
 
 /// Mean, eigenvalues in ascending order and eigenvectors of pieces.
@@ -99,6 +101,8 @@ struct Spectrum {
     vectors: DMatrix<f64>,
     /// Number of pieces that show a pair of values.
     count: f64,
+    /// The variance at the bottom, and the number of eigenvalues there.
+    bottom: (f64, usize),
 }
 
 impl Pieces {
@@ -121,11 +125,12 @@ impl Pieces {
                 seen.extend(place.iter().map(|j| f32::from(u8::from(hidden[*j].is_infinite()))));
             }
         }
-        Some(Self { places: places.len(), values: Samples::new(values, len), seen: Samples::new(seen, len) })
+        Some(Self::new(places.len(), Samples::new(values, len), Samples::new(seen, len)))
     }
 
-    fn is_whole(&self) -> bool {
-        self.seen.as_slice().iter().all(|seen| *seen == 1.0)
+    fn new(places: usize, values: Samples, seen: Samples) -> Self {
+        let whole = seen.as_slice().iter().all(|seen| *seen == 1.0);
+        Self { places, values, seen, whole }
     }
 
     /// The level of white noise: the least of what all pieces say and of what those of every place say, where they are
@@ -137,7 +142,7 @@ impl Pieces {
         let mut least = self.spectrum()?.level();
         for place in (0..self.places).filter(|_| self.places > 1) {
             let rows: Vec<usize> = (place..self.values.n()).step_by(self.places).collect();
-            let own = Self { places: 1, values: self.values.select(&rows), seen: self.seen.select(&rows) };
+            let own = Self::new(1, self.values.select(&rows), self.seen.select(&rows));
             if let Ok(spectrum) = own.spectrum() {
                 least = least.min(spectrum.level());
             }
@@ -150,7 +155,7 @@ impl Pieces {
     fn spectrum(&self) -> Result<Spectrum> {
         let d = self.values.d();
         let share = f64::from(self.seen.as_slice().iter().sum::<f32>() / self.seen.as_slice().len() as f32);
-        let n = if self.is_whole() { self.values.n() } else { self.values.n().min(MAX_MASKED) } as f64;
+        let n = if self.whole { self.values.n() } else { self.values.n().min(MAX_MASKED) } as f64;
         if n * share < (PER_VALUE * d) as f64 {
             let message =
                 format!("needs at least {} observations of {d} values each, found {:.0}", PER_VALUE * d, n * share);
@@ -158,20 +163,13 @@ impl Pieces {
         }
         // A pair of values is seen as often as both are.
         let count = n * share * share;
-        let Gaussian { mean, covariance } = if self.is_whole() { self.moments() } else { self.fitted()? };
+        let Gaussian { mean, covariance } = if self.whole { moments(&self.values) } else { self.fitted()? };
         let eigen = covariance.symmetric_eigen();
         let mut order: Vec<usize> = (0..d).collect();
         order.sort_unstable_by(|i, j| eigen.eigenvalues[*i].total_cmp(&eigen.eigenvalues[*j]));
-        let values = order.iter().map(|i| eigen.eigenvalues[*i]).collect();
-        Ok(Spectrum { mean, values, vectors: eigen.eigenvectors.select_columns(&order), count })
-    }
-
-    fn moments(&self) -> Gaussian {
-        let (d, n) = (self.values.d(), self.values.n() as f64);
-        let rows = DMatrix::from_row_iterator(self.values.n(), d, self.values.as_slice().iter().map(|v| f64::from(*v)));
-        let mean = rows.row_mean().transpose();
-        let covariance = rows.tr_mul(&rows) / n - &mean * mean.transpose();
-        Gaussian { mean, covariance }
+        let values: Vec<f64> = order.iter().map(|i| eigen.eigenvalues[*i]).collect();
+        let bottom = bottom(&values, count);
+        Ok(Spectrum { mean, values, vectors: eigen.eigenvectors.select_columns(&order), count, bottom })
     }
 
     /// By EM, with the values that are missing integrated out.
@@ -191,7 +189,7 @@ impl Pieces {
     /// The levels, where nothing is missing.
     fn levels(&self, channel: &dyn Channel) -> Result<Vec<f64>> {
         let spectrum = self.spectrum()?;
-        let count = spectrum.bottom().1;
+        let count = spectrum.bottom.1;
         if (count as f64) < STILL * self.values.d() as f64 {
             return Err(refuse("cannot be estimated here: the signals vary in all directions; give a number"));
         }
@@ -228,19 +226,14 @@ fn patches(shape: ImageShape) -> Vec<Vec<usize>> {
 }
 
 impl Spectrum {
-    /// The variance at the bottom, and the number of eigenvalues there.
-    fn bottom(&self) -> (f64, usize) {
-        bottom(&self.values, self.count)
-    }
-
     /// Eigenvalues at the bottom of a sample are too small: the directions above are fitted to its noise.
     fn correction(&self) -> f64 {
-        let above = (self.values.len() - self.bottom().1) as f64;
+        let above = (self.values.len() - self.bottom.1) as f64;
         self.count / (self.count - above).max(1.0)
     }
 
     fn level(&self) -> f64 {
-        (self.bottom().0 * self.correction()).max(0.0).sqrt()
+        (self.bottom.0 * self.correction()).max(0.0).sqrt()
     }
 }
 

@@ -16,6 +16,7 @@ pub use closed_form::Gaussian;
 pub use low_rank::LowRankGaussian;
 pub use matrix_free::SolverConfig;
 pub(crate) use matrix_free::{Covariance, History, Stop, System, conjugate_gradient};
+pub(crate) use shared::moments;
 pub use spectral::SpectralGaussian;
 
 use crate::channel::Channel;

@@ -43,7 +43,7 @@ fn shards<T: Send>(n: usize, f: impl Fn(std::ops::Range<usize>) -> T + Sync + Se
 }
 
 /// Mean and covariance of the rows of `y`.
-fn moments(y: &Samples) -> Gaussian {
+pub(crate) fn moments(y: &Samples) -> Gaussian {
     let (n, m) = (y.n() as f64, y.d());
     let sums = shards(y.n(), |range| columns(y, range).column_sum());
     let mean = sums.into_iter().sum::<DVector<f64>>() / n;

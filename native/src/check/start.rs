@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use diffem::Observations;
 use diffem::channel::Compose;
 use diffem::conditioning::{OperatorStructure, structure_for};
-use diffem::em::{GaussianInit, InitConfig, MonitorConfig};
+use diffem::em::{InitConfig, MonitorConfig};
 use std::sync::Arc;
 
 /// Maximum number of observations that the start is made for.
@@ -49,7 +49,7 @@ pub fn judge(config: &Config, channel: &Arc<Compose>, observations: &Observation
     let Some(found) = score(init.clone())? else {
         return Ok(answer("not judged: there are too few observations".into()));
     };
-    let InitConfig::Gaussian(GaussianInit { .. }) = init else {
+    let InitConfig::Gaussian(_) = init else {
         return Ok(answer(format!("held-out energy score {found:.4} (corrupted), smaller is better")));
     };
     // Not every channel has an inverse.

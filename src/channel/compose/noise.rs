@@ -7,15 +7,18 @@ impl Compose {
     /// The same chain with `levels` in place of those that are unknown in its stages, one after another; `None` where there
     /// are none, or fewer or more of them.
     pub fn leveled(&self, mut levels: &[f64]) -> Option<Self> {
+        if levels.is_empty() || levels.len() != self.unknown_noise() {
+            return None;
+        }
         let mut stages = self.stages.clone();
         for stage in &mut stages {
-            let (own, rest) = levels.split_at_checked(stage.unknown_noise())?;
+            let (own, rest) = levels.split_at(stage.unknown_noise());
             if let Some(leveled) = stage.with_noise(own) {
                 *stage = leveled;
             }
             levels = rest;
         }
-        Self::shared(stages).ok().filter(|_| levels.is_empty() && self.unknown_noise() > 0)
+        Self::shared(stages).ok()
     }
 
     /// Those of the one stage whose noise is unknown, where no other stage has noise and only diagonal ones that keep what
