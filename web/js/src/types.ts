@@ -108,14 +108,22 @@ export interface ObserveOptions {
   channel?: unknown
 }
 
+/** A distribution of signals in the plane that is drawn: uniform along all strokes, with Gaussian width. */
+export interface Drawing {
+  /** Points [x, y] of every stroke, joined by straight lines, in [-2, 2]; a stroke may be a single point. */
+  strokes: [number, number][][]
+  /** Standard deviation of the signals around the strokes in each coordinate, 0 to 1. */
+  width: number
+}
+
 /** Settings of live training. */
 export interface LiveConfig {
   /**
    * Distribution of the signals. `heart` and `curve` (a trefoil, which takes many more laps) lie in the plane
    * and are observed through 1-D projections; `manifold` is the paper's curve in R^5, observed through 2-D
-   * projections.
+   * projections. A {@link Drawing} is observed as the heart is.
    */
-  data: 'heart' | 'curve' | 'manifold'
+  data: 'heart' | 'curve' | 'manifold' | { drawn: Drawing }
   /** Number of observations, 2 to 65536. */
   observations: number
   /** Standard deviation of the noise, >= 0. */

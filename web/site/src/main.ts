@@ -6,7 +6,7 @@ import './style.css';
 import './elements';
 import type { PosteriorInfo } from 'diffem';
 import { choosePictures, introduce } from './pictures';
-import { recordState } from './url-state';
+import { follow, recordState } from './url-state';
 
 document.addEventListener('diffem-state', (event) => {
   recordState(event.target as Element, (event as CustomEvent<Record<string, unknown>>).detail);
@@ -16,3 +16,4 @@ document.addEventListener('diffem-state', (event) => {
 // its metadata.
 document.addEventListener('diffem-load', (event) => introduce((event as CustomEvent<PosteriorInfo>).detail));
 choosePictures();
+follow();

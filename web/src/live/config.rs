@@ -1,5 +1,6 @@
 //! Settings of a [`super::LiveTraining`], and the settings of the run that follow from them.
 
+use super::drawing::Drawing;
 use crate::options;
 use diffem::channel::{ChannelConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::ConditioningConfig;
@@ -93,7 +94,7 @@ fn learning_rate() -> f64 {
 }
 
 /// Distribution of the signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Data {
     /// A heart in the plane, where each observation is one random projection.
@@ -102,6 +103,8 @@ pub enum Data {
     Curve,
     /// The paper's curve in R^5, where each observation is two random projections.
     Manifold,
+    /// What the reader has drawn in the plane, observed as the heart.
+    Drawn(Drawing),
 }
 
 /// Prior of the first reconstructions.
@@ -145,12 +148,13 @@ pub struct Settings {
     pub conditioning: ConditioningConfig,
 }
 
-/// `[data]` of a configuration file.
+/// `[data]` of a configuration file, which can name all but a drawing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RunData {
     Curve { n: usize, shape: Outline },
     Manifold { n: usize, d: usize, alpha: f64 },
+    Drawn { n: usize, drawing: Drawing },
 }
 
 impl Settings {
@@ -166,10 +170,14 @@ impl Settings {
         if config.width > MAX_WIDTH {
             return Err(Error::config("width", format!("expected 1 to {MAX_WIDTH}, found {}", config.width)));
         }
-        let (data, rows) = match config.data {
+        let (data, rows) = match &config.data {
             Data::Heart => (RunData::Curve { n, shape: Outline::Heart }, 1),
             Data::Curve => (RunData::Curve { n, shape: Outline::Trefoil }, 1),
             Data::Manifold => (RunData::Manifold { n, d: 5, alpha: 3.0 }, 2),
+            Data::Drawn(drawing) => {
+                drawing.validate()?;
+                (RunData::Drawn { n, drawing: drawing.clone() }, 1)
+            }
         };
         let settings = Self {
             seed,

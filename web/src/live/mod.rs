@@ -2,6 +2,7 @@
 //! of an E-step for all observations at once. The reconstructions are those of `diffem train` with the same settings.
 
 mod config;
+mod drawing;
 
 pub use config::LiveConfig;
 use config::{RunData, Settings};
@@ -14,7 +15,7 @@ use diffem::denoiser::to_samples;
 use diffem::em::{self, Event, State, Trainer};
 use diffem::metric::TruthScorer;
 use diffem::posterior::Draws;
-use diffem::synthetic::{self, Counts, Curve, Drawn};
+use diffem::synthetic::{self, Counts, Curve, Drawn, Law};
 use diffem::{Em, Error, Observations, Result, Samples};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -91,14 +92,15 @@ impl LiveTraining {
     /// A setting outside its range.
     pub fn new(config: &LiveConfig, seed: u64, device: Device) -> Result<Self> {
         let settings = Settings::new(config, seed)?;
-        let curve = match settings.data {
-            RunData::Curve { shape, .. } => Curve::outline(shape),
-            RunData::Manifold { d, alpha, .. } => synthetic::manifold(d, alpha, seed),
+        let (law, d): (Box<Law<'_>>, usize) = match &settings.data {
+            RunData::Curve { shape, .. } => along(Curve::outline(*shape)),
+            RunData::Manifold { d, alpha, .. } => along(synthetic::manifold(*d, *alpha, seed)),
+            RunData::Drawn { drawing, .. } => (Box::new(|count, key, set| drawing.draw_points(count, key, set)), 2),
         };
-        let channel = settings.channel.build(curve.d())?;
+        let channel = settings.channel.build(d)?;
         let counts = Counts { observed: config.observations, truth: TRUTH, test: 0 };
-        let points = |count, key, set| curve.draw_points(count, key, set);
-        let Drawn { observations, u, .. } = synthetic::draw(&points, counts, &channel, seed);
+        let Drawn { observations, u, .. } = synthetic::draw(&law, counts, &channel, seed);
+        drop(law);
         settings.init.validate(&channel)?;
         let trainer = Em::new(channel, observations)
             .network(settings.network.clone())
@@ -255,6 +257,12 @@ impl LiveTraining {
         let (y, a) = (seen.y.row(i).to_vec(), seen.operator(i).to_vec());
         Sampling::new(&self.trainer.posterior(state), y, a, &SampleOptions { index: i, ..options.clone() })
     }
+}
+
+/// The distribution of points along `curve`, and the length of a point.
+fn along(curve: Curve) -> (Box<Law<'static>>, usize) {
+    let d = curve.d();
+    (Box::new(move |count, key, set| curve.draw_points(count, key, set)), d)
 }
 
 fn not_begun() -> Error {

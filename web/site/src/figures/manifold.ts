@@ -1,7 +1,7 @@
 // <diffem-manifold>: live training by expectation-maximization, from corrupted observations only.
 //
-// Attributes: data (heart | curve | manifold), start (gaussian | wide | narrow), seed, observations, noise,
-// laps, steps, selected (index of an observation), device (auto | cpu | webgpu), recorded (address of a
+// Attributes: data (heart | curve | manifold | drawn), drawing and thickness (of data drawn by a reader), start
+// (gaussian | wide | narrow), seed, observations, noise, laps, steps, selected (index of an observation), device (auto | cpu | webgpu), recorded (address of a
 // recorded run to show first), autoplay. Events: diffem-lap, diffem-select, diffem-state. Parts: canvas,
 // controls, play, status, chart, poster.
 import { type TemplateResult, html, nothing } from 'lit';
@@ -10,19 +10,20 @@ import { Plane } from '../lib/canvas';
 import { chartStyles } from '../lib/chart';
 import { reducedMotion } from '../lib/environment';
 import { perFrame } from '../lib/frames';
-import { type SessionConfig, DATA, DEFAULTS, SELECTED } from '../session/config';
+import { type SessionConfig, DATA, DEFAULTS, SELECTED, clamped } from '../session/config';
 import { fetchRecorded } from '../session/recorded';
 import { LiveSession } from '../session/session';
+import { DrawingMode, drawingStyles } from './drawing-mode';
 import { drawFilmstrip, filmstrip, filmstripStyles } from './filmstrip';
 import { divergenceChart, lossChart } from './manifold-charts';
 import { legend, phases, pairPicker, statusText } from './manifold-parts';
 import { drawRun, nearest } from './manifold-view';
 
-const NUMBERS = ['seed', 'observations', 'noise', 'laps', 'steps'] as const;
+const NUMBERS = ['seed', 'observations', 'noise', 'thickness', 'laps', 'steps'] as const;
 type Change = Partial<SessionConfig>;
 
 export class DiffemManifold extends FigureElement {
-  static override styles = [baseStyles, chartStyles, filmstripStyles];
+  static override styles = [baseStyles, chartStyles, filmstripStyles, drawingStyles];
   static override properties = {
     truth: { state: true },
     lines: { state: true },
@@ -43,6 +44,19 @@ export class DiffemManifold extends FigureElement {
     if (drawFilmstrip(this.renderRoot, this.session, this.pair, this.palette)) this.#strip();
   });
   #started = false;
+  /** Where the reader draws the truth instead of looking at a run. */
+  readonly sketch = new DrawingMode({
+    place: (event) => {
+      const { x, y } = this.#plane?.toPlane(event) ?? { x: 0, y: 0 };
+      return [x, y];
+    },
+    changed: () => this.#redraw(),
+    learn: (change) => {
+      this.truth = false;
+      this.configure(change);
+      this.session.play();
+    },
+  });
 
   constructor() {
     super();
@@ -58,7 +72,11 @@ export class DiffemManifold extends FigureElement {
     super.connectedCallback();
     if (this.#started || !this.supported) return;
     this.#started = true;
-    this.session.config = { ...this.session.config, ...this.#attributes() };
+    this.session.config = clamped({ ...this.session.config, ...this.#attributes() });
+    // What a reader has drawn is for others to guess.
+    this.truth = this.session.config.data !== 'drawn';
+    this.addEventListener('dragover', (event) => event.preventDefault());
+    this.addEventListener('drop', this.#dropped);
     const device = this.getAttribute('device');
     if (device === 'cpu' || device === 'webgpu') this.session.device = device;
     if (this.hasAttribute('selected')) this.session.selected = Math.max(0, Math.floor(Number(this.getAttribute('selected')) || 0));
@@ -90,7 +108,8 @@ export class DiffemManifold extends FigureElement {
   #attributes(): Change {
     const change: Record<string, unknown> = {};
     for (const name of NUMBERS) if (this.hasAttribute(name)) change[name] = Number(this.getAttribute(name));
-    const [data, start] = [this.getAttribute('data'), this.getAttribute('start')];
+    const [data, start, drawing] = ['data', 'start', 'drawing'].map((name) => this.getAttribute(name));
+    if (drawing) change['drawing'] = drawing;
     if (DATA.some((kind) => kind === data)) change['data'] = data;
     if (start === 'gaussian' || start === 'wide' || start === 'narrow') change['start'] = start;
     return change as Change;
@@ -100,6 +119,27 @@ export class DiffemManifold extends FigureElement {
     const last = this.session.laps.at(-1);
     if (last) this.announce('lap', { lap: last.lap, divergence: last.divergence, floor: last.floor, loss: last.loss });
   }
+
+  /** Lets the reader draw; the run pauses. */
+  draw(): void {
+    this.session.pause();
+    this.sketch.open(this.session.config);
+  }
+
+  #choose(key: 'data' | 'start', value: string): void {
+    if (value === 'drawn') return this.draw();
+    if (key === 'data') this.truth = true;
+    this.configure({ [key]: value });
+  }
+
+  /** A file that is dropped on the figure is drawn. */
+  #dropped = (event: DragEvent): void => {
+    event.preventDefault();
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file) return;
+    this.draw();
+    void this.sketch.read(file);
+  };
 
   /** Restarts the run with changed settings and announces them. */
   configure(change: Change): void {
@@ -128,6 +168,7 @@ export class DiffemManifold extends FigureElement {
   protected override render(): TemplateResult {
     const s = this.session;
     if (!this.supported || !s.data) return html`${this.poster()} ${s.status === 'empty' ? nothing : this.#status()}`;
+    if (this.sketch.on) return html`<div class="split"><div>${this.sketch.canvas()}</div><div class="side">${this.sketch.controls()}</div></div>`;
     return html`
       <div class="split">
         <div>
@@ -155,7 +196,8 @@ export class DiffemManifold extends FigureElement {
       <button class="main" part="play" @click=${() => (running ? s.pause() : s.play())}>${running ? 'Pause' : 'Play'}</button>
       <button ?disabled=${running} @click=${() => s.stepPhase()} title="Runs to the end of the current M-step or E-step">Step</button>
       <button ?disabled=${running} @click=${() => s.stepLap()}>One lap</button>
-      <button @click=${() => this.configure({})}>Reset</button>`;
+      <button @click=${() => this.configure({})}>Reset</button>
+      <button part="draw" @click=${() => this.draw()}>Draw your own</button>`;
   }
 
   #scrubber(): TemplateResult {
@@ -174,13 +216,14 @@ export class DiffemManifold extends FigureElement {
 
   #fields(): TemplateResult {
     const c = this.session.config;
-    const choose = (key: 'data' | 'start') => (e: Event) => this.configure({ [key]: (e.target as HTMLSelectElement).value });
+    const choose = (key: 'data' | 'start') => (e: Event) => this.#choose(key, (e.target as HTMLSelectElement).value);
     return html`
       <label>Data
         <select name="data" .value=${c.data} @change=${choose('data')}>
           <option value="heart" ?selected=${c.data === 'heart'}>heart in the plane</option>
           <option value="curve" ?selected=${c.data === 'curve'}>trefoil in the plane (slow)</option>
           <option value="manifold" ?selected=${c.data === 'manifold'}>curve in R⁵ (paper)</option>
+          <option value="drawn" ?selected=${c.data === 'drawn'}>your own drawing…</option>
         </select></label>
       <label>Start
         <select name="start" @change=${choose('start')}>
@@ -216,6 +259,10 @@ export class DiffemManifold extends FigureElement {
     const s = this.session;
     if (!canvas || !s.data) return false;
     if (this.#plane?.canvas !== canvas) this.#plane = new Plane(canvas, 2.7);
+    if (this.sketch.on) {
+      this.sketch.paint(this.#plane, this.palette, this.shadowRoot?.activeElement === canvas && canvas.matches(':focus-visible'));
+      return true;
+    }
     const cloud = reducedMotion() ? s.shown?.cloud : s.cloud;
     this.drawn = cloud;
     const behind = s.shown && s.shown.lap > 0 ? s.laps[0]?.cloud : undefined;
