@@ -14,6 +14,6 @@ document.addEventListener('diffem-state', (event) => {
 
 // The page describes the models that it ships; it describes the reader's own checkpoint (`diffem serve`) by
 // its metadata.
-document.addEventListener('diffem-load', (event) => introduce((event as CustomEvent<PosteriorInfo>).detail));
+document.addEventListener('diffem-load', (event) => introduce((event as CustomEvent<PosteriorInfo>).detail, event.target));
 choosePictures();
 follow();

@@ -1,6 +1,7 @@
 // The trained models of the page's last figure: the buttons that choose one, and the paragraph about it.
 import type { PosteriorInfo } from 'diffem';
 import { hasLines } from './figures/image/channel';
+import { DiffemPosterior } from './figures/image/posterior';
 import { whenIdle } from './lib/environment';
 import { count } from './lib/format';
 
@@ -21,8 +22,14 @@ async function fetchAhead(src: string): Promise<void> {
 
 const buttons = (): HTMLButtonElement[] => [...document.querySelectorAll<HTMLButtonElement>('.choices button')];
 
-function choose(chosen: HTMLButtonElement): void {
+const isPressed = (button: Element): boolean => button.getAttribute('aria-pressed') === 'true';
+
+function press(chosen: HTMLButtonElement | undefined): void {
   for (const button of buttons()) button.setAttribute('aria-pressed', String(button === chosen));
+}
+
+function choose(chosen: HTMLButtonElement): void {
+  press(chosen);
   const { src = '', model = '' } = chosen.dataset;
   const figure = document.querySelector('diffem-posterior');
   for (const name of OPTIONS) {
@@ -54,11 +61,15 @@ export function choosePictures(): void {
  * Shows the paragraph about the model that was loaded, and how to use the figure with it. A model of the
  * reader's own is described by its metadata.
  */
-export function introduce({ name, lap, image, parameters, channel }: PosteriorInfo): void {
+export function introduce({ name, lap, image, parameters, channel }: PosteriorInfo, figure: EventTarget | null): void {
   const observes = hasLines(channel) ? 'lines' : 'pixels';
   for (const caption of document.querySelectorAll<HTMLElement>('[data-observes]')) caption.hidden = caption.dataset.observes !== observes;
   const about = [...document.querySelectorAll<HTMLElement>('[data-about]')];
-  const pressed = buttons().find((button) => button.getAttribute('aria-pressed') === 'true');
+  // A file of the reader's own is none of the models to choose from.
+  const brought = figure instanceof DiffemPosterior && figure.files.checkpoint !== undefined;
+  if (brought) for (const button of buttons()) button.setAttribute('aria-pressed', 'false');
+  else press(buttons().find(isPressed) ?? buttons().find(({ dataset }) => dataset.model === name));
+  const pressed = buttons().find(isPressed);
   // A run of the reader's own may have the name of a model of the page.
   const known = about.find((p) => p.dataset.about === name && pressed?.dataset.model === name);
   const shown = known ?? about.find((p) => p.dataset.about === '');

@@ -4,7 +4,7 @@ import { type Example, type Observation, type Posterior, type SamplerKind, load 
 import { isAbort, messageOf } from '../../lib/async';
 import { hasLines, hasRate, withRate } from './channel';
 import { Kept } from './kept';
-import { readPictures } from './picture-file';
+import { readPictures } from '../../files/pictures';
 import { type Moments, type Shape, moments, pixelCount, psnr, rangeOf } from './pixels';
 import { inverse, logMagnitudes } from './spectrum';
 
@@ -13,6 +13,12 @@ export interface ModelOptions {
   steps: number | undefined;
   sampler: SamplerKind | undefined;
   device: 'auto' | 'cpu' | 'webgpu';
+}
+
+/** An example, or what the reader has brought. */
+export interface Own extends Example {
+  /** 0 where the picture itself is missing, such as where it is transparent, [height, width]. */
+  known?: Float32Array;
 }
 
 /** Seed of the noise where the reader chooses lines: the same for every choice, so that only the choice matters. */
@@ -26,6 +32,8 @@ export class PosteriorModel extends EventTarget {
   hasLines = false;
   /** Clean pictures to choose from, instead of the examples of the checkpoint. */
   pictures: readonly Float32Array[] = [];
+  /** Pictures or observations that the reader has brought, instead of those of the page. */
+  own: readonly Own[] = [];
   example = 0;
   x: Float32Array | undefined;
   observation: Observation | undefined;
@@ -45,6 +53,8 @@ export class PosteriorModel extends EventTarget {
   #abort: AbortController | undefined;
   /** Names the observation: its picture, and the seed of its noise where it was made here. */
   #name = '';
+  /** Counts what the reader has brought, so that draws of one are not taken for those of another. */
+  #brought = 0;
   #moments: { of?: Float32Array; values?: Moments } = {};
   #kept = new Kept<{ draws: Float32Array; seconds: number }>();
 
@@ -83,7 +93,12 @@ export class PosteriorModel extends EventTarget {
 
   /** Number of pictures to choose from. */
   get examples(): number {
-    return this.pictures.length || (this.posterior?.info.examples ?? 1);
+    return this.own.length || this.pictures.length || (this.posterior?.info.examples ?? 1);
+  }
+
+  /** 0 where the picture itself is missing, [height, width]; undefined where it is missing nowhere. */
+  get known(): Float32Array | undefined {
+    return this.own[this.example]?.known;
   }
 
   /** Mean and standard deviation over the draws. */
@@ -99,7 +114,7 @@ export class PosteriorModel extends EventTarget {
   }
 
   /** Loads the checkpoint at `src` and the file of pictures; a failure is kept in `failure`. */
-  async open(src: string | URL, pictures: URL | undefined, signal: AbortSignal): Promise<void> {
+  async open(src: URL | ArrayBuffer, pictures: URL | undefined, signal: AbortSignal): Promise<void> {
     await this.#guard(async () => {
       const onProgress = (bytes: number, total?: number): void => {
         this.loaded = total ? bytes / total : 0;
@@ -116,6 +131,28 @@ export class PosteriorModel extends EventTarget {
     });
   }
 
+  /** Takes what the reader has brought in place of the pictures of the page, or goes back to these where it is nothing. */
+  async bring(own: readonly Own[]): Promise<void> {
+    this.own = own;
+    this.#brought += 1;
+    await this.choose(0);
+  }
+
+  /** A picture of the reader's own with an observation of it: pixels that are missing are not observed. */
+  async observed(x: Float32Array, known: Float32Array | undefined): Promise<Own> {
+    if (!this.posterior) throw new Error('no checkpoint is loaded');
+    const { k } = this.posterior.info;
+    if (!known || this.hasLines || k === 0) return { x, ...(await this.posterior.observe(x, { seed: this.seed })) };
+    const a = Float32Array.from({ length: k }, (_, i) => known[i % known.length] ?? 1);
+    return { x, known, ...(await this.posterior.observe(x, { seed: this.seed, a })) };
+  }
+
+  /** Says that something failed; the figure goes on with what it has. */
+  fail(error: unknown): void {
+    this.failure = messageOf(error);
+    this.#changed();
+  }
+
   /** Chooses example `i`, as corrupted by the channel of the run; the measured lines stay the same. */
   async choose(i: number): Promise<void> {
     this.example = Math.max(0, Math.min(this.examples - 1, Math.floor(i)));
@@ -130,11 +167,19 @@ export class PosteriorModel extends EventTarget {
     });
   }
 
+  /** Names the picture. */
+  get #label(): string {
+    return this.own.length ? `own ${this.#brought} ${this.example}` : `${this.example}`;
+  }
+
   /** The chosen picture with an observation of it. */
   async #picture(): Promise<Example> {
     const { posterior, example } = this;
+    const own = this.own[example];
+    this.#name = this.#label;
+    if (own) return own;
     const x = this.pictures[example];
-    this.#name = x ? `${example} ${NOISE}` : `${example}`;
+    if (x) this.#name = `${this.#label} ${NOISE}`;
     if (!posterior || (!x && !posterior.info.examples)) throw new Error('this checkpoint carries no example; export it with `--examples`');
     return x ? { x, ...(await posterior.observe(x, { seed: NOISE })) } : posterior.example(example);
   }
@@ -223,8 +268,11 @@ export class PosteriorModel extends EventTarget {
     await this.#guard(async () => {
       if (!this.posterior || !this.x) return;
       const seed = this.hasLines ? NOISE : this.seed;
-      this.#name = `${this.example} ${seed}`;
-      this.#observe(await this.posterior.observe(this.x, { seed, ...options }));
+      this.#name = `${this.#label} ${seed}`;
+      const seen = await this.posterior.observe(this.x, { seed, ...options });
+      const { known } = this;
+      const a = known && seen.a?.map((v, i) => v * (known[i % known.length] ?? 1));
+      this.#observe(a ? await this.posterior.observe(this.x, { seed, a }) : seen);
     });
   }
 

@@ -17,6 +17,8 @@ export interface PainterHandlers {
 
 export class Painter {
   mask: Float32Array;
+  /** 0 where there is no picture to uncover, [height, width]. */
+  known: Float32Array | undefined;
   cursor: number;
   /** Side of the brush in pixels. */
   brush: number;
@@ -42,7 +44,7 @@ export class Painter {
   }
 
   fill(value: 0 | 1): void {
-    this.mask.fill(value);
+    this.mask = this.mask.map((_, i) => value * (this.known?.[i] ?? 1));
     this.tell.changed();
     this.tell.finished();
   }
@@ -102,7 +104,7 @@ export class Painter {
     const [cx, cy] = [center % width, Math.floor(center / width)];
     const back = Math.floor((this.brush - 1) / 2);
     for (let y = Math.max(0, cy - back); y < Math.min(height, cy - back + this.brush); y += 1) {
-      for (let x = Math.max(0, cx - back); x < Math.min(width, cx - back + this.brush); x += 1) this.mask[y * width + x] = this.paint;
+      for (let x = Math.max(0, cx - back); x < Math.min(width, cx - back + this.brush); x += 1) this.mask[y * width + x] = this.paint * (this.known?.[y * width + x] ?? 1);
     }
     this.tell.changed();
   }

@@ -38,6 +38,13 @@ export function exampleControls(figure: DiffemPosterior, model: PosteriorModel):
     <div class="controls">
       <button class="main" ?disabled=${model.busy} @click=${() => figure.again()}>New draws</button>
       <button ?disabled=${!model.busy} @click=${() => { model.stop(); figure.requestUpdate(); }}>Stop</button>
+    </div>
+    <div class="controls" role="group" aria-label="Pictures of your own">
+      <button @click=${(e: Event) => ((e.currentTarget as HTMLElement).nextElementSibling as HTMLElement).click()}
+        title="PNG or JPEG; observations as .npz or .safetensors; a checkpoint of diffem export --web. You can also drop or paste a file. It stays on this machine.">Your own picture…</button>
+      <input type="file" name="own" hidden accept=".png,.jpg,.jpeg,.npz,.safetensors,image/png,image/jpeg" @change=${figure.files.chosen}>
+      ${figure.files.hasPicture ? html`<button aria-pressed=${figure.files.inverted} @click=${figure.files.invert}>Invert</button>` : nothing}
+      ${figure.files.hasAny ? html`<button @click=${figure.files.leave}>Back to the page’s</button>` : nothing}
     </div>`;
 }
 
@@ -65,7 +72,7 @@ function deviceControl(figure: DiffemPosterior, model: PosteriorModel): Template
 }
 
 export function brushControls(figure: DiffemPosterior, model: PosteriorModel, painter: Painter): TemplateResult {
-  if (!model.x) return html`<p class="status">This checkpoint carries no clean pictures, so nothing can be hidden or uncovered.</p>`;
+  if (!model.x) return html`<p class="status">The clean picture is not known, so nothing can be hidden or uncovered.</p>`;
   const after = (work: (event: Event) => void) => (event: Event): void => {
     work(event);
     figure.requestUpdate();

@@ -2,7 +2,8 @@
 // lines of frequencies.
 //
 // Attributes: src, pictures (file of pictures to choose from), example, draws, steps, sampler, seed, device
-// (auto | cpu | webgpu). A new src or device reloads the checkpoint. Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state.
+// (auto | cpu | webgpu). A file that is dropped on the figure, pasted or chosen replaces its pictures, its
+// observations or its checkpoint. A new src or device reloads the checkpoint. Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state.
 // Parts: canvas, controls, draws, interval, status, poster.
 import { type TemplateResult, html, nothing } from 'lit';
 import { type SamplerKind, hasAdapter } from 'diffem';
@@ -13,10 +14,12 @@ import { reducedMotion, whenIdle } from '../../lib/environment';
 import { short } from '../../lib/format';
 import { perFrame } from '../../lib/frames';
 import { cividis } from '../../lib/palette';
+import { contents } from '../../files/tensors';
 import { centerLines } from './channel';
 import { coverage, intervalChart, intervalStyles, valuesAt } from './interval';
 import { LineChooser } from './lines';
 import { PosteriorModel } from './model';
+import { OwnFiles } from './own-files';
 import { Painter } from './painter';
 import { brushControls, exampleControls, statusLine } from './parts';
 import { type Hatching, drawPicture, perPixel, pixelCount } from './pixels';
@@ -39,6 +42,13 @@ export class DiffemPosterior extends FigureElement {
   lines: LineChooser | undefined;
   /** The model that is being loaded to replace `model`. */
   coming: PosteriorModel | undefined;
+  /** What the reader has brought. */
+  readonly files = new OwnFiles({
+    model: () => this.model,
+    reload: () => this.#reload(),
+    chosen: () => this.#chosen(),
+    isVisible: () => this.visible,
+  });
   /** Whether the mask is random, and not painted by the reader. */
   atRandom = true;
   /** Whether this browser has a WebGPU adapter. */
@@ -57,11 +67,15 @@ export class DiffemPosterior extends FigureElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    this.addEventListener('dragover', this.files.over);
+    this.addEventListener('drop', this.files.dropped);
+    document.addEventListener('paste', this.files.pasted);
     if (this.supported && !this.model && this.hasAttribute('src')) void whenIdle().then(() => this.#open());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    document.removeEventListener('paste', this.files.pasted);
     this.#ending.abort();
     this.#ending = new AbortController();
     this.model?.close();
@@ -70,7 +84,13 @@ export class DiffemPosterior extends FigureElement {
 
   override attributeChangedCallback(name: string, old: string | null, value: string | null): void {
     super.attributeChangedCallback(name, old, value);
-    if (!RELOADING.includes(name) || old === value || !(this.model ?? this.coming)) return;
+    const other = old !== value || (name === 'src' && this.files.checkpoint !== undefined);
+    if (!RELOADING.includes(name) || !other || !(this.model ?? this.coming)) return;
+    if (name === 'src') this.files.checkpoint = undefined;
+    this.#reload();
+  }
+
+  #reload(): void {
     this.#ending.abort();
     this.#ending = new AbortController();
     void this.#open();
@@ -85,10 +105,17 @@ export class DiffemPosterior extends FigureElement {
     this.coming = model;
     const [src, pictures] = ['src', 'pictures'].map((name) => this.getAttribute(name));
     const address = (path: string): URL => new URL(path, document.baseURI);
-    await model.open(address(src ?? ''), pictures ? address(pictures) : undefined, signal);
+    const { checkpoint } = this.files;
+    if (checkpoint) await model.open(await contents(checkpoint), undefined, signal);
+    else await model.open(address(src ?? ''), pictures ? address(pictures) : undefined, signal);
     if (signal.aborted) return model.close();
     const example = this.model?.example ?? numberOf(this, 'example') ?? 0;
     this.coming = undefined;
+    if (checkpoint && model.failure && this.model?.posterior) {
+      this.files.checkpoint = undefined;
+      this.model.fail(new Error(`${checkpoint.name}: ${model.failure}`));
+      return model.close();
+    }
     this.model?.close();
     this.model = model;
     this.requestUpdate();
@@ -129,9 +156,14 @@ export class DiffemPosterior extends FigureElement {
   /** Shows an example of the checkpoint and samples it. */
   async choose(example: number): Promise<void> {
     await this.model?.choose(example);
+    this.#chosen();
+  }
+
+  #chosen(): void {
     this.#adoptMask();
     this.#sample();
-    this.announce('state', this.model?.example ? { example: this.model.example } : {});
+    const { example = 0, own = [] } = this.model ?? {};
+    this.announce('state', example && !own.length ? { example } : {});
   }
 
   /** Hides a share `rate` of the pixels at random and samples. */
@@ -170,7 +202,9 @@ export class DiffemPosterior extends FigureElement {
     if (a) this.lines?.adopt(a);
     const mask = this.model?.mask;
     this.atRandom = true;
-    if (this.painter && mask) this.painter.mask = mask;
+    if (!this.painter) return;
+    this.painter.known = this.model?.known;
+    if (mask) this.painter.mask = mask;
   }
 
   /** Samples now, or once the figure is on screen. */
@@ -199,7 +233,7 @@ export class DiffemPosterior extends FigureElement {
         <div class="side">
           ${exampleControls(this, model)}
           <div class="maps ${lines ? 'four' : ''}">
-            ${this.#map('truth', 'truth')}
+            ${model.x ? this.#map('truth', 'truth') : nothing}
             ${lines ? this.#map('zero', `missing frequencies at 0${score(model, model.zeroFilled)}`) : nothing}
             ${this.#map('mean', `mean of the draws${lines ? score(model, model.moments?.mean) : ''}`)}
             ${this.#map('std', `standard deviation${lines ? average(model.moments?.std) : ''}`)}
@@ -242,12 +276,12 @@ export class DiffemPosterior extends FigureElement {
     if (!model.draws) return nothing;
     const { width } = model.shape;
     const size = pixelCount(model.shape);
-    const inQuestion = (i: number): boolean => model.hasLines || painter.mask[i % size] === 0;
+    const inQuestion = (i: number): boolean => model.hasLines || (painter.mask[i % size] === 0 && model.known?.[i % size] !== 0);
     const held = model.x && !model.busy ? coverage(model.draws, model.x, inQuestion) : undefined;
     const n = model.options.draws;
     return html`${intervalChart({
       values: valuesAt(model.draws, model.d, this.pixel),
-      truth: model.x?.[this.pixel],
+      truth: model.known?.[this.pixel] === 0 ? undefined : model.x?.[this.pixel],
       hidden: model.hasLines ? undefined : painter.mask[this.pixel] === 0,
       range: model.range,
       where: `Pixel in row ${Math.floor(this.pixel / width) + 1}, column ${(this.pixel % width) + 1}`,
@@ -269,7 +303,7 @@ export class DiffemPosterior extends FigureElement {
     const scan = find('canvas.scan');
     if (scan && model.spectrum && this.lines) drawScan(scan, model.spectrum, shape, this.lines, this.palette);
     else put('canvas.paint', model.seen, { hatching });
-    put('[data-map=truth]', x);
+    put('[data-map=truth]', x, model.known ? { hatching: { ...hatching, mask: model.known } } : {});
     put('[data-map=zero]', model.zeroFilled);
     const { draws, d } = model;
     if (!draws || !model.moments || (model.busy && reducedMotion())) return true;

@@ -34,7 +34,7 @@ export function scanView(model: PosteriorModel, lines: LineChooser, atRandom: ()
       <span class="cursor" style="left:${(100 * cursor) / width}%;top:0;width:${100 / width}%;height:100%"></span>
     </div>
     <p class="status" style="margin-top:.4rem">${words(lines)}</p>
-    ${can ? patterns(lines, atRandom) : html`<p class="status">This checkpoint carries no clean pictures, so no other lines can be measured.</p>`}`;
+    ${can ? patterns(lines, atRandom) : html`<p class="status">The clean picture is not known, so no other lines can be measured.</p>`}`;
 }
 
 function words(lines: LineChooser): string {
