@@ -1,8 +1,10 @@
 // One build makes the page and a module of the elements for other pages, with its worker and WebAssembly
 // beside it.
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import katex from 'katex';
 import { type Plugin, defineConfig } from 'vite';
+import { smallFonts } from './scripts/fonts';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -11,15 +13,24 @@ const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url
  * formula.
  */
 function formulas(): Plugin {
-  const render = (source: string, display: boolean): string =>
-    katex.renderToString(source.replaceAll('&lt;', '<').replaceAll('&amp;', '&').trim(), { displayMode: display, throwOnError: true });
   return {
     name: 'formulas',
     transformIndexHtml: {
       order: 'pre',
-      handler: (html) => html.replace(/<tex( display)?>([\s\S]*?)<\/tex>/g, (_, display, source) => render(source as string, Boolean(display))),
+      handler: (html) => html.replace(FORMULA, (_, display, source) => typeset(source as string, Boolean(display))),
     },
   };
+}
+
+const FORMULA = /<tex( display)?>([\s\S]*?)<\/tex>/g;
+
+const typeset = (source: string, display: boolean): string =>
+  katex.renderToString(source.replaceAll('&lt;', '<').replaceAll('&amp;', '&').trim(), { displayMode: display, throwOnError: true });
+
+/** Every letter of the formulas. */
+function formulaLetters(): string {
+  const rendered = [...readFileSync(at('./index.html'), 'utf8').matchAll(FORMULA)].map(([, display, source]) => typeset(source as string, Boolean(display)));
+  return [...new Set(rendered.join('').replace(/<annotation[\s\S]*?<\/annotation>|<[^>]*>/g, '').replaceAll('&lt;', '<').replaceAll('&gt;', '>'))].join('');
 }
 
 /**
@@ -36,7 +47,7 @@ function woff2Only(): Plugin {
 
 export default defineConfig(({ mode }) => ({
   base: './',
-  plugins: [formulas(), woff2Only()],
+  plugins: [formulas(), smallFonts(formulaLetters), woff2Only()],
   // A stand-in for the package shows the layout without WebAssembly; it is never part of the shipped site.
   resolve: { alias: mode === 'double' ? { diffem: at('./test/double/diffem.ts') } : {} },
   worker: {

@@ -103,6 +103,26 @@ test('lines can be dragged and typed; the same choice has the same draws at once
   assert.deepEqual(log, []);
 });
 
+test('the address holds the chosen lines and opens them elsewhere', async () => {
+  const { page } = browser;
+  const here = await measure(page, 'Every 3rd');
+  await page.waitForFunction(() => location.search.includes(`lines=${document.querySelector('diffem-posterior').lines.text}`));
+  const other = await open(page.url());
+  await ready(other.page);
+  await see(other.page, '#fig-5 canvas');
+  await other.page.waitForFunction((n) => document.querySelector('diffem-posterior').lines.count === n, here.count);
+  await sampled(other.page);
+  const there = await other.page.evaluate(scores);
+  assert.deepEqual([there.measured, there.values], [here.measured, here.values]);
+  await other.page.getByRole('button', { name: 'Digits, 8 × 8' }).click();
+  await other.page.waitForFunction(() => !location.search.includes('lines='));
+  await other.close();
+  const broken = await open(page.url().replace(/lines=[\w-]+/, 'lines=none'));
+  await ready(broken.page);
+  assert.deepEqual(broken.log, []);
+  await broken.close();
+});
+
 test('choosing lines and sampling: no task takes more than 50 ms', async (t) => {
   const { page } = browser;
   const found = [];

@@ -1,6 +1,9 @@
 // Choosing which lines of frequencies are measured, by pointer, touch or keyboard. A line is a column of the
 // frequencies, which a scanner measures at once.
 
+/** Six lines per character, for the page's address. */
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
 export interface LineHandlers {
   changed: () => void;
   finished: () => void;
@@ -63,6 +66,20 @@ export class LineChooser {
   /** The mask of all frequencies, [height, width]. */
   mask(height: number): Float32Array {
     return Float32Array.from({ length: height * this.width }, (_, i) => this.measured[i % this.width] ?? 0);
+  }
+
+  /** The measured lines as text. */
+  get text(): string {
+    const bits = (at: number): number => Array.from({ length: 6 }, (_, k) => (this.measured[at + k] ?? 0) << k).reduce((sum, bit) => sum + bit, 0);
+    return Array.from({ length: Math.ceil(this.width / 6) }, (_, k) => DIGITS[bits(6 * k)]).join('');
+  }
+
+  /** Measures the lines that `text` names; whether it names lines of this many. */
+  read(text: string): boolean {
+    const digits = [...text].map((character) => DIGITS.indexOf(character));
+    if (digits.length !== Math.ceil(this.width / 6) || digits.includes(-1)) return false;
+    this.measured = Float32Array.from({ length: this.width }, (_, line) => ((digits[Math.floor(line / 6)] ?? 0) >> (line % 6)) & 1);
+    return true;
   }
 
   /** Takes over the lines of a mask [height, width]. */

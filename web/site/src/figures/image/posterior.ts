@@ -1,7 +1,7 @@
 // <diffem-posterior src=CHECKPOINT>: posterior draws of a picture, given its observed pixels or its measured
 // lines of frequencies.
 //
-// Attributes: src, pictures (file of pictures to choose from), example, draws, steps, sampler, seed, device
+// Attributes: src, pictures (file of pictures to choose from), example, lines (measured ones, as text), draws, steps, sampler, seed, device
 // (auto | cpu | webgpu). A file that is dropped on the figure, pasted or chosen replaces its pictures, its
 // observations or its checkpoint. A new src or device reloads the checkpoint. Events: diffem-load (description of the checkpoint), diffem-sample, diffem-state.
 // Parts: canvas, controls, draws, interval, status, poster.
@@ -54,6 +54,8 @@ export class DiffemPosterior extends FigureElement {
   /** Whether this browser has a WebGPU adapter. */
   adapter = false;
   #ending = new AbortController();
+  /** Whether the reader, or the address, has chosen the measured lines. */
+  #chose = false;
   /** Number of times that lines were chosen at random. */
   #turn = 0;
   #waiting = false;
@@ -134,8 +136,10 @@ export class DiffemPosterior extends FigureElement {
     const center = centerLines(model.posterior.info.channel, width);
     this.lines = model.hasLines ? new LineChooser(width, center, { changed: this.#redraw, finished: this.#painted }) : undefined;
     this.announce('load', model.posterior.info);
+    this.#chose = false;
     await this.choose(example);
-    // The draws differ in hidden pixels only, so the figure starts at one of them.
+    if (this.lines?.read(this.getAttribute('lines') ?? '')) await this.#hide();
+    // The draws differ in hidden pixels only.
     this.pixel = this.painter.cursor = this.painter.nearestHidden();
   }
 
@@ -162,8 +166,14 @@ export class DiffemPosterior extends FigureElement {
   #chosen(): void {
     this.#adoptMask();
     this.#sample();
+    this.#sayState();
+  }
+
+  /** Announces the picture and the measured lines where the reader has chosen them. */
+  #sayState(): void {
     const { example = 0, own = [] } = this.model ?? {};
-    this.announce('state', example && !own.length ? { example } : {});
+    const lines = this.#chose ? this.lines?.text : undefined;
+    this.announce('state', { ...(example && !own.length ? { example } : {}), ...(lines === undefined ? {} : { lines }) });
   }
 
   /** Hides a share `rate` of the pixels at random and samples. */
@@ -193,8 +203,10 @@ export class DiffemPosterior extends FigureElement {
     const { model, painter, lines } = this;
     if (!model || !painter) return;
     this.atRandom = false;
+    this.#chose = lines !== undefined;
     await model.hide(lines?.mask(model.shape.height) ?? painter.mask);
     this.#sample();
+    this.#sayState();
   }
 
   #adoptMask(): void {
