@@ -82,6 +82,38 @@ fn live_laps_are_those_of_the_core() {
     assert_eq!(*training.cloud().unwrap(), reconstructions(&training));
 }
 
+#[test]
+fn the_later_learning_rate_holds_after_the_third_lap() {
+    let laps = |settings: &str| {
+        let config = CONFIG.replace("\"laps\": 2", "\"laps\": 4").replacen('{', &format!("{{{settings}"), 1);
+        let mut training =
+            LiveTraining::new(&serde_json::from_str::<LiveConfig>(&config).unwrap(), 7, Device::flex()).unwrap();
+        let mut clouds = Vec::new();
+        while clouds.len() < 5 {
+            if training.step().unwrap().divergence.is_some() {
+                clouds.push(training.cloud().unwrap().clone());
+            }
+        }
+        clouds
+    };
+    let (plain, later) = (laps(""), laps(r#""laterLearningRate": 0.02, "#));
+    assert_eq!(plain[..4], later[..4]);
+    assert_ne!(plain[4], later[4]);
+}
+
+#[test]
+fn drawn_signals_are_observed_and_learned() {
+    let drawn = r#"{"drawn": {"strokes": [[[-1, 0.5], [1, 0.5]]], "width": 0}}"#;
+    let config = CONFIG.replace("\"curve\"", drawn);
+    let mut training = LiveTraining::new(&serde_json::from_str(&config).unwrap(), 7, Device::flex()).unwrap();
+    assert!((0..training.truth().n()).all(|i| training.truth().row(i)[1] == 0.5));
+    training.step().unwrap();
+    assert_eq!((training.d(), training.observations().n(), training.cloud().unwrap().n()), (2, 96, 96));
+    let outside = CONFIG.replace("\"curve\"", &drawn.replace("-1, 0.5", "-3, 0.5"));
+    let error = LiveTraining::new(&serde_json::from_str(&outside).unwrap(), 7, Device::flex()).err().unwrap();
+    assert_eq!(error.to_string(), "data.strokes: expected coordinates in [-2, 2], found -3");
+}
+
 /// With a factor this large, some E-steps are not kept and are taken again.
 #[test]
 fn over_relaxed_live_laps_are_those_of_the_core() {

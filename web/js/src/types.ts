@@ -148,6 +148,8 @@ export interface LiveConfig {
   sigma?: [number, number]
   /** Learning rate at the beginning of a lap (default 2e-3). */
   learningRate?: number
+  /** Learning rate at the beginning of the laps after the third (default: that of all). */
+  laterLearningRate?: number
   /** Sampler of the E-step (default: ddpm, 30 steps). */
   sampler?: { kind: SamplerKind; steps: number }
   /**

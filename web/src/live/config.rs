@@ -52,6 +52,10 @@ pub struct LiveConfig {
     /// Learning rate at the beginning of a lap.
     #[serde(default = "learning_rate")]
     pub learning_rate: f64,
+    /// Learning rate at the beginning of the laps after the third, by default that of all. Of symmetric signals there is
+    /// little to learn at first, and large steps then end units of the network; later they sharpen the draws.
+    #[serde(default)]
+    pub later_learning_rate: Option<f64>,
     /// Sampler of the E-step.
     #[serde(default)]
     pub sampler: Option<Kind>,

@@ -12,7 +12,7 @@ use crate::sampling::Sampling;
 use burn::tensor::Device;
 use diffem::channel::Channel;
 use diffem::denoiser::to_samples;
-use diffem::em::{self, Event, State, Trainer};
+use diffem::em::{self, Event, MStepConfig, State, Trainer};
 use diffem::metric::TruthScorer;
 use diffem::posterior::Draws;
 use diffem::synthetic::{self, Counts, Curve, Drawn, Law};
@@ -24,6 +24,8 @@ use std::ops::ControlFlow;
 const TRUTH: usize = 2048;
 /// Most points a side of the divergence.
 const SCORED: usize = 512;
+/// Laps before `later_learning_rate` holds.
+const EARLY: usize = 3;
 /// Entropic regularization of the divergence, the command line's.
 const REGULARIZATION: f64 = 1e-3;
 
@@ -77,6 +79,8 @@ impl LiveProgress {
 pub struct LiveTraining {
     settings: Settings,
     trainer: Trainer,
+    /// Trainer of the laps after [`EARLY`], where these have a learning rate of their own.
+    later: Option<Trainer>,
     u: [Samples; 3],
     /// Made when it is first needed: its floor takes as long as a score.
     scorer: Option<TruthScorer>,
@@ -102,18 +106,25 @@ impl LiveTraining {
         let Drawn { observations, u, .. } = synthetic::draw(&law, counts, &channel, seed);
         drop(law);
         settings.init.validate(&channel)?;
-        let trainer = Em::new(channel, observations)
-            .network(settings.network.clone())
-            .schedule(settings.schedule.clone())
-            .conditioning(settings.conditioning.clone())
-            .method(settings.method.clone())
-            .em(settings.em.clone())
-            .m_step(settings.m_step.clone())
-            .e_step(settings.e_step.clone())
-            .monitor(settings.monitor.clone())
-            .seed(seed)
-            .trainer(&device)?;
-        Ok(Self { settings, trainer, u, scorer: None, state: None, draws: None })
+        let trainer = |m_step: &MStepConfig| {
+            Em::new(settings.channel.build(d)?, observations.clone())
+                .network(settings.network.clone())
+                .schedule(settings.schedule.clone())
+                .conditioning(settings.conditioning.clone())
+                .method(settings.method.clone())
+                .em(settings.em.clone())
+                .m_step(m_step.clone())
+                .e_step(settings.e_step.clone())
+                .monitor(settings.monitor.clone())
+                .seed(seed)
+                .trainer(&device)
+        };
+        let later = config.later_learning_rate.map(|rate| {
+            let m_step = MStepConfig { learning_rate: rate, ..settings.m_step.clone() };
+            m_step.validate().and_then(|()| trainer(&m_step))
+        });
+        let (later, trainer) = (later.transpose()?, trainer(&settings.m_step)?);
+        Ok(Self { settings, trainer, later, u, scorer: None, state: None, draws: None })
     }
 
     /// The run's settings, in the words of the command line's configuration files.
@@ -152,6 +163,11 @@ impl LiveTraining {
         let Some(mut state) = self.state.take() else {
             return self.start();
         };
+        if state.lap > EARLY
+            && let Some(later) = self.later.take()
+        {
+            self.trainer = later;
+        }
         let done = self.work(&mut state);
         self.state = Some(state);
         let mut progress = done?;

@@ -17,13 +17,20 @@ const heart = (t: number): Spot => [
   (13 * Math.cos(t) - 5 * Math.cos(2 * t) - 2 * Math.cos(3 * t) - Math.cos(4 * t) + 2.5) / 9,
 ];
 
+/** A curve that crosses itself and has two ends, t² - 1 and t (t² - 1). */
+const loop = (turn: number): Spot => {
+  const t = 3.1 * (turn / TURN - 0.5);
+  return [1.3 * (t * t - 1) - 0.2, 0.8 * t * (t * t - 1)];
+};
+
 const spiral = (t: number): Spot => [(0.12 * t + 0.15) * Math.cos(t), (0.12 * t + 0.15) * Math.sin(t)];
 
 export const PRESETS: readonly (readonly [string, readonly Stroke[]])[] = [
   ['Circle', [ring(0, 1.6)]],
   ['Heart', [along(heart)]],
   ['Figure eight', [along((t) => [1.8 * Math.sin(t), 1.8 * Math.sin(t) * Math.cos(t)])]],
+  ['Loop', [along(loop)]],
   ['Spiral', [along(spiral, 2)]],
-  ['Two rings', [ring(-1, 0.75), ring(1, 0.75)]],
+  ['Two rings', [ring(-1.2, 0.55), ring(1.2, 0.55)]],
   ['Wave and dot', [along((t) => [-1.8 + (3.6 * t) / TURN, 0.8 * Math.sin(2 * t) - 0.5]), ring(0, 0.35).map(([x, y]): Spot => [x, y + 1.4])]],
 ];

@@ -72,9 +72,9 @@ const MANIFOLD: Training = { batch: 256, width: 128, depth: 3, learningRate: 2e-
 
 /**
  * What is drawn may be symmetric, so that at first the network has little to learn: it needs a clean gradient,
- * and with the steps of `PLANE` it stays with the Gaussian.
+ * and with the steps of `PLANE` it stays with the Gaussian. Larger steps sharpen what it has found.
  */
-const DRAWN: Training = { ...PLANE, batch: 256, learningRate: 1e-3 };
+const DRAWN: Training = { ...PLANE, batch: 256, learningRate: 1e-3, laterLearningRate: 4e-3 };
 
 const TRAINING: Record<DataKind, Training> = { heart: PLANE, curve: PLANE, manifold: MANIFOLD, drawn: DRAWN };
 
