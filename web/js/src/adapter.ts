@@ -6,6 +6,6 @@ interface Gpu {
 
 /** Whether this browser offers a WebGPU adapter for `device: 'auto'`. The first answer may take a while. */
 export async function hasAdapter(): Promise<boolean> {
-  const { gpu } = navigator as { gpu?: Gpu }
+  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: Gpu }
   return Boolean(await gpu?.requestAdapter().catch(() => null))
 }

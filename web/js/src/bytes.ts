@@ -1,5 +1,6 @@
 // Reads the bytes of a checkpoint from a buffer or from the network.
 
+import { platform } from './platform.js'
 import type { LoadOptions } from './types.js'
 
 /** Copies the bytes of a buffer, which the caller keeps, or downloads those at an address. */
@@ -9,6 +10,8 @@ export async function bytesOf(
 ): Promise<Uint8Array<ArrayBuffer>> {
   signal?.throwIfAborted()
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return new Uint8Array(source).slice()
+  const file = await platform.read?.(source)
+  if (file) return file
   const response = await fetch(source, { signal })
   if (!response.ok) throw new Error(`${response.url}: the server answered ${response.status} ${response.statusText}`)
   // A compressed response states its compressed length, which is not the number of bytes to expect here.

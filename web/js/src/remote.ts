@@ -1,5 +1,6 @@
 // A worker as an object whose calls return promises.
 
+import { type WorkerLike, platform } from './platform.js'
 import type { Reply, Request } from './protocol.js'
 
 interface Pending {
@@ -29,7 +30,8 @@ const { href } = ((Worker: typeof Address) => new Worker(new URL('./worker.js', 
  * Starts the worker beside this file. Browsers refuse workers of another origin, so a worker of this origin
  * imports such a file.
  */
-function spawn(): Worker {
+function spawn(): WorkerLike {
+  if (platform.spawn) return platform.spawn()
   if (new URL(href).origin === location.origin) return new Worker(href, { type: 'module' })
   const source = `import ${JSON.stringify(href)}`
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
@@ -38,7 +40,7 @@ function spawn(): Worker {
 
 /** A worker, and what is called when the browser ends it without being asked to. */
 interface Running {
-  worker: Worker
+  worker: WorkerLike
   onEnd: () => void
 }
 
@@ -49,9 +51,10 @@ interface Running {
  */
 function start(): Running {
   const running: Running = { worker: spawn(), onEnd: () => {} }
-  if (!navigator.locks) return running
+  if (platform.spawn || !navigator.locks) return running
   const life = crypto.randomUUID()
-  running.worker.addEventListener('message', ({ data }: MessageEvent<Reply>) => {
+  running.worker.addEventListener('message', (event) => {
+    const { data } = event as MessageEvent<Reply>
     if ('life' in data) void navigator.locks.request(life, () => running.onEnd())
   })
   running.worker.postMessage({ life } satisfies Request)
