@@ -70,7 +70,7 @@ export class DrawingMode {
     const { pad } = this;
     const [x, y] = pad.pen;
     return html`<canvas class="plane pad" part="canvas" tabindex="0" role="application" aria-roledescription="drawing pad"
-        aria-label="Drawing of ${pad.shown.length} strokes. Arrow keys move the pen, which is at ${short(x)}, ${short(y)}; Space lowers and lifts it, and it is ${pad.penDown ? 'down' : 'up'}; Backspace takes back."
+        aria-label="Drawing of ${pad.shown.length} ${pad.shown.length === 1 ? 'stroke' : 'strokes'}. Arrow keys move the pen, which is at ${short(x)}, ${short(y)}; Space lowers and lifts it, and it is ${pad.penDown ? 'down' : 'up'}; Backspace takes back."
         @pointerdown=${pad.down} @pointermove=${pad.move} @pointerup=${pad.up} @pointercancel=${pad.up} @keydown=${pad.key}
         @focus=${this.host.changed} @blur=${this.host.changed}></canvas>`;
   }
