@@ -13,6 +13,12 @@ skip() {
 python3 -m venv "$work/build" >/dev/null 2>&1 || skip "python3 with venv is not available"
 "$work/build/bin/pip" install -q 'maturin>=1.9,<2' numpy safetensors 2>/dev/null || skip "maturin is not available"
 
+# The figures of notebooks, where the page is built.
+rm -rf python/diffem/elements
+if [ -d ../web/site/dist/diffem ]; then
+    cp -r ../web/site/dist/diffem python/diffem/elements
+fi
+
 # maturin builds only the command's package, whose dependencies have other features than in the whole
 # workspace with its tests, so all of burn would be compiled again. This cargo wrapper builds the command as
 # the tests do.
@@ -29,6 +35,7 @@ PATH="$work/bin:$work/build/bin:$PATH" CARGO="$work/bin/cargo" "$work/build/bin/
 
 python3 -m venv "$work/user"
 "$work/user/bin/pip" install -q "$work"/wheels/*.whl
+"$work/user/bin/pip" install -q anywidget 2>/dev/null || echo "anywidget is not available: the widget of notebooks is not made"
 export PATH="$work/user/bin:$PATH"
 diffem presets
 cd "$work"

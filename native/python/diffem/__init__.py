@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-__all__ = ["Run", "RunError", "load"]
+__all__ = ["Run", "RunError", "load", "show"]
 
 # Standard errors by which a lap may be worse than the best one and still be chosen, as in the command.
 _TOLERANCE = 2.0
@@ -152,3 +152,7 @@ def _array(path: Path, name: str, axes: int | tuple[int, ...], advice: str = "re
         wanted = " or ".join(map(str, expected))
         raise RunError(f"{path}: expected an array `{name}` with {wanted} axes, found {found}; {advice}")
     return array
+
+
+# At the end, because it needs the names above.
+from .widget import show  # noqa: E402

@@ -79,6 +79,26 @@ test('the elements come from another origin', async () => {
   await other.close();
 });
 
+test('an iframe shows the figure that its address names', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'embed-'));
+  const frame = (id, query) => `<iframe id="${id}" title="${id}" src="${server.origin}/embed.html?${query}" width="720" height="900"></iframe>`;
+  writeFileSync(join(folder, 'post.html'), `<!doctype html><html lang="en"><title>A post</title><link rel="icon" href="data:,">${frame('drawn', 'data=drawn&seed=3#curve=AAgDA')}${frame('digits', 'figure=posterior&src=digits.safetensors&draws=4')}</html>`);
+  const other = await serve({ '/': `${folder}/` });
+  const { page, close, log } = await open(`${other.origin}/post.html`);
+  const inside = async (id) => (await page.locator(`#${id}`).elementHandle()).contentFrame();
+  const drawn = await inside('drawn');
+  await drawn.waitForFunction(() => document.querySelector('diffem-manifold')?.session?.data);
+  const { data, seed, drawing } = await drawn.evaluate(() => document.querySelector('diffem-manifold').session.config);
+  assert.deepEqual({ data, seed, drawing }, { data: 'drawn', seed: 3, drawing: 'AAgDA' });
+  await see(page, '#digits');
+  const digits = await inside('digits');
+  await digits.waitForFunction(() => document.querySelector('diffem-posterior')?.model?.draws?.length === 4 * 64);
+  await shot(page, 'iframes');
+  assert.deepEqual(log, []);
+  await close();
+  await other.close();
+});
+
 test('where WebAssembly is missing, the author’s poster is shown', async () => {
   const { page, context, close } = await open('about:blank');
   await context.addInitScript(() => delete globalThis.WebAssembly);
