@@ -9,7 +9,7 @@ use diffem::channel::{
 };
 use diffem::conditioning::{ConditioningConfig, Standardizer, feature_len};
 use diffem::em::EStep;
-use diffem::gaussian::Gaussian;
+use diffem::gaussian::{Gaussian, SpectralGaussian};
 use diffem::image::ImageShape;
 use diffem::method::Method;
 use diffem::network::{MlpConfig, flatten, from_host, unflatten};
@@ -60,7 +60,10 @@ fn chains() -> Vec<Vec<StageConfig>> {
 fn distribution(channel: &Compose) -> (Standardizer, Gaussian) {
     if let Some(spectral) = channel.as_linear().unwrap().as_spectral() {
         let power: Vec<f64> = spectral.basis().laplacian().iter().map(|l| 3.0 / (0.5 + l)).collect();
-        let covariance = Gaussian::stationary(spectral.basis(), &power).covariance * (1.7 * 1.7);
+        let covariance =
+            Gaussian::stationary(&SpectralGaussian::centered(spectral.basis().clone(), power.clone()).unwrap())
+                .covariance
+                * (1.7 * 1.7);
         let standardizer = Standardizer::new(vec![0.3; D], vec![1.7; D]).unwrap().with_power(Some(power)).unwrap();
         return (standardizer, Gaussian::new(DVector::from_element(D, 0.3), covariance).unwrap());
     }

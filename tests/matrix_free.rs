@@ -233,13 +233,18 @@ fn the_truth_has_a_chi_square_of_one() {
     }
 }
 
+/// Variances that fall with the frequency.
+fn falling(basis: &Basis) -> SpectralGaussian {
+    let variance = basis.laplacian().iter().map(|l| 0.05 * (0.15 + l).powf(-1.5)).collect();
+    SpectralGaussian::centered(basis.clone(), variance).unwrap()
+}
+
 /// Smooth images, whose distribution is a fixed point of EM: from there the start must stay better than the least-norm
 /// solution, and as wide as its errors.
 #[test]
 fn the_start_keeps_the_spectrum() {
     let basis = Basis::Cosine(Dct::new(SHAPE));
-    let power = SpectralGaussian::smooth(&basis, 1.0);
-    let law = Gaussian::stationary(&basis, &power);
+    let law = Gaussian::stationary(&falling(&basis));
     let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
     let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
     let x = Samples::new((0..200).flat_map(draw).collect(), D);
@@ -250,8 +255,7 @@ fn the_start_keeps_the_spectrum() {
     for stages in chains() {
         let channel = build(&stages);
         let seen = simulated(&channel, &x);
-        let first = SpectralGaussian::smooth(&basis, 1.0);
-        let prior = SpectralGaussian::fit_sampled(&channel, &seen, (basis.clone(), first), 6, 0).unwrap();
+        let prior = falling(&basis).fitted_to_draws(&channel, &seen, 6, 0).unwrap();
         let (means, mut draws) = (prior.means(&channel, &seen).unwrap(), Samples::zeros(200, D));
         prior.reconstruct_into(&channel, &seen, 0, &mut draws).unwrap();
         let least = error(&corrupted_init(&channel, &seen).unwrap());
@@ -313,7 +317,7 @@ fn training_is_that_of_the_diagonal_form() {
 #[test]
 fn a_start_of_one_operator_is_smooth_where_nothing_was_seen() {
     let basis = Basis::Cosine(Dct::new(SHAPE));
-    let law = Gaussian::stationary(&basis, &SpectralGaussian::smooth(&basis, 1.0));
+    let law = Gaussian::stationary(&falling(&basis));
     let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
     let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
     let x = Samples::new((0..200).flat_map(draw).collect(), D);

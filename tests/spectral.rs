@@ -13,7 +13,7 @@ use diffem::conditioning::{Conditioning, ConditioningConfig, Features, OperatorS
 use diffem::conditioning::{Standardize, Standardizer};
 use diffem::denoiser::{Gain, Preconditioned, to_samples, to_tensor};
 use diffem::em::{EStep, GaussianInit, InitialPrior};
-use diffem::gaussian::{Gaussian, LinearGaussian};
+use diffem::gaussian::{Gaussian, LinearGaussian, SpectralGaussian};
 use diffem::image::ImageShape;
 use diffem::method::Method;
 use diffem::network::{Mlp, MlpConfig, flatten, from_host, unflatten};
@@ -59,8 +59,11 @@ fn spectral_standardizer() -> Standardizer {
 /// The distribution of x that such a standardizer assumes.
 fn law(standardizer: &Standardizer, basis: &Basis) -> Gaussian {
     let unit = vec![1.0; D];
-    let covariance =
-        Gaussian::stationary(basis, standardizer.power.as_deref().unwrap_or(&unit)).covariance * (1.7 * 1.7);
+    let covariance = Gaussian::stationary(
+        &SpectralGaussian::centered(basis.clone(), standardizer.power.clone().unwrap_or(unit)).unwrap(),
+    )
+    .covariance
+        * (1.7 * 1.7);
     Gaussian::new(DVector::from_element(D, 0.3), covariance).unwrap()
 }
 
@@ -220,8 +223,10 @@ fn coordinates_of_their_own_scale_fall_back_to_the_dense_update() {
 fn a_blurred_start_is_smooth_where_nothing_was_seen() {
     let shape = ImageShape { channels: 1, height: 16, width: 12 };
     let channel = ChannelConfig(vec![blur(2.0), noise(0.02)]).build_image(shape).unwrap();
-    let filter = Wiener::new(spectral(&channel), 0.02f64.powi(2) / 0.3);
-    let law = Gaussian::stationary(spectral(&channel).basis(), &filter.prior());
+    let basis = spectral(&channel).basis().clone();
+    let variance =
+        basis.laplacian().iter().map(|l| 0.05 * ((std::f64::consts::PI / 8.0).powi(2) + l).powf(-1.5)).collect();
+    let law = Gaussian::stationary(&SpectralGaussian::centered(basis, variance).unwrap());
     let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
     let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
     let x = Samples::new((0..600).flat_map(draw).collect(), shape.len());
@@ -231,6 +236,7 @@ fn a_blurred_start_is_smooth_where_nothing_was_seen() {
         x.as_slice().iter().zip(y.as_slice()).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
     };
     let means = prior.means(&channel, &seen).unwrap();
+    let filter = Wiener::fitted(spectral(&channel), &seen.y).unwrap();
     assert!(error(&means) < 1.02 * error(&filter.restore(&seen.y)));
     let draws = prior.reconstruct(&channel, &seen, 0).unwrap();
     let last =

@@ -58,13 +58,6 @@ impl<'a> Wiener<'a> {
         Some(Self { channel, spectrum, balance })
     }
 
-    /// The prior's variance τ / ℓ² of every coefficient, for β > 0 and noisy operators; the mean of an image
-    /// gets the largest variance of the other coefficients.
-    pub fn prior(&self) -> Vec<f64> {
-        let noise = self.spectrum.variance.iter().sum::<f64>() / self.spectrum.variance.len() as f64;
-        self.channel.basis().penalty().iter().map(|l| noise / self.balance / l).collect()
-    }
-
     /// The weight β.
     pub fn balance(&self) -> f64 {
         self.balance

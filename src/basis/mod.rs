@@ -93,15 +93,6 @@ impl Basis {
         self.laplacian().into_iter().map(|l| l * l).collect()
     }
 
-    /// [`Basis::roughness`], in which the mean of an image, which has none, takes the least of the others.
-    pub(crate) fn penalty(&self) -> Vec<f64> {
-        let roughness = self.roughness();
-        let least = roughness.iter().copied().filter(|l| *l > 0.0).fold(f64::INFINITY, f64::min);
-        // An image of one pixel has no other coefficients.
-        let least = if least.is_finite() { least } else { 1.0 };
-        roughness.into_iter().map(|l| l.max(least)).collect()
-    }
-
     /// The Fourier transform that a channel of frequencies made its basis of.
     pub(crate) fn waves(&self) -> &Fourier {
         match self {

@@ -1,8 +1,7 @@
 //! The first reconstructions X⁰.
 
-use crate::baseline::Wiener;
 use crate::basis::{Basis, Dct, MAX_SIDE};
-use crate::channel::{Channel, LinearChannel, SpectralChannel, narrow, wide};
+use crate::channel::{Channel, LinearChannel, narrow, wide};
 use crate::conditioning::MAX_DENSE;
 use crate::error::{Error, Result};
 use crate::gaussian::{Covariance, Gaussian, LinearGaussian, LowRankGaussian, SpectralGaussian, Stop, System};
@@ -34,8 +33,8 @@ pub struct GaussianInit {
     /// Number of EM iterations; 0 uses the initial prior as it is.
     pub iterations: usize,
     /// Standard deviation of the initial prior N(0, std² I), > 0; a prior that is too wide is safe, one that
-    /// is too narrow barely moves. A blur with noise has a different initial prior: smooth images whose power
-    /// is fitted to the observations.
+    /// is too narrow barely moves. Images that a channel does not merely mask have another initial prior: smooth ones,
+    /// whose level and power are fitted to the observations.
     pub std: f64,
     /// Rank of the covariance besides a diagonal, for masks and noise; 0 selects a full covariance for
     /// signals of up to 512 values (1024 where all observations share their operator, as under a blur); for
@@ -144,51 +143,38 @@ pub fn most_covariance(channel: &dyn Channel) -> usize {
     }
 }
 
-/// Wiener's prior for blurs with noise, N(0, τ / ℓ²) in the cosine basis, with the maximum-likelihood τ of
-/// the observations. EM does not move the components that a blur hides: a prior that is wide there, such as
-/// N(0, I), stays wide, and its draws are noise.
-fn smooth(spectral: &dyn SpectralChannel, observations: &Observations) -> Option<Vec<f64>> {
-    if spectral.operator_len() > 0 {
-        return None;
+/// The distribution that EM starts from where a channel mixes values: smooth images, or N(0, `std`² I) for vectors. `None`
+/// for channels of masks and noise.
+fn first(channel: &dyn Channel, observations: &Observations, std: f64) -> Result<Option<SpectralGaussian>> {
+    let Some(linear) = channel.as_linear().filter(|linear| !linear.is_diagonal()) else { return Ok(None) };
+    let Some(basis) = basis(linear) else { return Ok(None) };
+    if linear.signal_image().is_none() && linear.as_spectral().is_none() {
+        return Ok(Some(SpectralGaussian::centered(basis, vec![std * std; linear.signal_len()])?));
     }
-    Some(Wiener::fitted(spectral, &observations.y)?.prior())
-}
-
-/// True for images whose one operator may hide from all observations what the prior then keeps: it must be smooth there.
-fn hides_for_good(channel: &dyn Channel) -> bool {
-    let spectral = channel.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
-    channel.operator_len() == 0 && channel.signal_image().is_some() && !spectral
+    Ok(Some(SpectralGaussian::smooth(linear, basis, observations)))
 }
 
 impl InitialPrior {
-    /// Fits the prior that `config` describes by EM, starting from a smooth prior where all observations share one
-    /// operator on images; rank 0 selects a full covariance up to [`most_covariance`] values, beyond that rank 64 for masks
-    /// and noise and independent coefficients in a basis of images for all others. A low-rank prior is fitted to at most
-    /// 16 384 observations, with at most one loading per four of them.
+    /// Fits the prior that `config` describes by EM, starting from smooth images where the channel mixes their values;
+    /// rank 0 selects a full covariance up to [`most_covariance`] values, beyond that rank 64 for masks and noise and
+    /// independent coefficients in a basis of images for all others. A low-rank prior is fitted to at most 16 384
+    /// observations, with at most one loading per four of them.
     pub fn fit(channel: &dyn Channel, observations: &Observations, config: &GaussianInit, seed: u64) -> Result<Self> {
         let GaussianInit { iterations, std, rank } = *config;
-        let (d, spectral) = (channel.signal_len(), channel.as_linear().and_then(|linear| linear.as_spectral()));
-        let fitted = spectral.and_then(|spectral| smooth(spectral, observations));
-        let other = channel.as_linear().filter(|linear| rank == 0 && !linear.is_diagonal()).and_then(basis);
+        let d = channel.signal_len();
+        let first = if rank == 0 { first(channel, observations, std)? } else { None };
         if rank == 0 && d <= most_covariance(channel) {
-            let made = || other.as_ref().filter(|_| hides_for_good(channel)).map(|b| SpectralGaussian::smooth(b, std));
-            let first = match fitted.or_else(made).zip(other.as_ref()) {
-                Some((power, basis)) => Gaussian::stationary(basis, &power),
-                None => Gaussian::isotropic(d, std),
-            };
+            let first = first.map_or_else(|| Gaussian::isotropic(d, std), |first| Gaussian::stationary(&first));
             return Ok(Self::Full(first.fitted(channel, observations, iterations)?));
         }
-        if rank == 0 && spectral.is_some() {
-            let first = fitted.unwrap_or_else(|| vec![std * std; d]);
+        if let Some(first) = first {
+            let spectral = channel.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
             // Operators that differ take a pass over all observations per iteration.
             let few = (channel.operator_len() > 0).then(|| observations.first(observations.n().min(MAX_FITTED)));
-            let prior = SpectralGaussian::fit(channel, few.as_ref().unwrap_or(observations), first, iterations)?;
-            return Ok(Self::Spectral(prior));
-        }
-        if let Some(basis) = other {
-            let first = SpectralGaussian::smooth(&basis, std);
-            let prior = SpectralGaussian::fit_sampled(channel, observations, (basis, first), iterations, seed)?;
-            return Ok(Self::Spectral(prior));
+            return Ok(Self::Spectral(match spectral {
+                true => first.fitted(channel, few.as_ref().unwrap_or(observations), iterations)?,
+                false => first.fitted_to_draws(channel, observations, iterations, seed)?,
+            }));
         }
         let rank = if rank == 0 { RANK } else { rank };
         // More loadings than observations would fit each of them exactly.

@@ -1,6 +1,6 @@
 //! A Gaussian, and what has a closed form for it.
 
-use crate::basis::Basis;
+use super::spectral::SpectralGaussian;
 use crate::channel::LinearGaussian;
 use crate::error::{Error, Result};
 use crate::noise::Stream;
@@ -40,9 +40,9 @@ impl Gaussian {
         Self { mean: DVector::zeros(d), covariance: DMatrix::identity(d, d) * (std * std) }
     }
 
-    /// N(0, Uᵀ diag(power) U) for the transform U of `basis` and `power [d]` >= 0: images
-    /// with a given spectrum.
-    pub fn stationary(basis: &Basis, power: &[f64]) -> Self {
+    /// The same distribution as independent coefficients have: images with a given spectrum.
+    pub fn stationary(coefficients: &SpectralGaussian) -> Self {
+        let (basis, power) = (coefficients.basis(), &coefficients.variance);
         let d = power.len();
         let mut covariance = DMatrix::zeros(d, d);
         let mut unit = vec![0.0; d];
@@ -53,7 +53,8 @@ impl Gaussian {
             c.iter_mut().zip(power).for_each(|(c, p)| *c *= p);
             covariance.column_mut(j).copy_from_slice(&basis.inverse(&c));
         }
-        Self { mean: DVector::zeros(d), covariance: (&covariance + covariance.transpose()) * 0.5 }
+        let mean = DVector::from_vec(basis.inverse(&coefficients.mean));
+        Self { mean, covariance: (&covariance + covariance.transpose()) * 0.5 }
     }
 
     /// Dimension d.

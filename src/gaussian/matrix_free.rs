@@ -123,6 +123,13 @@ impl System<'_> {
         self.continued(r, &mut History::default())
     }
 
+    /// v zᵀ A S Aᵀ z for `r [m]`.
+    pub fn score(&self, r: &[f64]) -> f64 {
+        let (m, kept) = (r.len(), conjugate_gradient(|z| self.times(z), r, self.stop));
+        // Without an iteration z is 0, and nothing else was computed.
+        kept.get(m + self.linear.signal_len()..).map_or(0.0, |seen| self.scale * dot(&kept[..m], &seen[..m]))
+    }
+
     /// [`System::correction`] from the solutions in `history`, to which its own is added. They belong to the same
     /// operator and S, at any v.
     pub fn continued(&self, r: &[f64], history: &mut History) -> Vec<f64> {

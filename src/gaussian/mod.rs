@@ -9,6 +9,7 @@ mod low_rank;
 mod matrix_free;
 mod sampled;
 mod shared;
+mod smooth;
 mod spectral;
 
 pub use crate::channel::LinearGaussian;

@@ -10,7 +10,6 @@
 
 use super::matrix_free::{Covariance, Stop, System};
 use super::spectral::SpectralGaussian;
-use crate::basis::Basis;
 use crate::channel::{Channel, LinearChannel, narrow, wide};
 use crate::error::{Error, Result};
 use crate::noise::{Key, Purpose, Stream};
@@ -18,30 +17,30 @@ use crate::observations::Observations;
 use crate::parallel;
 use crate::samples::Samples;
 
-/// Maximum number of observations that EM draws from; their number limits the accuracy of a variance, 6 % here.
-const MAX_DRAWN: usize = 512;
+/// Maximum number of observations that EM draws from; their number limits the accuracy of a variance, 12 % here.
+const MAX_DRAWN: usize = 128;
 /// Number of observations that a worker takes at a time.
 const SHARD: usize = 8;
-/// Draws for moments, which their number limits to a few per cent, and those that are kept.
-const DRAWN: Stop = Stop::residual(100, 1e-3);
-const KEPT: Stop = Stop::residual(100, 1e-4);
+/// Maximum number of iterations of a solution, and its error in standard deviations of the prior.
+const ITERATIONS: usize = 400;
+const TOLERANCE: f64 = 0.01;
 /// δ: keeps noiseless channels invertible.
 const FLOOR: f64 = 1e-8;
 
 impl SpectralGaussian {
-    /// Fits the distribution of coefficients in `basis` to observations of a linear `channel` by `iterations` iterations
-    /// of EM on posterior draws, from a mean of 0 and the variances `first [d]`. At most 512 observations are used.
+    /// Fits the distribution to observations of a linear `channel` by `iterations` iterations of EM on posterior draws,
+    /// starting from this one. At most 128 observations are used.
     ///
     /// # Errors
     /// A channel that is not linear with Gaussian noise.
-    pub fn fit_sampled(
+    pub fn fitted_to_draws(
+        self,
         channel: &dyn Channel,
         observations: &Observations,
-        (basis, first): (Basis, Vec<f64>),
         iterations: usize,
         seed: u64,
     ) -> Result<Self> {
-        let mut prior = Self::new(basis, vec![0.0; first.len()], first)?;
+        let mut prior = self;
         let seen = observations.first(observations.n().min(MAX_DRAWN));
         let (n, d, key) = (seen.n(), prior.mean.len(), Key::new(seed, Purpose::Start, 0));
         let mut draws = Samples::zeros(n, d);
@@ -57,13 +56,6 @@ impl SpectralGaussian {
         Ok(prior)
     }
 
-    /// Smooth variances to begin with, s ∝ 1 / ℓ² with the Laplacian ℓ of `basis` and `std²` per value.
-    pub fn smooth(basis: &Basis, std: f64) -> Vec<f64> {
-        let raw: Vec<f64> = basis.penalty().into_iter().map(f64::recip).collect();
-        let mean = raw.iter().sum::<f64>() / raw.len() as f64;
-        raw.into_iter().map(|v| v / mean * std * std).collect()
-    }
-
     /// Posterior means, or draws keyed by the key, the observation and the step (0 for those that are kept), written into `out [n, d]`.
     pub(super) fn sample_into(
         &self,
@@ -73,7 +65,7 @@ impl SpectralGaussian {
         out: &mut Samples,
     ) -> Result<()> {
         let linear = channel.as_linear().ok_or(Error::NotLinear("a Gaussian of independent coefficients"))?;
-        let stop = if key.is_some_and(|(_, step)| step > 0) { DRAWN } else { KEPT };
+        let stop = Stop::error(ITERATIONS, TOLERANCE * TOLERANCE * self.mean.len() as f64, 1.0);
         parallel::fill_each_row(out, SHARD, |i| {
             let (a, y) = (observations.operator(i), observations.y.row(i));
             let (first, seen) = self.begin(linear, a, key.map(|(key, step)| key.stream(i, step)));
@@ -94,15 +86,12 @@ impl SpectralGaussian {
     /// A draw from the prior and its observation; without a stream the mean and its observation without noise.
     fn begin(&self, linear: &dyn LinearChannel, a: &[f32], stream: Option<Stream>) -> (Vec<f32>, Vec<f32>) {
         let mut seen = vec![0.0f32; linear.observation_len()];
-        let image = |c: &[f64]| narrow(&self.basis().inverse(c));
         let Some(mut stream) = stream else {
-            let x = image(&self.mean);
+            let x = narrow(&self.basis().inverse(&self.mean));
             linear.apply(a, &x, &mut seen);
             return (x, seen);
         };
-        let moments = self.mean.iter().zip(&self.variance);
-        let c: Vec<f64> = moments.map(|(m, s)| m + s.sqrt() * f64::from(stream.normal())).collect();
-        let x = image(&c);
+        let x = self.draw(&mut stream);
         linear.observe(&x, a, &mut stream, &mut seen);
         (x, seen)
     }

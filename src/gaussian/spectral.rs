@@ -11,7 +11,7 @@
 use crate::basis::Basis;
 use crate::channel::{Channel, SpectralChannel, Spectrum, narrow};
 use crate::error::{Error, Result};
-use crate::noise::{Key, Purpose};
+use crate::noise::{Key, Purpose, Stream};
 use crate::observations::Observations;
 use crate::parallel;
 use crate::samples::Samples;
@@ -46,19 +46,40 @@ impl SpectralGaussian {
         }
     }
 
-    /// Fits the distribution to observations of `channel` by `iterations` iterations of exact EM, from a mean of 0 and
-    /// the coefficients' variances `first [d]`.
+    /// N(0, diag variance), which has as many variances as the images of `basis` have values.
+    pub fn centered(basis: Basis, variance: Vec<f64>) -> Result<Self> {
+        Self::new(basis, vec![0.0; variance.len()], variance)
+    }
+
+    /// The distribution with moments of the right lengths.
+    pub(super) fn like(basis: Basis, mean: Vec<f64>, variance: Vec<f64>) -> Self {
+        Self { basis, mean, variance }
+    }
+
+    /// Fits the distribution to observations of `channel` by `iterations` iterations of exact EM, starting from this one.
     ///
     /// # Errors
-    /// A channel that is not diagonal in one basis.
-    pub fn fit(channel: &dyn Channel, observations: &Observations, first: Vec<f64>, iterations: usize) -> Result<Self> {
-        let spectral = spectral(channel)?;
-        let mut prior = Self::new(spectral.basis().clone(), vec![0.0; first.len()], first)?;
+    /// A channel that is not diagonal in the basis of this distribution.
+    pub fn fitted(mut self, channel: &dyn Channel, observations: &Observations, iterations: usize) -> Result<Self> {
+        let spectral = self.spectral(channel).ok_or(Error::NotLinear("a Gaussian of independent coefficients"))?;
         match channel.operator_len() {
-            0 => prior.fit_shared(spectral, &observations.y, iterations),
-            _ => prior.fit_each(spectral, observations, iterations)?,
+            0 => self.fit_shared(spectral, &observations.y, iterations),
+            _ => self.fit_each(spectral, observations, iterations)?,
         }
-        Ok(prior)
+        Ok(self)
+    }
+
+    /// The distribution with `factor` times the variances.
+    pub(super) fn scaled(mut self, factor: f64) -> Self {
+        self.variance.iter_mut().for_each(|v| *v *= factor);
+        self
+    }
+
+    /// A draw from the distribution.
+    pub(super) fn draw(&self, stream: &mut Stream) -> Vec<f32> {
+        let moments = self.mean.iter().zip(&self.variance);
+        let c: Vec<f64> = moments.map(|(m, s)| m + s.sqrt() * f64::from(stream.normal())).collect();
+        narrow(&self.basis.inverse(&c))
     }
 
     /// EM for one operator.
@@ -218,11 +239,6 @@ struct PosteriorOf {
     widths: Vec<f64>,
 }
 
-fn spectral(channel: &dyn Channel) -> Result<&dyn SpectralChannel> {
-    let spectral = channel.as_linear().and_then(|linear| linear.as_spectral());
-    spectral.ok_or(Error::NotLinear("a Gaussian of independent coefficients"))
-}
-
 /// Mean and variance of every coefficient of the rows of `y`.
 fn moments(spectral: &dyn SpectralChannel, y: &Samples) -> (Vec<f64>, Vec<f64>) {
     let d = spectral.signal_len();
@@ -270,10 +286,10 @@ mod tests {
         (channel, seen)
     }
 
-    fn covariance(prior: &SpectralGaussian) -> Gaussian {
-        let mut gaussian = Gaussian::stationary(&prior.basis, &prior.variance);
-        gaussian.mean = DVector::from_vec(prior.basis.inverse(&prior.mean));
-        gaussian
+    /// The same variance for all coefficients.
+    fn flat(channel: &Compose, variance: f64) -> SpectralGaussian {
+        let basis = channel.as_linear().unwrap().as_spectral().unwrap().basis().clone();
+        SpectralGaussian::centered(basis, vec![variance; SHAPE.len()]).unwrap()
     }
 
     /// From the same start, one iteration of EM with a full covariance has the same mean and, in the cosine basis, the
@@ -281,8 +297,8 @@ mod tests {
     #[test]
     fn an_iteration_is_the_full_one_s_without_correlations() {
         let (channel, seen) = setup(0.1);
-        let prior = SpectralGaussian::fit(&channel, &seen, vec![FIRST; SHAPE.len()], 1).unwrap();
-        let full = Gaussian::stationary(&prior.basis, &vec![FIRST; SHAPE.len()]).fitted(&channel, &seen, 1).unwrap();
+        let prior = flat(&channel, FIRST).fitted(&channel, &seen, 1).unwrap();
+        let full = Gaussian::stationary(&flat(&channel, FIRST)).fitted(&channel, &seen, 1).unwrap();
         let mean = prior.basis.forward(full.mean.as_slice());
         assert!(prior.mean.iter().zip(&mean).all(|(a, b)| (a - b).abs() < 1e-6), "{:?} {mean:?}", prior.mean);
         for j in 0..SHAPE.len() {
@@ -297,8 +313,8 @@ mod tests {
     #[test]
     fn means_and_draws_are_those_of_the_full_posterior() {
         let (channel, seen) = setup(0.1);
-        let prior = SpectralGaussian::fit(&channel, &seen, vec![FIRST; SHAPE.len()], 4).unwrap();
-        let exact = covariance(&prior).posterior_of(&channel, &seen, 3).unwrap();
+        let prior = flat(&channel, FIRST).fitted(&channel, &seen, 4).unwrap();
+        let exact = Gaussian::stationary(&prior).posterior_of(&channel, &seen, 3).unwrap();
         let means = prior.means(&channel, &seen).unwrap();
         assert!(means.row(3).iter().zip(&exact.mean).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5));
         let n = 4000;
@@ -319,9 +335,9 @@ mod tests {
     #[test]
     fn without_noise_nothing_is_divided_by_zero() {
         let (channel, seen) = setup(0.0);
-        let prior = SpectralGaussian::fit(&channel, &seen, vec![0.0; SHAPE.len()], 3).unwrap();
+        let prior = flat(&channel, 0.0).fitted(&channel, &seen, 3).unwrap();
         assert!(prior.means(&channel, &seen).unwrap().as_slice().iter().all(|v| v.is_finite()));
-        let prior = SpectralGaussian::fit(&channel, &seen, vec![FIRST; SHAPE.len()], 3).unwrap();
+        let prior = flat(&channel, FIRST).fitted(&channel, &seen, 3).unwrap();
         assert!(prior.variance.iter().all(|v| v.is_finite() && *v > 0.0));
     }
 }
