@@ -290,6 +290,32 @@ fn values_under_the_mask_change_nothing() {
     }
 }
 
+/// The weights of a run's only lap.
+fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("lap-001/model.safetensors")).expect("a checkpoint")
+}
+
+/// The masks of the file, not those of the rate beside it, corrupt in training: another rate is the same run.
+#[test]
+fn training_takes_the_masks_that_the_data_come_with() {
+    let dir = tempfile::tempdir().expect("a directory");
+    masked(dir.path(), "o.npz", |_, _, _| {});
+    short(dir.path(), "o.npz", "own");
+    let run = |name: &str, settings: &[&str]| {
+        let set = settings.iter().flat_map(|setting| ["--set", setting]);
+        let args: Vec<&str> =
+            ["train", "mine.toml", "--observations", "o.npz", "--out", name].into_iter().chain(set).collect();
+        succeed(dir.path(), &args);
+        weights(&dir.path().join(name))
+    };
+    let own = weights(&dir.path().join("own"));
+    assert!(run("observed", &["m_step.operators=observed"]) == own);
+    let other = "channel=[{kind=\"mask\",rate=0.9}]";
+    assert!(run("other", &[other]) == own);
+    let drawn = run("drawn", &["m_step.operators=drawn"]);
+    assert!(drawn != own && run("drawn-other", &["m_step.operators=drawn", other]) != drawn);
+}
+
 /// Gaps in a table are often NaN, without a mask beside them.
 #[test]
 fn without_a_mask_nan_says_what_is_missing() {

@@ -243,6 +243,7 @@ impl<S: NetworkSpec> Em<S> {
             let message = "only images can be flipped; set it to false, or give the signals a shape";
             return Err(Error::config("m_step.flip", message));
         }
+        m_step.check_operators(model.channel.as_ref())?;
         monitor.check_method(&model.method)?;
         if let Some(clean) = &clean {
             model.method.check_clean()?;

@@ -1,7 +1,8 @@
 //! Settings of a run, with ranges checked in one place.
 
+use crate::channel::Channel;
 use crate::error::{Error, Result};
-use crate::method::{Method, Recorruption};
+use crate::method::{Method, Operators, Recorruption};
 use crate::optim::{Decay, check_rate};
 use crate::sampler::{Dpmpp2mSdeConfig, SamplerConfig, Spacing};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ pub struct MStepConfig {
     pub restart_optimizer: bool,
     /// When new corruption is drawn.
     pub recorruption: Recorruption,
+    /// Which operators corrupt the reconstructions.
+    pub operators: Operators,
     /// Whether each image is mirrored with probability 1/2 before it is corrupted, for channels that suit
     /// mirrored images as well.
     pub flip: bool,
@@ -70,6 +73,7 @@ impl Default for MStepConfig {
             ema: 0.999,
             restart_optimizer: true,
             recorruption: Recorruption::EveryBatch,
+            operators: Operators::Auto,
             flip: false,
         }
     }
@@ -135,6 +139,15 @@ impl MStepConfig {
         }
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::config("m_step.ema", format!("expected a number in [0, 1), found {}", self.ema)));
+        }
+        Ok(())
+    }
+
+    /// Checks that operators of other observations suit any signal, if they are to corrupt it.
+    pub fn check_operators(&self, channel: &dyn Channel) -> Result<()> {
+        if self.operators == Operators::Observed && channel.sees_signal() {
+            let message = "\"observed\" needs operators that do not depend on the signal, as this channel's do; set it to \"drawn\"";
+            return Err(Error::config("m_step.operators", message));
         }
         Ok(())
     }

@@ -69,6 +69,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             rows: (0..x.n()).collect(),
             clean: None,
             recorruption: config.recorruption,
+            operators: config.operators,
             flip: model.image.filter(|_| config.flip),
             seed,
             lap,

@@ -23,7 +23,7 @@ mod saved;
 mod state;
 mod trainer;
 
-pub use crate::method::Recorruption;
+pub use crate::method::{Operators, Recorruption};
 pub use builder::{Em, Run};
 pub use config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
 pub use e_step::EStep;

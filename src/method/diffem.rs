@@ -195,7 +195,7 @@ mod tests {
     use crate::channel::{ChannelConfig, MaskConfig, NoiseConfig, ProjectionConfig, StageConfig};
     use crate::conditioning::Standardizer;
     use crate::image::ImageShape;
-    use crate::method::{Clean, Recorruption};
+    use crate::method::{Clean, Operators, Recorruption};
     use crate::schedule::Schedule;
 
     const SHAPE: ImageShape = ImageShape { channels: 1, height: 1, width: 4 };
@@ -224,6 +224,7 @@ mod tests {
             rows: vec![0],
             clean,
             recorruption: Recorruption::default(),
+            operators: Operators::default(),
             flip: Some(SHAPE),
             seed: 0,
             lap: 1,

@@ -14,7 +14,7 @@ mod training;
 
 pub use clean::{Clean, check_weight};
 pub(crate) use learning::{Conditions, Context, LearningMethod};
-pub use training::Recorruption;
+pub use training::{Operators, Recorruption};
 pub(crate) use training::{TrainingBatch, TrainingSource};
 
 use crate::channel::Channel;

@@ -6,7 +6,7 @@
 use super::clean::Clean;
 use crate::conditioning::{Conditioning, Measurement};
 use crate::image::ImageShape;
-use crate::noise::{Key, Purpose};
+use crate::noise::{Key, Purpose, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -25,6 +25,21 @@ pub enum Recorruption {
     EveryLap,
 }
 
+/// Which operators corrupt the reconstructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Operators {
+    /// `observed` on the command line for data that come with operators of their own, otherwise `drawn`.
+    #[default]
+    Auto,
+    /// Fresh ones, drawn from the distribution that the channel states.
+    Drawn,
+    /// Those of other observations, whatever their distribution; they must not depend on the signals.
+    Observed,
+}
+
 /// The data that a lap trains on.
 pub(crate) struct TrainingSource<'a> {
     /// Noise levels.
@@ -41,6 +56,8 @@ pub(crate) struct TrainingSource<'a> {
     pub clean: Option<&'a Clean>,
     /// When new corruption is drawn.
     pub recorruption: Recorruption,
+    /// Which operators corrupt.
+    pub operators: Operators,
     /// Shape of the images that are mirrored at random; `None` mirrors nothing.
     pub flip: Option<ImageShape>,
     /// Seed of the run.
@@ -117,11 +134,21 @@ impl TrainingSource<'_> {
                 Recorruption::EveryBatch => corrupt.stream(first + row, step),
                 Recorruption::EveryLap => corrupt.stream(i, 0),
             };
-            channel.corrupt(signals.row(row), &mut stream, &mut a, &mut y);
+            self.corrupt(signals.row(row), &mut stream, &mut a, &mut y);
             measurements.extend(condition(&y, &a, features.row_mut(row)));
             sigma.push(self.noise(x.row(row), step, first + row, x_t.row_mut(row)));
         }
         TrainingBatch { x, x_t, features, sigma, measurements, weight: None, trust: None }
+    }
+
+    /// Draws an operator and an observation of `x`.
+    fn corrupt(&self, x: &[f32], stream: &mut Stream, a: &mut [f32], y: &mut [f32]) {
+        let channel = self.conditioning.channel;
+        if self.operators != Operators::Observed || a.is_empty() {
+            return channel.corrupt(x, stream, a, y);
+        }
+        a.copy_from_slice(self.observations.operator(self.rows[stream.below(self.rows.len())]));
+        channel.observe(x, a, stream, y);
     }
 
     /// Shape of the image at place `place` of mini-batch `step` if it is mirrored.
@@ -148,5 +175,47 @@ impl TrainingSource<'_> {
         }
         let standardized = self.conditioning.standardizer.standardize(&signals);
         (signals, standardized)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{ChannelConfig, MaskConfig};
+    use crate::conditioning::{ConditioningConfig, Standardizer};
+    use std::cell::RefCell;
+
+    /// Every observation has the mask 0 1 1, which a channel that hides half of the values would draw for one in eight.
+    #[test]
+    fn the_operators_are_those_of_observations_or_drawn() {
+        let channel = ChannelConfig(vec![MaskConfig { rate: 0.5 }.into()]).build(3).unwrap();
+        let mask = [0.0, 1.0, 1.0];
+        let observations = Observations::new(&channel, Samples::zeros(4, 3), Some(Samples::new(mask.repeat(4), 3)));
+        let (config, standardizer, x) =
+            (ConditioningConfig::default(), Standardizer::identity(3), Samples::zeros(4, 3));
+        let (schedule, observations) = (Schedule::default(), observations.unwrap());
+        let alike = |operators| {
+            let source = TrainingSource {
+                schedule: &schedule,
+                conditioning: Conditioning { channel: &channel, config: &config, standardizer: &standardizer },
+                x: &x,
+                observations: &observations,
+                rows: vec![0, 1, 2, 3],
+                clean: None,
+                recorruption: Recorruption::default(),
+                operators,
+                flip: None,
+                seed: 0,
+                lap: 1,
+            };
+            let found = RefCell::new(0);
+            source.corrupted(&[0, 1, 2, 3].repeat(20), (0, 0), 3, |_, a, _| {
+                *found.borrow_mut() += usize::from(a == mask);
+                None
+            });
+            found.into_inner()
+        };
+        assert_eq!(alike(Operators::Observed), 80);
+        assert!((2..30).contains(&alike(Operators::Drawn)) && alike(Operators::Auto) == alike(Operators::Drawn));
     }
 }

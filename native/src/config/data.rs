@@ -110,6 +110,11 @@ impl DataConfig {
         }
     }
 
+    /// True for observations that come with the operators that made them.
+    pub(super) fn has_operators(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::MaskedImages(_))
+    }
+
     /// The same kind of data, read from the file or directory `place`.
     ///
     /// # Errors

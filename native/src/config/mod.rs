@@ -21,7 +21,7 @@ pub use words::plain;
 use anyhow::{Context, Result, anyhow, bail};
 use diffem::channel::{Channel, ChannelConfig, Compose};
 use diffem::conditioning::ConditioningConfig;
-use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
+use diffem::em::{EStepConfig, EmConfig, MStepConfig, MonitorConfig, Operators};
 use diffem::image::ImageShape;
 use diffem::method::Method;
 use diffem::network::NetworkConfig;
@@ -227,6 +227,7 @@ impl Config {
         }
         let channel = Arc::new(self.build_channel()?);
         self.model(channel.clone()).validate()?;
+        self.m_step.check_operators(channel.as_ref())?;
         self.clean.as_ref().map_or(Ok(()), |clean| clean.validate(channel.as_ref(), &self.method))?;
         self.init.validate(channel.as_ref())
     }
@@ -247,9 +248,14 @@ impl Config {
 
     /// A run of this configuration on `observations` through `channel`.
     pub fn em(&self, channel: Arc<Compose>, observations: Observations) -> Em {
+        let own = self.data.has_operators() && !channel.sees_signal();
+        let operators = match self.m_step.operators {
+            Operators::Auto if own => Operators::Observed,
+            set => set,
+        };
         Em::of(self.model(channel), observations)
             .em(self.em.clone())
-            .m_step(self.m_step.clone())
+            .m_step(MStepConfig { operators, ..self.m_step.clone() })
             .e_step(self.e_step.clone())
             .monitor(self.monitor.clone())
             .seed(self.seed)

@@ -6,7 +6,7 @@ use crate::data::idx::IdxConfig;
 use crate::data::masked::MaskedImagesConfig;
 use diffem::channel::{LinearConfig, MaskConfig, NoiseConfig, ProjectionConfig};
 use diffem::conditioning::Features;
-use diffem::em::{GaussianInit, Recorruption};
+use diffem::em::{GaussianInit, Operators, Recorruption};
 use diffem::method::Diffem;
 use diffem::network::MlpConfig;
 use diffem::optim::Decay;
@@ -67,6 +67,7 @@ fn m_step() -> impl Strategy<Value = MStepConfig> {
                 ema,
                 restart_optimizer,
                 recorruption,
+                operators: Operators::Observed,
                 flip: false,
             }
         },
