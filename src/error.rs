@@ -61,6 +61,9 @@ pub enum Error {
     /// A table of reconstructions cannot be stored.
     #[error("{0}")]
     Storage(String),
+    /// Ranks cannot go on together.
+    #[error("{0}")]
+    Rank(String),
     /// The observer asked to stop.
     #[error("stopped on request")]
     Stopped,

@@ -34,6 +34,7 @@
 //! | [`method`] | DiffEM, EM-MMPS, Ambient Diffusion |
 //! | [`em`] | laps, their two steps, the start, held-out scores |
 //! | [`posterior`] | sampling, and a posterior in one file |
+//! | [`ranks`] | one run on several processes or machines |
 //! | [`metric`], [`baseline`], [`synthetic`] | scores, classical restoration, made data |
 //! | [`conformance`] | backends held to one another |
 //!
@@ -63,6 +64,7 @@ mod observations;
 pub mod optim;
 mod parallel;
 pub mod posterior;
+pub mod ranks;
 pub mod sampler;
 mod samples;
 pub mod schedule;
@@ -75,4 +77,5 @@ pub use error::{Error, Result, Warning};
 pub use observations::Observations;
 pub use parallel::keep_freed_memory;
 pub use posterior::Posterior;
+pub use ranks::Ranks;
 pub use samples::{Buffer, InMemory, Samples, Store};

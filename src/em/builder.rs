@@ -1,9 +1,9 @@
 //! Builder of a run from a channel and its observations.
 
 use super::config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
-use super::init::{InitConfig, InitialPrior, corrupted_init};
+use super::init::{InitConfig, corrupted_init};
 use super::noise_level::estimate_noise;
-use super::state::{Event, LapRecord, Observer, State};
+use super::run::Run;
 use super::trainer::Trainer;
 use crate::channel::Channel;
 use crate::conditioning::ConditioningConfig;
@@ -12,11 +12,11 @@ use crate::image::ImageShape;
 use crate::method::{Clean, Method};
 use crate::network::{NetworkConfig, NetworkSpec};
 use crate::observations::Observations;
-use crate::posterior::{Model, Posterior};
+use crate::posterior::Model;
+use crate::ranks::{Alone, Ranks};
 use crate::samples::{InMemory, Samples, Store};
 use crate::schedule::Schedule;
 use burn::tensor::Device;
-use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 /// Settings of a run; [`Em::build`] checks them and makes the first reconstructions. Every setting has a
@@ -47,6 +47,7 @@ pub struct Em<S = NetworkConfig> {
     x: Option<Samples>,
     clean: Option<Arc<Clean>>,
     store: Arc<dyn Store>,
+    ranks: Arc<dyn Ranks>,
     seed: u64,
 }
 
@@ -86,6 +87,7 @@ impl<S: NetworkSpec> Em<S> {
             x: None,
             clean: None,
             store: Arc::new(InMemory),
+            ranks: Arc::new(Alone),
             seed: 0,
         }
     }
@@ -93,10 +95,10 @@ impl<S: NetworkSpec> Em<S> {
     /// The network: [`crate::network::MlpConfig`], [`crate::network::UnetConfig`] or the user's own
     /// [`NetworkSpec`].
     pub fn network<T: NetworkSpec>(self, network: T) -> Em<T> {
-        let Self { model, observations, em, m_step, monitor, init, x, clean, store, seed } = self;
+        let Self { model, observations, em, m_step, monitor, init, x, clean, store, ranks, seed } = self;
         let Model { channel, image, schedule, conditioning, method, sampler, shard, .. } = model;
         let model = Model { channel, image, schedule, conditioning, method, network, sampler, shard };
-        Em { model, observations, em, m_step, monitor, init, x, clean, store, seed }
+        Em { model, observations, em, m_step, monitor, init, x, clean, store, ranks, seed }
     }
 
     /// Shape of the signals, where they are images.
@@ -191,6 +193,12 @@ impl<S: NetworkSpec> Em<S> {
         self
     }
 
+    /// The ranks that the run is dealt to; this process alone by default.
+    pub fn ranks(mut self, ranks: Arc<dyn Ranks>) -> Self {
+        self.ranks = ranks;
+        self
+    }
+
     /// Checks every setting, estimates the noise where its level is unknown, and makes the first reconstructions.
     ///
     /// # Errors
@@ -234,7 +242,7 @@ impl<S: NetworkSpec> Em<S> {
     /// # Errors
     /// A setting outside its range, observations that do not fit the channel; the error names the field.
     pub fn trainer(self, device: &Device) -> Result<Trainer<S>> {
-        let Self { model, observations, em, m_step, monitor, clean, store, seed, .. } = self;
+        let Self { model, observations, em, m_step, monitor, clean, store, ranks, seed, .. } = self;
         model.validate()?;
         em.validate()?;
         m_step.validate()?;
@@ -252,81 +260,6 @@ impl<S: NetworkSpec> Em<S> {
         observations.check(model.channel.as_ref())?;
         let network = model.build_network(seed, device)?;
         let (device, comparison) = (device.clone(), OnceLock::new());
-        Ok(Trainer { model, network, observations, em, m_step, monitor, clean, seed, device, store, comparison })
-    }
-}
-
-/// A run with its state, in memory.
-pub struct Run<S: NetworkSpec = NetworkConfig> {
-    trainer: Trainer<S>,
-    state: State,
-    prior: Option<InitialPrior>,
-    warnings: Vec<Warning>,
-}
-
-impl<S: NetworkSpec> Run<S> {
-    /// What is odd about the observations.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
-    /// Runs the remaining laps and calls `on_event` with every event.
-    ///
-    /// # Errors
-    /// A loss or a reconstruction that is not finite; a device that fails.
-    pub fn run(&mut self, mut on_event: impl FnMut(&Event<'_>)) -> Result<()> {
-        self.observe(&mut |event: Event<'_>, _: &State| {
-            on_event(&event);
-            ControlFlow::Continue(())
-        })
-    }
-
-    /// Runs the remaining laps under an observer, which may stop the run; a later call continues from there.
-    ///
-    /// # Errors
-    /// As [`Run::run`], and [`Error::Stopped`] where the observer stopped it.
-    pub fn observe(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        self.trainer.run(&mut self.state, observer)
-    }
-
-    /// The posterior with the current weights.
-    ///
-    /// # Errors
-    /// Nothing is trained yet.
-    pub fn posterior(&self) -> Result<Posterior<S>> {
-        if self.state.optim.updates == 0 && self.state.lap == 1 {
-            return Err(Error::config("posterior", "nothing is trained yet; call `run` first"));
-        }
-        Ok(self.trainer.posterior(&self.state))
-    }
-
-    /// Reconstructions after the last finished lap, or those of the start, `[n, d]`.
-    pub fn reconstructions(&self) -> &Samples {
-        &self.state.x
-    }
-
-    /// Records of the finished laps; the first one is the start.
-    pub fn history(&self) -> &[LapRecord] {
-        &self.state.history
-    }
-
-    /// The Gaussian prior of the start; `None` where there is none.
-    pub fn initial_prior(&self) -> Option<&InitialPrior> {
-        self.prior.as_ref()
-    }
-
-    /// Current state of the run.
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// The run without its state.
-    pub fn trainer(&self) -> &Trainer<S> {
-        &self.trainer
-    }
-
-    /// The trainer and the state, for callers that take the steps themselves.
-    pub fn parts(&mut self) -> (&Trainer<S>, &mut State) {
-        (&self.trainer, &mut self.state)
+        Ok(Trainer { model, network, observations, em, m_step, monitor, clean, seed, device, store, ranks, comparison })
     }
 }

@@ -3,7 +3,7 @@
 //! weight the errors otherwise.
 //!
 //! A mini-batch is split into micro-batches of fixed size; each has its own graph and worker, and their
-//! gradients are added in order. The order of observations, the corruption and the noise are functions of
+//! gradients are added in order. Ranks take consecutive blocks of the micro-batches. The order of observations, the corruption and the noise are functions of
 //! (seed, lap, step, row).
 
 use super::config::MStepConfig;
@@ -11,11 +11,12 @@ use crate::conditioning::MatrixFree;
 use crate::denoiser::{times, to_samples, to_tensor};
 use crate::kernels;
 use crate::method::{Clean, Context, LearningMethod, TrainingBatch, TrainingSource};
-use crate::network::{NetworkSpec, flatten_gradients, unflatten};
+use crate::network::{NetworkSpec, flatten_gradients, from_host, to_host, unflatten};
 use crate::noise::{Key, Purpose, Stream};
 use crate::observations::Observations;
 use crate::optim::{OptimState, Update};
 use crate::posterior::Posterior;
+use crate::ranks::{Alone, Ranks};
 use crate::samples::Samples;
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -29,6 +30,7 @@ pub struct MStep<'a, S: NetworkSpec> {
     source: TrainingSource<'a>,
     config: &'a MStepConfig,
     order: Order,
+    ranks: &'a dyn Ranks,
 }
 
 /// The permutation of the current epoch.
@@ -75,7 +77,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             lap,
         };
         let order = Order { key: source.key(Purpose::Shuffle), epoch: None };
-        Self { posterior, method: model.method.learning(), source, config, order }
+        Self { posterior, method: model.method.learning(), source, config, order, ranks: &Alone }
     }
 
     /// Trains only on those of the `rows` of x, 1 or more, whose reconstructions suit the method.
@@ -87,6 +89,12 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
     /// Replaces some of the reconstructions by `clean` signals.
     pub fn with_clean(mut self, clean: Option<&'a Clean>) -> Self {
         self.source.clean = clean;
+        self
+    }
+
+    /// Deals the micro-batches to `ranks`, all of which take every step.
+    pub fn over(mut self, ranks: &'a dyn Ranks) -> Self {
+        self.ranks = ranks;
         self
     }
 
@@ -107,12 +115,35 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             this.gradient(network.clone().train(), &batch, stream)
         };
         let pieces = batch.div_ceil(micro_batch);
-        let parts: Vec<(Tensor<1>, Tensor<1>)> = kernels::map_shards(device, pieces, piece);
+        let own = self.ranks.share(pieces);
+        let parts = kernels::map_shards(device, own.len(), |i| piece(own.start + i));
         let (losses, gradients): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let (losses, gradients) = self.of_all_ranks(losses, gradients, pieces, &state.weights);
         let c = self.config;
         let learning_rate = self.learning_rate(state.updates);
         state.update(gradients, Update { learning_rate, clip_norm: c.clip_norm, average_decay: c.ema });
         losses.into_iter().reduce(|sum, loss| sum + loss).unwrap_or_else(|| Tensor::zeros([1], device))
+    }
+
+    /// The losses of all `pieces` micro-batches and the sum of their gradients, which have the length of `weights [P]`; those
+    /// of this rank where it is the only one.
+    fn of_all_ranks(
+        &self,
+        losses: Vec<Tensor<1>>,
+        gradients: Vec<Tensor<1>>,
+        pieces: usize,
+        weights: &Tensor<1>,
+    ) -> (Vec<Tensor<1>>, Vec<Tensor<1>>) {
+        if self.ranks.count() == 1 {
+            return (losses, gradients);
+        }
+        let host = |t: &Tensor<1>| to_host(t).expect("a device whose tensors can be read");
+        let device = weights.device();
+        let own: Vec<f32> = losses.iter().flat_map(&host).collect();
+        let losses = self.ranks.collect(&own, pieces).into_iter().map(|loss| from_host(vec![loss], &device)).collect();
+        let own: Vec<Vec<f32>> = gradients.iter().map(host).collect();
+        let sum = self.ranks.sum(&own, pieces, weights.dims()[0]);
+        (losses, vec![from_host(sum, &device)])
     }
 
     /// Learning rate after `updates` updates.

@@ -10,6 +10,7 @@
 //! bytes as one that never stops.
 
 mod builder;
+mod comparison;
 mod config;
 mod e_step;
 mod hidden;
@@ -18,19 +19,22 @@ mod likelihood;
 mod m_step;
 mod monitor;
 mod noise_level;
+mod reconstruct;
 mod relaxation;
+mod run;
 mod saved;
 mod state;
 mod trainer;
 
 pub use crate::method::{Operators, Recorruption};
-pub use builder::{Em, Run};
+pub use builder::Em;
 pub use config::{EStepConfig, EmConfig, MStepConfig, MonitorConfig};
 pub use e_step::EStep;
 pub use init::{GaussianInit, InitConfig, InitialPrior, corrupted_init, corrupted_init_into, most_covariance};
 pub use m_step::MStep;
 pub use monitor::MonitorRecord;
 pub use noise_level::estimate_noise;
+pub use run::Run;
 pub use saved::{decode_start, decode_state, encode_start, encode_state};
 pub use state::{Event, LapRecord, Observer, Phase, State};
 pub use trainer::Trainer;

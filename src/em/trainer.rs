@@ -1,21 +1,21 @@
 //! Training alternates M-step and E-step, lap by lap.
 
+use super::comparison::Comparison;
 use super::config::{EmConfig, MStepConfig, MonitorConfig};
 use super::e_step::EStep;
-use super::hidden::Sample;
 use super::init::{InitConfig, InitialPrior};
 use super::m_step::MStep;
-use super::monitor::{Monitor, MonitorRecord};
-use super::relaxation::Relaxation;
+use super::monitor::Monitor;
 use super::state::{Event, LapRecord, Observer, Phase, State};
 use crate::conditioning::Standardizer;
 use crate::error::{Error, Result};
 use crate::method::Clean;
-use crate::network::{NetworkConfig, NetworkSpec, flatten, unflatten};
+use crate::network::{NetworkConfig, NetworkSpec, flatten, from_host, to_host, unflatten};
 use crate::noise::{Key, Purpose};
 use crate::observations::Observations;
 use crate::optim::OptimState;
 use crate::posterior::{Earlier, Model, Posterior};
+use crate::ranks::Ranks;
 use crate::samples::{Samples, Store};
 use burn::tensor::{Device, Tensor};
 use std::ops::ControlFlow;
@@ -38,6 +38,7 @@ pub struct Trainer<S: NetworkSpec = NetworkConfig> {
     pub(super) seed: u64,
     pub(super) device: Device,
     pub(super) store: Arc<dyn Store>,
+    pub(super) ranks: Arc<dyn Ranks>,
     pub(super) comparison: OnceLock<Comparison>,
 }
 
@@ -101,6 +102,8 @@ impl<S: NetworkSpec> Trainer<S> {
             Some(range) => x.clipped(range),
             None => x,
         };
+        let mut x = x;
+        self.ranks.share_rows(&mut x, 0..expected.0);
         // The start is not a reference for the laps: its prior is fitted to the held-out observations as
         // well.
         let monitor = self.comparison()?.score(&x, 0, &mut Vec::new(), None)?;
@@ -197,9 +200,10 @@ impl<S: NetworkSpec> Trainer<S> {
         if state.step == 0 && state.lap > 1 && self.m_step.restart_optimizer {
             state.optim = state.optim.clone().restart();
         }
+        self.share(state)?;
         let (x, posterior) = (state.x.clone(), self.posterior(state));
         let mut m_step = MStep::new(&posterior, (&x, &self.observations), &self.m_step, self.seed, lap);
-        m_step = m_step.on_rows(self.split().0).with_clean(self.clean.as_deref());
+        m_step = m_step.on_rows(self.split().0).with_clean(self.clean.as_deref()).over(self.ranks.as_ref());
         let mut losses = Vec::new();
         while state.step < steps {
             losses.push(m_step.step(&mut state.optim, state.step));
@@ -211,7 +215,7 @@ impl<S: NetworkSpec> Trainer<S> {
                 if state.step == steps {
                     state.phase = Phase::EStep;
                 }
-                stop_on(observer.on_event(event, state))?;
+                self.stop_on(observer.on_event(event, state))?;
             }
         }
         Ok(())
@@ -236,61 +240,8 @@ impl<S: NetworkSpec> Trainer<S> {
         Ok(sum / count as f64)
     }
 
-    fn reconstruct(&self, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
-        let (lap, n, d) = (state.lap, self.observations.n(), self.model.channel.signal_len());
-        if state.partial.n() != n {
-            state.partial = self.table(state, n, d)?;
-        }
-        let posterior = self.e_step_posterior(state);
-        self.e_step(&posterior, lap).run(state.done, &mut |rows| {
-            state.partial.put(state.done, rows);
-            state.done += rows.n();
-            observer.on_event(Event::EStep { lap, done: state.done }, state)
-        })?;
-        let x = std::mem::take(&mut state.partial);
-        state.done = 0;
-        if let Some(i) = x.rows().position(|row| row.iter().any(|v| !v.is_finite())) {
-            return Err(Error::shape(
-                format!("reconstruction of observation {i}"),
-                "finite numbers",
-                "NaN or infinity",
-            ));
-        }
-        let judged =
-            |observations: &Observations, draws: usize| posterior.sample_seeded(observations, draws, self.seed);
-        let monitor = self.comparison()?.score(&x, lap, &mut state.best_scores, Some(&judged))?;
-        let relaxation = Some(posterior.relaxation()).filter(|factor| *factor > 1.0);
-        // Lap 1 has nothing to be compared with.
-        if let Some(factor) = relaxation.filter(|_| lap > 1) {
-            let verdict = Relaxation::judge(factor, monitor.map_or(0.0, |m| m.excess));
-            state.relaxation = verdict.next;
-            if !verdict.keep {
-                // The state still stands before the E-step, which is now taken plainly.
-                return Ok(());
-            }
-        }
-        let (sum, count) = std::mem::take(&mut state.tail_loss);
-        let record = LapRecord { lap, loss: Some(sum / count.max(1) as f64), monitor, relaxation };
-        state.history.push(record.clone());
-        state.previous = (state.relaxation > 1.0).then(|| state.optim.average.clone());
-        (state.x, state.lap, state.phase, state.step) = (x, lap + 1, Phase::MStep, 0);
-        stop_on(observer.on_event(Event::Lap(&record), state))
-    }
-
-    /// Returns the table of this lap's reconstructions. Where the store keeps nothing, those that an earlier
-    /// process made are lost; the E-step then starts again, with the same noise and hence the same result.
-    fn table(&self, state: &mut State, n: usize, d: usize) -> Result<Samples> {
-        if state.done > 0 {
-            if let Some(partial) = self.store.resumed(state.lap, n, d)? {
-                return Ok(partial);
-            }
-            state.done = 0;
-        }
-        self.store.reconstructions(state.lap, n, d)
-    }
-
     /// What laps are compared with. It is made once: callers that drive a run in pieces enter it many times a lap.
-    fn comparison(&self) -> Result<&Comparison> {
+    pub(super) fn comparison(&self) -> Result<&Comparison> {
         if let Some(made) = self.comparison.get() {
             return Ok(made);
         }
@@ -303,29 +254,42 @@ impl<S: NetworkSpec> Trainer<S> {
         };
         Ok(self.comparison.get_or_init(|| Comparison { monitor, train }))
     }
-}
 
-/// The held-out comparison, where it is on, and the rows that it scores.
-pub(super) struct Comparison {
-    monitor: Option<Monitor>,
-    train: Vec<usize>,
-}
+    /// Replaces weights and optimizer by those of rank 0, from which machines of another kind drift in the last bits.
+    ///
+    /// # Errors
+    /// Ranks that stand at different points of the run.
+    pub(super) fn share(&self, state: &mut State) -> Result<()> {
+        let ranks = self.ranks.as_ref();
+        if ranks.count() == 1 {
+            return Ok(());
+        }
+        let at = [state.lap, state.step, state.done, usize::from(state.phase == Phase::EStep)];
+        let of_first = at.map(|number| ranks.first(number as f64) as usize);
+        ranks.agree(if at == of_first { Ok(()) } else { Err(elsewhere(ranks.rank(), at, of_first)) })?;
+        let OptimState { weights, average, first, second, .. } = &mut state.optim;
+        for vector in [weights, average, first, second] {
+            let mut values = ranks.agree(to_host(vector))?;
+            ranks.broadcast(&mut values);
+            *vector = from_host(values, &self.device);
+        }
+        Ok(())
+    }
 
-impl Comparison {
-    fn score(
-        &self,
-        x: &Samples,
-        lap: usize,
-        best: &mut Vec<f32>,
-        sample: Option<&Sample<'_>>,
-    ) -> Result<Option<MonitorRecord>> {
-        let score = |monitor: &Monitor| monitor.score(&x.select(&self.train), lap, best, sample);
-        self.monitor.as_ref().map(score).transpose()
+    /// Ends the run where the observer of any rank has asked for it.
+    pub(super) fn stop_on(&self, flow: ControlFlow<()>) -> Result<()> {
+        if self.ranks.any(flow.is_break()) { Err(Error::Stopped) } else { Ok(()) }
     }
 }
 
-fn stop_on(flow: ControlFlow<()>) -> Result<()> {
-    if flow.is_break() { Err(Error::Stopped) } else { Ok(()) }
+/// The error of a rank that stands elsewhere in the run than rank 0.
+fn elsewhere(rank: usize, at: [usize; 4], first: [usize; 4]) -> Error {
+    let place = |[lap, step, done, _]: [usize; 4]| format!("lap {lap}, step {step}, with {done} reconstructions");
+    Error::Rank(format!(
+        "rank {rank} read a state at {} and rank 0 one at {}: put the run on a file system that all ranks share, and resume",
+        place(at),
+        place(first)
+    ))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms of the core, the lowest floor first.
 const CORE: Floors = &[
-    &["error", "parallel", "scratch", "samples"],
+    &["error", "parallel", "scratch", "samples", "ranks"],
     &["noise"],
     &["image"],
     &["basis"],
@@ -33,7 +33,7 @@ const CORE: Floors = &[
 
 /// Rooms of the command line, the lowest floor first.
 const COMMAND_LINE: Floors = &[
-    &["files", "home", "device", "signals", "resources"],
+    &["files", "home", "device", "signals", "resources", "ranks"],
     &["data", "report"],
     &["config", "args"],
     &["run"],
