@@ -12,6 +12,7 @@ mod eval;
 mod figures;
 mod files;
 mod home;
+mod ranks;
 #[cfg(any(test, fuzzing))]
 pub mod readers;
 mod report;
@@ -28,12 +29,38 @@ pub fn main() -> ExitCode {
     diffem::keep_freed_memory();
     let words = std::env::args_os().map(home::expanded_word);
     let cli = Cli::from_arg_matches(&cmd::command().get_matches_from(words)).unwrap_or_else(|error| error.exit());
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
+    // Dropped last: a process leaves the other ranks when it has done all its work.
+    let universe = match alone(&cli.command).and_then(|()| ranks::join()) {
+        Ok(universe) => universe,
+        Err(error) => return failed(&error),
+    };
+    if universe.is_none() {
+        return run(cli).unwrap_or_else(|error| failed(&error));
+    }
+    // A rank that unwinds or fails by itself would leave the others waiting.
+    match std::panic::catch_unwind(|| run(cli)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) if error.is::<ranks::Agreed>() && !ranks::world().leads() => ExitCode::from(2),
+        Ok(Err(error)) if error.is::<ranks::Agreed>() => failed(&error),
+        Ok(Err(error)) => {
+            failed(&error);
+            ranks::abort(2)
         }
+        Err(_) => ranks::abort(101),
+    }
+}
+
+/// Prints an error; returns the exit code of a failed command.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(2)
+}
+
+/// Refuses several processes where a command works in one. Those of a build without MPI are refused later.
+fn alone(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Train(_) | Command::Resume(_) => Ok(()),
+        _ => ranks::one_process(),
     }
 }
 
@@ -44,6 +71,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Compare(args) => return cmd::compare::run(&args),
         Command::Prior(args) => return cmd::prior::run(&args),
         Command::Check(args) => cmd::check::run(&args)?,
+        Command::Slurm(args) => cmd::slurm::run(&args)?,
         Command::Sample(args) => cmd::sample::run(&args)?,
         Command::Evaluate(args) => cmd::evaluate::run(&args)?,
         Command::Calibrate(args) => cmd::calibrate::run(&args)?,

@@ -34,6 +34,25 @@ pub fn catch_signals() -> Result<()> {
     Ok(())
 }
 
+/// Makes SIGUSR1 stop the work as well: mpirun passes it on to all ranks, while it ends them a second after Ctrl-C.
+#[cfg(all(feature = "mpi", unix))]
+pub fn catch_forwarded() -> Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    extern "C" fn stop(_: nix::libc::c_int) {
+        STOP.store(true, Ordering::SeqCst);
+    }
+    let action = SigAction::new(SigHandler::Handler(stop), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler only stores a flag, which is allowed in a signal handler.
+    unsafe { sigaction(Signal::SIGUSR1, &action)? };
+    Ok(())
+}
+
+/// Nothing passes signals on to a process without ranks.
+#[cfg(not(all(feature = "mpi", unix)))]
+pub fn catch_forwarded() -> Result<()> {
+    Ok(())
+}
+
 /// Whether a signal has asked to stop.
 pub fn stopping() -> bool {
     STOP.load(Ordering::SeqCst)

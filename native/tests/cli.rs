@@ -6,7 +6,7 @@ use common::{diffem, run, succeed};
 use serde_json::Value;
 use snapbox::{Data, assert_data_eq};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// Compares the output with tests/snapshots/`name`; `SNAPSHOTS=overwrite` accepts the output.
 fn assert_snapshot(found: String, name: &str) {
@@ -36,9 +36,17 @@ fn help_of_every_command() {
     {
         assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
     }
-    for command in
-        ["calibrate", "check-backends", "compare", "export-images", "export", "fetch-weights", "prior", "serve"]
-    {
+    for command in [
+        "calibrate",
+        "check-backends",
+        "compare",
+        "export-images",
+        "export",
+        "fetch-weights",
+        "prior",
+        "serve",
+        "slurm",
+    ] {
         assert_snapshot(print(&[command, "--help"]), &format!("help-{command}.txt"));
     }
     assert_snapshot(print(&["config", "--help"]), "help-config.txt");
@@ -171,4 +179,48 @@ fn another_file_in_place_of_weights_is_an_error() {
     let output = run(dir.path(), &args);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("SHA-256"), "{output:?}");
+}
+
+/// The job script of a run that does not exist yet: what Slurm is asked for, and how the ranks are started.
+#[test]
+fn a_job_script_begins_or_resumes_a_run() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let words = ["slurm", "my run", "--config", "digits", "--set", "name=it's", "--ranks", "8", "--gpus-per-task", "1"];
+    let script = succeed(dir.path(), &[&words[..], &["--time", "1-00:30", "--partition", "gpu"]].concat());
+    let directives = [
+        "job-name=diffem-my-run",
+        "ntasks=8",
+        "gpus-per-task=1",
+        "time=1-00:30",
+        "signal=B:USR1@120",
+        "requeue",
+        "open-mode=append",
+        "partition=gpu",
+    ];
+    for directive in directives {
+        assert!(script.contains(&format!("\n#SBATCH --{directive}\n")), "{directive}:\n{script}");
+    }
+    assert!(
+        script.contains("run='my run'\n") && script.contains(r#"(train digits --out "$run" --set 'name=it'\''s')"#)
+    );
+    assert!(script.contains("srun --kill-on-bad-exit=1 --mpi=pmix") && script.contains("--device cuda --threads"));
+    let mpirun = succeed(dir.path(), &[&words[..], &["--launcher", "mpirun"]].concat());
+    assert!(mpirun.contains("\nmpirun ") && !mpirun.contains("srun "), "{mpirun}");
+    // One rank on processors needs no MPI.
+    let one = succeed(dir.path(), &["slurm", "run", "--config", "digits"]);
+    assert!(!one.contains("pmix") && !one.contains("--device") && !one.contains("gpus"), "{one}");
+    for script in [script, mpirun, one] {
+        std::fs::write(dir.path().join("job.sh"), &script).expect("a file");
+        assert!(Command::new("bash").args(["-n", "job.sh"]).current_dir(dir.path()).status().expect("bash").success());
+    }
+    for (words, expected) in [
+        (&["slurm", "run"][..], "run is not a run directory"),
+        (&["slurm", "run", "--config", "digits", "--ranks", "0"], "--ranks 0: expected 1 or more"),
+        (&["slurm", "run", "--config", "digits", "--gpus-per-task", "2"], "a rank computes on one GPU"),
+        (&["slurm", "run", "--config", "digits", "--time", "4h"], "--time 4h: expected minutes"),
+    ] {
+        let output = run(dir.path(), words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{words:?}: {said}");
+    }
 }

@@ -7,6 +7,7 @@
 //! | [`your_channel`] | How do I describe my own corruption? |
 //! | [`your_network`] | How do I bring my own network? |
 //! | [`trust`] | How far can I trust a posterior? |
+//! | [`scale`] | How do I train on several machines? |
 //! | [`browser`] | How does a posterior get from the terminal into a web page? |
 
 #[doc = include_str!("concepts.md")]
@@ -23,6 +24,9 @@ pub mod your_network {}
 
 #[doc = include_str!("trust.md")]
 pub mod trust {}
+
+#[doc = include_str!("scale.md")]
+pub mod scale {}
 
 #[doc = include_str!("browser.md")]
 pub mod browser {}

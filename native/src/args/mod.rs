@@ -4,12 +4,14 @@ mod configuration;
 mod judging;
 mod output;
 mod shared;
+mod slurm;
 mod training;
 
 pub use configuration::{ConfigCommand, Format};
 pub use judging::{Calibrate, CheckBackends, Evaluate, FetchWeights, LapChoice};
 pub use output::{Corrupt, Export, ExportImages, Plot, Sample, Serve};
 pub use shared::{Compute, Settings};
+pub use slurm::{Launcher, Slurm};
 pub use training::{Check, Compare, Prior, Resume, Train};
 
 use clap::{Parser, Subcommand};
@@ -36,6 +38,8 @@ pub enum Command {
     Check(Check),
     /// Continue a run that was stopped or killed
     Resume(Resume),
+    /// Print a job script that trains a run on a cluster with Slurm
+    Slurm(Slurm),
     /// Draw from a trained run's posterior given observations, or from its prior
     Sample(Sample),
     /// Train the prior: an unconditional model of a run's reconstructions

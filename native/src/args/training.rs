@@ -27,6 +27,9 @@ pub struct Train {
     /// nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run, also predict the time on each of these numbers of ranks, such as 8,64,512
+    #[arg(long, value_delimiter = ',', value_name = "N,...", requires = "dry_run")]
+    pub ranks: Vec<usize>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub progress: ProgressMode,

@@ -2,16 +2,18 @@
 
 use crate::config::Config;
 use crate::estimate::Estimate;
+use crate::estimate::ranks::WithRanks;
 use crate::report::progress::ProgressMode;
 use crate::run::clean;
 use crate::run::dataset::{check_file, count};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 /// Seconds over which each part of a run is timed.
 const PATIENCE: f64 = 0.5;
 
-/// Prints the estimate, as JSON where progress is shown as JSON.
-pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> {
+/// Prints the estimate, with what is predicted for each of `ranks`, as JSON where progress is shown as JSON.
+pub fn run(config: &Config, device: &str, ranks: &[usize], progress: ProgressMode) -> Result<()> {
+    ensure!(!ranks.contains(&0), "--ranks 0: expected 1 or more");
     let there = config.data.images().is_some_and(|images| images.path().exists());
     let observations = match count(config) {
         // Without the data a run can be estimated; data that cannot be used end it.
@@ -24,8 +26,11 @@ pub fn run(config: &Config, device: &str, progress: ProgressMode) -> Result<()> 
         eprintln!("warning: {warning}");
     }
     let estimate = Estimate::make(config, &device, name, observations, PATIENCE)?;
-    super::print(&match progress {
-        ProgressMode::Json => serde_json::to_string(&estimate)? + "\n",
-        _ => estimate.table(),
+    let on_ranks = WithRanks::new(&estimate, config, ranks);
+    super::print(&match (progress, ranks) {
+        (ProgressMode::Json, []) => serde_json::to_string(&estimate)? + "\n",
+        (ProgressMode::Json, _) => serde_json::to_string(&on_ranks)? + "\n",
+        (_, []) => estimate.table(),
+        _ => estimate.table() + &on_ranks.table(),
     })
 }

@@ -16,6 +16,7 @@ pub mod plot;
 pub mod prior;
 pub mod sample;
 pub mod serve;
+pub mod slurm;
 pub mod train;
 
 use crate::args::{Cli, Compute};

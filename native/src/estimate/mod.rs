@@ -4,6 +4,7 @@ pub mod enough;
 pub mod found;
 mod operator;
 pub mod passes;
+pub mod ranks;
 mod timing;
 
 use crate::config::Config;

@@ -28,6 +28,21 @@ impl TruthRecord {
     }
 }
 
+/// Where rank 0 spent its time in a lap.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RanksRecord {
+    /// Number of ranks.
+    pub count: usize,
+    /// Seconds of the M-step.
+    pub m_step: f64,
+    /// Seconds of the E-step and of the comparison after it.
+    pub e_step: f64,
+    /// Seconds of these that it sent, received or waited for other ranks.
+    pub communication: f64,
+    /// Bytes that it sent.
+    pub bytes_sent: u64,
+}
+
 /// One line of metrics.jsonl.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -60,6 +75,9 @@ pub enum Line {
         relaxation: Option<f64>,
         /// Comparison with the truth.
         truth: Option<TruthRecord>,
+        /// Where the time went, if the lap was made by several ranks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ranks: Option<RanksRecord>,
         /// Seconds of training and sampling so far, evaluation not counted.
         seconds: f64,
         /// Seconds since 1970.

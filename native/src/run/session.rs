@@ -2,12 +2,14 @@
 
 use crate::config::{Config, InitConfig};
 use crate::data::mapped::scratch;
+use crate::ranks::world;
 use crate::run::clean::{self, CleanUse};
 use crate::run::dataset::{Dataset, inspection, signals};
 use crate::run::dir::{RunDir, read_weights};
 use crate::run::laps::{lap_dir, reconstructions_of};
 use crate::run::noise;
 use crate::run::prior::Prior;
+use crate::run::store::{Local, scratch_dir};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use diffem::channel::Compose;
@@ -42,10 +44,19 @@ pub struct Session {
     pub device_name: String,
 }
 
+/// The first reconstructions, and what begins with them.
+enum First {
+    Plain(Samples),
+    /// Those of a prior that was fitted to the observations.
+    Fitted(Samples),
+    /// Those of another run, whose training goes on.
+    Warm(Samples, Box<Posterior>),
+}
+
 impl Session {
     /// Creates a run directory for `config` and opens it.
     pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
-        let (device_name, device) = crate::device::open(device)?;
+        let (device_name, device) = world().open_device(device)?;
         let channel = Arc::new(config.build_channel()?);
         let x = clean::load(&config)?;
         let run = RunDir::create(out)?;
@@ -71,7 +82,7 @@ impl Session {
     pub fn open(path: &Path, settings: &[String], device: &str) -> Result<Self> {
         let run = RunDir::open(path)?;
         let config = run.config(settings)?;
-        let (device_name, device) = crate::device::open(device)?;
+        let (device_name, device) = world().open_device(device)?;
         let channel = Arc::new(config.build_channel()?);
         let dataset = run.dataset()?;
         let file = run.file("observations.safetensors");
@@ -88,7 +99,8 @@ impl Session {
         device_name: String,
     ) -> Result<Self> {
         let clean = clean::read(&run, &config)?;
-        let em = config.em(channel.clone(), dataset.observations.clone()).store(run.clone());
+        let em = config.em(channel.clone(), dataset.observations.clone()).ranks(world().ranks());
+        let em = if world().leads() { em.store(run.clone()) } else { em.store(Local) };
         let trainer = clean::with_clean(em, &config, clean.as_ref()).trainer(&device)?;
         let layout = Layout::of(trainer.network());
         Ok(Self { run, config, channel, layout, trainer, dataset, clean, device, device_name })
@@ -97,6 +109,13 @@ impl Session {
     /// The trainer that runs the laps of this run.
     pub fn em(&self) -> &Trainer<NetworkConfig> {
         &self.trainer
+    }
+
+    /// [`RunDir::discard_unstarted`], by rank 0.
+    pub fn discard_unstarted(&self) {
+        if world().leads() {
+            self.run.discard_unstarted();
+        }
     }
 
     /// How clean signals are used; `None` where there are none.
@@ -114,29 +133,43 @@ impl Session {
 
     /// The state before lap 1. The prior of a Gaussian start is written to the run directory.
     pub fn start(&self) -> Result<State> {
+        Ok(match world().agree(self.first())? {
+            First::Plain(x) => self.trainer.begin(x)?,
+            First::Fitted(x) => self.trainer.begin_fitted(x)?,
+            First::Warm(x, posterior) => {
+                let standardizer = posterior.standardizer().clone();
+                self.trainer.begin_with(x, flatten(posterior.network()), Some(standardizer))?
+            }
+        })
+    }
+
+    /// The first reconstructions, which every rank makes.
+    fn first(&self) -> Result<First> {
         let (channel, config) = (self.channel.as_ref(), &self.config);
         let observations = &self.dataset.observations;
-        let table = || scratch(self.run.path(), observations.n(), config.signal_len());
+        let table = || scratch(&scratch_dir(&self.run), observations.n(), config.signal_len());
         match &config.init {
-            InitConfig::Reconstructions(place) => Ok(self.trainer.begin(self.others(Path::new(&place.path))?)?),
+            InitConfig::Reconstructions(place) => Ok(First::Plain(self.others(Path::new(&place.path))?)),
             InitConfig::Checkpoint(place) => self.warm_start(Path::new(&place.path), table()?),
             InitConfig::Prior(guided) => {
                 let mut x = table()?;
                 let prior = Prior::of(Path::new(&guided.path), &self.device)?;
                 prior.guided_into(self.channel.clone(), observations, (config, guided.iterations), &mut x)?;
-                Ok(self.trainer.begin(x)?)
+                Ok(First::Plain(x))
             }
             InitConfig::Gaussian(_) | InitConfig::Corrupted(_) => {
                 let mut x = table()?;
                 match self.fit_start()? {
                     Some(prior) => {
-                        self.run.write_start(&prior)?;
+                        if world().leads() {
+                            self.run.write_start(&prior)?;
+                        }
                         prior.reconstruct_into(channel, observations, config.seed, &mut x)?;
-                        Ok(self.trainer.begin_fitted(x)?)
+                        Ok(First::Fitted(x))
                     }
                     None => {
                         corrupted_init_into(channel, observations, &mut x)?;
-                        Ok(self.trainer.begin(x)?)
+                        Ok(First::Plain(x))
                     }
                 }
             }
@@ -180,11 +213,11 @@ impl Session {
         Ok(x)
     }
 
-    fn warm_start(&self, path: &Path, mut x: Samples) -> Result<State> {
+    fn warm_start(&self, path: &Path, mut x: Samples) -> Result<First> {
         let posterior = self.load(&lap_dir(path, None)?)?;
         let key = Key::new(self.config.seed, Purpose::Sample, 0);
         self.e_step(&posterior, &self.dataset.observations, key).all_into(&mut x)?;
-        Ok(self.trainer.begin_with(x, flatten(posterior.network()), Some(posterior.standardizer().clone()))?)
+        Ok(First::Warm(x, Box::new(posterior)))
     }
 
     /// Reads the posterior of a lap directory.

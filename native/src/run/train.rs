@@ -1,10 +1,12 @@
 //! Drives a run from its last saved state to its end: saves, reports, and stops cleanly.
 
+use crate::ranks::world;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::units::divergence;
-use crate::run::metrics::{Line, MetricsFile, TruthRecord};
+use crate::run::dir::progress_of;
+use crate::run::metrics::{Line, MetricsFile, RanksRecord, TruthRecord};
 use crate::run::session::Session;
-use crate::signals::{Ended, catch_signals, stopping};
+use crate::signals::{Ended, catch_signals};
 use anyhow::{Result, bail};
 use diffem::Error;
 use diffem::em::{Event, LapRecord, Observer, State};
@@ -12,23 +14,31 @@ use diffem::metric::TruthScorer;
 use std::ops::ControlFlow;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Runs the remaining laps of `session`.
+/// Runs the remaining laps of `session` on all ranks, of which rank 0 writes and speaks.
 pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
-    let _lock = session.run.lock()?;
-    session.run.clear_leftovers()?;
-    let em = session.em();
-    let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device)?;
+    let (world, em) = (world(), session.em());
+    let _lock = world.by_first(|| {
+        let lock = session.run.lock()?;
+        session.run.clear_leftovers()?;
+        Ok(lock)
+    })?;
+    let saved = session.run.latest_state(&session.config, session.layout.len(), &session.device);
+    let saved = world.agree(saved)?;
+    world.same("the state that they read", &format!("{:?}", saved.as_ref().map(progress_of)))?;
     if let Some(state) = saved.as_ref().filter(|state| em.finished(state)) {
-        // The process that finished the last lap may have been killed before it deleted the states within it.
-        session.run.clear_lap(state.lap - 1)?;
-        if session.run.file("summary.json").exists() {
-            // summary.json is kept: its numbers, such as peak memory, are those of the process that did the work.
+        // summary.json is kept: its numbers, such as peak memory, are those of the process that did the work.
+        let over = world.by_first(|| {
+            // The process that finished the last lap may have been killed before it deleted the states within it.
+            session.run.clear_lap(state.lap - 1)?;
+            Ok(session.run.file("summary.json").exists())
+        })?;
+        if world.ranks().any(over == Some(true)) {
             return Ok(Ended::Finished);
         }
     }
     let begun = saved.is_some();
-    let mut progress = Progress::new(mode);
+    let mut progress = Progress::new(if world.leads() { mode } else { ProgressMode::Quiet });
     let mut state = match saved {
         Some(state) => state,
         None => {
@@ -37,20 +47,38 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
             session.start()?
         }
     };
-    let mut reporter = Reporter::new(session, progress, &state)?;
-    if !begun {
-        reporter.lap(&state.history[0].clone(), &state)?;
-        warn_of_narrow_draws(session, &state, &mut reporter.progress);
-    }
-    let outcome = em.run(&mut state, &mut reporter);
-    reporter.progress.finish();
-    match (outcome, reporter.error.take()) {
+    idle_ranks(session).iter().for_each(|warning| progress.message(warning));
+    let mut reporter = world.by_first(|| {
+        let mut reporter = Reporter::new(session, progress, &state)?;
+        if !begun {
+            reporter.lap(&state.history[0].clone(), &state)?;
+            warn_of_narrow_draws(session, &state, &mut reporter.progress);
+        }
+        Ok(reporter)
+    })?;
+    let outcome = match &mut reporter {
+        Some(reporter) => em.run(&mut state, reporter),
+        None => em.run(&mut state, &mut Follower),
+    };
+    world.agree(ended(session, outcome, reporter))
+}
+
+/// What became of the run, and its summary.
+fn ended(session: &Session, outcome: diffem::Result<()>, reporter: Option<Reporter<'_>>) -> Result<Ended> {
+    let error = reporter.and_then(|mut reporter| {
+        reporter.progress.finish();
+        reporter.error.take()
+    });
+    match (outcome, error) {
         (_, Some(error)) => Err(error),
         (Ok(()), None) => {
-            crate::run::summary::write(session)?;
+            if world().leads() {
+                crate::run::summary::write(session)?;
+            }
             Ok(Ended::Finished)
         }
         (Err(Error::Stopped), None) => Ok(Ended::Stopped),
+        (Err(error @ Error::Rank(_)), None) => Err(error.into()),
         (Err(error), None) => {
             let run = session.run.path().display();
             match session.run.laps()?.last() {
@@ -58,6 +86,28 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
                 None => Err(error.into()),
             }
         }
+    }
+}
+
+/// Says so where there are more ranks than micro-batches.
+fn idle_ranks(session: &Session) -> Option<String> {
+    let m_step = &session.config.m_step;
+    let (pieces, count) = (m_step.batch.div_ceil(m_step.micro_batch), world().count());
+    (count > pieces).then(|| {
+        format!(
+            "warning: a mini-batch has {pieces} micro-batches, so {} of {count} ranks wait in the M-step; a lower \
+             m_step.micro_batch gives them work",
+            count - pieces
+        )
+    })
+}
+
+/// The observer of a rank that neither writes nor speaks.
+struct Follower;
+
+impl Observer for Follower {
+    fn on_event(&mut self, _: Event<'_>, _: &State) -> ControlFlow<()> {
+        if world().stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -89,6 +139,7 @@ struct Reporter<'a> {
     saved: Instant,
     shown: Option<(usize, bool)>,
     done: usize,
+    work: Work,
     error: Option<anyhow::Error>,
 }
 
@@ -113,6 +164,7 @@ impl<'a> Reporter<'a> {
             saved: now,
             shown: None,
             done: 0,
+            work: Work { begun: seconds, trained: seconds, ..Work::default() },
             error: None,
         })
     }
@@ -121,31 +173,37 @@ impl<'a> Reporter<'a> {
         self.seconds + self.since.elapsed().as_secs_f64()
     }
 
-    fn handle(&mut self, event: Event<'_>, state: &State) -> Result<ControlFlow<()>> {
-        match event {
+    /// Writes and shows `event`.
+    fn record(&mut self, event: &Event<'_>, state: &State) -> Result<()> {
+        match *event {
             Event::MStep { lap, step, loss, learning_rate } => {
                 let (seconds, time) = (self.clock(), now());
                 self.metrics.append(&Line::MStep { lap, step, loss, learning_rate, seconds, time })?;
                 self.show(lap, false, step, &format!("loss {loss:.4}"));
+                self.work.trained = seconds;
             }
             Event::EStep { lap, done } => self.show(lap, true, done, ""),
             Event::Lap(record) => {
                 self.progress.finish();
                 self.lap(record, state)?;
-                return Ok(self.break_if_stopping(state));
             }
         }
+        Ok(())
+    }
+
+    /// Saves a state within a lap where it is time, or where the run is about to end.
+    fn save(&mut self, event: &Event<'_>, state: &State, stopping: bool) -> Result<()> {
         let due = self.saved.elapsed().as_secs_f64() >= self.session.config.report.save_every;
-        if due || stopping() {
+        if !matches!(event, Event::Lap(_)) && (due || stopping) {
             self.session.run.write_state(state, &self.session.config)?;
             self.saved = Instant::now();
         }
-        Ok(self.break_if_stopping(state))
+        Ok(())
     }
 
     /// Ends the run if a signal asked for it, with a message that says how to continue.
-    fn break_if_stopping(&mut self, state: &State) -> ControlFlow<()> {
-        if !stopping() {
+    fn break_if(&mut self, stopping: bool, state: &State) -> ControlFlow<()> {
+        if !stopping {
             return ControlFlow::Continue(());
         }
         let run = self.session.run.path().display();
@@ -179,7 +237,8 @@ impl<'a> Reporter<'a> {
         let &LapRecord { lap, loss, monitor, relaxation } = record;
         // The line is written first: a lap that is DONE must have its line, while a line without its lap is
         // cut off on resume.
-        self.metrics.append(&Line::Lap { lap, loss, monitor, relaxation, truth, seconds, time: now() })?;
+        let ranks = self.work.of_lap(seconds);
+        self.metrics.append(&Line::Lap { lap, loss, monitor, relaxation, truth, ranks, seconds, time: now() })?;
         run.write_lap(lap, &self.session.layout, state, &self.session.config)?;
         run.clear_lap(lap)?;
         crate::run::summary::write_events(run)?;
@@ -187,6 +246,32 @@ impl<'a> Reporter<'a> {
         self.since += evaluation.elapsed();
         self.saved = Instant::now();
         Ok(())
+    }
+}
+
+/// Where the time of a lap goes on ranks.
+#[derive(Default)]
+struct Work {
+    /// Seconds of work at the beginning of the lap, and at the last event of its M-step.
+    begun: f64,
+    trained: f64,
+    /// Bytes and seconds of communication before the lap.
+    before: (u64, f64),
+}
+
+impl Work {
+    /// The record of a lap that ends after `seconds` of work; `None` where a process works alone.
+    fn of_lap(&mut self, seconds: f64) -> Option<RanksRecord> {
+        let (bytes, waited) = world().traffic();
+        let record = RanksRecord {
+            count: world().count(),
+            m_step: self.trained - self.begun,
+            e_step: seconds - self.trained,
+            communication: waited - self.before.1,
+            bytes_sent: bytes - self.before.0,
+        };
+        (self.begun, self.trained, self.before) = (seconds, seconds, (bytes, waited));
+        (record.count > 1).then_some(record)
     }
 }
 
@@ -209,10 +294,16 @@ fn describe(record: &LapRecord, truth: Option<TruthRecord>) -> String {
 
 impl Observer for Reporter<'_> {
     fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()> {
-        self.handle(event, state).unwrap_or_else(|error| {
-            self.error = Some(error);
-            ControlFlow::Break(())
-        })
+        let recorded = self.record(&event, state);
+        // All ranks ask each other here, whatever this one met.
+        let stopping = world().stopping();
+        match recorded.and_then(|()| self.save(&event, state, stopping)) {
+            Ok(()) => self.break_if(stopping, state),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
     }
 }
 

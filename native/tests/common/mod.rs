@@ -120,13 +120,15 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Returns the lines of metrics.jsonl without their times of writing.
+/// Returns the lines of metrics.jsonl without times.
 pub fn metrics(run: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics.jsonl");
     let timeless = |line: &str| {
         let mut line: Value = serde_json::from_str(line).expect("a JSON line");
         let fields = line.as_object_mut().expect("an object");
         assert!(fields.remove("seconds").is_some() && fields.remove("time").is_some());
+        // Ranks say where their time went.
+        fields.remove("ranks");
         line
     };
     text.lines().map(timeless).collect()
