@@ -290,9 +290,11 @@ fn values_under_the_mask_change_nothing() {
     }
 }
 
-/// The weights of a run's only lap.
+/// The weights of a run's only lap, without the configuration in the header of their file.
 fn weights(run: &Path) -> Vec<u8> {
-    std::fs::read(run.join("lap-001/model.safetensors")).expect("a checkpoint")
+    let file = std::fs::read(run.join("lap-001/model.safetensors")).expect("a checkpoint");
+    let header = u64::from_le_bytes(file[..8].try_into().expect("a length"));
+    file[8 + header as usize..].to_vec()
 }
 
 /// The masks of the file, not those of the rate beside it, corrupt in training: another rate is the same run.

@@ -23,10 +23,12 @@ use crate::parallel;
 const KNEE: f64 = 2.0;
 /// Maximum number of observations that level and power are fitted to.
 const MAX_FITTED: usize = 32;
-/// Number of corrections of τ; the first finds it where the signal outweighs the noise.
+/// Number of corrections of ln τ; the first finds it where the signal outweighs the noise.
 const CORRECTIONS: usize = 6;
-/// Greatest factor of a correction.
-const MAX_FACTOR: f64 = 100.0;
+/// Greatest correction.
+const MAX_STEP: f64 = 5.0;
+/// Least slope of the score that is believed; in noise it is nearly flat.
+const MIN_SLOPE: f64 = 0.05;
 /// Maximum number of iterations of a solution, and its error in standard deviations of the prior.
 const ITERATIONS: usize = 200;
 const TOLERANCE: f64 = 0.01;
@@ -39,12 +41,10 @@ impl SpectralGaussian {
         let seen = observations.first(observations.n().min(MAX_FITTED));
         let mean = basis.forward(&vec![level(linear, &seen); linear.signal_len()]);
         let variance = smooth_variance(&basis);
-        let mut prior = Self::like(basis, mean, variance);
-        for correction in 0..CORRECTIONS {
-            let factor = factor(linear, &prior, &seen, correction);
-            prior = prior.scaled(factor);
-        }
-        prior
+        let first = Self::like(basis, mean, variance);
+        let excess = |log_tau: f64| excess(linear, &first.clone().scaled(log_tau.exp()), &seen);
+        let tau = root(excess).exp();
+        first.scaled(tau)
     }
 }
 
@@ -66,10 +66,26 @@ fn level(linear: &dyn LinearChannel, seen: &Observations) -> f64 {
     if square > 0.0 { with / square } else { 0.0 }
 }
 
-/// By how much the score zᵀ A S Aᵀ z of the observations exceeds that of observations of draws from the prior.
-fn factor(linear: &dyn LinearChannel, prior: &SpectralGaussian, seen: &Observations, correction: usize) -> f64 {
+/// The root of a function that falls, with slopes of -1 or less steep ones, by secants from 0.
+fn root(f: impl Fn(f64) -> f64) -> f64 {
+    let (mut last, mut value) = (0.0, f(0.0));
+    let mut next = last + value;
+    for _ in 0..CORRECTIONS {
+        let found = f(next);
+        let slope = ((found - value) / (next - last)).clamp(-1.0, -MIN_SLOPE);
+        // Two equal arguments have no slope, and are the root.
+        let step = if slope.is_finite() { -found / slope } else { 0.0 };
+        (last, value) = (next, found);
+        next += step.clamp(-MAX_STEP, MAX_STEP);
+    }
+    next
+}
+
+/// The logarithm of the factor by which the score zᵀ A S Aᵀ z of the observations exceeds that of observations of draws
+/// from the prior, the same draws for all τ.
+fn excess(linear: &dyn LinearChannel, prior: &SpectralGaussian, seen: &Observations) -> f64 {
     let mean = narrow(&prior.basis().inverse(&prior.mean));
-    let key = Key::new(0, Purpose::Start, correction);
+    let key = Key::new(0, Purpose::Start, 0);
     let scores = parallel::map(seen.n(), |i| {
         let (a, mut stream) = (seen.operator(i), key.stream(i, 0));
         let mut drawn = vec![0.0f32; linear.observation_len()];
@@ -90,8 +106,8 @@ fn factor(linear: &dyn LinearChannel, prior: &SpectralGaussian, seen: &Observati
         (score(seen.y.row(i)), score(&drawn))
     });
     let (found, expected) = scores.into_iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
-    let factor = if expected > 0.0 { found / expected } else { 1.0 };
-    factor.clamp(MAX_FACTOR.recip(), MAX_FACTOR)
+    let excess = (found / expected).ln();
+    if excess.is_finite() { excess.clamp(-MAX_STEP, MAX_STEP) } else { 0.0 }
 }
 
 /// A x.

@@ -123,6 +123,7 @@ test('a picture of the reader’s own is scaled, and what is transparent is miss
   await sampled();
   assert.deepEqual((await state()).mask, known, 'there is nothing to uncover');
   await figure().locator('input[name=rate]').fill('0.8');
+  await page.waitForFunction(() => document.querySelector('diffem-posterior').painter.mask.filter((v) => v).length < 250);
   await sampled();
   const thinned = (await state()).mask;
   assert.ok(thinned.every((v, i) => v <= known[i]) && thinned.filter((v) => v).length < 250);

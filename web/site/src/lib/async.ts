@@ -22,13 +22,15 @@ export function latest<T>(work: (value: T) => Promise<void>): (value: T) => void
   };
 }
 
-/** A function that calls `work` once, `wait` ms after the last request. */
-export function debounced(work: () => void, wait: number): () => void {
+/** A function that calls `work` once, `wait` ms after the last request unless that is canceled. */
+export function debounced(work: () => void, wait: number): (() => void) & { cancel: () => void } {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  return () => {
-    clearTimeout(timer);
+  const cancel = (): void => clearTimeout(timer);
+  const request = (): void => {
+    cancel();
     timer = setTimeout(work, wait);
   };
+  return Object.assign(request, { cancel });
 }
 
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';

@@ -159,6 +159,7 @@ export class DiffemPosterior extends FigureElement {
 
   /** Shows an example of the checkpoint and samples it. */
   async choose(example: number): Promise<void> {
+    this.#painted.cancel();
     await this.model?.choose(example);
     this.#chosen();
   }
@@ -178,6 +179,8 @@ export class DiffemPosterior extends FigureElement {
 
   /** Hides a share `rate` of the pixels at random and samples. */
   async thin(rate: number): Promise<void> {
+    // A mask that was painted just before must not come after this one.
+    this.#painted.cancel();
     await this.model?.thin(rate);
     this.#adoptMask();
     this.#sample();
@@ -192,6 +195,7 @@ export class DiffemPosterior extends FigureElement {
 
   /** Measures lines that the channel draws at random, and samples. */
   readonly measureAtRandom = async (): Promise<void> => {
+    this.#painted.cancel();
     this.#turn += 1;
     const mask = await this.model?.randomLines(this.#turn);
     if (!mask) return;
