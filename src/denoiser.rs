@@ -4,7 +4,7 @@ use crate::basis::DeviceBasis;
 use crate::error::{Error, Result};
 use crate::gaussian::Gaussian;
 use crate::network::{Network, embedding};
-use crate::noise::Stream;
+use crate::noise::RowStreams;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -155,18 +155,18 @@ impl<N: Network + ?Sized> Preconditioned<'_, N> {
         self.around(x_t, &[sigma], gain, |x, embedded| self.network.forward_prepared(x, embedded, prepared))
     }
 
-    /// [`Preconditioned::forward`] in training, where dropout takes its randomness from `stream`.
+    /// [`Preconditioned::forward`] in training, where dropout takes its randomness from the `streams` of the rows.
     pub fn forward_training(
         &self,
         x_t: Tensor<2>,
         sigma: &[f64],
         features: Tensor<2>,
         gain: Option<&Gain>,
-        stream: Stream,
+        streams: RowStreams,
     ) -> Tensor<2> {
         self.around(x_t, sigma, gain, |x, embedded| {
             let shape = [x.dims()[0], self.network.embedding_len()];
-            self.network.forward_training(x, embedded.expand(shape), features, stream)
+            self.network.forward_training(x, embedded.expand(shape), features, streams)
         })
     }
 

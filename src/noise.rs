@@ -72,6 +72,26 @@ impl Key {
             spare: None,
         }
     }
+
+    /// The streams at `step` of the items from number `first` on.
+    pub fn rows(self, first: usize, step: usize) -> RowStreams {
+        RowStreams { key: self, first, step }
+    }
+}
+
+/// The streams of the rows of a micro-batch at one step; see [`Key::rows`].
+#[derive(Clone, Copy, Debug)]
+pub struct RowStreams {
+    key: Key,
+    first: usize,
+    step: usize,
+}
+
+impl RowStreams {
+    /// The stream of the micro-batch's row `row`, from 0.
+    pub fn row(self, row: usize) -> Stream {
+        self.key.stream(self.first + row, self.step)
+    }
 }
 
 /// One stream of random numbers; see [`Key::stream`].

@@ -248,7 +248,13 @@ impl Problem {
     /// # Errors
     /// A number of weights that does not fit the network.
     pub fn network(&self, device: &Device) -> Result<AnyNetwork> {
+        self.network_with(self.settings.unet.dropout, device)
+    }
+
+    /// [`Problem::network`] where a U-Net drops values with probability `dropout` in training.
+    pub(super) fn network_with(&self, dropout: f64, device: &Device) -> Result<AnyNetwork> {
         let Self { settings, inputs, image, .. } = self;
+        let settings = Settings { unet: UnetConfig { dropout, ..settings.unet.clone() }, ..settings.clone() };
         let (d, features) = (inputs.x.d(), self.conditioning().feature_len());
         let network = settings.network_of(*image).init(d, *image, features, settings.seed, device)?;
         let (expected, found) = (Layout::of(&network).len(), inputs.weights.len());

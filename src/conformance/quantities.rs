@@ -33,6 +33,12 @@ const OF_A_PROBLEM: [(&str, f64); 13] = [
     ("E-step, over-relaxed", 1e-4),
 ];
 
+/// Quantities of the images besides, where the network drops values in training.
+const OF_DROPOUT: [(&str, f64); 2] = [("M-step, dropout, gradient", 2e-5), ("M-step, dropout, 5 losses", 1e-4)];
+
+/// Probability with which it drops them.
+const DROPOUT: f64 = 0.25;
+
 const OF_THE_OPTIMIZER: [(&str, f64); 4] =
     [("weights", 1e-5), ("average", 1e-5), ("first moment", 1e-5), ("second moment", 1e-5)];
 
@@ -41,7 +47,8 @@ pub fn quantities() -> Vec<(String, f64)> {
     let of = |name: &'static str, all: &'static [(&str, f64)]| {
         all.iter().map(move |(quantity, tolerance)| (format!("{name}: {quantity}"), *tolerance))
     };
-    names().into_iter().flat_map(|name| of(name, &OF_A_PROBLEM)).chain(of("optimizer", &OF_THE_OPTIMIZER)).collect()
+    let problems = names().into_iter().flat_map(|name| of(name, &OF_A_PROBLEM));
+    problems.chain(of("images", &OF_DROPOUT)).chain(of("optimizer", &OF_THE_OPTIMIZER)).collect()
 }
 
 /// Computes every quantity on `device`, each as a flat vector.
@@ -49,6 +56,11 @@ pub(super) fn compute(problems: &[Problem], settings: &Settings, device: &Device
     let mut all = Vec::new();
     for problem in problems {
         all.extend(problem.compute(device)?);
+    }
+    for problem in problems.iter().filter(|problem| problem.name == "images") {
+        let network = problem.network_with(DROPOUT, device)?;
+        let (losses, gradient, _) = problem.train(&network, Diffem::default(), device);
+        all.extend([gradient, losses]);
     }
     all.extend(optimizer(settings, device));
     Ok(all)

@@ -12,7 +12,7 @@ use crate::denoiser::{times, to_samples, to_tensor};
 use crate::kernels;
 use crate::method::{Clean, Context, LearningMethod, TrainingBatch, TrainingSource};
 use crate::network::{NetworkSpec, flatten_gradients, from_host, to_host, unflatten};
-use crate::noise::{Key, Purpose, Stream};
+use crate::noise::{Key, Purpose, RowStreams};
 use crate::observations::Observations;
 use crate::optim::{OptimState, Update};
 use crate::posterior::Posterior;
@@ -110,9 +110,9 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         let this: &Self = self;
         let piece = |i: usize| {
             let rows = &rows[i * micro_batch..batch.min((i + 1) * micro_batch)];
-            let stream = this.source.key(Purpose::Dropout).stream(i, step);
+            let streams = this.source.key(Purpose::Dropout).rows(i * micro_batch, step);
             let batch = this.method.training_batch(&this.source, rows, step, i * micro_batch);
-            this.gradient(network.clone().train(), &batch, stream)
+            this.gradient(network.clone().train(), &batch, streams)
         };
         let pieces = batch.div_ceil(micro_batch);
         let own = self.ranks.share(pieces);
@@ -153,11 +153,11 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
     }
 
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.
-    fn gradient(&self, network: S::Network, batch: &TrainingBatch, stream: Stream) -> (Tensor<1>, Tensor<1>) {
+    fn gradient(&self, network: S::Network, batch: &TrainingBatch, streams: RowStreams) -> (Tensor<1>, Tensor<1>) {
         let device = self.posterior.device().clone().autodiff();
         let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
         let context = Context { network: &network, device: &device, ..self.posterior.context() };
-        let denoised = self.method.denoise_training(context, batch, stream);
+        let denoised = self.method.denoise_training(context, batch, streams);
         if let Some(free) = context.conditioning.matrix_free(&batch.measurements) {
             let (surrogate, loss) = self.matrix_free_loss(free, denoised, batch, scale);
             let gradients = GradientsParams::from_grads(surrogate.backward(), &network);

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "flex")]
 mod adam;
+mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
@@ -17,6 +18,8 @@ use burn::tensor::{Device, Tensor, activation};
 
 #[cfg(feature = "flex")]
 pub(crate) use adam::adam;
+
+pub(crate) use dropout::Dropout;
 
 pub use diffem_kernels::NORM_EPSILON;
 pub use parameters::BlockParameters;
@@ -40,6 +43,15 @@ pub fn is_flex(device: &Device) -> bool {
         };
         flex
     };
+}
+
+/// True for every backend of the CPU; the others have a device of their own.
+fn in_host_memory(device: &Device) -> bool {
+    #[cfg(feature = "ndarray")]
+    if matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::NdArray(_)) {
+        return true;
+    }
+    is_flex(device)
 }
 
 /// Computes `[f(0), ..., f(n - 1)]` for independent shards: one thread per shard on flex, whose kernels are

@@ -20,7 +20,7 @@ use crate::conditioning::{ConditioningConfig, Measurement, gain};
 use crate::denoiser::{Denoiser, Scalings, to_tensor};
 use crate::error::{Error, Result};
 use crate::network::{Network, embedding};
-use crate::noise::{Purpose, Stream};
+use crate::noise::{Purpose, RowStreams, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -90,10 +90,10 @@ impl LearningMethod for Ambient {
         false
     }
 
-    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
+    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, streams: RowStreams) -> Tensor<2> {
         let [x_t, seen] = [&batch.x_t, &batch.features].map(|s| to_tensor(s, context.device));
         let masked = Masked { network: context.network, schedule: context.schedule, seen };
-        masked.forward_training(x_t, &batch.sigma, stream)
+        masked.forward_training(x_t, &batch.sigma, streams)
     }
 
     fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions> {
@@ -143,8 +143,8 @@ impl Masked<'_> {
     }
 
     /// [`Masked::forward`] in training.
-    fn forward_training(&self, x_t: Tensor<2>, sigma: &[f64], stream: Stream) -> Tensor<2> {
-        self.around(x_t, sigma, |x, embedded| self.network.forward_training(x, embedded, self.seen.clone(), stream))
+    fn forward_training(&self, x_t: Tensor<2>, sigma: &[f64], streams: RowStreams) -> Tensor<2> {
+        self.around(x_t, sigma, |x, embedded| self.network.forward_training(x, embedded, self.seen.clone(), streams))
     }
 
     fn around(

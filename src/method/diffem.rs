@@ -19,7 +19,7 @@ use crate::channel::Channel;
 use crate::conditioning::{Conditioning, ConditioningConfig, MatrixFree, Measurement, feature_len, gain, remainder};
 use crate::denoiser::{Denoiser, Preconditioned, to_samples, to_tensor};
 use crate::error::{Error, Result};
-use crate::noise::Stream;
+use crate::noise::{RowStreams, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
 use burn::tensor::{Device, Tensor};
@@ -132,12 +132,12 @@ impl LearningMethod for Diffem {
         TrainingBatch { weight, trust, ..batch }
     }
 
-    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
+    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, streams: RowStreams) -> Tensor<2> {
         let Context { network, schedule, conditioning, device } = context;
         let [x_t, features] = [&batch.x_t, &batch.features].map(|s| to_tensor(s, device));
         let gain = gain(&batch.measurements, |i| batch.sigma[i], schedule, conditioning, device);
         let denoiser = Preconditioned { network, schedule };
-        denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), stream)
+        denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), streams)
     }
 
     fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions> {

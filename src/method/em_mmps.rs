@@ -18,7 +18,7 @@ use crate::conditioning::{
 };
 use crate::denoiser::{Denoiser, Preconditioned, to_tensor};
 use crate::error::{Error, Result};
-use crate::noise::Stream;
+use crate::noise::{RowStreams, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
 use burn::tensor::Tensor;
@@ -74,10 +74,10 @@ impl LearningMethod for EmMmps {
         source.corrupted(rows, (step, first), 0, |_, _, _| None)
     }
 
-    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2> {
+    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, streams: RowStreams) -> Tensor<2> {
         let [x_t, features] = [&batch.x_t, &batch.features].map(|s| to_tensor(s, context.device));
         let denoiser = Preconditioned { network: context.network, schedule: context.schedule };
-        denoiser.forward_training(x_t, &batch.sigma, features, None, stream)
+        denoiser.forward_training(x_t, &batch.sigma, features, None, streams)
     }
 
     fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions> {

@@ -6,7 +6,7 @@ use crate::conditioning::{Conditioning, ConditioningConfig};
 use crate::denoiser::Denoiser;
 use crate::error::Result;
 use crate::network::Network;
-use crate::noise::Stream;
+use crate::noise::{RowStreams, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
@@ -39,7 +39,7 @@ pub(crate) trait LearningMethod: Sync {
     fn training_batch(&self, source: &TrainingSource<'_>, rows: &[usize], step: usize, first: usize) -> TrainingBatch;
 
     /// Returns D of a micro-batch, `[n, d]`, in training, on the autodiff device of `context`.
-    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, stream: Stream) -> Tensor<2>;
+    fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, streams: RowStreams) -> Tensor<2>;
 
     /// Prepares the observations at `rows` for sampling, one row per draw.
     fn condition(&self, context: Context<'_>, observations: &Observations, rows: &[usize]) -> Box<dyn Conditions>;

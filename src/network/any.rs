@@ -3,7 +3,7 @@
 use super::{Mlp, MlpConfig, Network, Unet, UnetConfig};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
-use crate::noise::Stream;
+use crate::noise::RowStreams;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -76,10 +76,16 @@ impl Network for AnyNetwork {
         }
     }
 
-    fn forward_training(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, stream: Stream) -> Tensor<2> {
+    fn forward_training(
+        &self,
+        x: Tensor<2>,
+        embedding: Tensor<2>,
+        condition: Tensor<2>,
+        streams: RowStreams,
+    ) -> Tensor<2> {
         match self {
-            Self::Mlp(mlp) => mlp.forward_training(x, embedding, condition, stream),
-            Self::Unet(unet) => unet.forward_training(x, embedding, condition, stream),
+            Self::Mlp(mlp) => mlp.forward_training(x, embedding, condition, streams),
+            Self::Unet(unet) => unet.forward_training(x, embedding, condition, streams),
         }
     }
 

@@ -15,7 +15,7 @@ pub use mlp::{Mlp, MlpConfig};
 pub use spec::{NetworkShape, NetworkSpec};
 pub use unet::{Unet, UnetConfig};
 
-use crate::noise::{Stream, sin_cos_turn};
+use crate::noise::{RowStreams, sin_cos_turn};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A network body, which [`crate::denoiser`] wraps in its preconditioning. A user's own type also derives
@@ -26,8 +26,14 @@ pub trait Network: Sync {
     fn forward(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
 
     /// [`Network::forward`] in training, where dropout (if the network has any) takes its randomness from
-    /// `stream`.
-    fn forward_training(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, _stream: Stream) -> Tensor<2> {
+    /// the `streams` of the rows.
+    fn forward_training(
+        &self,
+        x: Tensor<2>,
+        embedding: Tensor<2>,
+        condition: Tensor<2>,
+        _streams: RowStreams,
+    ) -> Tensor<2> {
         self.forward(x, embedding, condition)
     }
 

@@ -7,6 +7,7 @@ mod block;
 pub mod clouds;
 mod conv;
 mod dense;
+pub mod dropout;
 mod math;
 mod matrix;
 mod resample;

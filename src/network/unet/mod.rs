@@ -2,6 +2,7 @@
 //! 2024, arXiv 2405.13712; Dhariwal & Nichol 2021), on images stored pixel by pixel.
 
 mod config;
+mod dropout;
 mod planes;
 
 pub use config::UnetConfig;
@@ -11,10 +12,11 @@ use super::layers::{Initializer, bias};
 use crate::error::Result;
 use crate::image::ImageShape;
 use crate::kernels::{self, BlockParameters};
-use crate::noise::{Key, Purpose, Stream};
+use crate::noise::{Key, Purpose, RowStreams};
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, activation};
+use dropout::Dropout;
 
 /// A U-Net on images of one shape.
 #[derive(Module, Debug)]
@@ -64,21 +66,12 @@ struct Attention {
     output: Linear,
 }
 
-/// Drops values in training.
-struct Dropout {
-    rate: f64,
-    stream: Stream,
-}
-
-impl Dropout {
-    /// Zeroes values with probability `rate` and scales the others up, so that the mean is unchanged.
-    fn apply(&mut self, x: Tensor<2>) -> Tensor<2> {
-        let [n, c] = x.dims();
-        let kept = 1.0 / (1.0 - self.rate) as f32;
-        let mask: Vec<f32> = (0..n * c).map(|_| if self.stream.uniform() < self.rate { 0.0 } else { kept }).collect();
-        let mask = Tensor::from_data(TensorData::new(mask, [n, c]), &x.device());
-        x * mask
-    }
+/// What the stages of one level share.
+#[derive(Clone, Copy)]
+struct Scale {
+    level: usize,
+    size: [usize; 2],
+    heads: usize,
 }
 
 impl UnetConfig {
@@ -143,8 +136,7 @@ impl Stage {
         &self,
         x: Tensor<2>,
         embedding: &Tensor<2>,
-        size: [usize; 2],
-        heads: usize,
+        Scale { level, size, heads }: Scale,
         dropout: &mut Option<Dropout>,
     ) -> Tensor<2> {
         let modulation = self.modulation.forward(embedding);
@@ -160,7 +152,7 @@ impl Stage {
             }
             Some(dropout) => kernels::gated(x, modulation, size, |v| {
                 let h = activation::silu(conv(v, &self.first, size, 1));
-                conv(dropout.apply(h), &self.second, size, 1)
+                conv(dropout.apply(h, level), &self.second, size, 1)
             }),
         };
         match &self.attention {
@@ -185,6 +177,10 @@ impl Attention {
 }
 
 impl Unet {
+    fn scale(&self, level: usize) -> Scale {
+        Scale { level, size: self.size(level), heads: self.config.heads[level] }
+    }
+
     fn run(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, mut dropout: Option<Dropout>) -> Tensor<2> {
         let (n, pixels) = (x.dims()[0], self.shape.pixels());
         let planes = |t: Tensor<2>| {
@@ -202,7 +198,7 @@ impl Unet {
                 h = kernels::row_norm(conv(h, down, self.size(i - 1), 2));
             }
             for stage in &level.descent {
-                h = stage.forward(h, &embedding, self.size(i), self.config.heads[i], &mut dropout);
+                h = stage.forward(h, &embedding, self.scale(i), &mut dropout);
             }
             memory.push(h.clone());
         }
@@ -212,7 +208,7 @@ impl Unet {
                 h = conv(Tensor::cat(vec![h, saved], 1), merge, self.size(i), 1);
             }
             for stage in &level.ascent {
-                h = stage.forward(h, &embedding, self.size(i), self.config.heads[i], &mut dropout);
+                h = stage.forward(h, &embedding, self.scale(i), &mut dropout);
             }
             if i > 0 {
                 h = kernels::upsample(kernels::row_norm(h), self.size(i)[1]);
@@ -227,9 +223,15 @@ impl Network for Unet {
         self.run(x, embedding, condition, None)
     }
 
-    fn forward_training(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, stream: Stream) -> Tensor<2> {
-        let rate = self.config.dropout;
-        self.run(x, embedding, condition, (rate > 0.0).then_some(Dropout { rate, stream }))
+    fn forward_training(
+        &self,
+        x: Tensor<2>,
+        embedding: Tensor<2>,
+        condition: Tensor<2>,
+        streams: RowStreams,
+    ) -> Tensor<2> {
+        let dropout = Dropout::new(&self.config, self.shape, (x.dims()[0], streams), &x.device());
+        self.run(x, embedding, condition, dropout)
     }
 
     fn embedding_len(&self) -> usize {
@@ -240,6 +242,8 @@ impl Network for Unet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "flex")]
+    use burn::tensor::TensorData;
 
     const PAPER: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
 
@@ -268,19 +272,20 @@ mod tests {
 
     #[test]
     #[cfg(feature = "flex")]
-    fn dropout_keeps_the_mean_and_follows_its_stream() {
-        let x = Tensor::<2>::ones([200, 100], &Device::flex());
-        let drop = |index: usize| {
-            let stream = Key::new(1, Purpose::Dropout, 0).stream(index, 0);
-            Dropout { rate: 0.25, stream }.apply(x.clone()).into_data().try_to_vec::<f32>().unwrap()
+    fn dropout_does_not_depend_on_the_batch_an_image_is_in() {
+        let (shape, device) = (ImageShape { channels: 1, height: 8, width: 8 }, Device::flex());
+        let config = UnetConfig { channels: vec![4, 6], blocks: vec![1, 1], dropout: 0.3, ..Default::default() };
+        let unet = config.init(shape, 0, 3, &device).unwrap();
+        let run = |first: usize, n: usize, step: usize| {
+            let x = Tensor::<2>::ones([n, shape.len()], &device);
+            let (e, c) = (Tensor::ones([n, 64], &device), Tensor::zeros([n, 0], &device));
+            let streams = Key::new(1, Purpose::Dropout, 1).rows(first, step);
+            unet.forward_training(x, e, c, streams).into_data().try_to_vec::<f32>().unwrap()
         };
-        let values = drop(0);
-        let mean = values.iter().sum::<f32>() / values.len() as f32;
-        let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / values.len() as f64;
-        // The standard errors are about 0.004 and 0.003.
-        assert!((mean - 1.0).abs() < 0.02 && (dropped - 0.25).abs() < 0.015, "{mean} {dropped}");
-        assert_eq!(values, drop(0));
-        assert_ne!(values, drop(1));
+        let (all, part, d) = (run(0, 20, 5), run(9, 8, 5), shape.len());
+        assert_eq!(all[9 * d..17 * d], part);
+        let rows: Vec<&[f32]> = all.chunks_exact(d).collect();
+        assert!((1..20).all(|i| rows[0] != rows[i]) && run(0, 1, 6) != rows[0]);
     }
 
     #[test]
