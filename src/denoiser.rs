@@ -1,13 +1,14 @@
 //! Denoisers: D(x_t, σ, c) = E[x | x_t, c], and EDM's preconditioning of a network into one.
 
 use crate::basis::DeviceBasis;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gaussian::Gaussian;
 use crate::network::{Network, embedding};
 use crate::noise::RowStreams;
 use crate::samples::Samples;
 use crate::schedule::Schedule;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::transfer;
+use burn::tensor::{Device, Tensor};
 use nalgebra::{DMatrix, SymmetricEigen};
 
 /// D(x_t, σ): the mean of x given x_t = x + σ z (and whatever the denoiser is conditioned on).
@@ -39,7 +40,7 @@ impl GaussianDenoiser {
         let eigen = SymmetricEigen::new(law.covariance.clone());
         let mean: Vec<f32> = law.mean.iter().map(|&v| v as f32).collect();
         Self {
-            mean: Tensor::from_data(TensorData::new(mean, [1, law.d()]), device),
+            mean: transfer::to_device(mean, [1, law.d()], device),
             eigenvectors: eigen.eigenvectors,
             eigenvalues: eigen.eigenvalues.iter().copied().collect(),
             device: device.clone(),
@@ -56,7 +57,7 @@ impl Denoiser for GaussianDenoiser {
         let matrix = &self.eigenvectors * shrink * self.eigenvectors.transpose();
         // The matrix is symmetric, so column-major order is also row-major order.
         let values: Vec<f32> = matrix.iter().map(|&v| v as f32).collect();
-        let matrix = Tensor::from_data(TensorData::new(values, [d, d]), &self.device);
+        let matrix = transfer::to_device(values, [d, d], &self.device);
         (x_t - self.mean.clone()).matmul(matrix) + self.mean.clone()
     }
 }
@@ -72,19 +73,39 @@ pub struct Preconditioned<'a, N: ?Sized> {
     pub schedule: &'a Schedule,
 }
 
-/// c_skip, c_out and c_in of each row, `[len(sigma), 1]`.
+/// c_skip, c_out and c_in of all rows or of each.
 pub(crate) struct Scalings {
-    pub c_skip: Tensor<2>,
-    pub c_out: Tensor<2>,
-    pub c_in: Tensor<2>,
+    pub c_skip: Scaling,
+    pub c_out: Scaling,
+    pub c_in: Scaling,
+}
+
+/// What the rows of a batch are multiplied by.
+pub(crate) enum Scaling {
+    /// The same number, which needs no tensor.
+    All(f32),
+    /// One number per row, `[n, 1]`.
+    Each(Box<Tensor<2>>),
+}
+
+impl Scaling {
+    pub fn times(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::All(factor) => x * *factor,
+            Self::Each(factors) => x * factors.as_ref().clone(),
+        }
+    }
 }
 
 impl Scalings {
     pub fn new(schedule: &Schedule, sigma: &[f64], device: &Device) -> Self {
         let data = schedule.sigma_data;
-        let column = |f: &dyn Fn(f64) -> f64| {
-            let values: Vec<f32> = sigma.iter().map(|&s| f(s) as f32).collect();
-            Tensor::<2>::from_data(TensorData::new(values, [sigma.len(), 1]), device)
+        let column = |f: &dyn Fn(f64) -> f64| match sigma {
+            [sigma] => Scaling::All(f(*sigma) as f32),
+            _ => {
+                let values = sigma.iter().map(|&s| f(s) as f32).collect();
+                Scaling::Each(Box::new(transfer::to_device(values, [sigma.len(), 1], device)))
+            }
         };
         let total = |s: f64| (s * s + data * data).sqrt();
         Self {
@@ -181,8 +202,8 @@ impl<N: Network + ?Sized> Preconditioned<'_, N> {
         let device = x_t.device();
         let Scalings { c_skip, c_out, c_in } = Scalings::new(self.schedule, sigma, &device);
         let embedded = embedding(sigma, self.network.embedding_len(), &device);
-        let f = network(x_t.clone() * c_in, embedded);
-        let d0 = x_t.clone() * c_skip + f * c_out;
+        let f = network(c_in.times(x_t.clone()), embedded);
+        let d0 = c_skip.times(x_t.clone()) + c_out.times(f);
         match gain {
             Some(gain) => gain.apply(d0, x_t),
             None => d0,
@@ -192,7 +213,7 @@ impl<N: Network + ?Sized> Preconditioned<'_, N> {
 
 /// Device tensor of host rows.
 pub fn to_tensor(samples: &Samples, device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(samples.as_slice().to_vec(), [samples.n(), samples.d()]), device)
+    transfer::to_device(samples.as_slice().to_vec(), [samples.n(), samples.d()], device)
 }
 
 /// Host rows of a device tensor, in 32 bits whatever the precision of the device.
@@ -201,8 +222,7 @@ pub fn to_tensor(samples: &Samples, device: &Device) -> Tensor<2> {
 /// A device that fails.
 pub fn to_samples(tensor: Tensor<2>) -> Result<Samples> {
     let d = tensor.dims()[1];
-    let values = tensor.try_to_vec_as().map_err(|e| Error::Device(e.to_string()))?;
-    Ok(Samples::new(values, d))
+    Ok(Samples::new(transfer::to_host(&tensor)?, d))
 }
 
 /// [`to_samples`] for platforms where reads cannot block, such as WebGPU in a browser.
@@ -211,7 +231,5 @@ pub fn to_samples(tensor: Tensor<2>) -> Result<Samples> {
 /// A device that fails.
 pub async fn to_samples_async(tensor: Tensor<2>) -> Result<Samples> {
     let d = tensor.dims()[1];
-    let data = tensor.into_data_async().await.map_err(|e| Error::Device(format!("{e:?}")))?;
-    let values = data.convert::<f32>().try_to_vec().map_err(|e| Error::Device(format!("{e:?}")))?;
-    Ok(Samples::new(values, d))
+    Ok(Samples::new(transfer::to_host_async(tensor).await?, d))
 }

@@ -70,6 +70,7 @@ mod samples;
 pub mod schedule;
 mod scratch;
 pub mod synthetic;
+pub mod transfer;
 
 pub use check::{Inspection, Noise, Repeated, Survey};
 pub use em::Em;

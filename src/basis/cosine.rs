@@ -9,7 +9,8 @@
 //! products, on the host in f64 or on a device.
 
 use crate::image::ImageShape;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::transfer::{Kept, to_device};
+use burn::tensor::{Device, Tensor};
 use nalgebra::{DMatrix, DMatrixView};
 
 /// The transform of images of one shape; coefficient (c, k, l) is stored where an image
@@ -21,6 +22,7 @@ pub struct Dct {
     down: DMatrix<f64>,
     /// C_w, `[width, width]`.
     across: DMatrix<f64>,
+    kept: Kept<2>,
 }
 
 /// The matrix C_n.
@@ -35,7 +37,7 @@ fn cosines(n: usize) -> DMatrix<f64> {
 impl Dct {
     /// The transform of images of `shape`.
     pub fn new(shape: ImageShape) -> Self {
-        Self { shape, down: cosines(shape.height), across: cosines(shape.width) }
+        Self { shape, down: cosines(shape.height), across: cosines(shape.width), kept: Kept::default() }
     }
 
     /// Shape of the images, and of their coefficients.
@@ -62,11 +64,12 @@ impl Dct {
 
     /// The same transform for batches of images on `device`.
     pub fn on(&self, device: &Device) -> DeviceDct {
-        let tensor = |m: &DMatrix<f64>| {
+        let tensor = |m: &DMatrix<f64>, device: &Device| {
             let values: Vec<f32> = m.transpose().iter().map(|&v| v as f32).collect();
-            Tensor::from_data(TensorData::new(values, [m.nrows(), m.ncols()]), device)
+            to_device(values, [m.nrows(), m.ncols()], device)
         };
-        DeviceDct { shape: self.shape, down: tensor(&self.down), across: tensor(&self.across) }
+        let [down, across] = self.kept.on(device, |device| [&self.down, &self.across].map(|m| tensor(m, device)));
+        DeviceDct { shape: self.shape, down, across }
     }
 }
 
@@ -136,7 +139,7 @@ mod tests {
     fn batches_on_a_device_are_transformed_alike() {
         let (dct, device) = (Dct::new(SHAPE), Device::flex());
         let x: Vec<f32> = image().iter().chain(&dct.forward(&image())).map(|&v| v as f32).collect();
-        let batch = Tensor::<2>::from_data(TensorData::new(x.clone(), [2, SHAPE.len()]), &device);
+        let batch = to_device(x.clone(), [2, SHAPE.len()], &device);
         let on = dct.on(&device);
         let host = |t: Tensor<2>| t.into_data().try_to_vec::<f32>().unwrap();
         let y = host(on.forward(batch.clone()));

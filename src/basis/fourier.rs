@@ -13,7 +13,8 @@
 //! The transform is four matrix products per plane, on the host in f64 or on a device.
 
 use crate::image::ImageShape;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::transfer::{Kept, to_device};
+use burn::tensor::{Device, Tensor};
 use nalgebra::{DMatrix, DMatrixView};
 
 /// Real and imaginary part of every value of a plane, in row-major order.
@@ -28,6 +29,7 @@ pub struct Fourier {
     across: Waves,
     /// What a real transform multiplies lines by, C + S and C - S.
     sums: Box<[DMatrix<f64>; 2]>,
+    kept: Kept<4>,
 }
 
 /// Cosines and sines of the angles 2π (k - n/2) (i - n/2) / n, divided by √n: symmetric matrices.
@@ -56,7 +58,7 @@ impl Fourier {
     pub fn new(shape: ImageShape, complex: bool) -> Self {
         let (down, across) = (Waves::new(shape.height), Waves::new(shape.width));
         let sums = Box::new([&across.cosine + &across.sine, &across.cosine - &across.sine]);
-        Self { shape, complex, down, across, sums }
+        Self { shape, complex, down, across, sums, kept: Kept::default() }
     }
 
     /// Shape of the images, and of their coefficients.
@@ -131,14 +133,15 @@ impl Fourier {
 
     /// The same transform for batches of images on `device`.
     pub fn on(&self, device: &Device) -> DeviceFourier {
-        let tensor = |m: &DMatrix<f64>| {
+        let tensor = |m: &DMatrix<f64>, device: &Device| {
             // The matrices are symmetric, so column-major order is also row-major order.
             let values: Vec<f32> = m.iter().map(|&v| v as f32).collect();
-            Tensor::from_data(TensorData::new(values, [m.nrows(), m.ncols()]), device)
+            to_device(values, [m.nrows(), m.ncols()], device)
         };
-        let waves = |waves: &Waves| [tensor(&waves.cosine), tensor(&waves.sine)];
-        let (down, across) = (waves(&self.down), waves(&self.across));
-        DeviceFourier { shape: self.shape, complex: self.complex, down, across }
+        let (down, across) = (&self.down, &self.across);
+        let matrices = [&down.cosine, &down.sine, &across.cosine, &across.sine];
+        let [a, b, c, d] = self.kept.on(device, |device| matrices.map(|m| tensor(m, device)));
+        DeviceFourier { shape: self.shape, complex: self.complex, down: [a, b], across: [c, d] }
     }
 }
 
@@ -289,7 +292,7 @@ mod tests {
             let (basis, device) = (Fourier::new(shape, complex), Device::flex());
             let x: Vec<f32> =
                 image(shape.len()).iter().chain(&basis.forward(&image(shape.len()))).map(|&v| v as f32).collect();
-            let batch = Tensor::<2>::from_data(TensorData::new(x.clone(), [2, shape.len()]), &device);
+            let batch = to_device(x.clone(), [2, shape.len()], &device);
             let on = basis.on(&device);
             let host = |t: Tensor<2>| -> Vec<f64> {
                 t.into_data().try_to_vec::<f32>().unwrap().into_iter().map(f64::from).collect()

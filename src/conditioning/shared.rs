@@ -10,9 +10,10 @@ use super::measurement::{MAX_DENSE, MIN_STD, Measurement, OperatorStructure, Par
 use crate::basis::{DeviceBasis, DeviceDirections};
 use crate::channel::{Channel, LinearChannel, wide};
 use crate::parallel;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::transfer::{Kept, to_device};
+use burn::tensor::Device;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// Maximum length of an observation; the eigenvectors of a matrix of this size take a few seconds, once.
 const MAX_OBSERVATION: usize = 1024;
@@ -83,7 +84,7 @@ pub(super) struct Factors {
     /// A μ, `[m]`.
     center: Vec<f64>,
     /// V and Vᵀ on the device that asked last.
-    tensors: Mutex<Option<(Device, [Tensor<2>; 2])>>,
+    tensors: Kept<2>,
 }
 
 /// The matrix of `product`, which writes columns of length `rows`, for `columns` unit vectors; transposed.
@@ -120,7 +121,7 @@ impl Factors {
             reads: c.solve_transposed(w).transpose(),
             center: wide(&center),
             singular,
-            tensors: Mutex::new(None),
+            tensors: Kept::default(),
         }
     }
 
@@ -152,20 +153,11 @@ impl Factors {
 
     /// V as a basis of what is seen, on `device`.
     pub fn on(&self, device: &Device) -> DeviceBasis {
-        let plain = device.clone().inner();
-        let mut kept = self.tensors.lock().expect("no worker fails while it copies");
-        let [down, up] = match kept.as_ref() {
-            Some((on, tensors)) if *on == plain => tensors.clone(),
-            _ => {
-                let d = self.directions.len() / self.len().max(1);
-                let up = TensorData::new(self.directions.clone(), [self.len(), d]);
-                let up = Tensor::<2>::from_data(up, &plain);
-                let down = (0..d).flat_map(|j| self.directions.iter().skip(j).step_by(d).copied());
-                let down = Tensor::<2>::from_data(TensorData::new(down.collect::<Vec<f32>>(), [d, self.len()]), &plain);
-                kept.insert((plain, [down, up])).1.clone()
-            }
-        };
-        let [down, up] = if device.is_autodiff() { [down.autodiff(), up.autodiff()] } else { [down, up] };
+        let [down, up] = self.tensors.on(device, |device| {
+            let (k, d) = (self.len(), self.directions.len() / self.len().max(1));
+            let down = (0..d).flat_map(|j| self.directions.iter().skip(j).step_by(d).copied()).collect();
+            [to_device(down, [d, k], device), to_device(self.directions.clone(), [k, d], device)]
+        });
         DeviceBasis::Directions(Box::new(DeviceDirections { down, up }))
     }
 }

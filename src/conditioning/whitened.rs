@@ -5,7 +5,8 @@ use super::{Conditioning, MatrixFree, Measurement, OperatorStructure};
 use crate::basis::DeviceBasis;
 use crate::denoiser::{to_samples, to_tensor};
 use crate::samples::Samples;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::transfer::to_device;
+use burn::tensor::{Device, Tensor};
 
 /// A batch of observations y = A x + n with n ~ N(0, Σ), one per row.
 pub trait LinearBatch {
@@ -48,7 +49,7 @@ impl Whitened {
                 values.resize(width, 0.0);
                 values
             });
-            Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), [rows.len(), width]), device)
+            to_device(values.collect(), [rows.len(), width], device)
         };
         Self { matrix: tensor(&|row| &row.0, width), y: tensor(&|row| &row.1, m), diagonal, basis }
     }

@@ -9,6 +9,7 @@ use crate::checkpoint::{self, Arrays, take};
 use crate::error::{Error, Result};
 use crate::network::to_host;
 use crate::samples::Samples;
+use crate::transfer::to_host_async;
 use burn::tensor::Device;
 
 /// Kind of content, as [`checkpoint::encode`] takes it.
@@ -107,8 +108,7 @@ impl Golden {
     pub async fn check_async(&self, backend: &str, device: &Device) -> Result<Report> {
         let mut found = Vec::new();
         for tensor in compute(&self.problems, &self.settings, device)? {
-            let data = tensor.into_data_async().await.map_err(|e| Error::Device(e.to_string()))?;
-            found.push(data.try_to_vec_as().map_err(|e| Error::Device(e.to_string()))?);
+            found.push(to_host_async(tensor).await?);
         }
         self.report(backend, found)
     }

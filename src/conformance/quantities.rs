@@ -10,9 +10,10 @@ use crate::noise::{Key, Purpose};
 use crate::optim::{OptimState, Update};
 use crate::posterior::{Earlier, Posterior, Row};
 use crate::sampler::{DdpmConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrectorConfig, SamplerConfig, Spacing};
+use crate::transfer::to_device;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 /// Quantities of a problem in the order in which they are computed, each with the tolerance of its greatest
 /// difference relative to its greatest value. In 32 bits, sums taken in another order differ by about 1e-6;
@@ -111,7 +112,7 @@ impl Problem {
         let network = network.clone().train();
         let device = device.clone().autodiff();
         let weight: Vec<f32> = batch.weight.iter().map(|&w| w as f32).collect();
-        let weight = Tensor::<2>::from_data(TensorData::new(weight, [batch.weight.len(), 1]), &device);
+        let weight = to_device(weight, [batch.weight.len(), 1], &device);
         let error = self.denoise(&network, batch, true, &device) - to_tensor(&batch.x, &device);
         let loss = (error.square() * weight).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);

@@ -18,9 +18,10 @@ use crate::optim::{OptimState, Update};
 use crate::posterior::Posterior;
 use crate::ranks::{Alone, Ranks};
 use crate::samples::Samples;
+use crate::transfer;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 /// Training of one lap.
 pub struct MStep<'a, S: NetworkSpec> {
@@ -176,8 +177,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             Some(weight) => (error.square() * (to_tensor(weight, &device) * scale)).sum(),
             None => {
                 let weight = batch.sigma.iter().map(|&s| (self.source.schedule.loss_weight(s) * scale) as f32);
-                let data = TensorData::new(weight.collect::<Vec<_>>(), [batch.x.n(), 1]);
-                (error.square() * Tensor::<2>::from_data(data, &device)).sum()
+                (error.square() * transfer::to_device(weight.collect(), [batch.x.n(), 1], &device)).sum()
             }
         };
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
@@ -216,7 +216,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         let loss: f64 =
             error.as_slice().iter().zip(weighted.as_slice()).map(|(e, w)| f64::from(*e) * f64::from(*w)).sum();
         let gradient = to_tensor(&free.pull_back(&weighted, variance), &device) * 2.0;
-        let loss = Tensor::from_data(TensorData::new(vec![loss as f32], [1]), &device.inner());
+        let loss = transfer::to_device(vec![loss as f32], [1], &device.inner());
         ((estimate * gradient).sum(), loss)
     }
 }

@@ -227,8 +227,9 @@ impl<S: NetworkSpec> Trainer<S> {
         let (steps, count) = (self.m_step.steps, losses.len());
         let first = state.step - count;
         let mut sum = 0.0;
-        for (i, loss) in losses.drain(..).enumerate() {
-            let loss: f32 = loss.into_scalar();
+        // One read for all of them.
+        let losses = to_host(&Tensor::cat(std::mem::take(losses), 0))?;
+        for (i, loss) in losses.into_iter().enumerate() {
             if !loss.is_finite() {
                 return Err(Error::Diverged { lap: state.lap, step: first + i, loss });
             }

@@ -1,7 +1,8 @@
 //! Dropout whose bits are the same on every device: a CPU computes a mask from the definition in `diffem_kernels`, every
 //! other device computes it with integer operations from one random word per layer and image, which is all that it receives.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use crate::transfer::{self, integers_to_device};
+use burn::tensor::{Device, Int, Tensor};
 use diffem_kernels::dropout::{MULTIPLIERS, dropout_mask, factor, kept, mix, threshold};
 
 /// The random bits of layers on images of one size.
@@ -15,7 +16,7 @@ enum Bits {
     /// Words `[layers, n]`.
     Host(Vec<Vec<u32>>),
     /// Mixed words of all pixels `[layers, n, pixels]`, and the channels' factors `[1, channels]`.
-    Device(Tensor<3, Int>, Tensor<2, Int>),
+    Device(Box<(Tensor<3, Int>, Tensor<2, Int>)>),
 }
 
 impl Dropout {
@@ -35,10 +36,10 @@ impl Dropout {
         match &self.bits {
             Bits::Host(words) => {
                 let mask = dropout_mask(&words[layer], self.pixels, channels, self.rate);
-                let mask = Tensor::from_data(TensorData::new(mask, [rows, channels]), &x.device());
-                x * mask
+                x.clone() * transfer::to_device(mask, [rows, channels], &x.device())
             }
-            Bits::Device(words, factors) => {
+            Bits::Device(bits) => {
+                let (words, factors) = bits.as_ref();
                 let words = words.clone().narrow(0, layer, 1).reshape([rows, 1]);
                 let dropped = (words * factors.clone()).lower_elem(threshold(self.rate));
                 x.mask_fill(dropped, 0.0) * kept(self.rate)
@@ -47,17 +48,13 @@ impl Dropout {
     }
 }
 
-fn integers<const D: usize>(values: Vec<i32>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
-    Tensor::from_data(TensorData::new(values, shape), (device, DType::I32))
-}
-
 fn on_device(words: &[Vec<u32>], [pixels, channels]: [usize; 2], device: &Device) -> Bits {
     let (layers, n) = (words.len(), words.first().map_or(0, Vec::len));
-    let words = integers(words.iter().flatten().map(|word| *word as i32).collect(), [layers, n, 1], device);
-    let places = integers((0..pixels as u32).map(|p| mix(p) as i32).collect(), [1, 1, pixels], device);
-    let factors = integers((0..channels).map(|c| factor(c) as i32).collect(), [1, channels], device);
+    let words = integers_to_device(words.iter().flatten().map(|word| *word as i32).collect(), [layers, n, 1], device);
+    let places = integers_to_device((0..pixels as u32).map(|p| mix(p) as i32).collect(), [1, 1, pixels], device);
+    let factors = integers_to_device((0..channels).map(|c| factor(c) as i32).collect(), [1, channels], device);
     let shape = [layers, n, pixels];
-    Bits::Device(mixed(words.expand(shape).bitwise_xor(places.expand(shape))), factors)
+    Bits::Device(Box::new((mixed(words.expand(shape).bitwise_xor(places.expand(shape))), factors)))
 }
 
 /// [`mix`] of every value.

@@ -156,8 +156,8 @@ impl Masked<'_> {
         let (device, n, length) = (x_t.device(), x_t.dims()[0], self.network.embedding_len());
         let scalings = Scalings::new(self.schedule, sigma, &device);
         let x_t = x_t * self.seen.clone();
-        let f = network(x_t.clone() * scalings.c_in, embedding(sigma, length, &device).expand([n, length]));
+        let f = network(scalings.c_in.times(x_t.clone()), embedding(sigma, length, &device).expand([n, length]));
         let hidden = f.clone() * (1.0 - self.seen.clone()) * self.schedule.sigma_data;
-        (x_t * scalings.c_skip + f * scalings.c_out * self.seen.clone()) + hidden
+        (scalings.c_skip.times(x_t) + scalings.c_out.times(f) * self.seen.clone()) + hidden
     }
 }

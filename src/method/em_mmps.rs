@@ -18,7 +18,7 @@ use crate::conditioning::{
 };
 use crate::denoiser::{Denoiser, Preconditioned, to_tensor};
 use crate::error::{Error, Result};
-use crate::noise::{RowStreams, Stream};
+use crate::noise::RowStreams;
 use crate::observations::Observations;
 use crate::samples::Samples;
 use burn::tensor::Tensor;

@@ -3,10 +3,11 @@
 //! burn keys optimizer state by random parameter ids; one flat vector in the order in which the module is visited needs
 //! no ids, has deterministic bytes and turns each update into a few long operations.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::transfer;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 /// Names, shapes and offsets of the parameters inside the flat vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,26 +126,11 @@ pub fn flatten_gradients<M: Module>(module: &M, mut gradients: GradientsParams) 
 /// # Errors
 /// The device cannot be read.
 pub fn to_host(tensor: &Tensor<1>) -> Result<Vec<f32>> {
-    tensor.try_to_vec_as().map_err(|e| Error::Device(e.to_string()))
+    transfer::to_host(tensor)
 }
 
 /// Vector of host values.
 pub fn from_host(values: Vec<f32>, device: &burn::tensor::Device) -> Tensor<1> {
     let n = values.len();
-    Tensor::from_data(TensorData::new(values, [n]), device)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::{DType, Device};
-
-    #[test]
-    fn vectors_of_any_precision_come_back_as_they_were() {
-        let values = vec![1.0f32, -0.5, 0.0, 96.0];
-        let vector = from_host(values.clone(), &Device::flex());
-        for precision in [DType::F32, DType::F64, DType::F16, DType::BF16] {
-            assert_eq!(to_host(&vector.clone().cast(precision)), Ok(values.clone()), "{precision:?}");
-        }
-    }
+    transfer::to_device(values, [n], device)
 }

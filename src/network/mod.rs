@@ -16,7 +16,8 @@ pub use spec::{NetworkShape, NetworkSpec};
 pub use unet::{Unet, UnetConfig};
 
 use crate::noise::{RowStreams, sin_cos_turn};
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::transfer;
+use burn::tensor::{Device, Tensor};
 
 /// A network body, which [`crate::denoiser`] wraps in its preconditioning. A user's own type also derives
 /// burn's `Module` and is built by a [`NetworkSpec`].
@@ -84,5 +85,5 @@ pub(crate) fn embedding(sigma: &[f64], len: usize, device: &Device) -> Tensor<2>
             (row[k], row[half + k]) = (cos, sin);
         }
     }
-    Tensor::from_data(TensorData::new(values, [sigma.len(), len]), device)
+    transfer::to_device(values, [sigma.len(), len], device)
 }

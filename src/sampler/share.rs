@@ -4,7 +4,8 @@ use super::{SamplerConfig, sample};
 use crate::denoiser::to_samples;
 use crate::error::Result;
 use crate::schedule::Schedule;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::transfer::to_device;
+use burn::tensor::{Device, Tensor};
 use std::ops::ControlFlow;
 
 /// Standard deviations, relative to σ_data, of the distributions that [`SamplerConfig::variance_shares`] tries.
@@ -26,13 +27,13 @@ impl SamplerConfig {
         let variances = SPREADS.map(|s| (s * schedule.sigma_data).powi(2));
         let exact = |x_t: Tensor<2>, sigma: f64| {
             let gain = variances.map(|u| (u / (u + sigma * sigma)) as f32);
-            x_t * Tensor::<2>::from_data(TensorData::new(gain.to_vec(), [1, columns]), device)
+            x_t * to_device(gain.to_vec(), [1, columns], device)
         };
         // The first row follows the start, each of the others one noise.
         let rows = 1 + self.steps().saturating_mul(self.build().calls_per_step());
         let unit = |hot: usize| {
             let values = (0..rows * columns).map(|at| f32::from(at / columns == hot)).collect();
-            Tensor::<2>::from_data(TensorData::new::<f32, _>(values, [rows, columns]), device)
+            to_device(values, [rows, columns], device)
         };
         let start = unit(0) * grid[0];
         let mut noise = |i: usize| unit(1 + i);

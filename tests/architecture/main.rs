@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms of the core, the lowest floor first.
 const CORE: Floors = &[
-    &["error", "parallel", "scratch", "samples", "ranks"],
+    &["error", "parallel", "scratch", "samples", "ranks", "transfer"],
     &["noise"],
     &["image"],
     &["basis"],
