@@ -19,17 +19,52 @@ pub struct Backend {
     driver: Option<Driver>,
 }
 
-/// Counts the devices on this machine and opens one of them.
+/// Lists the devices on this machine and opens one of them.
 struct Driver {
-    count: fn() -> usize,
+    list: fn() -> Vec<Device>,
     open: fn(usize) -> Device,
+}
+
+/// What a device is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapter {
+    /// Its name as its driver gives it.
+    pub name: String,
+    /// False for a program that stands in for a GPU, such as Mesa's lavapipe: slower than flex on the same processor.
+    pub hardware: bool,
+    /// Bytes of its memory, where the driver says.
+    pub memory: Option<u64>,
+}
+
+impl Adapter {
+    /// Asks a device's driver, which opens it; `None` for backends of the CPU.
+    pub fn of(device: &Device) -> Option<Self> {
+        let (name, hardware, memory) = asked(device)?;
+        Some(Self { name, hardware, memory })
+    }
+}
+
+/// The name of a device, whether it is hardware, and its memory.
+type Answer = (String, bool, Option<u64>);
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn asked(device: &Device) -> Option<Answer> {
+    let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch() else { return None };
+    let client = device.client();
+    let found = client.properties();
+    Some((found.identity.name.clone(), found.identity.physical.is_some(), found.memory.max_memory()))
+}
+
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+fn asked(_device: &Device) -> Option<Answer> {
+    None
 }
 
 /// The driver of a backend, in builds with its feature.
 macro_rules! driver {
-    ($feature:literal, $count:expr, $open:expr) => {{
+    ($feature:literal, $list:expr, $open:expr) => {{
         #[cfg(feature = $feature)]
-        let driver = Some(Driver { count: $count, open: $open });
+        let driver = Some(Driver { list: $list, open: $open });
         #[cfg(not(feature = $feature))]
         let driver = None;
         driver
@@ -46,7 +81,7 @@ pub static BACKENDS: &[Backend] = &[
         needs: "",
         numbered: false,
         preference: 2,
-        driver: driver!("flex", || 1, |_| Device::flex()),
+        driver: driver!("flex", || vec![Device::flex()], |_| Device::flex()),
     },
     Backend {
         name: "ndarray",
@@ -54,7 +89,7 @@ pub static BACKENDS: &[Backend] = &[
         needs: "",
         numbered: false,
         preference: 3,
-        driver: driver!("ndarray", || 1, |_| Device::ndarray()),
+        driver: driver!("ndarray", || vec![Device::ndarray()], |_| Device::ndarray()),
     },
     Backend {
         name: "wgpu",
@@ -62,7 +97,7 @@ pub static BACKENDS: &[Backend] = &[
         needs: "install a driver for Vulkan, Metal, DirectX or OpenGL (Mesa has software drivers)",
         numbered: false,
         preference: 1,
-        driver: driver!("wgpu", || Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec().len(), |_| {
+        driver: driver!("wgpu", || Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec(), |_| {
             Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
         }),
     },
@@ -72,7 +107,7 @@ pub static BACKENDS: &[Backend] = &[
         needs: "install NVIDIA's driver",
         numbered: true,
         preference: 0,
-        driver: driver!("cuda", || Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().len(), |index| {
+        driver: driver!("cuda", || Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec(), |index| {
             Device::cuda(index)
         }),
     },
@@ -86,7 +121,19 @@ impl Backend {
 
     /// Number of its devices on this machine; 0 if the build lacks the backend.
     pub fn count(&self) -> usize {
-        self.driver.as_ref().map_or(0, |driver| (driver.count)())
+        self.driver.as_ref().map_or(0, |driver| (driver.list)().len())
+    }
+
+    /// What each of its devices on this machine is; empty for backends of the CPU.
+    pub fn adapters(&self) -> Vec<Adapter> {
+        let list = self.driver.iter().flat_map(|driver| (driver.list)());
+        list.filter_map(|device| Adapter::of(&device)).collect()
+    }
+
+    /// Whether `auto` may take it: the device that it opens is no software that stands in for one.
+    fn suits_auto(&self) -> bool {
+        let opened = self.driver.as_ref().filter(|driver| !(driver.list)().is_empty()).map(|driver| (driver.open)(0));
+        opened.is_some_and(|device| Adapter::of(&device).is_none_or(|adapter| adapter.hardware))
     }
 
     /// The command that builds with this backend.
@@ -105,7 +152,8 @@ pub fn choices() -> String {
 }
 
 /// Opens the device `name`, one of [`choices`], and also returns its full name. `auto` is the first backend,
-/// GPUs before CPUs, that this build contains and that finds a device.
+/// GPUs before CPUs, that this build contains and that finds a device; software that stands in for a GPU is taken by name
+/// only.
 pub fn open(name: &str) -> Result<(String, Device)> {
     let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
     let backend = match kind {
@@ -127,7 +175,7 @@ pub fn open(name: &str) -> Result<(String, Device)> {
         Some(Err(_)) => bail!("--device {name}: expected a device number after the colon, such as {kind}:1"),
     };
     // The count is checked first, because burn panics at the first tensor on a missing device.
-    match (driver.count)() {
+    match (driver.list)().len() {
         0 => bail!("--device {name}: no device found; {}, or use --device flex", backend.needs),
         n if index >= n && backend.numbered => {
             bail!("--device {name}: expected a device number from 0 to {}", n - 1)
@@ -140,9 +188,8 @@ pub fn open(name: &str) -> Result<(String, Device)> {
 
 /// The preferred backend that finds a device, or else the first one, whose error says what is missing.
 fn automatic() -> &'static Backend {
-    BACKENDS
-        .iter()
-        .filter(|backend| backend.count() > 0)
-        .min_by_key(|backend| backend.preference)
-        .unwrap_or(&BACKENDS[0])
+    let mut backends: Vec<&Backend> = BACKENDS.iter().collect();
+    backends.sort_by_key(|backend| backend.preference);
+    // The devices of a backend are opened to be asked, so that those behind the first that suits stay closed.
+    backends.into_iter().find(|backend| backend.suits_auto()).unwrap_or(&BACKENDS[0])
 }

@@ -2,7 +2,8 @@
 
 use super::{command, print};
 use crate::config::PRESETS;
-use crate::device::{BACKENDS, Backend};
+use crate::device::{Adapter, BACKENDS, Backend};
+use crate::report::units::bytes;
 use anyhow::Result;
 
 /// `diffem presets`
@@ -13,7 +14,11 @@ pub fn presets() -> Result<()> {
 
 /// `diffem devices`
 pub fn devices() -> Result<()> {
-    let line = |backend: &Backend| format!("{:8} {}: {}\n", backend.name, backend.about, found(backend));
+    let line = |backend: &Backend| {
+        let adapters: String =
+            backend.adapters().iter().map(|adapter| format!("         {}\n", described(adapter))).collect();
+        format!("{:8} {}: {}\n{adapters}", backend.name, backend.about, found(backend))
+    };
     let lines: String = BACKENDS.iter().map(line).collect();
     print(&format!("{lines}workers  {}\n", rayon::current_num_threads()))
 }
@@ -26,6 +31,13 @@ fn found(backend: &Backend) -> String {
         1 => "available".to_string(),
         n => format!("{n} devices"),
     }
+}
+
+/// The name of a device, its kind and its memory.
+fn described(adapter: &Adapter) -> String {
+    let kind = if adapter.hardware { "hardware" } else { "software, which --device auto does not take" };
+    let memory = adapter.memory.map_or(String::new(), |memory| format!(", {} of memory", bytes(memory)));
+    format!("{}: {kind}{memory}", adapter.name)
 }
 
 /// `diffem cite`
