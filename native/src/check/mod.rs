@@ -45,7 +45,7 @@ impl Report {
         if !made.read {
             warnings.extend(survey.warnings().iter().map(ToString::to_string));
         }
-        let estimate = Estimate::make(config, device, device_name, Ok(observations.n()), PATIENCE)?;
+        let estimate = Estimate::make(config, device, device_name, Ok(observations.n()), (PATIENCE, false))?;
         warnings.extend(too_small(estimate.parameters, survey.seen as u64));
         let start = start::judge(config, &channel, &observations, device)?;
         warnings.extend(start.warning);

@@ -25,7 +25,7 @@ pub fn run(config: &Config, device: &str, ranks: &[usize], progress: ProgressMod
     for warning in check_file(config, &config.build_channel()?)? {
         eprintln!("warning: {warning}");
     }
-    let estimate = Estimate::make(config, &device, name, observations, PATIENCE)?;
+    let estimate = Estimate::make(config, &device, name, observations, (PATIENCE, true))?;
     let on_ranks = WithRanks::new(&estimate, config, ranks);
     super::print(&match (progress, ranks) {
         (ProgressMode::Json, []) => serde_json::to_string(&estimate)? + "\n",

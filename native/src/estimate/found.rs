@@ -28,7 +28,7 @@ pub fn announce(session: &Session, mode: ProgressMode) -> Result<()> {
 fn found(session: &Session) -> Result<String> {
     let (config, observations) = (&session.config, &session.dataset.observations);
     let n = observations.n();
-    let estimate = Estimate::make(config, &session.device, session.device_name.clone(), Ok(n), PATIENCE)?;
+    let estimate = Estimate::make(config, &session.device, session.device_name.clone(), Ok(n), (PATIENCE, false))?;
     let values = match session.image_shape() {
         Some(shape) => format!("of images of {} x {} x {}", shape.channels, shape.height, shape.width),
         None => format!("of signals of {} values", config.signal_len()),

@@ -1,5 +1,6 @@
 //! Estimates the cost of a run before it starts: parameters, operations, memory, disk space and time.
 
+mod counts;
 pub mod enough;
 pub mod found;
 mod operator;
@@ -12,6 +13,7 @@ use crate::data::mapped::LARGE;
 use crate::report::units::{bytes, count, duration, operations};
 use anyhow::Result;
 use burn::tensor::Device;
+use counts::PerStep;
 use diffem::channel::{Channel, Compose};
 use diffem::network::Cost;
 use diffem::sampler::SamplerConfig;
@@ -59,6 +61,8 @@ pub struct Estimate {
     pub memory_bytes: Memory,
     /// Size of the files of a finished lap.
     pub disk_bytes_per_lap: Option<u64>,
+    /// What a step asks of a GPU; `None` on the CPU, or where it was not asked for.
+    pub counts: Option<PerStep>,
     /// Measured times per optimizer step and per observation with all its network calls.
     pub measured_seconds: Speed,
     pub seconds_per_lap: Option<f64>,
@@ -92,18 +96,21 @@ pub struct Memory {
 
 impl Estimate {
     /// Estimates a run of `config` on `device` and times a few steps for it, each for `patience` seconds.
-    /// `observations` is their number, or the error that says why it is unknown.
+    /// What they ask of a GPU is counted if `counting`. `observations` is their number, or the error that says why it is
+    /// unknown.
     pub fn make(
         config: &Config,
         device: &Device,
         name: String,
         observations: Result<usize>,
-        patience: f64,
+        (patience, counting): (f64, bool),
     ) -> Result<Self> {
         let channel = Arc::new(config.build_channel()?);
         let shape = config.model(channel.clone()).shape();
         let (d, cost) = (shape.signal, config.network.cost(shape.signal, shape.image, shape.features)?);
-        let speed = Bench { config, channel: channel.clone(), device, patience }.speed()?;
+        let bench = Bench { config, channel: channel.clone(), device, patience };
+        let speed = bench.speed()?;
+        let counts = if counting { bench.counts()? } else { None };
         let (n, unknown) = match observations {
             Ok(n) => (Some(n), None),
             Err(error) => (None, Some(format!("{error:#}"))),
@@ -132,6 +139,7 @@ impl Estimate {
             ],
             memory_bytes: memory(config, &channel, &cost, n),
             disk_bytes_per_lap: n.map(|n| VALUE * (2 * (n * d) as u64 + COPIES_ON_DISK * cost.parameters)),
+            counts,
             measured_seconds: speed,
             seconds_per_lap: lap,
             seconds: lap.map(|lap| lap * config.em.laps as f64),
@@ -151,7 +159,11 @@ impl Estimate {
             ("disk", self.disk_bytes_per_lap.map_or("-".into(), |n| format!("{} per lap", bytes(n)))),
             ("time", self.time_line()),
         ];
-        let lines: String = lines.iter().map(|(name, text)| format!("  {name:8} {text}\n")).collect();
+        let counted = self.counts.iter().flat_map(|counts| {
+            [("step", counts.m_step.line()), ("call", format!("{} (sampler, per shard)", counts.network_call.line()))]
+        });
+        let lines: String =
+            lines.into_iter().chain(counted).map(|(name, text)| format!("  {name:8} {text}\n")).collect();
         let unknown = self
             .unknown
             .iter()

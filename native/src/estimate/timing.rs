@@ -45,10 +45,8 @@ impl Bench<'_> {
     /// Times both halves of a lap.
     pub fn speed(&self) -> Result<Speed> {
         let workers = rayon::current_num_threads();
-        let (channel, m) = (self.channel.as_ref(), &self.config.m_step);
-        let x = noise(SIGNALS, channel.signal_len());
-        let seen = Observations::observe(channel, &x, 0);
-        let posterior = self.posterior(&x)?;
+        let m = &self.config.m_step;
+        let (x, seen, posterior) = self.subject()?;
         let mut state = OptimState::new(flatten(posterior.network()));
         let mut step = |batch: usize, piece: usize| -> Result<f64> {
             let config = MStepConfig { batch, micro_batch: piece, ..m.clone() };
@@ -59,7 +57,16 @@ impl Bench<'_> {
         let step = step_seconds(m.batch, m.micro_batch, (workers, most), &mut step)?;
         let (shard, calls) = (self.config.e_step.shard, self.config.e_step.sampler.calls());
         let mut draw = |size: usize, calls: usize| self.draw(&posterior, size, workers, calls);
-        Ok(Speed { step, observation: shard_seconds(shard, calls, most, &mut draw)? / (shard * workers) as f64 })
+        let observation = shard_seconds(shard, calls, most, &mut draw)? / (shard * workers) as f64;
+        Ok(Speed { step, observation })
+    }
+
+    /// Signals, their observations and the run's posterior.
+    pub fn subject(&self) -> Result<(Samples, Observations, Posterior)> {
+        let x = noise(SIGNALS, self.channel.signal_len());
+        let seen = Observations::observe(self.channel.as_ref(), &x, 0);
+        let posterior = self.posterior(&x)?;
+        Ok((x, seen, posterior))
     }
 
     /// The run's posterior before any training, in the coordinates that the run would derive from `x`.
