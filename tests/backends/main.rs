@@ -5,6 +5,8 @@
 //! build without a device on the machine is reported as skipped; `DIFFEM_REQUIRE_WGPU=1` (`_CUDA`) makes that a failure.
 #![cfg(feature = "flex")]
 
+#[cfg(feature = "wgpu")]
+mod counts;
 mod files;
 mod formulas;
 mod host;

@@ -127,7 +127,7 @@ fn conv(x: Tensor<2>, layer: &Linear, size: [usize; 2], stride: usize) -> Tensor
 
 impl Modulation {
     fn forward(&self, embedding: &Tensor<2>) -> Tensor<2> {
-        dense(activation::silu(dense(embedding.clone(), &self.hidden)), &self.output)
+        dense(kernels::silu(dense(embedding.clone(), &self.hidden)), &self.output)
     }
 }
 
@@ -151,7 +151,7 @@ impl Stage {
                 kernels::block(x, modulation, p, size)
             }
             Some(dropout) => kernels::gated(x, modulation, size, |v| {
-                let h = activation::silu(conv(v, &self.first, size, 1));
+                let h = kernels::silu(conv(v, &self.first, size, 1));
                 conv(dropout.apply(h, level), &self.second, size, 1)
             }),
         };
