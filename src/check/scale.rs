@@ -14,6 +14,8 @@ const STD: [f64; 2] = [0.05, 20.0];
 const MIN_VALUES: usize = 1000;
 /// Standard deviations of noise by which a value may leave the range.
 const NOISE: f64 = 8.0;
+/// Number of observations whose noise is looked at.
+const FIRST: usize = 16;
 /// Distance by which noise may carry values out of a smaller range that is told from that of pixels.
 const NARROW: f64 = 0.5;
 /// Share of the range by which a value may leave it where the noise is not known.
@@ -81,12 +83,21 @@ fn beyond(seen: &Span, [low, high]: [f64; 2], noise: f64, image: bool) -> Option
     Some(format!("{found}. {remedy}"))
 }
 
-/// Standard deviation of the noise of the first observation; 0 where it is not known.
+/// Largest standard deviation of the noise of the first observations; 0 where it is not known.
 fn noise(channel: &dyn Channel, a: Option<&Samples>) -> f64 {
-    let Some(linear) = channel.as_linear().filter(|linear| linear.is_diagonal()) else { return 0.0 };
+    let Some(linear) = channel.as_linear() else { return 0.0 };
     let (mut matrix, mut variance) = (vec![0.0; channel.signal_len()], vec![0.0; channel.signal_len()]);
-    linear.write_diagonal(a.map_or(&[], |a| a.row(0)), &mut matrix, &mut variance);
-    variance.iter().fold(0.0f64, |most, v| most.max(*v)).sqrt()
+    let mut most = 0.0f64;
+    for i in 0..a.map_or(1, |a| a.n().min(FIRST)) {
+        let a = a.map_or(&[][..], |a| a.row(i));
+        match linear.as_spectral() {
+            Some(spectral) => spectral.write_spectrum(a, &mut matrix, &mut variance),
+            None if linear.is_diagonal() => linear.write_diagonal(a, &mut matrix, &mut variance),
+            None => return 0.0,
+        }
+        most = variance.iter().copied().fold(most, f64::max);
+    }
+    most.sqrt()
 }
 
 fn spread(tally: &Tally) -> Option<String> {

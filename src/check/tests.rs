@@ -194,6 +194,19 @@ fn pixels_of_another_scale_are_told_with_the_way_to_ours() {
 }
 
 #[test]
+fn noise_may_leave_the_range_behind_a_blur_too() {
+    let stages = r#"[{"kind":"kernel","sigma":[0.5,1.0],"size":3},{"kind":"noise","std":0.3}]"#;
+    let channel = stages.parse::<ChannelConfig>().unwrap().build_image(SHAPE).unwrap();
+    let x = Samples::new((0..60 * 50).map(|i| 2.0 * (i as f32 * 0.7).sin()).collect(), 60);
+    let seen = Observations::observe(&channel, &x, 0);
+    let range = Inspection { image: Some(SHAPE), range: Some([-1.0, 1.0]), ..TRAINING };
+    assert!(seen.y.as_slice().iter().any(|v| v.abs() > 1.1));
+    assert_eq!(told(&channel, seen.clone(), &range), "");
+    let scaled = Observations { y: Samples::new(seen.y.as_slice().iter().map(|v| v * 10.0).collect(), 60), ..seen };
+    assert!(told(&channel, scaled, &range).contains("signals are expected in [-1, 1]"));
+}
+
+#[test]
 fn pictures_with_their_colors_last_are_told_by_their_mask() {
     let (channel, seen) = pictures(10);
     let last = |row: &[f32]| (0..60).map(|j| row[j % 3 * 20 + j / 3]).collect::<Vec<_>>();

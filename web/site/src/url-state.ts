@@ -1,6 +1,7 @@
 // State in the page's address. `data-url="param:attribute ..."` on a figure names the parameters that set its
-// attributes; a parameter that begins with # is kept behind the address's #, for what is long. A script in the page copies them in before the figures start, and this module writes them back:
-// the "diffem-state" event of a figure names every setting that is not the default.
+// attributes; a parameter that begins with # is kept behind the address's #, for what is long. A script in the
+// page copies them in before the figures start, and this module writes them back: the "diffem-state" event of a figure names
+// every setting that is not the default.
 
 function bindings(figure: Element): { param: string; attribute: string }[] {
   const pairs = (figure.getAttribute('data-url') ?? '').split(/\s+/).filter(Boolean);
@@ -52,8 +53,18 @@ function write(): void {
 export function follow(): void {
   const named = (hash: string): Element | undefined =>
     [...document.querySelectorAll('[data-url]')].find((figure) => bindings(figure).some(({ param }) => param.startsWith('#') && hash.startsWith(`${param}=`)));
-  named(location.hash)?.scrollIntoView();
+  const figure = named(location.hash);
+  if (figure) bringIntoView(figure);
   addEventListener('hashchange', () => {
     if (named(location.hash) && location.hash !== shown) location.reload();
   });
+}
+
+/** Keeps `figure` at the top while the figures above it take their size, until the reader moves or three seconds are over. */
+function bringIntoView(figure: Element): void {
+  const moves = new ResizeObserver(() => figure.scrollIntoView({ behavior: 'instant' }));
+  const stop = (): void => moves.disconnect();
+  for (const event of ['wheel', 'touchmove', 'keydown', 'pointerdown']) addEventListener(event, stop, { once: true, passive: true });
+  setTimeout(stop, 3000);
+  moves.observe(document.body);
 }
