@@ -64,6 +64,9 @@ pub enum Error {
     /// Ranks cannot go on together.
     #[error("{0}")]
     Rank(String),
+    /// Another rank, of this number, has an error of its own.
+    #[error("rank {0} cannot go on; its own message says why")]
+    OtherRank(usize),
     /// The observer asked to stop.
     #[error("stopped on request")]
     Stopped,

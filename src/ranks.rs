@@ -89,11 +89,11 @@ impl dyn Ranks + '_ {
     /// `result` where all ranks succeed.
     ///
     /// # Errors
-    /// That of this rank, or [`Error::Rank`] where others fail.
+    /// That of this rank, or [`Error::OtherRank`] where others fail.
     pub fn agree<T>(&self, result: Result<T>) -> Result<T> {
         let failed = self.all(if result.is_err() { 1.0 } else { 0.0 }).iter().position(|&failed| failed == 1.0);
         match failed {
-            Some(rank) => result.and(Err(Error::Rank(format!("rank {rank} cannot go on; its own message says why")))),
+            Some(rank) => result.and(Err(Error::OtherRank(rank))),
             None => result,
         }
     }

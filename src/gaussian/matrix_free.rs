@@ -224,7 +224,7 @@ pub(crate) fn conjugate_gradient(product: impl Fn(&[f64]) -> Vec<f64>, r: &[f64]
     z
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

@@ -21,8 +21,9 @@ use crate::samples::Samples;
 const MAX_DRAWN: usize = 128;
 /// Number of observations that a worker takes at a time.
 const SHARD: usize = 8;
-/// Maximum number of iterations of a solution, and its error in standard deviations of the prior.
+/// Maximum number of iterations of a solution.
 const ITERATIONS: usize = 400;
+/// Error of a solution in standard deviations of the prior.
 const TOLERANCE: f64 = 0.01;
 /// δ: keeps noiseless channels invertible.
 const FLOOR: f64 = 1e-8;
@@ -56,7 +57,8 @@ impl SpectralGaussian {
         Ok(prior)
     }
 
-    /// Posterior means, or draws keyed by the key, the observation and the step (0 for those that are kept), written into `out [n, d]`.
+    /// Posterior means, or draws keyed by the key, the observation and the step (0 for those that are kept), written into
+    /// `out [n, d]`.
     pub(super) fn sample_into(
         &self,
         channel: &dyn Channel,
@@ -65,22 +67,25 @@ impl SpectralGaussian {
         out: &mut Samples,
     ) -> Result<()> {
         let linear = channel.as_linear().ok_or(Error::NotLinear("a Gaussian of independent coefficients"))?;
-        let stop = Stop::error(ITERATIONS, TOLERANCE * TOLERANCE * self.mean.len() as f64, 1.0);
         parallel::fill_each_row(out, SHARD, |i| {
             let (a, y) = (observations.operator(i), observations.y.row(i));
             let (first, seen) = self.begin(linear, a, key.map(|(key, step)| key.stream(i, step)));
             let residual: Vec<f64> = y.iter().zip(&seen).map(|(y, seen)| f64::from(*y) - f64::from(*seen)).collect();
-            let system = System {
-                linear,
-                a,
-                covariance: Covariance::Spectral(self.basis(), &self.variance),
-                scale: 1.0,
-                floor: FLOOR,
-                stop,
-            };
-            let correction = system.correction(&residual);
+            let correction = self.system(linear, a, ITERATIONS).correction(&residual);
             Ok(first.iter().zip(correction).map(|(x, c)| (f64::from(*x) + c) as f32).collect())
         })
+    }
+
+    /// The system of the observation with the operator `a`, whose solution takes at most `iterations` iterations.
+    pub(super) fn system<'a>(&'a self, linear: &'a dyn LinearChannel, a: &'a [f32], iterations: usize) -> System<'a> {
+        System {
+            linear,
+            a,
+            covariance: Covariance::Spectral(self.basis(), &self.variance),
+            scale: 1.0,
+            floor: FLOOR,
+            stop: Stop::error(iterations, TOLERANCE * TOLERANCE * self.mean.len() as f64, 1.0),
+        }
     }
 
     /// A draw from the prior and its observation; without a stream the mean and its observation without noise.

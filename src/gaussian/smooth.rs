@@ -11,7 +11,7 @@
 //! τ is that of the greatest likelihood, by its score equation: with r = y - A c 1 and z = (τ A S Aᵀ + Σ_y)⁻¹ r, the mean
 //! of zᵀ A S Aᵀ z over the observations is the one over observations that the model itself draws.
 
-use super::matrix_free::{Covariance, Stop, System};
+use super::matrix_free::dot;
 use super::spectral::SpectralGaussian;
 use crate::basis::Basis;
 use crate::channel::{LinearChannel, narrow, wide};
@@ -29,11 +29,8 @@ const CORRECTIONS: usize = 6;
 const MAX_STEP: f64 = 5.0;
 /// Least slope of the score that is believed; in noise it is nearly flat.
 const MIN_SLOPE: f64 = 0.05;
-/// Maximum number of iterations of a solution, and its error in standard deviations of the prior.
+/// Maximum number of iterations of a solution.
 const ITERATIONS: usize = 200;
-const TOLERANCE: f64 = 0.01;
-/// δ: keeps noiseless channels invertible.
-const FLOOR: f64 = 1e-8;
 
 impl SpectralGaussian {
     /// Smooth images in `basis` with the level and the power of at most 32 of the `observations` of `linear`.
@@ -42,7 +39,9 @@ impl SpectralGaussian {
         let mean = basis.forward(&vec![level(linear, &seen); linear.signal_len()]);
         let variance = smooth_variance(&basis);
         let first = Self::like(basis, mean, variance);
-        let excess = |log_tau: f64| excess(linear, &first.clone().scaled(log_tau.exp()), &seen);
+        let x = narrow(&first.basis().inverse(&first.mean));
+        let middle = parallel::map(seen.n(), |i| image(linear, seen.operator(i), &x));
+        let excess = |log_tau: f64| excess(linear, &first.clone().scaled(log_tau.exp()), (&seen, &middle));
         let tau = root(excess).exp();
         first.scaled(tau)
     }
@@ -82,26 +81,16 @@ fn root(f: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// The logarithm of the factor by which the score zᵀ A S Aᵀ z of the observations exceeds that of observations of draws
-/// from the prior, the same draws for all τ.
-fn excess(linear: &dyn LinearChannel, prior: &SpectralGaussian, seen: &Observations) -> f64 {
-    let mean = narrow(&prior.basis().inverse(&prior.mean));
+/// from the prior, the same draws for all τ. `middle` are the images A m of the prior's mean.
+fn excess(linear: &dyn LinearChannel, prior: &SpectralGaussian, (seen, middle): (&Observations, &[Vec<f64>])) -> f64 {
     let key = Key::new(0, Purpose::Start, 0);
     let scores = parallel::map(seen.n(), |i| {
         let (a, mut stream) = (seen.operator(i), key.stream(i, 0));
         let mut drawn = vec![0.0f32; linear.observation_len()];
         linear.observe(&prior.draw(&mut stream), a, &mut stream, &mut drawn);
-        let middle = image(linear, a, &mean);
         let score = |y: &[f32]| {
-            let r: Vec<f64> = y.iter().zip(&middle).map(|(y, m)| f64::from(*y) - m).collect();
-            System {
-                linear,
-                a,
-                covariance: Covariance::Spectral(prior.basis(), &prior.variance),
-                scale: 1.0,
-                floor: FLOOR,
-                stop: Stop::error(ITERATIONS, TOLERANCE * TOLERANCE * prior.mean.len() as f64, 1.0),
-            }
-            .score(&r)
+            let r: Vec<f64> = y.iter().zip(&middle[i]).map(|(y, m)| f64::from(*y) - m).collect();
+            prior.system(linear, a, ITERATIONS).score(&r)
         };
         (score(seen.y.row(i)), score(&drawn))
     });
@@ -115,10 +104,6 @@ fn image(linear: &dyn LinearChannel, a: &[f32], x: &[f32]) -> Vec<f64> {
     let mut y = vec![0.0f32; linear.observation_len()];
     linear.apply(a, x, &mut y);
     wide(&y)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub struct Counts {
     pub host_ms: Option<f64>,
 }
 
-/// What both halves of a lap ask of a GPU.
+/// Counts of the M-step and of the E-step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PerStep {
     /// Per optimizer step of the M-step; the losses are read every 25 steps besides.
@@ -94,7 +94,7 @@ fn thread_nanoseconds() -> Option<u64> {
 }
 
 impl Bench<'_> {
-    /// Counts both halves of a lap; `None` on backends of the CPU.
+    /// Counts one step of the M-step and one network call of the E-step; `None` on backends of the CPU.
     pub fn counts(&self) -> Result<Option<PerStep>> {
         if crate::device::Adapter::of(self.device).is_none() {
             return Ok(None);

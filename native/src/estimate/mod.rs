@@ -61,7 +61,7 @@ pub struct Estimate {
     pub memory_bytes: Memory,
     /// Size of the files of a finished lap.
     pub disk_bytes_per_lap: Option<u64>,
-    /// What a step asks of a GPU; `None` on the CPU, or where it was not asked for.
+    /// Kernels and bytes per step; `None` on the CPU, or where they were not asked for.
     pub counts: Option<PerStep>,
     /// Measured times per optimizer step and per observation with all its network calls.
     pub measured_seconds: Speed,

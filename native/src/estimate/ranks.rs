@@ -1,7 +1,7 @@
 //! How long a run takes on several ranks, by a model of their work and their messages.
 //!
 //! A rank computes as fast as this machine does with the same threads and device. A step lasts as long as the largest share
-//! of its micro-batches, an E-step as long as the largest share of the shards. In a step a rank sends a slice of each of its
+//! of its micro-batches, an E-step as long as the largest share of the shards. Per step, a rank sends a slice of each of its
 //! gradients to every other rank, and the sum of its own slice; it packs, receives and adds them in memory, and on a GPU
 //! they pass between device and host. Messages do not overlap with computation. The start, the optimizer's update (which
 //! every rank takes), the held-out comparison and files are not counted.
@@ -102,7 +102,7 @@ impl OnRanks {
 }
 
 impl Work {
-    /// The prediction for `ranks` ranks of the halves of a lap that are known for one.
+    /// Predicts the M-step and the E-step on `ranks` ranks, where they are known on one.
     fn on(&self, ranks: usize, m_step: &Half, e_step: Option<&Half>) -> OnRanks {
         let others = (ranks - 1) as f64 / ranks as f64;
         let most = self.pieces.div_ceil(ranks);

@@ -118,7 +118,7 @@ impl World {
         }
         let message = |error: &anyhow::Error| match error.downcast_ref::<diffem::Error>() {
             // The rank that could not go on says more.
-            Some(diffem::Error::Rank(message)) if message.contains("its own message") => " ".into(),
+            Some(diffem::Error::OtherRank(_)) => " ".into(),
             _ => format!("{error:#}"),
         };
         let texts = self.texts(&result.as_ref().err().map_or(String::new(), message));

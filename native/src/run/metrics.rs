@@ -28,7 +28,7 @@ impl TruthRecord {
     }
 }
 
-/// Where rank 0 spent its time in a lap.
+/// Time and bytes of rank 0 per lap.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RanksRecord {
     /// Number of ranks.

@@ -78,7 +78,7 @@ fn ended(session: &Session, outcome: diffem::Result<()>, reporter: Option<Report
             Ok(Ended::Finished)
         }
         (Err(Error::Stopped), None) => Ok(Ended::Stopped),
-        (Err(error @ Error::Rank(_)), None) => Err(error.into()),
+        (Err(error @ (Error::Rank(_) | Error::OtherRank(_))), None) => Err(error.into()),
         (Err(error), None) => {
             let run = session.run.path().display();
             match session.run.laps()?.last() {
@@ -191,7 +191,7 @@ impl<'a> Reporter<'a> {
         Ok(())
     }
 
-    /// Saves a state within a lap where it is time, or where the run is about to end.
+    /// Saves a state within a lap when the last one is old enough, or when the run is about to end.
     fn save(&mut self, event: &Event<'_>, state: &State, stopping: bool) -> Result<()> {
         let due = self.saved.elapsed().as_secs_f64() >= self.session.config.report.save_every;
         if !matches!(event, Event::Lap(_)) && (due || stopping) {
