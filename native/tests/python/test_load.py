@@ -2,30 +2,23 @@
 
 import json
 import shutil
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 import diffem
 import numpy as np
+from small_run import command, train
 
 # Few steps and signals of length 1, so that a lap takes one second.
 SETTINGS = ["em.laps=2", "m_step.steps=20", "data.n=256"]
 
 
-def command(*args: object) -> str:
-    return subprocess.run(["diffem", *map(str, args)], check=True, capture_output=True, text=True).stdout
-
-
 class Load(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.dir = Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.dir)
-        cls.path = cls.dir / "run"
-        settings = [word for setting in SETTINGS for word in ("--set", setting)]
-        command("train", "gaussian", *settings, "--out", cls.path, "--progress", "quiet")
+        cls.path = train(cls, "gaussian", SETTINGS)
+        cls.dir = cls.path.parent
         cls.run_ = diffem.load(cls.path)
 
     def copy(self) -> Path:

@@ -1,13 +1,10 @@
 """Tests the widget of notebooks on a small run of the installed command. native/python/check.sh runs this file."""
 
 import importlib.util
-import shutil
-import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 
 import diffem
+from small_run import command, train
 
 SETTINGS = ["em.laps=1", "m_step.steps=5", "network.width=16", "data.n=64"]
 ANYWIDGET = importlib.util.find_spec("anywidget") is not None
@@ -16,12 +13,8 @@ ANYWIDGET = importlib.util.find_spec("anywidget") is not None
 class Show(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.dir = Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.dir)
-        cls.path = cls.dir / "run"
-        settings = [word for setting in SETTINGS for word in ("--set", setting)]
-        words = ["diffem", "train", "digits", *settings, "--out", str(cls.path), "--progress", "quiet"]
-        subprocess.run(words, check=True, capture_output=True)
+        cls.path = train(cls, "digits", SETTINGS)
+        cls.dir = cls.path.parent
         cls.elements = cls.dir / "elements"
         cls.elements.mkdir()
         (cls.elements / "diffem-elements.js").write_text("export {}")
@@ -41,8 +34,7 @@ class Show(unittest.TestCase):
         figure = diffem.show(diffem.load(self.path, lap=1), examples=3, draws=8, elements=self.elements)
         self.assertEqual(figure.files, {"diffem-elements.js": b"export {}"})
         out = self.dir / "checkpoint.safetensors"
-        words = ["diffem", "export", str(self.path), "--web", "--examples", "3", "--lap", "1", "--out", str(out)]
-        subprocess.run(words, check=True, capture_output=True)
+        command("export", self.path, "--web", "--examples", 3, "--lap", 1, "--out", out)
         self.assertEqual(figure.checkpoint, out.read_bytes())
         self.assertEqual(figure.draws, 8)
         self.assertIn("diffem-posterior", str(figure._esm))
