@@ -68,6 +68,11 @@ pub fn share_of(n: usize, count: usize, rank: usize) -> Range<usize> {
     rank * n / count..(rank + 1) * n / count
 }
 
+/// Sizes of the shares of all of `count` ranks, see [`share_of`].
+fn shares(n: usize, count: usize) -> Vec<usize> {
+    (0..count).map(|rank| share_of(n, count, rank).len()).collect()
+}
+
 impl dyn Ranks + '_ {
     /// This rank's share of `n` things.
     pub fn share(&self, n: usize) -> Range<usize> {
@@ -116,43 +121,74 @@ impl dyn Ranks + '_ {
         }
     }
 
-    /// The values of all ranks in order, where each has those of its share of `n` things.
-    pub fn collect(&self, mine: &[f32], n: usize) -> Vec<f32> {
-        let counts: Vec<usize> = (0..self.count()).map(|rank| share_of(n, self.count(), rank).len()).collect();
-        let mut all = vec![0.0; n];
-        self.gather(mine, &counts, &mut all);
+    /// The values of all ranks in order, `counts[rank]` by each. A process alone keeps its own without a copy.
+    pub fn collected(&self, mine: Vec<f32>, counts: &[usize]) -> Vec<f32> {
+        if self.count() == 1 {
+            return mine;
+        }
+        let mut all = vec![0.0; counts.iter().sum()];
+        self.gather(&mine, counts, &mut all);
         all
     }
 
+    /// The values of all ranks in order, where each has those of its share of `n` things.
+    pub fn collect(&self, mine: &[f32], n: usize) -> Vec<f32> {
+        let mut all = vec![0.0; n];
+        self.gather(mine, &shares(n, self.count()), &mut all);
+        all
+    }
+}
+
+/// Adds vectors of all ranks. It keeps its buffers, because new ones for every sum would cost as much as adding.
+#[derive(Default)]
+pub struct Adder {
+    sent: Vec<f32>,
+    parts: Vec<f32>,
+    sum: Vec<f32>,
+}
+
+impl Adder {
     /// Sum of `n` vectors of length `len` in their order, from zero. `mine` are those of this rank's share.
-    pub fn sum(&self, mine: &[Vec<f32>], n: usize, len: usize) -> Vec<f32> {
-        let block = (EXCHANGED / n.max(1)).max(1);
-        let sums = (0..len).step_by(block).map(|from| self.sum_of(mine, n, from..len.min(from + block)));
-        sums.collect::<Vec<_>>().concat()
+    pub fn sum<V: AsRef<[f32]>>(&mut self, ranks: &dyn Ranks, mine: &[V], n: usize, len: usize) -> Vec<f32> {
+        let (block, mut all) = ((EXCHANGED / n.max(1)).max(1), vec![0.0; len]);
+        for from in (0..len).step_by(block) {
+            let range = from..len.min(from + block);
+            self.add(ranks, mine, n, range.clone());
+            ranks.gather(&self.sum, &shares(range.len(), ranks.count()), &mut all[range]);
+        }
+        all
     }
 
-    /// The values `range` of the sum.
-    fn sum_of(&self, mine: &[Vec<f32>], n: usize, range: Range<usize>) -> Vec<f32> {
-        let (count, len) = (self.count(), range.len());
-        let mut sent = Vec::with_capacity(mine.len() * len);
-        for rank in 0..count {
-            let slice = share_of(len, count, rank);
-            let slice = range.start + slice.start..range.start + slice.end;
-            mine.iter().for_each(|vector| sent.extend_from_slice(&vector[slice.clone()]));
-        }
-        let own = self.share(len).len();
-        let to: Vec<usize> = (0..count).map(|rank| mine.len() * share_of(len, count, rank).len()).collect();
-        let from: Vec<usize> = (0..count).map(|rank| share_of(n, count, rank).len() * own).collect();
-        let mut parts = vec![0.0; n * own];
-        self.exchange(&sent, &to, &from, &mut parts);
-        let mut sum = vec![0.0f32; own];
-        parallel::for_each_chunk_mut(&mut sum, ADDED, |piece, out| {
+    /// Adds this rank's share of the values `range`.
+    fn add<V: AsRef<[f32]>>(&mut self, ranks: &dyn Ranks, mine: &[V], n: usize, range: Range<usize>) {
+        let (count, len) = (ranks.count(), range.len());
+        let sent = match mine {
+            // The slices of one vector lie side by side already.
+            [vector] => &vector.as_ref()[range],
+            _ => {
+                self.sent.clear();
+                for rank in 0..count {
+                    let slice = share_of(len, count, rank);
+                    let slice = range.start + slice.start..range.start + slice.end;
+                    mine.iter().for_each(|vector| self.sent.extend_from_slice(&vector.as_ref()[slice.clone()]));
+                }
+                &self.sent
+            }
+        };
+        let own = ranks.share(len).len();
+        let to: Vec<usize> = shares(len, count).into_iter().map(|share| mine.len() * share).collect();
+        let from: Vec<usize> = shares(n, count).into_iter().map(|share| share * own).collect();
+        self.parts.resize(n * own, 0.0);
+        ranks.exchange(sent, &to, &from, &mut self.parts);
+        self.sum.resize(own, 0.0);
+        let parts = &self.parts;
+        parallel::for_each_chunk_mut(&mut self.sum, ADDED, |piece, out| {
+            out.fill(0.0);
             for part in 0..n {
                 let values = &parts[part * own + piece * ADDED..][..out.len()];
                 out.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             }
         });
-        self.collect(&sum, len)
     }
 }
 
@@ -170,8 +206,11 @@ mod tests {
 
     #[test]
     fn one_rank_adds_in_order_and_keeps_its_numbers() {
-        let ranks: &dyn Ranks = &Alone;
-        assert_eq!(ranks.sum(&[vec![1e8, -0.0], vec![1.0, -0.0], vec![-1e8, 0.5]], 3, 2), [0.0, 0.5]);
+        let (ranks, mut adder): (&dyn Ranks, _) = (&Alone, Adder::default());
+        for _ in 0..2 {
+            let vectors = [vec![1e8, -0.0], vec![1.0, -0.0], vec![-1e8, 0.5]];
+            assert_eq!(adder.sum(ranks, &vectors, 3, 2), [0.0, 0.5]);
+        }
         for value in [0.1, -f64::MAX, f64::MIN_POSITIVE, f64::INFINITY] {
             assert_eq!(ranks.first(value).to_bits(), value.to_bits());
         }

@@ -59,7 +59,8 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 /// Refuses several processes where a command works in one. Those of a build without MPI are refused later.
 fn alone(command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Train(_) | Command::Resume(_) => Ok(()),
+        Command::Train(_) | Command::Resume(_) | Command::Prior(_) => Ok(()),
+        Command::Sample(_) | Command::Evaluate(_) | Command::Calibrate(_) => Ok(()),
         _ => ranks::one_process(),
     }
 }

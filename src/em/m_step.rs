@@ -16,7 +16,7 @@ use crate::noise::{Key, Purpose, RowStreams};
 use crate::observations::Observations;
 use crate::optim::{OptimState, Update};
 use crate::posterior::Posterior;
-use crate::ranks::{Alone, Ranks};
+use crate::ranks::{Adder, Alone, Ranks};
 use crate::samples::Samples;
 use crate::transfer;
 use burn::module::Module;
@@ -32,6 +32,8 @@ pub struct MStep<'a, S: NetworkSpec> {
     config: &'a MStepConfig,
     order: Order,
     ranks: &'a dyn Ranks,
+    /// Adds the gradients of all ranks.
+    adder: Adder,
 }
 
 /// The permutation of the current epoch.
@@ -78,7 +80,15 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             lap,
         };
         let order = Order { key: source.key(Purpose::Shuffle), epoch: None };
-        Self { posterior, method: model.method.learning(), source, config, order, ranks: &Alone }
+        Self {
+            posterior,
+            method: model.method.learning(),
+            source,
+            config,
+            order,
+            ranks: &Alone,
+            adder: Adder::default(),
+        }
     }
 
     /// Trains only on those of the `rows` of x, 1 or more, whose reconstructions suit the method.
@@ -119,31 +129,30 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         let own = self.ranks.share(pieces);
         let parts = kernels::map_shards(device, own.len(), |i| piece(own.start + i));
         let (losses, gradients): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        let (losses, gradients) = self.of_all_ranks(losses, gradients, pieces, &state.weights);
+        let (losses, gradients) = match self.ranks.count() {
+            1 => (losses, gradients),
+            _ => self.of_all_ranks(losses, gradients, pieces, &state.weights),
+        };
         let c = self.config;
         let learning_rate = self.learning_rate(state.updates);
         state.update(gradients, Update { learning_rate, clip_norm: c.clip_norm, average_decay: c.ema });
         losses.into_iter().reduce(|sum, loss| sum + loss).unwrap_or_else(|| Tensor::zeros([1], device))
     }
 
-    /// The losses of all `pieces` micro-batches and the sum of their gradients, which have the length of `weights [P]`; those
-    /// of this rank where it is the only one.
+    /// The losses of all `pieces` micro-batches and the sum of their gradients, which have the length of `weights [P]`.
     fn of_all_ranks(
-        &self,
+        &mut self,
         losses: Vec<Tensor<1>>,
         gradients: Vec<Tensor<1>>,
         pieces: usize,
         weights: &Tensor<1>,
     ) -> (Vec<Tensor<1>>, Vec<Tensor<1>>) {
-        if self.ranks.count() == 1 {
-            return (losses, gradients);
-        }
         let host = |t: &Tensor<1>| to_host(t).expect("a device whose tensors can be read");
         let device = weights.device();
         let own: Vec<f32> = losses.iter().flat_map(&host).collect();
         let losses = self.ranks.collect(&own, pieces).into_iter().map(|loss| from_host(vec![loss], &device)).collect();
         let own: Vec<Vec<f32>> = gradients.iter().map(host).collect();
-        let sum = self.ranks.sum(&own, pieces, weights.dims()[0]);
+        let sum = self.adder.sum(self.ranks, &own, pieces, weights.dims()[0]);
         (losses, vec![from_host(sum, &device)])
     }
 

@@ -17,8 +17,8 @@ impl<S: NetworkSpec> Trainer<S> {
         if state.partial.n() != n {
             state.partial = self.table(state, n, d)?;
         }
-        let (posterior, ranks) = (self.e_step_posterior(state), self.ranks.as_ref());
-        self.e_step(&posterior, lap).run_over(ranks, state.done, &mut |rows| {
+        let (posterior, ranks) = (self.e_step_posterior(state).over(self.ranks.clone()), self.ranks.as_ref());
+        self.e_step(&posterior, lap).run(state.done, &mut |rows| {
             state.partial.put(state.done, rows);
             state.done += rows.n();
             let flow = observer.on_event(Event::EStep { lap, done: state.done }, state);

@@ -7,8 +7,12 @@ use crate::kernels;
 use crate::network::NetworkSpec;
 use crate::observations::Observations;
 use crate::parallel;
+use crate::ranks::share_of;
 use crate::samples::Samples;
 use std::ops::{ControlFlow, Range};
+
+/// Largest number of values that ranks collect at a time.
+const COLLECTED: usize = 1 << 28;
 
 impl<S: NetworkSpec> Posterior<S> {
     /// Returns `draws` draws of x for each of the n `observations` with seed 0, `[n · draws, d]`; the draws
@@ -94,7 +98,7 @@ impl<S: NetworkSpec> Posterior<S> {
     }
 
     /// Draws the rows `row(r)` for r in `range`, in order and some shards at a time; `on_group` may stop
-    /// them.
+    /// them. Ranks draw a share of each group, and all receive the rows of all and must agree on stopping.
     pub(crate) fn for_each_group(
         &self,
         observations: &Observations,
@@ -102,22 +106,41 @@ impl<S: NetworkSpec> Posterior<S> {
         row: &(dyn Fn(usize) -> Row + Sync),
         on_group: &mut dyn FnMut(&Samples) -> ControlFlow<()>,
     ) -> Result<()> {
-        let (size, n) = (self.model.shard, range.end);
-        let group = size * parallel::workers() * 4;
-        for start in range.step_by(group) {
-            let end = n.min(start + group);
-            let draw = |shard: usize| {
-                let rows = start + shard * size..end.min(start + (shard + 1) * size);
-                self.draw(observations, rows.map(row).collect(), &mut |_| ControlFlow::Continue(()))
-            };
+        let (size, d, ranks) = (self.model.shard, self.model.channel.signal_len(), self.ranks.as_ref());
+        let count = ranks.count();
+        // Groups are the same on all ranks, which may have different numbers of workers.
+        let most = (COLLECTED / (size * d)).max(count);
+        let group = size * (ranks.first((parallel::workers() * 4 * count) as f64) as usize).min(most);
+        for start in range.clone().step_by(group) {
+            let end = range.end.min(start + group);
             let shards = (end - start).div_ceil(size);
-            let parts: Vec<Samples> =
-                kernels::map_shards(&self.device, shards, draw).into_iter().collect::<Result<_>>()?;
-            let rows = parts.into_iter().flat_map(Samples::into_vec).collect();
-            if on_group(&Samples::new(rows, self.model.channel.signal_len())).is_break() {
+            let rows = |rank| {
+                let shards = share_of(shards, count, rank);
+                start + shards.start * size..end.min(start + shards.end * size)
+            };
+            let mine = ranks.agree(self.draw_shards(observations, rows(ranks.rank()), row))?;
+            let counts: Vec<usize> = (0..count).map(|rank| rows(rank).len() * d).collect();
+            if on_group(&Samples::new(ranks.collected(mine, &counts), d)).is_break() {
                 return Err(Error::Stopped);
             }
         }
         Ok(())
+    }
+
+    /// Values of the draws of the rows `row(r)` for r in `range`, one shard to a worker at a time.
+    fn draw_shards(
+        &self,
+        observations: &Observations,
+        range: Range<usize>,
+        row: &(dyn Fn(usize) -> Row + Sync),
+    ) -> Result<Vec<f32>> {
+        let size = self.model.shard;
+        let draw = |shard: usize| {
+            let rows = range.start + shard * size..range.end.min(range.start + (shard + 1) * size);
+            self.draw(observations, rows.map(row).collect(), &mut |_| ControlFlow::Continue(()))
+        };
+        let parts = kernels::map_shards(&self.device, range.len().div_ceil(size), draw);
+        let parts: Vec<Samples> = parts.into_iter().collect::<Result<_>>()?;
+        Ok(parts.into_iter().flat_map(Samples::into_vec).collect())
     }
 }

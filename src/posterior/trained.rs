@@ -6,8 +6,10 @@ use crate::error::Result;
 use crate::method::Context;
 use crate::network::{Network, NetworkConfig, NetworkSpec, Silent};
 use crate::observations::Observations;
+use crate::ranks::{Alone, Ranks};
 use crate::sampler::SamplerConfig;
 use burn::tensor::Device;
+use std::sync::Arc;
 
 /// The denoiser D' that an over-relaxed E-step moves away from.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub struct Posterior<S: NetworkSpec = NetworkConfig> {
     pub(super) network: S::Network,
     pub(super) standardizer: Standardizer,
     pub(super) device: Device,
+    /// The ranks that its draws are dealt to.
+    pub(super) ranks: Arc<dyn Ranks>,
     /// Where the E-step is over-relaxed: what it starts from, and ω.
     previous: Option<(Earlier<S::Network>, f64)>,
 }
@@ -35,6 +39,7 @@ impl<S: NetworkSpec> Clone for Posterior<S> {
             network: self.network.clone(),
             standardizer: self.standardizer.clone(),
             device: self.device.clone(),
+            ranks: self.ranks.clone(),
             previous: self.previous.clone(),
         }
     }
@@ -44,7 +49,14 @@ impl<S: NetworkSpec> Posterior<S> {
     /// The posterior of `model` with `network`, outside autodiff, in the coordinates of `standardizer`.
     pub fn new(model: Model<S>, network: S::Network, standardizer: Standardizer, device: Device) -> Self {
         let standardizer = standardizer.of_channel(&model.channel);
-        Self { model, network, standardizer, device, previous: None }
+        Self { model, network, standardizer, device, ranks: Arc::new(Alone), previous: None }
+    }
+
+    /// The same posterior with its draws dealt to `ranks`: each draws its share, and all receive all. They must make the
+    /// same calls in the same order, with the same weights and observations.
+    pub fn over(mut self, ranks: Arc<dyn Ranks>) -> Self {
+        self.ranks = ranks;
+        self
     }
 
     /// The channel, the network configuration and the settings of the posterior.

@@ -3,21 +3,31 @@
 use crate::args::Calibrate;
 use crate::eval::calibration::{calibrate, table, write};
 use crate::figures;
-use crate::run::session::Session;
+use crate::ranks::world;
+use crate::run::together;
 use anyhow::{Result, bail};
 
 /// Runs the command.
 pub fn run(args: &Calibrate) -> Result<()> {
-    super::use_threads(&args.compute)?;
+    let world = world();
+    world.agree(super::use_threads(&args.compute).and_then(|()| checked(args)))?;
+    let session = together::view(&args.run, &args.settings.set, &args.compute.device)?;
+    let tested = calibrate(args, &session)?;
+    let report = || {
+        write(&session, &tested)?;
+        figures::run::calibration(&session, &tested)?;
+        let clean = session.clean_use().map_or(String::new(), |clean| format!("{clean}\n"));
+        super::print(&(clean + &table(&tested)))
+    };
+    world.by_first(report).map(drop)
+}
+
+/// Checks the counts of the command.
+fn checked(args: &Calibrate) -> Result<()> {
     for (name, value) in [("--draws", args.draws), ("--signals", args.signals)] {
         if value < 2 {
             bail!("{name} {value}: expected 2 or more");
         }
     }
-    let session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
-    let tested = calibrate(args, &session)?;
-    write(&session, &tested)?;
-    figures::run::calibration(&session, &tested)?;
-    let clean = session.clean_use().map_or(String::new(), |clean| format!("{clean}\n"));
-    super::print(&(clean + &table(&tested)))
+    Ok(())
 }

@@ -3,23 +3,33 @@
 use crate::args::Evaluate;
 use crate::eval::evaluation::evaluate;
 use crate::figures::comparisons;
-use crate::run::session::Session;
+use crate::ranks::world;
+use crate::run::together;
 use anyhow::{Result, bail};
 
 /// Runs the command.
 pub fn run(args: &Evaluate) -> Result<()> {
-    super::use_threads(&args.compute)?;
+    let world = world();
+    world.agree(super::use_threads(&args.compute).and_then(|()| checked(args)))?;
+    let mut session = together::view(&args.run, &[], &args.compute.device)?;
+    let report = evaluate(args, &mut session)?;
+    let show = || {
+        report.write(&session.run)?;
+        // The run's figures show its own channel, so scores under another channel are not drawn into them.
+        let curves = args.channel.is_none() && comparisons::scores(&session, &report)?;
+        let curves = curves.then(|| format!("curves in {}\n", session.run.file("figures").display()));
+        super::print(&(report.table() + &curves.unwrap_or_default()))
+    };
+    world.by_first(show).map(drop)
+}
+
+/// Checks the counts of the command.
+fn checked(args: &Evaluate) -> Result<()> {
     if args.points < 2 {
         bail!("--points {}: expected 2 or more", args.points);
     }
     if args.draws == 0 {
         bail!("--draws 0: expected 1 or more");
     }
-    let mut session = Session::open(&args.run, &[], &args.compute.device)?;
-    let report = evaluate(args, &mut session)?;
-    report.write(&session.run)?;
-    // The run's figures show its own channel, so scores under another channel are not drawn into them.
-    let curves = args.channel.is_none() && comparisons::scores(&session, &report)?;
-    let curves = curves.then(|| format!("curves in {}\n", session.run.file("figures").display()));
-    super::print(&(report.table() + &curves.unwrap_or_default()))
+    Ok(())
 }

@@ -2,10 +2,12 @@
 
 use crate::args::Prior as Args;
 use crate::config::Config;
+use crate::ranks::world;
 use crate::report::progress::ProgressMode;
 use crate::run::laps::chosen_lap;
 use crate::run::prior::{Origin, Prior, train};
 use crate::run::session::Session;
+use crate::run::together;
 use crate::signals::{EXIT_STOPPED, Ended};
 use anyhow::{Result, bail};
 use diffem::method::Method;
@@ -13,22 +15,34 @@ use std::process::ExitCode;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    super::use_threads(&args.compute)?;
-    let session = Session::open(&args.run, &[], &args.compute.device)?;
-    let lap = lap(args, &session)?;
-    let origin = Origin { lap, config: configure(args, &session, lap)? };
+    let world = world();
+    world.agree(super::use_threads(&args.compute))?;
+    let session = together::view(&args.run, &[], &args.compute.device)?;
+    let origin = world.agree(origin(args, &session))?;
     if train(&session.run, &session.device, &origin, args.progress)? == Ended::Stopped {
         return Ok(ExitCode::from(EXIT_STOPPED));
     }
-    let prior = Prior::load(&session.run, &[], &session.device)?;
-    crate::figures::comparisons::prior(&session, &prior)?;
-    if !matches!(args.progress, ProgressMode::Json | ProgressMode::Quiet) {
-        let run = args.run.display();
-        super::print(&format!(
-            "{run}/prior: trained on lap {lap}; draws in {run}/figures, more with `diffem sample {run} --prior`\n"
-        ))?;
-    }
+    world.by_first(|| shown(args, &session, origin.lap))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Draws the prior's figure, and says where it is.
+fn shown(args: &Args, session: &Session, lap: usize) -> Result<()> {
+    let prior = Prior::load(&session.run, &[], &session.device)?;
+    crate::figures::comparisons::prior(session, &prior)?;
+    if matches!(args.progress, ProgressMode::Json | ProgressMode::Quiet) {
+        return Ok(());
+    }
+    let run = args.run.display();
+    super::print(&format!(
+        "{run}/prior: trained on lap {lap}; draws in {run}/figures, more with `diffem sample {run} --prior`\n"
+    ))
+}
+
+/// What the prior is trained on, and how.
+fn origin(args: &Args, session: &Session) -> Result<Origin> {
+    let lap = lap(args, session)?;
+    Ok(Origin { lap, config: configure(args, session, lap)? })
 }
 
 /// The lap that was asked for, or else the one chosen by the held-out observations.

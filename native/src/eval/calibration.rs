@@ -2,6 +2,7 @@
 
 use crate::args::Calibrate;
 use crate::files;
+use crate::ranks::world;
 use crate::run::session::Session;
 use anyhow::{Result, bail};
 use diffem::metric::{Calibration, Curve};
@@ -70,14 +71,17 @@ impl Points {
     }
 }
 
-/// Tests the calibration of the posteriors of `session` as `args` specify.
+/// Tests the calibration of the posteriors of `session` as `args` specify. Draws are dealt to all ranks, of which rank 0
+/// receives the results, and the others an empty list.
 pub fn calibrate(args: &Calibrate, session: &Session) -> Result<Vec<Tested>> {
-    let (lap, posterior) = session.posterior(args.lap)?;
-    let test = |(signals, x, seen): (Signals, Samples, Observations)| {
-        let draws = posterior.sample_seeded(&seen, args.draws, args.seed)?;
-        Ok(Tested { signals, lap, calibration: Calibration::of(&x, &draws, args.seed)? })
-    };
-    sets(session, lap, args)?.into_iter().map(test).collect()
+    let (world, (lap, posterior)) = (world(), session.dealt_posterior(args.lap)?);
+    let mut tested = Vec::new();
+    for (signals, x, seen) in world.agree(sets(session, lap, args))? {
+        let draws = world.agree(posterior.sample_seeded(&seen, args.draws, args.seed).map_err(Into::into))?;
+        let test = || Ok(Tested { signals, lap, calibration: Calibration::of(&x, &draws, args.seed)? });
+        tested.extend(world.by_first(test)?);
+    }
+    Ok(tested)
 }
 
 /// Writes calibration.json to the run directory of `session`.

@@ -5,9 +5,9 @@ use crate::data::formats::{is_tensor_file, row_shape};
 use crate::data::observations::load_observations;
 use crate::data::tensor::{MAX_VALUES, Metadata, Tensor, product};
 use crate::data::tensor_file::{check_target, write_tensors};
-use crate::device;
 use crate::eval::channel_override::see_through;
 use crate::files;
+use crate::ranks::world;
 use crate::run::dataset::{expected, inspection};
 use crate::run::dir::RunDir;
 use crate::run::images::{Gallery, refuse_content};
@@ -33,16 +33,42 @@ fn is_folder(out: &Path) -> bool {
     !is_tensor_file(out) && (out.is_dir() || out.extension().is_none())
 }
 
-/// Writes posterior draws `x [n, draws, d]` for the observations named in `args`; returns n and the lap.
+/// What posterior draws are made for, and how they are written.
+struct Asked {
+    session: Session,
+    /// Shape of the pictures; `None` for a file of tensors.
+    shape: Option<ImageShape>,
+    observations: Observations,
+    /// Names of the observations' files where each has one.
+    names: Option<Vec<String>>,
+}
+
+/// Writes posterior draws `x [n, draws, d]` for the observations named in `args`; returns n and the lap. All ranks draw,
+/// and rank 0 writes.
 pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
+    let world = world();
+    let Asked { session, shape, observations, names } = world.agree(asked(args))?;
+    let (lap, posterior) = session.dealt_posterior(args.lap)?;
+    let (n, image) = (observations.n(), session.image_shape());
+    let x = world.agree(posterior.sample_seeded(&observations, args.draws, args.seed).map_err(Into::into))?;
+    world.by_first(|| match shape {
+        Some(shape) => {
+            let gallery = Gallery::new(names.as_deref(), n, shape, args.bits);
+            files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, args.draws))
+        }
+        None => write(args, &[n, args.draws], image, x),
+    })?;
+    Ok((n, lap))
+}
+
+/// Reads what `args` name.
+fn asked(args: &Sample) -> Result<Asked> {
     let mut session = Session::open(&args.run, &args.settings.set, &args.compute.device)?;
-    let image = session.image_shape();
-    let shape = shape(args, image)?;
+    let shape = shape(args, session.image_shape())?;
     if let Some(channel) = &args.channel {
         see_through(&mut session, channel)?;
     }
     let (observations, names) = observations(args, &session)?;
-    let (lap, posterior) = session.posterior(args.lap)?;
     let (n, d) = (observations.n(), session.config.signal_len());
     if product(&[n, args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
         bail!(
@@ -51,21 +77,31 @@ pub fn posterior(args: &Sample) -> Result<(usize, usize)> {
             args.draws
         );
     }
-    let x = posterior.sample_seeded(&observations, args.draws, args.seed)?;
-    match shape {
-        Some(shape) => {
-            let gallery = Gallery::new(names.as_deref(), n, shape, args.bits);
-            files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, args.draws))?;
-        }
-        None => write(args, &[n, args.draws], image, x)?,
-    }
-    Ok((n, lap))
+    Ok(Asked { session, shape, observations, names })
 }
 
-/// Writes draws `x [draws, d]` from the run's prior; returns the lap on which the prior was trained.
+/// Writes draws `x [draws, d]` from the run's prior; returns the lap on which the prior was trained. All ranks draw, and
+/// rank 0 writes.
 pub fn prior(args: &Sample) -> Result<usize> {
+    let world = world();
+    let (prior, shape) = world.agree(asked_prior(args))?;
+    let prior = prior.dealt()?;
+    let x = world.agree(prior.draws(args.draws, args.seed))?;
+    let image = prior.origin.config.image_shape();
+    world.by_first(|| match shape {
+        Some(shape) => {
+            let gallery = Gallery::new(None, args.draws, shape, args.bits);
+            files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, 1))
+        }
+        None => write(args, &[args.draws], image, x),
+    })?;
+    Ok(prior.origin.lap)
+}
+
+/// The prior of the run, and the shape of the pictures that are to be written.
+fn asked_prior(args: &Sample) -> Result<(Prior, Option<ImageShape>)> {
     let run = RunDir::open(&args.run)?;
-    let (_, device) = device::open(&args.compute.device)?;
+    let (_, device) = world().open_device(&args.compute.device)?;
     let prior = Prior::load(&run, &args.settings.set, &device)?;
     let config = &prior.origin.config;
     let (d, image) = (config.signal_len(), config.image_shape());
@@ -73,15 +109,7 @@ pub fn prior(args: &Sample) -> Result<usize> {
     if product(&[args.draws, d]).is_none_or(|count| count > MAX_VALUES) {
         bail!("--draws {}: that many draws of {d} values each are more than {MAX_VALUES} values", args.draws);
     }
-    let x = prior.draws(args.draws, args.seed)?;
-    match shape {
-        Some(shape) => {
-            let gallery = Gallery::new(None, args.draws, shape, args.bits);
-            files::replace_dir(&args.out, |dir| gallery.write_draws(dir, &x, 1))?;
-        }
-        None => write(args, &[args.draws], image, x)?,
-    }
-    Ok(prior.origin.lap)
+    Ok((prior, shape))
 }
 
 /// Shape of the pictures that are to be written; `None` for a file of tensors.
@@ -112,7 +140,8 @@ fn observations(args: &Sample, session: &Session) -> Result<(Observations, Optio
             };
             let inspected = found.inspected(channel, &inspection(&session.config, false));
             let (observations, warnings) = inspected.with_context(|| path.display().to_string())?;
-            warnings.iter().for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
+            let told = warnings.iter().filter(|_| world().leads());
+            told.for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
             Ok((observations, names))
         }
     }

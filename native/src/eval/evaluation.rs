@@ -14,7 +14,8 @@ use crate::eval::features::weights::directory;
 use crate::eval::reference::{Reference, note_on_features, notes_on_distances, test_on_own};
 use crate::eval::report::{Distances, Report};
 use crate::eval::restoration::{Estimate, Judge, Restoration};
-use crate::report::progress::Progress;
+use crate::ranks::world;
+use crate::report::progress::{Progress, ProgressMode};
 use crate::run::laps::chosen_lap;
 use crate::run::session::Session;
 use anyhow::{Result, bail};
@@ -51,51 +52,71 @@ impl Scored {
     }
 }
 
-/// Scores the run of `session` as `args` specify. If `args` name a channel, it replaces that of `session`.
+/// Scores the run of `session` as `args` specify. If `args` name a channel, it replaces that of `session`. Draws are dealt to
+/// all ranks; rank 0 scores them and has the report, and the others have an empty one.
 ///
 /// # Errors
 /// Fails if weights are missing (before any work), if there is nothing to compare with, or if a lap is not
 /// finished.
 pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
+    let world = world();
     // Loaded first, so that a missing file fails early.
-    let networks = networks(args, session)?;
-    let reference = Reference::of(args, session)?;
+    let networks = world.by_first(|| networks(args, session))?.unwrap_or_default();
+    let reference = world.by_first(|| Reference::of(args, session))?.flatten();
     test_on_own(session);
-    let mut progress = Progress::new(args.progress);
+    let mut progress = Progress::new(if world.leads() { args.progress } else { ProgressMode::Quiet });
     if let Some(channel) = &args.channel {
         return through_another(args, session, channel, &mut progress);
     }
     let judged = session.dataset.truth.test.is_some() && args.samples.is_none();
-    let start = if judged { session.start_prior()? } else { None };
+    let mut report = world
+        .by_first(|| match judged || !with_st_lpips(args) {
+            true => compared(args, session, reference, &mut progress),
+            false => {
+                bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples")
+            }
+        })?
+        .unwrap_or_default();
+    if judged {
+        report.test = restoration(args, session, &mut progress)?;
+    }
+    world.by_first(|| {
+        if !networks.is_empty() {
+            [report.features, report.proximal] = features(args, session, &networks, &mut progress)?;
+            report.notes.extend(note_on_features(&[&report.features[..], &report.proximal].concat()));
+        }
+        if report.is_empty() {
+            bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
+        }
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+/// The report of distances to the truth, where there is one.
+fn compared(
+    args: &Evaluate,
+    session: &Session,
+    reference: Option<Reference>,
+    progress: &mut Progress,
+) -> Result<Report> {
     let mut report = Report { clean: session.clean_use(), ..Report::default() };
     if let Some(reference) = reference {
-        report.distances = distances(args, session, reference, &mut progress)?;
+        report.distances = distances(args, session, reference, progress)?;
         report.notes = notes_on_distances(&report.distances);
-    }
-    if judged {
-        report.test = restoration(args, session, start, &mut progress)?;
-    } else if with_st_lpips(args) {
-        bail!("--features st-lpips scores estimates of test observations, which need a truth and no --samples");
-    }
-    if !networks.is_empty() {
-        [report.features, report.proximal] = features(args, session, &networks, &mut progress)?;
-        report.notes.extend(note_on_features(&[&report.features[..], &report.proximal].concat()));
-    }
-    if report.is_empty() {
-        bail!("{} has no truth to compare with: pass --truth FILE with clean signals x [n, d]", args.run.display());
     }
     Ok(report)
 }
 
 /// Scores the posteriors on test signals observed through a channel that differs from that of training.
 fn through_another(args: &Evaluate, session: &mut Session, channel: &str, progress: &mut Progress) -> Result<Report> {
-    if session.dataset.truth.test.is_none() {
-        bail!("--channel: {} has no test signals to observe", args.run.display());
-    }
     // The start is fitted to the run's own observations, so it is taken before the channel changes.
-    let start = session.start_prior()?;
-    see_through(session, channel)?;
-    let test = restoration(args, session, start, progress)?;
+    let start = world().by_first(|| match session.dataset.truth.test {
+        Some(_) => session.start_prior(),
+        None => bail!("--channel: {} has no test signals to observe", args.run.display()),
+    })?;
+    world().agree(see_through(session, channel))?;
+    let test = restored(args, session, start.flatten(), progress)?;
     Ok(Report { test, clean: session.clean_use(), channel: Some(session.config.channel.clone()), ..Report::default() })
 }
 
@@ -260,33 +281,51 @@ fn features(
     Ok([images, against(&session.dataset.observations.y, "observations (floor)", &again)?])
 }
 
-/// Scores estimates of the test signals against the truth: floors, classical baselines, the exact posterior
-/// of the Gaussian start, and the trained posteriors.
-fn restoration(
+/// Scores estimates of the test signals against the truth, with the start that the run was fitted to.
+fn restoration(args: &Evaluate, session: &Session, progress: &mut Progress) -> Result<Vec<Restoration>> {
+    let start = world().by_first(|| session.start_prior())?;
+    restored(args, session, start.flatten(), progress)
+}
+
+/// Scores estimates of the test signals against the truth: those that need no network, and the trained posteriors.
+fn restored(
     args: &Evaluate,
     session: &Session,
     start: Option<InitialPrior>,
     progress: &mut Progress,
 ) -> Result<Vec<Restoration>> {
-    let Some(mut judge) = Judge::new(session) else { return Ok(Vec::new()) };
-    if with_st_lpips(args) {
-        judge.look_with(|| StLpips::load(&directory(args.weights.as_deref())?, &session.device))?;
+    let (world, Some(mut judge)) = (world(), Judge::new(session)) else { return Ok(Vec::new()) };
+    let known = world.by_first(|| {
+        if with_st_lpips(args) {
+            judge.look_with(|| StLpips::load(&directory(args.weights.as_deref())?, &session.device))?;
+        }
+        without_network(session, &judge, start)
+    })?;
+    let mut out = known.unwrap_or_default();
+    let chosen: Vec<_> = world.agree(laps(args, session))?.into_iter().filter(|(lap, _)| *lap > 0).collect();
+    progress.start("posteriors", (chosen.len() * args.draws) as u64, "draws of each observation");
+    for (lap, label) in chosen {
+        let estimates = judge.estimates(session, lap, args.draws, &mut || progress.advance(1, &label));
+        let [mean, draw] = world.agree(estimates)?;
+        let scores = world.by_first(|| {
+            let mean = judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?.of_lap(lap);
+            Ok([mean, judge.score(label.clone(), Estimate::Draw, &draw, 1)?.of_lap(lap)])
+        })?;
+        out.extend(scores.into_iter().flatten());
     }
+    progress.finish();
+    Ok(out)
+}
+
+/// Scores floors, classical baselines, and the exact posterior of the Gaussian start.
+fn without_network(session: &Session, judge: &Judge<'_>, start: Option<InitialPrior>) -> Result<Vec<Restoration>> {
     let mut out = judge.floors()?;
-    out.extend(baselines::deconvolutions(session, &judge)?);
+    out.extend(baselines::deconvolutions(session, judge)?);
     if let Some(prior) = start {
         let mean = prior.means(&session.channel, judge.seen())?;
         let draw = prior.reconstruct(&session.channel, judge.seen(), session.config.seed)?;
         out.push(judge.score("Gaussian start (exact)".into(), Estimate::Mean, &mean, 0)?.of_lap(0));
         out.push(judge.score("Gaussian start (exact)".into(), Estimate::Draw, &draw, 1)?.of_lap(0));
     }
-    let chosen: Vec<_> = laps(args, session)?.into_iter().filter(|(lap, _)| *lap > 0).collect();
-    progress.start("posteriors", (chosen.len() * args.draws) as u64, "draws of each observation");
-    for (lap, label) in chosen {
-        let [mean, draw] = judge.estimates(session, lap, args.draws, &mut || progress.advance(1, &label))?;
-        out.push(judge.score(label.clone(), Estimate::Mean, &mean, args.draws)?.of_lap(lap));
-        out.push(judge.score(label, Estimate::Draw, &draw, 1)?.of_lap(lap));
-    }
-    progress.finish();
     Ok(out)
 }

@@ -128,7 +128,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Returns the mean of `draws` draws from each posterior of lap `lap` of `session`, and the first draw; calls
-    /// `on_draw` after each.
+    /// `on_draw` after each. Draws are dealt to all ranks.
     pub fn estimates(
         &self,
         session: &Session,
@@ -136,7 +136,7 @@ impl<'a> Judge<'a> {
         draws: usize,
         on_draw: &mut dyn FnMut(),
     ) -> Result<[Samples; 2]> {
-        let (_, posterior) = session.posterior(Some(lap))?;
+        let (_, posterior) = session.dealt_posterior(Some(lap))?;
         let mut sum = vec![0.0f64; self.x.as_slice().len()];
         let draw = |draw: usize| {
             let key = Key::new(session.config.seed, Purpose::Draw, draw);

@@ -13,9 +13,11 @@ mod started;
 use crate::{device, signals};
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
-use diffem::Ranks;
+use diffem::network::{flatten, to_host};
 use diffem::ranks::Alone;
+use diffem::{Posterior, Ranks};
 use started::{Traffic, leave_it_to_the_first, started};
+use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -149,6 +151,26 @@ impl World {
         Err(Agreed(format!("the ranks differ in {what}: {found}; start all with the same program and command")).into())
     }
 
+    /// Returns an error unless this program and its command are the same on all ranks, but for the number of threads.
+    pub fn same_command(&self) -> Result<()> {
+        self.same("the version", env!("CARGO_PKG_VERSION"))?;
+        self.same("the command", &command(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())))
+    }
+
+    /// `posterior` with its draws dealt to all ranks.
+    ///
+    /// # Errors
+    /// Ranks that have read other weights.
+    pub fn deal(&self, posterior: Posterior) -> Result<Posterior> {
+        if self.count() > 1 {
+            let weights = self.agree(to_host(&flatten(posterior.network())).map_err(Into::into))?;
+            let mut hash = DefaultHasher::new();
+            weights.iter().for_each(|weight| hash.write_u32(weight.to_bits()));
+            self.same("the weights that they read", &format!("{:016x}", hash.finish()))?;
+        }
+        Ok(posterior.over(self.ranks()))
+    }
+
     /// Returns an error unless all ranks see the directory `dir` of rank 0.
     pub fn shares(&self, dir: &Path) -> Result<()> {
         if self.count() == 1 {
@@ -190,6 +212,20 @@ impl World {
             _ => Ok((label, opened)),
         }
     }
+}
+
+/// The words of a command line on a line each, without the number of threads, in which ranks may differ.
+fn command(words: impl Iterator<Item = String>) -> String {
+    let mut kept = Vec::new();
+    let mut words = words;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--threads" => drop(words.next()),
+            threads if threads.starts_with("--threads=") => {}
+            _ => kept.push(word),
+        }
+    }
+    kept.join("\n")
 }
 
 /// One message for what went wrong on the ranks; an empty text is no failure, and a blank one says nothing.
@@ -236,6 +272,13 @@ mod tests {
         assert_eq!(summary(&texts(&["bad", "bad", "bad"])), "bad");
         assert_eq!(summary(&texts(&["", "no room", "no room", " "])), "rank 1 and 1 more: no room");
         assert_eq!(summary(&texts(&["", "no room", "", "no file"])), "rank 1: no room\nrank 3: no file");
+    }
+
+    #[test]
+    fn commands_are_the_same_but_for_their_threads() {
+        let of = |text: &str| command(text.split(' ').map(String::from));
+        assert_eq!(of("sample RUN --threads 4 --out x.npz"), of("sample RUN --threads=1 --out x.npz"));
+        assert_ne!(of("sample RUN --seed 1"), of("sample RUN --seed 2"));
     }
 
     #[test]

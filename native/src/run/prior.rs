@@ -7,10 +7,12 @@
 use crate::config::Config;
 use crate::config::compatible::difference_of;
 use crate::files;
+use crate::ranks::world;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::run::dir::RunDir;
 use crate::run::laps::lap_dir;
-use crate::signals::{Ended, catch_signals, stopping};
+use crate::run::train::Follower;
+use crate::signals::{Ended, catch_signals};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use diffem::channel::{Compose, Unobserved};
@@ -122,7 +124,7 @@ impl Prior {
         read().with_context(|| format!("{}: cannot use this prior; train it anew with `diffem prior`", path.display()))
     }
 
-    /// Writes one draw per observation into `out [n, d]`. The prior is guided to `observations` by moment
+    /// Writes one draw per observation into `out [n, d]`, dealt to all ranks. The prior is guided to `observations` by moment
     /// matching with `iterations` conjugate-gradient iterations and the sampler of `config`.
     pub fn guided_into(
         &self,
@@ -144,8 +146,14 @@ impl Prior {
         let prior = &self.posterior;
         let posterior =
             Posterior::new(model, prior.network().clone(), prior.standardizer().clone(), prior.device().clone());
+        let posterior = world().deal(posterior)?;
         let key = Key::new(config.seed, Purpose::Sample, 0);
         Ok(EStep { posterior: &posterior, observations, key }.all_into(out)?)
+    }
+
+    /// The same prior with its draws dealt to all ranks.
+    pub fn dealt(self) -> Result<Self> {
+        Ok(Self { posterior: world().deal(self.posterior)?, ..self })
     }
 
     /// `n` draws from the prior, `[n, d]`.
@@ -155,35 +163,43 @@ impl Prior {
 }
 
 /// Trains the prior of `run` that `origin` describes on `device`, from the last saved state of the same
-/// training if there is one. The previous prior of the run is replaced at the end.
+/// training if there is one, on all ranks. The previous prior of the run is replaced at the end.
 pub fn train(run: &RunDir, device: &Device, origin: &Origin, mode: ProgressMode) -> Result<Ended> {
     catch_signals()?;
-    let config = &origin.config;
-    let _lock = run.lock()?;
-    let x = run.reconstructions(origin.lap)?;
+    let (world, config) = (world(), &origin.config);
+    let _lock = world.by_first(|| run.lock())?;
+    let x = world.agree(run.reconstructions(origin.lap))?;
     // Without observations there is nothing to hold out and compare.
     let monitor = MonitorConfig { holdout: 0.0, ..MonitorConfig::default() };
     let em = Em::of(model(config), Observations::nothing(x.n())).m_step(config.m_step.clone()).monitor(monitor);
-    let em = em.seed(config.seed).trainer(device)?;
+    let em = world.agree(em.seed(config.seed).ranks(world.ranks()).trainer(device).map_err(Into::into))?;
     let layout = Layout::of(em.network());
-    let saved = resume(run, origin, layout.len(), device)?;
+    let saved = world.agree(resume(run, origin, layout.len(), device))?;
     let mut state = match saved {
         Some(state) => State { x, ..state },
         None => {
             let standardizer = Standardizer::of(&x, config.conditioning.standardize, false);
-            em.begin_with(x, flatten(em.network()), Some(standardizer))?
+            world.agree(em.begin_with(x, flatten(em.network()), Some(standardizer)).map_err(Into::into))?
         }
     };
-    let mut reporter = Reporter::new(run, origin, mode, &state);
+    let mut reporter = world.leads().then(|| Reporter::new(run, origin, mode, &state));
     // A saved state past the M-step comes from a training that ended just before its prior was written.
-    let outcome = if state.phase == Phase::MStep { em.train(&mut state, &mut reporter) } else { Ok(()) };
-    reporter.progress.finish();
-    match (outcome, reporter.error.take()) {
+    let outcome = match &mut reporter {
+        _ if state.phase != Phase::MStep => Ok(()),
+        Some(reporter) => em.train(&mut state, reporter),
+        None => em.train(&mut state, &mut Follower),
+    };
+    let error = reporter.and_then(|mut reporter| {
+        reporter.progress.finish();
+        reporter.error.take()
+    });
+    world.agree(match (outcome, error) {
         (_, Some(error)) => Err(error),
-        (Ok(()), None) => write(run, &layout, &state, origin).map(|()| Ended::Finished),
+        (Ok(()), None) if world.leads() => write(run, &layout, &state, origin).map(|()| Ended::Finished),
+        (Ok(()), None) => Ok(Ended::Finished),
         (Err(Error::Stopped), None) => Ok(Ended::Stopped),
         (Err(error), None) => Err(error.into()),
-    }
+    })
 }
 
 /// The saved state of this training. A state of another training is an error, so that it is not lost.
@@ -243,16 +259,16 @@ impl<'a> Reporter<'a> {
         Self { run, origin, progress, saved: Instant::now(), done: state.step, error: None }
     }
 
-    fn handle(&mut self, event: &Event<'_>, state: &State) -> Result<ControlFlow<()>> {
+    fn handle(&mut self, event: &Event<'_>, state: &State, stopping: bool) -> Result<ControlFlow<()>> {
         let &Event::MStep { step, loss, .. } = event else { return Ok(ControlFlow::Continue(())) };
         self.progress.advance((step - self.done) as u64, &format!("loss {loss:.4}"));
         self.done = step;
         let due = self.saved.elapsed().as_secs_f64() >= self.origin.config.report.save_every;
-        if due || stopping() {
+        if due || stopping {
             files::write_atomic(&saved_state(self.run), &diffem::em::encode_state(state, self.origin)?)?;
             self.saved = Instant::now();
         }
-        if !stopping() {
+        if !stopping {
             return Ok(ControlFlow::Continue(()));
         }
         self.progress.finish();
@@ -263,7 +279,9 @@ impl<'a> Reporter<'a> {
 
 impl diffem::em::Observer for Reporter<'_> {
     fn on_event(&mut self, event: Event<'_>, state: &State) -> ControlFlow<()> {
-        self.handle(&event, state).unwrap_or_else(|error| {
+        // All ranks ask each other here.
+        let stopping = world().stopping();
+        self.handle(&event, state, stopping).unwrap_or_else(|error| {
             self.error = Some(error);
             ControlFlow::Break(())
         })

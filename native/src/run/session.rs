@@ -147,13 +147,13 @@ impl Session {
     fn first(&self) -> Result<First> {
         let (channel, config) = (self.channel.as_ref(), &self.config);
         let observations = &self.dataset.observations;
-        let table = || scratch(&scratch_dir(&self.run), observations.n(), config.signal_len());
+        let table = || world().agree(scratch(&scratch_dir(&self.run), observations.n(), config.signal_len()));
         match &config.init {
             InitConfig::Reconstructions(place) => Ok(First::Plain(self.others(Path::new(&place.path))?)),
             InitConfig::Checkpoint(place) => self.warm_start(Path::new(&place.path), table()?),
             InitConfig::Prior(guided) => {
                 let mut x = table()?;
-                let prior = Prior::of(Path::new(&guided.path), &self.device)?;
+                let prior = world().agree(Prior::of(Path::new(&guided.path), &self.device))?;
                 prior.guided_into(self.channel.clone(), observations, (config, guided.iterations), &mut x)?;
                 Ok(First::Plain(x))
             }
@@ -214,7 +214,8 @@ impl Session {
     }
 
     fn warm_start(&self, path: &Path, mut x: Samples) -> Result<First> {
-        let posterior = self.load(&lap_dir(path, None)?)?;
+        let posterior = world().agree(lap_dir(path, None).and_then(|dir| self.load(&dir)))?;
+        let posterior = world().deal(posterior)?;
         let key = Key::new(self.config.seed, Purpose::Sample, 0);
         self.e_step(&posterior, &self.dataset.observations, key).all_into(&mut x)?;
         Ok(First::Warm(x, Box::new(posterior)))
@@ -235,6 +236,12 @@ impl Session {
         let lap =
             dir.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix("lap-")).and_then(|n| n.parse().ok());
         Ok((lap.unwrap_or(0), self.load(&dir)?))
+    }
+
+    /// [`Session::posterior`] with its draws dealt to all ranks.
+    pub fn dealt_posterior(&self, lap: Option<usize>) -> Result<(usize, Posterior)> {
+        let (lap, posterior) = world().agree(self.posterior(lap))?;
+        Ok((lap, world().deal(posterior)?))
     }
 
     /// The E-step that makes one draw per observation with the noise of `key`.

@@ -31,8 +31,7 @@ pub fn create(out: &Path, config: Config, device: &str) -> Result<Session> {
 /// Those of [`Session::open`] and [`Session::keep_settings`]; ranks as for [`create`].
 pub fn open(path: &Path, settings: &[String], device: &str) -> Result<Session> {
     let world = world();
-    world.same("the version", env!("CARGO_PKG_VERSION"))?;
-    world.same("the command", &format!("{}\n{}", path.display(), settings.join("\n")))?;
+    world.same_command()?;
     let open = || Session::open(path, settings, device);
     let opened = world.by_first(|| {
         let session = open()?;
@@ -42,7 +41,21 @@ pub fn open(path: &Path, settings: &[String], device: &str) -> Result<Session> {
         Ok(session)
     })?;
     world.shares(path)?;
-    let session = world.agree(opened.map_or_else(open, Ok))?;
-    world.same("the configuration", &session.config.to_toml()?)?;
+    opened_alike(opened.map_or_else(open, Ok))
+}
+
+/// Opens the run at `path` for a command that does not train it; `settings` are not kept.
+///
+/// # Errors
+/// Those of [`Session::open`]; ranks that differ in version, command or configuration.
+pub fn view(path: &Path, settings: &[String], device: &str) -> Result<Session> {
+    world().same_command()?;
+    opened_alike(Session::open(path, settings, device))
+}
+
+/// The session where all ranks opened one with the same configuration.
+fn opened_alike(session: Result<Session>) -> Result<Session> {
+    let session = world().agree(session)?;
+    world().same("the configuration", &session.config.to_toml()?)?;
     Ok(session)
 }

@@ -103,7 +103,7 @@ fn idle_ranks(session: &Session) -> Option<String> {
 }
 
 /// The observer of a rank that neither writes nor speaks.
-struct Follower;
+pub struct Follower;
 
 impl Observer for Follower {
     fn on_event(&mut self, _: Event<'_>, _: &State) -> ControlFlow<()> {
