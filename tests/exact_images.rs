@@ -4,8 +4,8 @@
 use burn::tensor::Device;
 use diffem::channel::{
     BlockMaskConfig, BlurConfig, Border, Channel, ChannelConfig, Compose, DownsampleConfig, FourierMaskConfig,
-    KernelConfig, LinearChannel, LinearConfig, MaskConfig, MulticoilConfig, NoiseConfig, NoiseLevelConfig, Pattern,
-    PixelMaskConfig, ProjectionConfig, RadonConfig, StageConfig,
+    KernelConfig, LinearChannel, LinearConfig, Maps, MaskConfig, MulticoilConfig, NoiseConfig, NoiseLevelConfig,
+    Pattern, PixelMaskConfig, ProjectionConfig, RadonConfig, StageConfig,
 };
 use diffem::conditioning::{ConditioningConfig, Standardizer, feature_len};
 use diffem::em::EStep;
@@ -32,7 +32,14 @@ fn noise(std: f64) -> StageConfig {
 /// Every linear stage of the list, and chains whose noise passes a map.
 fn chains() -> Vec<Vec<StageConfig>> {
     let frequencies = FourierMaskConfig { acceleration: 3.0, center: 0.1, pattern: Pattern::Columns, complex: false };
-    let coils = MulticoilConfig { coils: 2, acceleration: 3.0, center: 0.1, pattern: Pattern::Columns, complex: false };
+    let coils = MulticoilConfig {
+        coils: 2,
+        maps: Maps::Made,
+        acceleration: 3.0,
+        center: 0.1,
+        pattern: Pattern::Columns,
+        complex: false,
+    };
     let pixels = || StageConfig::from(PixelMaskConfig { rate: 0.4, max_rate: None });
     let kernel = |border| StageConfig::from(KernelConfig { weights: None, sigma: Some([0.6, 1.2]), size: 5, border });
     let matrix = (0..40).map(|i| (0..D).map(|j| ((i * 37 + j * 11) % 23) as f32 / 100.0 - 0.11).collect()).collect();
@@ -49,7 +56,8 @@ fn chains() -> Vec<Vec<StageConfig>> {
         vec![kernel(Border::Zero), noise(0.1)],
         vec![DownsampleConfig { factor: 2 }.into(), noise(0.1)],
         vec![frequencies.into(), noise(0.1)],
-        vec![coils.into(), noise(0.1)],
+        vec![coils.clone().into(), noise(0.1)],
+        vec![MulticoilConfig { maps: Maps::Each, ..coils }.into(), noise(0.1)],
         vec![RadonConfig { angles: 12, random_start: false }.into(), noise(0.05)],
         vec![RadonConfig { angles: 12, random_start: true }.into(), noise(0.05)],
         vec![noise(0.1), BlurConfig { sigma: 0.8 }.into(), pixels(), noise(0.1)],

@@ -4,8 +4,8 @@
 use burn::tensor::Device;
 use diffem::basis::{Basis, Dct};
 use diffem::channel::{
-    BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, FourierMaskConfig, LinearChannel, MulticoilConfig,
-    NoiseConfig, Pattern, PixelMaskConfig, RadonConfig, StageConfig,
+    BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, FourierMaskConfig, LinearChannel, Maps,
+    MulticoilConfig, NoiseConfig, Pattern, PixelMaskConfig, RadonConfig, StageConfig,
 };
 use diffem::conditioning::{Conditioning, ConditioningConfig, Features, OperatorStructure, Standardizer, feature_len};
 use diffem::em::{EStep, GaussianInit, InitConfig, InitialPrior, MStepConfig, corrupted_init};
@@ -38,13 +38,22 @@ fn pixel_mask() -> StageConfig {
 }
 
 fn chains() -> Vec<Vec<StageConfig>> {
-    let coils = MulticoilConfig { coils: 3, acceleration: 3.0, center: 0.2, pattern: Pattern::Columns, complex: false };
+    let coils = MulticoilConfig {
+        coils: 3,
+        maps: Maps::Made,
+        acceleration: 3.0,
+        center: 0.2,
+        pattern: Pattern::Columns,
+        complex: false,
+    };
+    let own = MulticoilConfig { coils: 2, maps: Maps::Each, ..coils.clone() };
     vec![
         vec![DownsampleConfig { factor: 2 }.into(), noise(STD)],
         vec![BlurConfig { sigma: 0.8 }.into(), pixel_mask(), noise(STD)],
         vec![noise(0.1), BlurConfig { sigma: 0.8 }.into(), pixel_mask(), noise(STD)],
         vec![RadonConfig { angles: 8, random_start: true }.into(), noise(0.05)],
         vec![coils.into(), noise(STD)],
+        vec![own.into(), noise(STD)],
     ]
 }
 
@@ -343,6 +352,16 @@ fn one_constant_coil_sees_what_a_mask_of_frequencies_shows() {
     let mut x = Samples::zeros(3, shape.len());
     Key::new(5, Purpose::Truth, 0).stream(0, 0).fill_normal(x.as_mut_slice());
     let key = Key::new(2, Purpose::Observe, 0);
+    let own = diffem::channel::Multicoil::with_own_maps(shape, &mask, 1).unwrap();
     let [a, b] = [Observations::simulate(&single, &x, key, 0), Observations::simulate(&coil, &x, key, 0)];
-    assert!(a.y == b.y && a.a == b.a);
+    assert_eq!(a.a, b.a);
+    let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(close(a.y.as_slice(), b.y.as_slice()));
+    // The same from an operator that brings its map.
+    let (pixels, mut y) = (shape.pixels(), vec![0.0; 2 * shape.pixels()]);
+    for i in 0..3 {
+        let operator = [a.operator(i), &vec![1.0; pixels], &vec![0.0; pixels]].concat();
+        own.apply(&operator, x.row(i), &mut y);
+        assert!(close(&y, a.y.row(i)));
+    }
 }

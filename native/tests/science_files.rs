@@ -177,6 +177,34 @@ fn k_space_is_trained_on() {
     assert!(at.join("run/figures/posterior.svg").exists());
 }
 
+/// Coils whose sensitivities are in the file: complex maps of every slice beside its k-space.
+#[test]
+fn measured_coil_maps_are_trained_with() {
+    let (dir, _) = folder();
+    let at = dir.path();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/testdata/coil_maps.h5");
+    std::fs::copy(fixture, at.join("coils.h5")).expect("a copy");
+    let stages = r#"{ kind = "multicoil", coils = 2, maps = "each", acceleration = 1.3, center = 0.25 }, { kind = "noise", std = 0.1 }"#;
+    let config = CONFIG.replace(r#"{ kind = "mask", rate = 0.4 }"#, stages);
+    std::fs::write(at.join("mine.toml"), &config).expect("a file");
+    succeed(at, &["train", "mine.toml", "--observations", "coils.h5", "--out", "run", "--progress", "quiet"]);
+    // Mask and maps of a row, then an observation that they explain without noise.
+    let (shape, a) = arrays::read(&at.join("run/observations.safetensors"), "a");
+    assert_eq!((shape, &a[..4]), (vec![12, 12 + 48], &[1.0, 0.0, 1.0, 1.0][..]));
+    succeed(at, &["sample", "run", "--observations", "coils.h5", "--draws", "2", "--out", "draws.npz"]);
+    assert_eq!(arrays::read(&at.join("draws.npz"), "x").0, [12, 2, 12]);
+    // What `corrupt` writes is read back, with maps that it made.
+    arrays::write(&at.join("clean.npz"), &[("x", signals(4, 12, 1))]);
+    succeed(at, &["corrupt", "clean.npz", "--config", "mine.toml", "--seed", "3", "--out", "seen.h5"]);
+    succeed(at, &["sample", "run", "--observations", "seen.h5", "--draws", "2", "--out", "draws.npz"]);
+    // Other maps than the channel has.
+    std::fs::write(at.join("mine.toml"), config.replace("coils = 2", "coils = 3")).expect("a file");
+    let output = run(at, &["train", "mine.toml", "--observations", "coils.h5", "--out", "other"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("error: coils.h5: tensor `y` has shape [12, 4, 3, 4]; expected"), "{said}");
+    assert!(output.status.code() == Some(2) && !at.join("other").exists());
+}
+
 /// Such a file holds what a mask of frequencies shows of real images: a pair of planes for each of them.
 #[test]
 fn k_space_is_what_a_mask_of_frequencies_shows() {

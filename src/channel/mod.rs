@@ -49,6 +49,17 @@ use nalgebra::{DMatrix, DVector};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// A part of an operator's parameters with a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorPart {
+    /// Its name in files.
+    pub name: &'static str,
+    /// Its place among the parameters.
+    pub range: Range<usize>,
+    /// Its natural shape.
+    pub shape: Vec<usize>,
+}
+
 /// A corruption that can be simulated. Signals and observations are flattened rows.
 pub trait Channel: Send + Sync {
     /// Length d of a signal.
@@ -65,6 +76,11 @@ pub trait Channel: Send + Sync {
     /// Natural shape of the parameters, `[k]` unless they form a matrix; its product is k.
     fn operator_shape(&self) -> Vec<usize> {
         vec![self.operator_len()]
+    }
+
+    /// Parts of the parameters that files may hold under names of their own, such as the sensitivities of coils.
+    fn operator_parts(&self) -> Vec<OperatorPart> {
+        Vec::new()
     }
 
     /// Shape of the signals, if they are images.

@@ -1,13 +1,16 @@
 //! Magnetic resonance imaging with several coils: y_c = M F (S_c ∘ x) for every coil c, where S_c is its complex
 //! sensitivity, F the centered Fourier transform and M the mask of measured frequencies, as in
-//! [`super::FourierMask`]. The sensitivities are known and the same for all observations.
+//! [`super::FourierMask`]. The sensitivities are known, and the same for all observations or measured for each, as the maps
+//! that ESPIRiT and its like make of the center of k-space.
 
 use super::fourier_mask::{check_planes, default_center};
-use super::{Channel, FourierMask, FourierMaskConfig, LinearChannel, Pattern, Signal, Stage};
+use super::{Channel, FourierMask, FourierMaskConfig, LinearChannel, OperatorPart, Pattern, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::TAU;
+use std::ops::Range;
 
 /// Maximum number of coils.
 const MAX_COILS: usize = 64;
@@ -21,9 +24,11 @@ const RADIUS: f64 = 1.1;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MulticoilConfig {
-    /// Number of coils, 1 to 64, evenly on a circle around the image, with sensitivities that fall like Gaussians and
-    /// whose squares sum to 1 in every pixel.
+    /// Number of coils, 1 to 64.
     pub coils: usize,
+    /// Where their sensitivities come from.
+    #[serde(default)]
+    pub maps: Maps,
     /// Number of frequencies per measured one, >= 1, on average.
     pub acceleration: f64,
     /// Share of the frequencies, around 0, that is always measured, in [0, 1 / acceleration].
@@ -35,6 +40,21 @@ pub struct MulticoilConfig {
     /// Whether images are complex: pairs of planes with the real and the imaginary part.
     #[serde(default)]
     pub complex: bool,
+}
+
+/// Where the sensitivities of the coils come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Maps {
+    /// Made for all images: coils evenly on a circle around the image, with sensitivities that fall like Gaussians and
+    /// whose squares sum to 1 in every pixel.
+    #[default]
+    Made,
+    /// Maps per image, as parameters of its operator behind the mask. Observations of your own bring them as `maps`, complex
+    /// \[n, coils, height, width\] or \[coils, height, width\] for all; others get those of `made` turned by an angle.
+    Each,
 }
 
 impl Stage for MulticoilConfig {
@@ -49,7 +69,10 @@ impl Stage for MulticoilConfig {
         if !(1..=MAX_COILS).contains(&self.coils) {
             return Err(Error::config("coils", format!("expected 1 to {MAX_COILS}, found {}", self.coils)));
         }
-        Ok(Box::new(Multicoil::new(shape, &mask, made_sensitivities(shape, self.coils))?))
+        Ok(Box::new(match self.maps {
+            Maps::Made => Multicoil::new(shape, &mask, made_sensitivities(shape, self.coils, 0.0))?,
+            Maps::Each => Multicoil::with_own_maps(shape, &mask, self.coils)?,
+        }))
     }
 
     fn output(&self, signal: Signal, length: usize) -> Signal {
@@ -60,12 +83,12 @@ impl Stage for MulticoilConfig {
 /// Real and imaginary part of a sensitivity, a plane each.
 pub type Sensitivity = [Vec<f32>; 2];
 
-/// Sensitivities of `coils` coils around images of `shape`.
-fn made_sensitivities(shape: ImageShape, coils: usize) -> Vec<Sensitivity> {
+/// Sensitivities of `coils` coils around images of `shape`, of which the first is at the angle `turn`.
+fn made_sensitivities(shape: ImageShape, coils: usize, turn: f64) -> Vec<Sensitivity> {
     let (height, width) = (shape.height as f64, shape.width as f64);
     let place = |p: usize, n: f64| 2.0 * (p as f64 + 0.5) / n - 1.0;
     let raw = |coil: usize, p: usize| {
-        let angle = std::f64::consts::TAU * coil as f64 / coils as f64;
+        let angle = turn + TAU * coil as f64 / coils as f64;
         let (y, x) = (place(p / shape.width, height), place(p % shape.width, width));
         let (dy, dx) = (y - RADIUS * angle.sin(), x - RADIUS * angle.cos());
         ((-0.5 * (dx * dx + dy * dy) / (WIDTH * WIDTH)).exp(), angle + 0.5 * (dx - dy))
@@ -84,7 +107,10 @@ fn made_sensitivities(shape: ImageShape, coils: usize) -> Vec<Sensitivity> {
 pub struct Multicoil {
     shape: ImageShape,
     complex: bool,
-    coils: Vec<Sensitivity>,
+    coils: usize,
+    /// The sensitivities that all observations share, coil by coil, real and imaginary part; otherwise an observation's
+    /// parameters hold them, behind its mask.
+    shared: Option<Vec<f32>>,
     /// The mask of one complex image, which one coil sees.
     mask: FourierMask,
 }
@@ -95,14 +121,34 @@ impl Multicoil {
     /// # Errors
     /// The errors of [`FourierMask::new`]; no coil, or a sensitivity of another size than the image.
     pub fn new(shape: ImageShape, config: &FourierMaskConfig, coils: Vec<Sensitivity>) -> Result<Self> {
-        shape.validate("image")?;
-        check_planes(shape, config.complex)?;
         if coils.is_empty() || coils.iter().flatten().any(|plane| plane.len() != shape.pixels()) {
             return Err(Error::config("coils", format!("expected one or more pairs of {} values", shape.pixels())));
         }
+        Ok(Self { shared: Some(coils.concat().concat()), ..Self::with_own_maps(shape, config, coils.len())? })
+    }
+
+    /// Creates the channel for images of `shape` whose observations bring the sensitivities of their `coils` coils: their
+    /// parameters are the mask and, coil by coil, the real and the imaginary plane of every sensitivity.
+    ///
+    /// # Errors
+    /// The errors of [`FourierMask::new`].
+    pub fn with_own_maps(shape: ImageShape, config: &FourierMaskConfig, coils: usize) -> Result<Self> {
+        shape.validate("image")?;
+        check_planes(shape, config.complex)?;
         let one = ImageShape { channels: 2, ..shape };
         let mask = FourierMask::new(one, &FourierMaskConfig { complex: true, ..config.clone() })?;
-        Ok(Self { shape, complex: config.complex, coils, mask })
+        Ok(Self { shape, complex: config.complex, coils, shared: None, mask })
+    }
+
+    /// The mask and the sensitivities, `[coils, 2, pixels]`, of an operator.
+    fn parts<'a>(&'a self, a: &'a [f32]) -> (&'a [f32], &'a [f32]) {
+        let (mask, maps) = a.split_at(self.mask.operator_len());
+        (mask, self.shared.as_deref().unwrap_or(maps))
+    }
+
+    /// Values of what all coils see of an image part.
+    fn seen(&self) -> usize {
+        self.coils * 2 * self.shape.pixels()
     }
 
     /// Values of one image part: a plane, or a pair of planes.
@@ -111,8 +157,9 @@ impl Multicoil {
     }
 
     /// What one coil sees of an image part before its transform, a pair of planes.
-    fn weighted(&self, [re, im]: &Sensitivity, x: &[f32], out: &mut [f32]) {
+    fn weighted(&self, map: &[f32], x: &[f32], out: &mut [f32]) {
         let pixels = self.shape.pixels();
+        let (re, im) = map.split_at(pixels);
         for p in 0..pixels {
             let (x_re, x_im) = (x[p], x.get(pixels + p).copied().unwrap_or(0.0));
             out[p] = re[p] * x_re - im[p] * x_im;
@@ -121,13 +168,14 @@ impl Multicoil {
     }
 
     /// Σ_c conj(S_c) Fᴴ M y_c, without its imaginary part for real images.
-    fn combine(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
+    fn combine(&self, mask: &[f32], maps: &[f32], y: &[f32], x: &mut [f32]) {
         let pixels = self.shape.pixels();
         let mut image = vec![0.0f32; 2 * pixels];
         x.fill(0.0);
-        for (x, y) in x.chunks_exact_mut(self.part()).zip(y.chunks_exact(self.coils.len() * 2 * pixels)) {
-            for ([re, im], y) in self.coils.iter().zip(y.chunks_exact(2 * pixels)) {
-                self.mask.adjoint(a, y, &mut image);
+        for (x, y) in x.chunks_exact_mut(self.part()).zip(y.chunks_exact(self.seen())) {
+            for (map, y) in maps.chunks_exact(2 * pixels).zip(y.chunks_exact(2 * pixels)) {
+                let (re, im) = map.split_at(pixels);
+                self.mask.adjoint(mask, y, &mut image);
                 for p in 0..pixels {
                     x[p] += re[p] * image[p] + im[p] * image[pixels + p];
                     if let Some(x) = x.get_mut(pixels + p) {
@@ -153,44 +201,71 @@ impl Channel for Multicoil {
     }
 
     fn observation_len(&self) -> usize {
-        self.shape.len() / self.part() * self.coils.len() * 2 * self.shape.pixels()
+        self.shape.len() / self.part() * self.seen()
     }
 
     fn operator_len(&self) -> usize {
-        self.mask.operator_len()
+        self.mask.operator_len() + if self.shared.is_some() { 0 } else { self.seen() }
     }
 
     fn operator_shape(&self) -> Vec<usize> {
-        self.mask.operator_shape()
+        match self.shared {
+            Some(_) => self.mask.operator_shape(),
+            None => vec![1 + 2 * self.coils, self.shape.height, self.shape.width],
+        }
+    }
+
+    fn operator_parts(&self) -> Vec<OperatorPart> {
+        let shape = vec![2 * self.coils, self.shape.height, self.shape.width];
+        let maps = OperatorPart { name: "maps", range: self.mask.operator_len()..self.operator_len(), shape };
+        Some(maps).filter(|maps| !maps.range.is_empty()).into_iter().collect()
     }
 
     fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
-        self.mask.draw_operator(stream, a);
+        let (mask, maps) = a.split_at_mut(self.mask.operator_len());
+        self.mask.draw_operator(stream, mask);
+        if !maps.is_empty() {
+            let made = made_sensitivities(self.shape, self.coils, TAU * stream.uniform());
+            maps.chunks_exact_mut(self.shape.pixels())
+                .zip(made.iter().flatten())
+                .for_each(|(to, map)| to.copy_from_slice(map));
+        }
+    }
+
+    fn operator_feature_len(&self) -> usize {
+        self.mask.operator_len()
+    }
+
+    /// Writes the mask; the maps are in the image that the measurement update makes.
+    fn write_operator(&self, a: &[f32], out: &mut [f32]) {
+        out.copy_from_slice(self.parts(a).0);
     }
 
     fn observe(&self, x: &[f32], a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
         self.apply(a, x, y);
     }
 
+    /// Without the maps of an observation nothing says how its coils make one image.
     fn lifts(&self) -> bool {
-        true
+        self.shared.is_some()
     }
 
     /// The images of all coils, weighted with their sensitivities; missing frequencies are 0.
     fn lift(&self, y: &[f32], out: &mut [f32]) {
-        self.combine(&vec![1.0; self.mask.operator_len()], y, out);
+        let maps = self.shared.as_deref().unwrap_or_default();
+        self.combine(&vec![1.0; self.mask.operator_len()], maps, y, out);
     }
 
     fn operator_lifts(&self) -> bool {
-        true
+        self.shared.is_some()
     }
 
-    fn masks(&self) -> Vec<std::ops::Range<usize>> {
+    fn masks(&self) -> Vec<Range<usize>> {
         self.mask.masks()
     }
 
     fn write_hidden(&self, a: &[f32], signal: &[f64], hidden: &mut [f64]) {
-        self.mask.write_hidden(a, signal, hidden);
+        self.mask.write_hidden(self.parts(a).0, signal, hidden);
     }
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
@@ -200,17 +275,18 @@ impl Channel for Multicoil {
 
 impl LinearChannel for Multicoil {
     fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
-        let pixels = self.shape.pixels();
+        let (pixels, (mask, maps)) = (self.shape.pixels(), self.parts(a));
         let mut weighted = vec![0.0f32; 2 * pixels];
-        for (x, y) in x.chunks_exact(self.part()).zip(y.chunks_exact_mut(self.coils.len() * 2 * pixels)) {
-            for (coil, y) in self.coils.iter().zip(y.chunks_exact_mut(2 * pixels)) {
-                self.weighted(coil, x, &mut weighted);
-                self.mask.apply(a, &weighted, y);
+        for (x, y) in x.chunks_exact(self.part()).zip(y.chunks_exact_mut(self.seen())) {
+            for (map, y) in maps.chunks_exact(2 * pixels).zip(y.chunks_exact_mut(2 * pixels)) {
+                self.weighted(map, x, &mut weighted);
+                self.mask.apply(mask, &weighted, y);
             }
         }
     }
 
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
-        self.combine(a, y, x);
+        let (mask, maps) = self.parts(a);
+        self.combine(mask, maps, y, x);
     }
 }

@@ -1,6 +1,6 @@
 //! Channels with shared ownership: an [`Arc`] of a channel is a channel.
 
-use super::{Channel, LinearChannel};
+use super::{Channel, LinearChannel, OperatorPart};
 use crate::image::ImageShape;
 use crate::noise::Stream;
 use std::ops::Range;
@@ -21,6 +21,10 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
 
     fn operator_shape(&self) -> Vec<usize> {
         (**self).operator_shape()
+    }
+
+    fn operator_parts(&self) -> Vec<OperatorPart> {
+        (**self).operator_parts()
     }
 
     fn signal_image(&self) -> Option<ImageShape> {

@@ -4,8 +4,8 @@
 use super::normal;
 use diffem::channel::{
     BlockMaskConfig, BlurConfig, Border, Channel, ChannelConfig, Compose, DownsampleConfig, FourierMaskConfig,
-    JpegConfig, KernelConfig, MulticoilConfig, NoiseConfig, NoiseLevelConfig, Pattern, PixelMaskConfig, PoissonConfig,
-    ProjectionConfig, QuantizationConfig, RadonConfig, SaturationConfig, StageConfig,
+    JpegConfig, KernelConfig, Maps, MulticoilConfig, NoiseConfig, NoiseLevelConfig, Pattern, PixelMaskConfig,
+    PoissonConfig, ProjectionConfig, QuantizationConfig, RadonConfig, SaturationConfig, StageConfig,
 };
 use diffem::conditioning::Standardizer;
 use diffem::conditioning::{Conditioning, ConditioningConfig, MAX_DENSE, feature_len};
@@ -30,7 +30,13 @@ fn frequencies(pattern: Pattern, complex: bool) -> StageConfig {
 }
 
 fn coils(complex: bool) -> StageConfig {
-    MulticoilConfig { coils: 3, acceleration: 2.0, center: 0.25, pattern: Pattern::Columns, complex }.into()
+    MulticoilConfig { coils: 3, maps: Maps::Made, acceleration: 2.0, center: 0.25, pattern: Pattern::Columns, complex }
+        .into()
+}
+
+fn own_coils(complex: bool) -> StageConfig {
+    let (maps, pattern) = (Maps::Each, Pattern::Points);
+    MulticoilConfig { coils: 2, maps, acceleration: 2.0, center: 0.25, pattern, complex }.into()
 }
 
 /// A kernel that no reflection and no rotation maps to itself.
@@ -74,6 +80,8 @@ pub fn registry() -> Vec<(&'static str, usize, Compose)> {
         ),
         ("multicoil", vec![coils(false)]),
         ("multicoil, noise, of complex images", vec![coils(true), noise()]),
+        ("multicoil with maps of its own, noise", vec![own_coils(false), noise()]),
+        ("noise, multicoil of complex images with maps of their own", vec![noise(), own_coils(true)]),
         ("radon", vec![RadonConfig { angles: 5, random_start: false }.into()]),
         ("radon from angles of their own, noise", vec![RadonConfig { angles: 4, random_start: true }.into(), noise()]),
         ("kernel, fourier-mask", vec![kernel(), frequencies(Pattern::Columns, false)]),

@@ -52,7 +52,7 @@ impl Dtype {
     /// What a numpy `descr` that is not accepted stands for, and how to save it instead.
     pub fn refused_npy(descr: &str) -> [&'static str; 2] {
         match descr.trim_start_matches(['<', '>', '|', '=']).chars().next() {
-            Some('c') => ["complex numbers", "Save their real and imaginary parts as values of their own"],
+            Some('c') => ["complex numbers", "Convert them with .astype('<c8')"],
             Some('O') => ["Python objects", "Convert them with .astype('<f4')"],
             Some('U' | 'S') => ["text", "Convert it with .astype('<f4')"],
             Some('M' | 'm') => ["dates or durations", "Convert them with .astype('<f4')"],
@@ -149,6 +149,6 @@ mod tests {
         assert_eq!(Dtype::from_npy(">i2"), Some((Dtype::I16, true)));
         assert_eq!([Dtype::from_npy("<f8"), Dtype::from_npy("|u1")], [Dtype::F64, Dtype::U8].map(|d| Some((d, false))));
         assert_eq!(["", "é4", "=f4", "<c8", "|O", "<f16", "<U1"].map(Dtype::from_npy), [None; 7]);
-        assert_eq!(["<c8", "|O", "<U1", "<f16"].map(|d| Dtype::refused_npy(d)[0].len()), [15, 14, 4, 14]);
+        assert_eq!(["<c32", "|O", "<U1", "<f16"].map(|d| Dtype::refused_npy(d)[0].len()), [15, 14, 4, 14]);
     }
 }

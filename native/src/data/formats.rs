@@ -14,10 +14,21 @@ static FORMATS: &[&Format] = &[
     &super::hdf5::FORMAT,
 ];
 
+/// Extension of what gzip compressed, behind that of its content.
+const PACKED: &str = "gz";
+
 /// Returns the format of the file at `path` if its extension is known.
 pub fn format_of(path: &Path) -> Option<&'static Format> {
-    let extension = path.extension()?.to_string_lossy().to_lowercase();
+    let mut extension = path.extension()?.to_string_lossy().to_lowercase();
+    if extension == PACKED {
+        extension = format!("{}.{PACKED}", Path::new(path.file_stem()?).extension()?.to_string_lossy().to_lowercase());
+    }
     FORMATS.iter().copied().find(|format| format.extensions.contains(&&*extension))
+}
+
+/// Whether a file at `path` is written compressed with gzip.
+pub fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(PACKED))
 }
 
 /// Returns whether the file at `path` is a tensor file, judged by its extension.

@@ -2,6 +2,7 @@
 //! built-in signals.
 
 pub mod cifar10;
+mod complex;
 #[cfg(test)]
 pub mod damage;
 pub mod digits;
@@ -22,6 +23,7 @@ mod npz;
 pub mod observations;
 #[cfg(feature = "parquet")]
 mod parquet_images;
+pub mod parts;
 mod picture;
 mod pieces;
 pub mod pixels;

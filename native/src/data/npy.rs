@@ -9,6 +9,7 @@ use std::io::{BufReader, ErrorKind, Read, Seek};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::complex;
 use super::dtype::Dtype;
 use super::tensor::{Format, Header, Source, Tensor};
 use super::values::{DAMAGED, little_endian};
@@ -89,12 +90,22 @@ fn parse_header(text: &str) -> Result<Header> {
     let Some(code) = quoted else {
         bail!("is a structured record; expected {}. Save each of its fields as an array of its own", Dtype::ACCEPTED);
     };
-    let Some((dtype, big_endian)) = Dtype::from_npy(code) else {
+    let (is_complex, real) = match code.split_at_checked(1) {
+        Some((order, "c8")) => (true, format!("{order}f4")),
+        Some((order, "c16")) => (true, format!("{order}f8")),
+        _ => (false, code.into()),
+    };
+    let Some((dtype, big_endian)) = Dtype::from_npy(&real) else {
         let [found, advice] = Dtype::refused_npy(code);
-        bail!("has type {code:?} ({found}); expected {}. {advice}", Dtype::ACCEPTED);
+        bail!("has type {code:?} ({found}); expected {}, complex64 or complex128. {advice}", Dtype::ACCEPTED);
     };
     let fortran = value_of(text, "fortran_order")?.starts_with("True");
-    Ok(Header { dtype, big_endian, shape: parse_shape(value_of(text, "shape")?)?, fortran })
+    let header = Header { dtype, big_endian, shape: parse_shape(value_of(text, "shape")?)?, fortran, complex: None };
+    if !is_complex {
+        return Ok(header);
+    }
+    header.count()?;
+    Ok(Header { shape: complex::shape(&header.shape), complex: Some(header.shape), ..header })
 }
 
 /// Returns the text that follows `'key':`.

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use diffem::Samples;
 
 use super::layout::{Fit, Rows, shared};
+use super::parts::Parts;
 use super::tensor::product;
 use super::tensor_file::TensorFile;
 
@@ -18,6 +19,8 @@ pub struct Expect {
     pub a: Option<Rows>,
     /// Signals.
     pub x: Rows,
+    /// Parts of the parameters that may have tensors of their own.
+    pub parts: Parts,
     /// Whether `a` is one mask, so that NaN in `y` can stand for it.
     pub masked: bool,
 }
@@ -33,7 +36,8 @@ pub struct Loaded {
     pub truth: Option<Samples>,
 }
 
-/// Loads `y [n, m]`, `a [n, ...]` if the channel needs it, and `x [n, d]` if the file has it. Where `a` is a mask and the file
+/// Loads `y [n, m]`, `a [n, ...]` if the channel needs it, and `x [n, d]` if the file has it. Parts of the parameters may lie
+/// under their own names. Where `a` is a mask and the file
 /// has none, NaN in `y` says what is missing.
 ///
 /// Rows may be flattened or have the shape of what they hold. The array of a `.npy` file is `y`. All shapes are checked
@@ -50,27 +54,57 @@ pub fn load_observations(path: &Path, expect: &Expect) -> Result<Loaded> {
         true => mask_of_nan(&file.any_rows("y")?, &expect),
         false => None,
     };
-    let mut fit = Fit::Flat;
-    if let Some(expected) = expect.a.as_ref().filter(|_| of_nan.is_none()) {
-        let (rows, found) = check_rows(&mut file, "a", "operator", expected)?;
-        check_counts(path, n, "a", rows)?;
-        fit = found;
-    }
+    let own = if of_nan.is_none() { check_operators(&mut file, &expect, n)? } else { None };
     if has_truth {
         let (rows, _) = check_rows(&mut file, "x", "signal", &expect.x)?;
         check_counts(path, n, "x", rows)?;
     }
-    let read = expect.a.is_some() && of_nan.is_none();
-    let a = read.then(|| file.rows("a")).transpose()?;
-    let a = a.map(|a| shared(a, fit)).transpose().map_err(|row| {
-        anyhow!(
-            "{}: tensor `a` has another mask for each color in row {row}; expected one for all colors, [n, height, width]. \
-             For a mask of single values, use the stage \"mask\" in the channel",
-            path.display()
-        )
-    })?;
+    let a = own.map(|layout| read_operators(&mut file, &expect, layout, n)).transpose()?;
     let truth = has_truth.then(|| file.rows("x")).transpose()?;
     Ok(Loaded { y: file.any_rows("y")?, a: of_nan.or(a), truth })
+}
+
+/// How a file holds the parameters of operators.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// How the rows of `a` fit; `None` where there is nothing but parts of other names.
+    a: Option<Fit>,
+    by_parts: bool,
+}
+
+/// Checks the shapes of the parameters of `n` operators; `None` where the channel needs none.
+fn check_operators(file: &mut TensorFile, expect: &Expect, n: usize) -> Result<Option<Layout>> {
+    let Some(whole) = &expect.a else { return Ok(None) };
+    let by_parts = expect.parts.apply(file)?;
+    let rows = if by_parts { &expect.parts.rest } else { whole };
+    let mut layout = Layout { a: None, by_parts };
+    if rows.len != Some(0) {
+        let (rows, fit) = check_rows(file, "a", "operator", rows)?;
+        check_counts(file.path(), n, "a", rows)?;
+        layout.a = Some(fit);
+    }
+    if by_parts {
+        expect.parts.check(file, n)?;
+    }
+    Ok(Some(layout))
+}
+
+/// The parameters of `n` operators, whose shapes are checked.
+fn read_operators(file: &mut TensorFile, expect: &Expect, layout: Layout, n: usize) -> Result<Samples> {
+    let mut a = None;
+    if let Some(fit) = layout.a {
+        a = Some(shared(file.rows("a")?, fit).map_err(|row| {
+            anyhow!(
+                "{}: tensor `a` has another mask for each color in row {row}; expected one for all colors, [n, height, \
+                 width]. For a mask of single values, use the stage \"mask\" in the channel",
+                file.path().display()
+            )
+        })?);
+    }
+    match a {
+        Some(a) if !layout.by_parts => Ok(a),
+        rest => expect.parts.read(file, rest.as_ref(), n),
+    }
 }
 
 /// The mask that NaN in `y` stands for; `None` if `y` has no NaN. A pixel is missing if one of its colors is.
@@ -153,7 +187,7 @@ mod tests {
 
     fn expect() -> Expect {
         let a = Rows { len: Some(10), shape: vec![2, 5], image: None };
-        Expect { y: Rows::of(Some(2)), a: Some(a), x: Rows::of(Some(5)), masked: false }
+        Expect { y: Rows::of(Some(2)), a: Some(a), x: Rows::of(Some(5)), parts: Parts::default(), masked: false }
     }
 
     fn ramp(shape: &[usize]) -> Tensor {
@@ -190,7 +224,13 @@ mod tests {
     #[test]
     fn signals_of_any_shape_may_have_a_mask_of_the_same() {
         let d = Rows::of(Some(6));
-        let masked = Expect { y: d.clone(), a: Some(Rows { shape: vec![6], ..d.clone() }), x: d, masked: true };
+        let masked = Expect {
+            y: d.clone(),
+            a: Some(Rows { shape: vec![6], ..d.clone() }),
+            x: d,
+            parts: Parts::default(),
+            masked: true,
+        };
         let shape: &[usize] = &[4, 2, 3];
         let loaded = load("o.npz", &[("y", shape), ("a", shape), ("x", &[4, 6])], &masked).unwrap();
         assert_eq!((loaded.y.d(), loaded.a.unwrap().d()), (6, 6));
@@ -208,7 +248,8 @@ mod tests {
         write_tensors(&path, &[("y", &y)], &BTreeMap::new()).unwrap();
         let of = |k: usize| {
             let a = Some(Rows { len: Some(k), shape: vec![k], image: None });
-            let expect = Expect { y: Rows::of(Some(6)), a, x: Rows::of(Some(6)), masked: true };
+            let expect =
+                Expect { y: Rows::of(Some(6)), a, x: Rows::of(Some(6)), parts: Parts::default(), masked: true };
             load_observations(&path, &expect).unwrap().a.unwrap().as_slice().to_vec()
         };
         assert_eq!(of(6), [1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);

@@ -81,7 +81,7 @@ impl Source for SafetensorsFile {
             bail!("has type {:?}; expected {}. Convert it, for example to float32", info.dtype, Dtype::ACCEPTED);
         };
         let (begin, end) = info.data_offsets;
-        let header = Header { dtype, big_endian: false, shape: info.shape.clone(), fortran: false };
+        let header = Header { dtype, big_endian: false, shape: info.shape.clone(), fortran: false, complex: None };
         self.file.seek(SeekFrom::Start(self.start + begin as u64))?;
         Ok((header, Box::new(Read::by_ref(&mut self.file).take((end - begin) as u64))))
     }

@@ -47,6 +47,9 @@ pub struct Header {
     pub shape: Vec<usize>,
     /// Whether the first index varies fastest (NumPy's `fortran_order`).
     pub fortran: bool,
+    /// The shape of the complex numbers whose parts the elements are in turn, if they are complex; `shape` is then that of
+    /// their planes.
+    pub complex: Option<Vec<usize>>,
 }
 
 impl Header {

@@ -5,14 +5,16 @@
 //! read: a file of a few bytes that claims terabytes is an error, not an allocation.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use diffem::Samples;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
-use super::formats::{format_of, unknown, unknown_target};
+use super::formats::{format_of, is_packed, unknown, unknown_target};
 use super::mapped::{LARGE, Mapped};
 use super::safetensors_file;
 use super::tensor::{Encode, Format, Header, Metadata, Source, Tensor, product};
@@ -136,7 +138,7 @@ pub fn check_target(path: &Path) -> Result<()> {
 }
 
 /// Writes `tensors` and `metadata` atomically to `path`, in the format of its extension (`.safetensors`,
-/// `.npz`, `.fits`, `.tif` or `.h5`).
+/// `.npz`, `.fits`, `.fits.gz`, `.tif` or `.h5`).
 ///
 /// The bytes depend only on the arguments, not on a clock or a hash order. An `.npz` file stores the metadata
 /// as `metadata.json`.
@@ -167,9 +169,17 @@ fn encode(path: &Path, tensors: &[(&str, &Tensor)], metadata: &Metadata) -> Resu
         ensure!(tensors[..i].iter().all(|(other, _)| other != name), "tensor `{name}` is given twice");
     }
     match encoder(path) {
+        Some(encode) if is_packed(path) => packed(&encode(tensors, metadata)?),
         Some(encode) => encode(tensors, metadata),
         None => bail!(unknown_target()),
     }
+}
+
+/// Compresses with gzip; the bytes hold neither a name nor a time.
+fn packed(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
 }
 
 /// Returns the encoder for the extension of `path`, if that format can be written.
@@ -209,6 +219,20 @@ mod tests {
         assert_eq!(npz.require("u1").unwrap().values, [0.0, 1.0, 2.0]);
         assert_eq!(npz.require("b1").unwrap(), Tensor { shape: vec![1, 2], values: vec![1.0, 0.0] });
         assert_eq!(npz.require("scalar").unwrap(), Tensor { shape: vec![], values: vec![2.5] });
+    }
+
+    #[test]
+    fn complex_arrays_become_planes() {
+        let mut npz = fixture("complex.npz");
+        let part = |image: usize, by: f32| (6 * image..6 * image + 6).map(move |i| by * i as f32);
+        let values = (0..8).flat_map(|image| part(image, 1.0).chain(part(image, 10.0))).collect();
+        let planes = Tensor { shape: vec![4, 4, 3, 2], values };
+        assert_eq!(npz.shape("c16").unwrap(), planes.shape);
+        assert_eq!((npz.require("c8").unwrap(), npz.require("c16").unwrap()), (planes.clone(), planes));
+        let image = [0.0, 1.0, 0.0, 10.0, 2.0, 3.0, 20.0, 30.0, 4.0, 5.0, 40.0, 50.0];
+        assert_eq!(npz.require("image").unwrap(), Tensor { shape: vec![3, 4], values: image.into() });
+        let row = [0.0, 0.0, 12.0, 120.0, 24.0, 240.0, 36.0, 360.0];
+        assert_eq!(npz.require("row").unwrap(), Tensor { shape: vec![4, 2], values: row.into() });
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::complex;
 use super::tensor::{Header, Tensor};
 
 /// Number of elements that are decoded at a time.
@@ -28,7 +29,16 @@ pub fn read_tensor(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
 /// [`read_tensor`] of values that need not be finite.
 pub fn read_any(header: &Header, data: &mut dyn Read) -> Result<Tensor> {
     let stored = read_values(header, data)?;
-    let values = if header.fortran { row_major(&header.shape, &stored) } else { stored };
+    let values = match (&header.complex, header.fortran) {
+        (None, false) => stored,
+        (None, true) => row_major(&header.shape, &stored),
+        (Some(shape), false) => complex::planes(&stored, shape),
+        (Some(shape), true) => {
+            let part = |which: usize| row_major(shape, &stored[which..].iter().step_by(2).copied().collect::<Vec<_>>());
+            let pairs: Vec<f32> = part(0).into_iter().zip(part(1)).flat_map(|(re, im)| [re, im]).collect();
+            complex::planes(&pairs, shape)
+        }
+    };
     Ok(Tensor { shape: header.shape.clone(), values })
 }
 
@@ -94,7 +104,10 @@ mod tests {
     /// Reads values of shape `[2, 3, 2]`; the first index varies fastest if `fortran` is set.
     fn read(values: &[f32], fortran: bool) -> Result<Tensor> {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        read_tensor(&Header { dtype: Dtype::F32, big_endian: false, shape: vec![2, 3, 2], fortran }, &mut &bytes[..])
+        read_tensor(
+            &Header { dtype: Dtype::F32, big_endian: false, shape: vec![2, 3, 2], fortran, complex: None },
+            &mut &bytes[..],
+        )
     }
 
     fn error(values: &[f32], fortran: bool) -> String {
@@ -129,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_double_that_no_float_can_hold_is_a_bad_value() {
-        let header = Header { dtype: Dtype::F64, big_endian: false, shape: vec![1], fortran: false };
+        let header = Header { dtype: Dtype::F64, big_endian: false, shape: vec![1], fortran: false, complex: None };
         let error = read_tensor(&header, &mut &1e300f64.to_le_bytes()[..]).unwrap_err().to_string();
         assert!(error.starts_with("the value at [0] is inf as float32"), "{error}");
     }
@@ -144,7 +157,8 @@ mod tests {
     #[test]
     fn shapes_without_values_or_with_too_many_are_errors() {
         let error = |shape: &[usize]| {
-            let header = Header { dtype: Dtype::U8, big_endian: false, shape: shape.into(), fortran: false };
+            let header =
+                Header { dtype: Dtype::U8, big_endian: false, shape: shape.into(), fortran: false, complex: None };
             read_tensor(&header, &mut &[0u8; 8][..]).unwrap_err().to_string()
         };
         assert_eq!(error(&[0, 2]), "shape [0, 2] holds no values; expected at least one");
@@ -156,13 +170,14 @@ mod tests {
     #[test]
     fn long_data_is_read_to_the_end() {
         let bytes: Vec<u8> = (0..2 * CHUNK + 5).map(|i| (i % 251) as u8).collect();
-        let header = Header { dtype: Dtype::U8, big_endian: false, shape: vec![bytes.len()], fortran: false };
+        let header =
+            Header { dtype: Dtype::U8, big_endian: false, shape: vec![bytes.len()], fortran: false, complex: None };
         let values = read_tensor(&header, &mut &bytes[..]).unwrap().values;
         assert!(values.iter().zip(&bytes).all(|(v, b)| *v == f32::from(*b)) && values.len() == bytes.len());
     }
     #[test]
     fn the_order_of_bytes_does_not_matter() {
-        let header = Header { dtype: Dtype::I16, big_endian: true, shape: vec![2], fortran: false };
+        let header = Header { dtype: Dtype::I16, big_endian: true, shape: vec![2], fortran: false, complex: None };
         assert_eq!(read_tensor(&header, &mut &[1, 0, 255, 254][..]).unwrap().values, [256.0, -2.0]);
     }
 }

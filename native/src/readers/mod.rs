@@ -11,6 +11,7 @@ use crate::data::image_set::{ImageData, Opened};
 use crate::data::layout::Rows;
 use crate::data::masked::MaskedImagesConfig;
 use crate::data::observations::{Expect, load_observations, load_signals};
+use crate::data::parts::Parts;
 use crate::data::tensor_file::TensorFile;
 use crate::run::dir::read_state;
 use crate::run::metrics;
@@ -92,7 +93,8 @@ pub fn arrays(bytes: &[u8]) {
         let path = dir.join(format!("a.{extension}"));
         let Some(mut file) = check(bytes, TensorFile::open(&path, "y")) else { return };
         let [signals, mask] = [None, Some(2)].map(Rows::of);
-        let expect = Expect { y: signals.clone(), a: Some(mask), x: signals.clone(), masked: true };
+        let expect =
+            Expect { y: signals.clone(), a: Some(mask), x: signals.clone(), parts: Parts::default(), masked: true };
         check(bytes, load_observations(&path, &expect));
         check(bytes, load_signals(&path, "x", &signals));
         for name in file.names() {

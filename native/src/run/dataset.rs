@@ -8,6 +8,7 @@ use crate::data::image_set::{ImageSet, ObservedSet, Opened, Sources};
 use crate::data::layout::Rows;
 use crate::data::mapped::scratch;
 use crate::data::observations::{Expect, load_observations};
+use crate::data::parts::Parts;
 use crate::data::tensor_file::TensorFile;
 use crate::resources::check_memory;
 use anyhow::{Context, Result, bail, ensure};
@@ -272,7 +273,16 @@ pub fn expected(channel: &dyn Channel, image: Option<ImageShape>) -> Expect {
     let y = seen.map_or(Rows::of(Some(m)), Rows::image);
     // One mask, of all values or of the pixels that several colors share.
     let masked = k > 0 && matches!(&channel.masks()[..], [mask] if *mask == (0..k)) && m.is_multiple_of(k);
-    Expect { y, a: (k > 0).then_some(a), x: signals(d, image), masked }
+    let parts = parts(channel, image);
+    Expect { y, a: (k > 0).then_some(a), x: signals(d, image), parts, masked }
+}
+
+/// The parts of the parameters with names of their own, and the rows of the others: a mask where they are as many as pixels.
+fn parts(channel: &dyn Channel, image: Option<ImageShape>) -> Parts {
+    let named = channel.operator_parts();
+    let len = channel.operator_len() - named.iter().map(|part| part.range.len()).sum::<usize>();
+    let plane = image.filter(|image| image.pixels() == len).map(|image| vec![image.height, image.width]);
+    Parts { named, rest: Rows { len: Some(len), shape: plane.unwrap_or_else(|| vec![len]), image } }
 }
 
 /// The rows of signals of length `d`.

@@ -4,7 +4,7 @@ mod noise;
 mod spectral;
 
 use super::spectrum::{Action, actions};
-use super::{Channel, LinearChannel, SpectralChannel, write_rows};
+use super::{Channel, LinearChannel, OperatorPart, SpectralChannel, write_rows};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
@@ -133,6 +133,18 @@ impl Channel for Compose {
             (Some(only), None) => only.operator_shape(),
             _ => vec![self.operator_len()],
         }
+    }
+
+    fn operator_parts(&self) -> Vec<OperatorPart> {
+        let mut start = 0;
+        let mut own = |stage: &dyn Channel| {
+            let moved =
+                |part: OperatorPart| OperatorPart { range: start + part.range.start..start + part.range.end, ..part };
+            let parts: Vec<_> = stage.operator_parts().into_iter().map(moved).collect();
+            start += stage.operator_len();
+            parts
+        };
+        self.stages.iter().flat_map(|stage| own(stage.as_ref())).collect()
     }
 
     fn draw_operator(&self, stream: &mut Stream, mut a: &mut [f32]) {

@@ -1,7 +1,7 @@
 //! Conjugate gradient against matrices, for signals that have them.
 
 use crate::channel::{
-    BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, MulticoilConfig, NoiseConfig, Pattern,
+    BlurConfig, Channel, ChannelConfig, Compose, DownsampleConfig, Maps, MulticoilConfig, NoiseConfig, Pattern,
     PixelMaskConfig, RadonConfig, StageConfig,
 };
 use crate::conditioning::{Conditioning, ConditioningConfig, Measurement, Standardizer};
@@ -19,7 +19,14 @@ fn noise(std: f64) -> StageConfig {
 }
 
 fn chains() -> Vec<Compose> {
-    let coils = MulticoilConfig { coils: 2, acceleration: 2.0, center: 0.2, pattern: Pattern::Points, complex: false };
+    let coils = MulticoilConfig {
+        coils: 2,
+        maps: Maps::Made,
+        acceleration: 2.0,
+        center: 0.2,
+        pattern: Pattern::Points,
+        complex: false,
+    };
     let mask = || StageConfig::from(PixelMaskConfig { rate: 0.4, max_rate: None });
     let chains = [
         vec![DownsampleConfig { factor: 2 }.into(), noise(0.1)],

@@ -2,17 +2,20 @@
 //!
 //! A file consists of units, each a header of 80-character cards and its data, both in blocks of 2880 bytes (the
 //! FITS standard, version 4.0). The keyword EXTNAME names an array; the first one without a name that is known here
-//! takes the name asked for. All headers are read when a file is opened, and the data of none.
+//! takes the name asked for. All headers are read when a file is opened, and the data of none. A whole file may be compressed
+//! with gzip.
 
+mod bytes;
 mod header;
 mod scale;
 mod write;
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::Read;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::bytes::Bytes;
 use self::header::{BLOCK, Unit};
 use self::scale::{Scale, scaled};
 use super::dtype::Dtype;
@@ -21,7 +24,7 @@ use super::values::DAMAGED;
 
 /// Registered in [`formats`](super::formats).
 pub static FORMAT: Format = Format {
-    extensions: &["fits", "fit", "fts"],
+    extensions: &["fits", "fit", "fts", "fits.gz", "fit.gz", "fts.gz"],
     open: |file, name| Ok(Box::new(FitsFile::new(file, name)?)),
     encode: Some(write::encode),
     shaped: true,
@@ -33,7 +36,7 @@ const GIVEN: [&str; 3] = ["y", "a", "x"];
 
 /// An open FITS file whose headers are read.
 struct FitsFile {
-    file: BufReader<File>,
+    file: Bytes,
     arrays: Vec<Array>,
 }
 
@@ -48,17 +51,17 @@ struct Array {
 impl FitsFile {
     /// Reads all headers. The first array is called `name` if no array is and its own name is none of [`GIVEN`].
     fn new(file: File, name: &str) -> Result<Self> {
-        let length = file.metadata()?.len();
-        let mut file = BufReader::new(file);
+        let mut file = Bytes::new(file)?;
         let mut arrays: Vec<Array> = Vec::new();
         let (mut at, mut number) = (0, 0);
-        while at < length {
+        while !file.is_at_end().context(DAMAGED)? {
             let read = Unit::read(&mut file, number == 0);
             let unit = read.with_context(|| format!("the header of unit {number}, which begins at byte {at}"))?;
-            let start = file.stream_position()?;
-            let end = unit.data_len()?.and_then(|size| start.checked_add(size)).filter(|end| *end <= length);
-            let Some(end) = end else {
-                let left = length.saturating_sub(start);
+            let start = file.position();
+            let end = unit.data_len()?.and_then(|size| start.checked_add(size)).unwrap_or(u64::MAX);
+            let reached = file.go(end).context(DAMAGED)?;
+            if reached < end {
+                let left = reached - start;
                 bail!("the header of unit {number} promises {} and {left} bytes are left: {DAMAGED}", unit.promise());
             };
             if unit.is_array() {
@@ -66,8 +69,7 @@ impl FitsFile {
                 arrays.push(Array { name: named.unwrap_or_else(|| format!("unit {number}")), unit, start });
             }
             // Some writers leave out the padding after the last unit.
-            at = end.next_multiple_of(BLOCK as u64).min(length);
-            file.seek(SeekFrom::Start(at))?;
+            at = file.go(end.next_multiple_of(BLOCK as u64)).context(DAMAGED)?;
             number += 1;
         }
         ensure!(number > 0, "not a FITS file: it is empty");
@@ -97,8 +99,8 @@ impl Source for FitsFile {
              astropy's `fits.ImageHDU(hdu.data).writeto(...)`"
         );
         let shape = unit.shape.clone();
-        let stored = Header { dtype: unit.dtype, big_endian: true, shape, fortran: false };
-        self.file.seek(SeekFrom::Start(array.start))?;
+        let stored = Header { dtype: unit.dtype, big_endian: true, shape, fortran: false, complex: None };
+        self.file.go(array.start).context(DAMAGED)?;
         let bytes = stored.count()? as u64 * unit.dtype.size() as u64;
         let data = Read::by_ref(&mut self.file).take(bytes);
         let scale = Scale { factor: unit.factor, zero: unit.zero, blank: unit.blank };

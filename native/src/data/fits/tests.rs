@@ -1,6 +1,9 @@
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tempfile::{TempDir, tempdir};
 
 use crate::data::tensor::{Metadata, Tensor};
@@ -130,4 +133,57 @@ fn tensors_come_back_with_their_axes() {
     assert!(fs::read(&path).unwrap().len().is_multiple_of(2880));
     let error = format!("{:#}", write_tensors(&path, &[("Y y", &y)], &Metadata::new()).unwrap_err());
     assert!(error.contains("o.FTS: tensor `Y y`: expected a name of at most 60 small ASCII"), "{error}");
+}
+
+/// The file of `cards` and `data`, compressed, and its path.
+fn packed(cards: &[&str], data: &[u8]) -> (TempDir, PathBuf) {
+    let (dir, plain) = file(&[(cards, data)]);
+    let path = dir.path().join("o.fits.gz");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&fs::read(plain).unwrap()).unwrap();
+    fs::write(&path, encoder.finish().unwrap()).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn compressed_files_are_read_and_written() {
+    let dir = tempdir().unwrap();
+    let (plain, path) = (dir.path().join("o.fits"), dir.path().join("o.FITS.GZ"));
+    let tensors = [("y", &ramp()), ("a", &Tensor { shape: vec![24], ..ramp() })];
+    write_tensors(&plain, &tensors, &Metadata::new()).unwrap();
+    write_tensors(&path, &tensors, &Metadata::new()).unwrap();
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&fs::read(&path).unwrap()[..]).read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, fs::read(&plain).unwrap());
+    let mut file = TensorFile::open(&path, "y").unwrap();
+    // Back and forth.
+    for name in ["a", "y", "a"] {
+        assert_eq!(file.require(name).unwrap().values, ramp().values, "{name}");
+    }
+    // Other programs may leave a name as it was.
+    fs::copy(&path, dir.path().join("named.fits")).unwrap();
+    assert_eq!(TensorFile::open(&dir.path().join("named.fits"), "y").unwrap().names(), ["a", "y"]);
+}
+
+/// What the header claims is not in the file, and nothing is allocated for it.
+#[test]
+fn a_compressed_file_that_claims_more_than_it_holds_is_refused() {
+    let cards = |axis: &'static str| ["SIMPLE  = T", "BITPIX  = -32", "NAXIS   = 1", axis];
+    let error = |path: &Path| format!("{:#}", TensorFile::open(path, "y").unwrap_err());
+    let (_dir, path) = packed(&cards("NAXIS1  = 4000000000"), &[0; 2880 * 4]);
+    let claims = error(&path);
+    assert!(
+        claims.contains("promises an array of shape [4000000000]") && claims.contains("11520 bytes are left"),
+        "{claims}"
+    );
+    let (_dir, path) = packed(&cards("NAXIS1  = 2"), &[0; 8]);
+    let whole = fs::read(&path).unwrap();
+    for length in 2..whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(TensorFile::open(&path, "y").and_then(|mut file| file.require("y")).is_err(), "{length} bytes");
+    }
+    let mut wrong = whole.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    fs::write(&path, wrong).unwrap();
+    assert!(error(&path).contains("damaged or cut short"), "{}", error(&path));
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use hdf5_pure::{CompoundMember, Datatype, DatatypeByteOrder, FloatingPointLayout};
 
+use crate::data::complex;
 use crate::data::dtype::Dtype;
 
 /// Names of the parts of a complex number, as h5py and others write them.
@@ -55,16 +56,9 @@ impl Kind {
         self.dtype.size() * if self.complex { 2 } else { 1 }
     }
 
-    /// The shape of the values of an array of this shape: a complex image becomes two planes, those of its coils one
-    /// after the other. Without images, the imaginary parts of a row follow its real ones.
+    /// The shape of the values of an array of this shape: complex numbers become planes.
     pub fn shape(self, stored: &[usize]) -> Vec<usize> {
-        match stored {
-            _ if !self.complex => stored.into(),
-            [] => vec![2],
-            [n] => vec![*n, 2],
-            [n, m] => vec![*n, 2 * m],
-            [n, coils @ .., height, width] => vec![*n, 2 * coils.iter().product::<usize>(), *height, *width],
-        }
+        if self.complex { complex::shape(stored) } else { stored.into() }
     }
 
     /// The values of whole rows of an array of the shape `stored`, in the order of [`Kind::shape`].
@@ -78,17 +72,7 @@ impl Kind {
                 self.dtype.decode(&turned, &mut values);
             }
         }
-        if !self.complex {
-            return values;
-        }
-        let plane = match stored {
-            [] | [_] => 1,
-            [_, m] => *m,
-            [.., height, width] => height * width,
-        };
-        let part = |plane: &[f32], which: usize| plane[which..].iter().step_by(2).copied().collect::<Vec<_>>();
-        let planes = values.chunks(2 * plane.max(1));
-        planes.flat_map(|plane| [part(plane, 0), part(plane, 1)]).flatten().collect()
+        if self.complex { complex::planes(&values, stored) } else { values }
     }
 }
 

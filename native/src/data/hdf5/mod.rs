@@ -59,6 +59,7 @@ impl Hdf5File {
         let role = |dataset: &str| match dataset {
             "kspace" if kspace => "y".to_string(),
             "mask" if kspace && !has("a") => "a".into(),
+            "sens_maps" | "sensitivity_maps" if kspace && !has("maps") => "maps".into(),
             _ if dataset.starts_with("reconstruction_") && name == "x" && !has("x") => "x".into(),
             _ => dataset.into(),
         };
@@ -107,7 +108,7 @@ impl Source for Hdf5File {
 
     fn open(&mut self, name: &str) -> Result<(Header, Box<dyn Read + '_>)> {
         let (dataset, shape, kind) = self.dataset(name)?;
-        let plain = |shape| Header { dtype: Dtype::F32, big_endian: false, shape, fortran: false };
+        let plain = |shape| Header { dtype: Dtype::F32, big_endian: false, shape, fortran: false, complex: None };
         if let Some(y) = self.columns(name, &shape)? {
             let mask = dataset.read_raw().map_err(damaged)?;
             let mask = little_endian(&kind.values(&mask, &shape));

@@ -125,7 +125,7 @@ impl Source for Stack {
             1 => vec![self.pages, height, width],
             _ => vec![self.pages, channels, height, width],
         };
-        let header = Header { dtype: Dtype::F32, big_endian: false, shape, fortran: false };
+        let header = Header { dtype: Dtype::F32, big_endian: false, shape, fortran: false, complex: None };
         let (pages, page, decoder, mut next) = (self.pages, self.page, &mut self.decoder, 0);
         let piece = move || match next < pages {
             false => Ok(Vec::new()),

@@ -20,5 +20,14 @@ np.savez_compressed(
     text=np.array(["a"]),
     record=np.zeros(2, [("p", "f4"), ("q", "i4")]),
 )
+# Four images of two coils, of which the imaginary part is ten times the real one.
+complex = (1 + 10j) * np.arange(48).reshape(4, 2, 3, 2)
+np.savez_compressed(
+    here / "complex.npz",
+    c8=complex.astype("c8"),
+    c16=np.asfortranarray(complex),
+    image=complex[0, 0],
+    row=complex[:, 0, 0, 0],
+)
 np.save(here / "fortran.npy", ramp.T)
 save_file({"f8": ramp, "f2": ramp.astype("f2"), "u2": np.zeros(2, "u2")}, here / "peer.safetensors", {"made": "by"})

@@ -36,6 +36,19 @@ with h5py.File(here / "multi_coil.h5", "w") as file:
     file["kspace"] = np.stack([kspace, -kspace], axis=1)
     file["reconstruction_rss"] = ramp
 
+# Two coils whose sensitivities come with every slice.
+random = np.random.default_rng(1)
+images = random.normal(size=(12, 1, 3, 4))
+maps = (random.normal(size=(12, 2, 3, 4)) + 1j * random.normal(size=(12, 2, 3, 4))).astype("c8")
+mask = np.array([1, 0, 1, 1], "f4")
+shift = dict(axes=(-2, -1))
+kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(maps * images, **shift), norm="ortho"), **shift) * mask
+with h5py.File(here / "coil_maps.h5", "w") as file:
+    file["kspace"] = kspace.astype("c8")
+    file["mask"] = mask
+    file["sens_maps"] = maps
+    file["images"] = images.astype("f4")
+
 # For a training: the imaginary part is twice the real one.
 mask = np.array([1, 0, 1, 1], "f4")
 real = np.random.default_rng(0).normal(size=(40, 3, 4)) * mask
