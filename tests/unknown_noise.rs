@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 use diffem::channel::{
-    BlurConfig, Channel, ChannelConfig, Compose, Level, MaskConfig, NoiseConfig, PixelMaskConfig,
-    PoissonGaussianConfig, ProjectionConfig, StageConfig,
+    BlurConfig, Border, Channel, ChannelConfig, Compose, FourierMaskConfig, KernelConfig, Level, MaskConfig,
+    NoiseConfig, Pattern, PixelMaskConfig, PoissonGaussianConfig, ProjectionConfig, StageConfig,
 };
 use diffem::em::estimate_noise;
 use diffem::image::ImageShape;
@@ -124,6 +124,39 @@ fn a_run_takes_what_is_found() {
     channel.as_linear().unwrap().write_noise_variance(&[], &mut variance);
     assert_eq!(channel.unknown_noise(), 0);
     close(variance[0].sqrt(), STD, 0.05);
+}
+
+/// Real images have conjugate coefficients at opposite frequencies, so what both measure tells the noise, whatever the images
+/// are: here white ones, in which nothing else would. With columns in the center alone there are some 50 such values per image,
+/// and the estimate has a standard error of 1 / sqrt(2 * 50 * 400) = .5 %.
+#[test]
+fn noise_of_frequencies_is_found_from_what_opposite_ones_say() {
+    let mut white = Samples::zeros(400, SHAPE.len());
+    Key::new(7, Purpose::Truth, 0).stream(0, 0).fill_normal(white.as_mut_slice());
+    let mask =
+        |pattern, complex| StageConfig::from(FourierMaskConfig { acceleration: 3.0, center: 0.2, pattern, complex });
+    for pattern in [Pattern::Columns, Pattern::Points] {
+        for std in [0.05, STD] {
+            let chain = |last| [mask(pattern, false), last];
+            close(found(&white, Some(SHAPE), &chain(noise(std)), &chain(UNKNOWN))[0], std, 0.02);
+            let weights = Some(vec![vec![0.2, 0.6, 0.2]]);
+            let kernel = KernelConfig { weights, sigma: None, size: 3, border: Border::Periodic };
+            let blurred = |last| [kernel.clone().into(), mask(pattern, false), last];
+            let level = found(&white, Some(SHAPE), &blurred(noise(std)), &blurred(UNKNOWN));
+            close(level[0], std, 0.02);
+        }
+    }
+    let complex = ImageShape { channels: 2, height: 16, width: 8 };
+    let channel = ChannelConfig(vec![mask(Pattern::Columns, true), UNKNOWN]).build_image(complex).unwrap();
+    let seen = Observations::observe(&channel, &white, 3);
+    let error = estimate_noise(&channel, Some(complex), &seen).unwrap_err().to_string();
+    assert!(
+        error.contains("no value says again what others say (as opposite frequencies of real images do)"),
+        "{error}"
+    );
+    // Noise of the images themselves leaves no contradiction.
+    let before = ChannelConfig(vec![UNKNOWN, mask(Pattern::Columns, false)]).build_image(SHAPE).unwrap();
+    assert!(estimate_noise(&before, Some(SHAPE), &Observations::observe(&before, &white, 3)).is_err());
 }
 
 #[test]

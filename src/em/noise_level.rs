@@ -31,6 +31,10 @@ const PER_VALUE: usize = 4;
 const SLACK: f64 = 1.1;
 /// Least share of directions in which the signal must not vary for noise that depends on it.
 const STILL: f64 = 0.25;
+/// Gain, relative to the greatest, of a coefficient that still counts as seen.
+const LEAST_GAIN: f64 = 1e-6;
+/// Least number of values that say again what others say: a relative standard error of 2 %.
+const ENOUGH: f64 = 1000.0;
 /// Iterations of EM for the covariance of what is partly missing.
 const ITERATIONS: usize = 24;
 /// The noise with which a prior takes all other noise for signal, as a share of the deviation of what is seen.
@@ -64,6 +68,9 @@ pub fn estimate_noise(
         return Err(refuse("is estimated only where it is the only noise, after linear stages; give a number"));
     }
     let white = unknown == 1 && terms[0] == [0.0; 2] && terms[1] == [1.0; 2];
+    if white && let Some(level) = redundant(channel, observations) {
+        return Ok(vec![level]);
+    }
     let diagonal = channel.as_linear().is_some_and(|linear| linear.is_diagonal());
     let shape = channel.observation_image().or(image.filter(|shape| shape.len() == channel.observation_len()));
     // Whole observations through different operators have no directions in common, and what a mask of frequencies hides is
@@ -74,13 +81,49 @@ pub fn estimate_noise(
         Some(pieces) if pieces.whole => pieces.levels(channel),
         _ => Err(refuse(
             "cannot be estimated here: values are missing, or observations are too long and no images, or their operators \
-             differ; give a number",
+             differ and no value says again what others say (as opposite frequencies of real images do); give a number",
         )),
     }
 }
 
 fn refuse(message: &str) -> Error {
     Error::config("std", format!("\"unknown\" {message}"))
+}
+
+/// The level of white noise after a channel that is diagonal in a basis, from what observations say more than once: an
+/// observation has more values than the coefficients of the signal that it shows, as real images have conjugate coefficients at
+/// opposite frequencies, and noise alone is beyond what these explain:
+///
+/// ```text
+/// s² = Σ (|y|² - |u|²) / Σ (number of seen values - number of seen coefficients)
+/// ```
+///
+/// That is the estimate of greatest likelihood from these values, whatever the signals are; its relative standard error is one over
+/// the root of twice the denominator. `None` for other channels, and where the denominator is small.
+fn redundant(channel: &dyn Channel, observations: &Observations) -> Option<f64> {
+    let unit = channel.with_noise(&[1.0])?;
+    let spectral = unit.as_linear().filter(|linear| !linear.is_diagonal())?.as_spectral()?;
+    let (d, m) = (channel.signal_len(), channel.observation_len());
+    let (mut hidden, anything) = (vec![0.0; m], vec![f64::INFINITY; d]);
+    let (mut left, mut count, mut power) = (0.0, 0.0, 0.0);
+    for i in 0..observations.n() {
+        let (a, y) = (observations.operator(i), observations.y.row(i));
+        let crate::channel::Spectrum { gain, variance } = crate::channel::Spectrum::of(spectral, a);
+        // Noise before the map lies within what it explains.
+        if variance.iter().any(|v| (v - 1.0).abs() > PRECISION) {
+            return None;
+        }
+        channel.write_hidden(a, &anything, &mut hidden);
+        let least = LEAST_GAIN * gain.iter().fold(0.0f64, |most, g| most.max(*g));
+        let square: f64 =
+            y.iter().zip(&hidden).filter(|(_, h)| h.is_infinite()).map(|(y, _)| f64::from(*y).powi(2)).sum();
+        let seen = spectral.coefficients(a, y).into_iter().zip(&gain).filter(|(_, g)| **g > least);
+        let (coefficients, explained) = seen.fold((0.0, 0.0), |sum, (u, _)| (sum.0 + 1.0, sum.1 + u * u));
+        count += hidden.iter().filter(|h| h.is_infinite()).count() as f64 - coefficients;
+        (left, power) = (left + square - explained, power + square);
+    }
+    // Rounding of 32 bits alone leaves less than this.
+    (count >= ENOUGH && left > PRECISION * power).then(|| (left / count).sqrt())
 }
 
 /// Parts of observations, all of one length.
