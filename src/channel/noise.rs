@@ -3,7 +3,8 @@
 use super::{Channel, LinearChannel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::noise::Stream;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 
 /// A level of noise: a number, or what the observations say.
@@ -39,6 +40,16 @@ impl Level {
     }
 }
 
+/// Reads the level `std`, which an error names.
+pub(super) fn named_std<'de, D: Deserializer<'de>>(value: D) -> std::result::Result<Level, D::Error> {
+    Level::deserialize(value).map_err(|error| D::Error::custom(format!("std: {error}")))
+}
+
+/// Reads the level `gain`, which an error names.
+pub(super) fn named_gain<'de, D: Deserializer<'de>>(value: D) -> std::result::Result<Level, D::Error> {
+    Level::deserialize(value).map_err(|error| D::Error::custom(format!("gain: {error}")))
+}
+
 impl From<f64> for Level {
     fn from(level: f64) -> Self {
         Self::Known(level)
@@ -51,6 +62,7 @@ impl From<f64> for Level {
 #[serde(deny_unknown_fields)]
 pub struct NoiseConfig {
     /// Standard deviation, >= 0, in units of the scaled signal; "unknown" estimates it from the observations.
+    #[serde(deserialize_with = "named_std")]
     pub std: Level,
 }
 

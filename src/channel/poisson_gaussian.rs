@@ -6,6 +6,7 @@
 //! it, and a linear view takes a² for the variance of every value. That is an approximation, good enough for a start and
 //! for an update of a network that is trained with it.
 
+use super::noise::{named_gain, named_std};
 use super::{Channel, Level, LinearChannel, NoiseLevel, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::PIXEL_MIN;
@@ -19,9 +20,11 @@ use std::sync::Arc;
 #[serde(deny_unknown_fields)]
 pub struct PoissonGaussianConfig {
     /// Standard deviation of the noise in the dark, >= 0, in units of the scaled signal; "unknown" estimates it.
+    #[serde(deserialize_with = "named_std")]
     pub std: Level,
     /// Variance per unit of the signal above `offset`, >= 0: what one photon adds to the scaled signal; "unknown" estimates
     /// it.
+    #[serde(deserialize_with = "named_gain")]
     pub gain: Level,
     /// Value of the scaled signal without light; for images that of black.
     #[serde(default = "black")]

@@ -155,7 +155,7 @@ pub fn parse(text: &str, origin: &str, settings: &[String]) -> Result<Config> {
             let at = e.span().map_or(0, |span| span.start.min(text.len()));
             let line = text[..at].lines().count().saturating_sub(usize::from(!text[..at].ends_with('\n')));
             let line = text.lines().nth(line).unwrap_or_default();
-            anyhow!("{origin}: {}", setting::explain(&plain(e.message()), line, renewed))
+            anyhow!("{origin}: {}", setting::explain(&plain(e.message()), &setting::place(&table, line), renewed))
         })?;
     }
     config.data = config.data.expanded().context(origin.clone())?;

@@ -2,6 +2,7 @@
 
 use super::renamed;
 use anyhow::{Result, anyhow, bail};
+use diffem::channel::StageConfig;
 use toml::{Table, Value};
 
 /// One step of a key: a field of a table or an entry of a list.
@@ -58,7 +59,15 @@ pub fn apply(table: &mut Table, setting: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Adds to a parser's message what a user of settings can do about it; `line` is the line of the resolved configuration,
+/// The `line` of a configuration where the parser stopped or, since it stops at the first stage of a channel whatever stage is
+/// wrong, the place of the first one that cannot be read, such as `channel[1]`.
+pub fn place(table: &Table, line: &str) -> String {
+    let wrong = |stages: &Vec<Value>| stages.iter().position(|stage| stage.clone().try_into::<StageConfig>().is_err());
+    let stages = table.get("channel").and_then(Value::as_array).filter(|_| line == "[[channel]]");
+    stages.and_then(wrong).map_or(line.to_string(), |place| format!("channel[{place}]"))
+}
+
+/// Adds to a parser's message what a user of settings can do about it; `line` is the place in the resolved configuration,
 /// `renewed` the last setting that changed a kind.
 pub fn explain(message: &str, line: &str, renewed: Option<&str>) -> String {
     let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
@@ -180,9 +189,12 @@ mod tests {
         let mut table: Table = toml::from_str(STAGES).unwrap();
         let changed = ["e.s=heun", "e.s.steps=3", "channel[0].kind=noise", "channel[1].kind=noise"];
         assert_eq!(changed.map(|setting| apply(&mut table, setting).unwrap()), [true, false, true, false]);
-        let said = explain("missing field `std`", "[[channel]]", Some("channel[0].kind=noise"));
+        let stages: Table =
+            toml::from_str("channel = [{kind='mask',rate=0.5},{kind='noise',std=1.0,gain=1.0}]").unwrap();
+        assert_eq!(["[[channel]]", "std = 1.0"].map(|line| place(&stages, line)), ["channel[1]", "std = 1.0"]);
+        let said = explain("missing field `std`", "channel[0]", Some("channel[0].kind=noise"));
         assert_eq!(said, "`noise` has no default for `std`; add --set channel[0].std=VALUE");
-        assert_eq!(explain("missing field `std`", "[[channel]]", None), "missing field `std`, at `[[channel]]`");
+        assert_eq!(explain("missing field `std`", "channel[0]", None), "missing field `std`, at `channel[0]`");
     }
 
     #[test]

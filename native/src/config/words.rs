@@ -28,6 +28,12 @@ const NAMED: [(&str, &str); 5] = [
 /// A parser's message in which plain words replace the names of Rust types.
 pub fn plain(message: &str) -> String {
     let message = message.trim_end();
+    if let Some((place, unknown)) = message.rsplit_once("unknown field ")
+        && let Some((found, known)) = unknown.split_once(", expected ")
+    {
+        let known = known.strip_prefix("one of ").unwrap_or(known);
+        return format!("{place}unknown field {found}; the fields here are {known}");
+    }
     let Some((before, expected)) = message.rsplit_once("expected ") else { return message.to_string() };
     for (name, words) in NAMED {
         if let Some(rest) = expected.strip_prefix(name) {
@@ -64,6 +70,11 @@ mod tests {
             ),
             ("unknown variant `x`, expected one of `a`, `b`", "unknown variant `x`, expected one of `a`, `b`"),
             ("missing field `std`\n", "missing field `std`"),
+            ("unknown field `gain`, expected `std`", "unknown field `gain`; the fields here are `std`"),
+            (
+                "line 1\nunknown field `x`, expected one of `a`, `b`, `c`\n",
+                "line 1\nunknown field `x`; the fields here are `a`, `b`, `c`",
+            ),
         ] {
             assert_eq!(plain(message), expected);
         }

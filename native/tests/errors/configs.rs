@@ -47,7 +47,7 @@ error: c.toml: TOML parse error at line 32, column 1
    |
 32 | shards = 32
    | ^^^^^^
-unknown field `shards`, expected `sampler` or `shard`
+unknown field `shards`; the fields here are `sampler` or `shard`
 
 "#]],
     );
@@ -59,7 +59,7 @@ error: c.toml: TOML parse error at line 32, column 1
    |
 32 | shards = 32
    | ^^^^^^
-unknown field `shards`, expected `sampler` or `shard`
+unknown field `shards`; the fields here are `sampler` or `shard`
 
 "#]],
     );
@@ -116,9 +116,23 @@ error: c.toml with --set em.laps=many: invalid type: string "many", expected a w
 "#]],
     );
     setting_fails(
+        "channel=[{ kind = \"mask\", rate = 0.5 }, { kind = \"noise\", std = 0.1, gain = 0.1 }]",
+        str![[r#"
+error: c.toml with --set channel=[{ kind = "mask", rate = 0.5 }, { kind = "noise", std = 0.1, gain = 0.1 }]: unknown field `gain`; the fields here are `std`, at `channel[1]`
+
+"#]],
+    );
+    setting_fails(
+        "channel=[{ kind = \"noise\", std = \"unknwn\" }]",
+        str![[r#"
+error: c.toml with --set channel=[{ kind = "noise", std = "unknwn" }]: std: expected a number >= 0, or "unknown" to estimate it from the observations, at `channel[0]`
+
+"#]],
+    );
+    setting_fails(
         "em.lapse=3",
         str![[r#"
-error: c.toml with --set em.lapse=3: unknown field `lapse`, expected `laps` or `patience`, at `lapse = 3`
+error: c.toml with --set em.lapse=3: unknown field `lapse`; the fields here are `laps` or `patience`, at `lapse = 3`
 
 "#]],
     );
