@@ -38,7 +38,9 @@ fn the_width_of_the_draws_and_a_second_network_are_announced() {
     std::fs::write(dir.path().join("c.toml"), TINY).expect("a file");
     let text = |more: &[&str]| succeed(dir.path(), &[&["train", "c.toml", "--dry-run"], more].concat());
     let narrow = text(&[]);
-    assert!(narrow.contains("draws") && narrow.contains("where widths matter"), "{narrow}");
+    assert!(narrow.contains("draws") && narrow.contains("where widths matter, take \"dpmpp2m-sde\""), "{narrow}");
+    let few = text(&["--set", r#"e_step.sampler={kind="dpmpp2m-sde",steps=8}"#]);
+    assert!(few.contains("where widths matter, set e_step.sampler.steps to "), "{few}");
     let sde = ["--set", r#"e_step.sampler={kind="dpmpp2m-sde",steps=30}"#];
     let faithful = text(&sde);
     assert!(faithful.contains("dpmpp2m-sde, 30 steps keep 100 % of the posterior's variance\n"), "{faithful}");

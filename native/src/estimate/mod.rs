@@ -1,6 +1,7 @@
 //! Estimates the cost of a run before it starts: parameters, operations, memory, disk space and time.
 
 mod counts;
+mod draws;
 pub mod enough;
 pub mod found;
 mod operator;
@@ -30,9 +31,6 @@ const COPIES: u64 = 6;
 /// average and the two moments.
 const COPIES_ON_DISK: u64 = 6;
 
-/// Share of the variance by which draws may be too wide or too narrow before the estimate gives advice.
-const FAITHFUL: f64 = 0.03;
-
 /// Seconds of training above which the estimate says how to shorten it.
 const LONG: f64 = 7200.0;
 
@@ -58,6 +56,8 @@ pub struct Estimate {
     pub sampler: String,
     /// Shares of the variance that its draws keep, see `SamplerConfig::variance_shares`: smallest and largest.
     pub variance_share: [f64; 2],
+    /// What would keep them, where these do not.
+    pub sampler_advice: Option<String>,
     pub memory_bytes: Memory,
     /// Size of the files of a finished lap.
     pub disk_bytes_per_lap: Option<u64>,
@@ -132,6 +132,7 @@ impl Estimate {
             m_step,
             e_step,
             update: operator::describe(config, channel.as_ref()),
+            sampler_advice: draws::advice(sampler, &shares, &config.schedule, device)?,
             sampler: format!("{}, {} steps", kind(sampler)?, sampler.steps()),
             variance_share: [
                 shares.iter().copied().fold(f64::MAX, f64::min),
@@ -198,10 +199,7 @@ impl Estimate {
     fn draws_line(&self) -> String {
         let [least, most] = self.variance_share.map(|share| format!("{:.0}", 100.0 * share));
         let range = if least == most { least } else { format!("{least} to {most}") };
-        let advice = match self.variance_share.iter().all(|share| (share - 1.0).abs() <= FAITHFUL) {
-            true => "",
-            false => "; where widths matter, take \"dpmpp2m-sde\" on the geometric grid, or more steps",
-        };
+        let advice = self.sampler_advice.as_ref().map_or(String::new(), |advice| format!("; {advice}"));
         format!("{} keep {range} % of the posterior's variance{advice}", self.sampler)
     }
 
