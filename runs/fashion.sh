@@ -3,18 +3,18 @@
 # diffem started from the reconstructions of EM-MMPS, and the bound (the same network trained on the truth for as many
 # steps). EM-MMPS takes three laps where diffem takes four, for 1.6 times the forward passes. The script reports the
 # PSNR of the reconstructions' missing pixels per lap, and at the end the posteriors of 512 unseen images.
-#   runs/fashion.sh [OUT]                             takes two hours on two cores, at the preset's size
+#   runs/fashion.sh [OUT] [--set ...]                 takes two hours on two cores, at the preset's size
 #   N=2048 LAPS=4 STEPS=600 runs/fashion.sh [OUT]     takes half an hour
+# Runs logged before 2026-11-29 had plain weights and another sampler: WEIGHT=method.imputed_weight=1.0 and
+# --set 'e_step.sampler={kind="ddpm",steps=24,spacing="edm"}'.
 # Needs `cargo build --release --workspace` and Fashion-MNIST (apt-get install dataset-fashion-mnist).
 set -euo pipefail
-out=${1:-runs/out/fashion}; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
-n=${N:-4096}; laps=${LAPS:-8}; steps=${STEPS:-800}
-# The preset as it was when these runs were logged; leave both out for what it is now.
-sampler='e_step.sampler={kind="ddpm",steps=24,spacing="edm"}' weight=method.imputed_weight=1.0
-"$bin" compare fashion-mask75 --seeds "${SEEDS:-0}" --threads "$threads" --progress quiet --out "$out" --draws 2 \
-  --set "data.n=$n" --set "em.laps=$laps" --set "m_step.steps=$steps" --set 'conditioning.range=[-2,2]' --set "$sampler" \
+out=${1:-runs/out/fashion}; shift || true; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}
+n=${N:-4096}; weight=${WEIGHT:-}; laps=${LAPS:-8}; steps=${STEPS:-800}
+"$bin" compare fashion-mask75 --seeds "${SEEDS:-0}" --threads "$threads" --progress quiet --out "$out" --draws "${DRAWS:-16}" \
+  --set "data.n=$n" --set "em.laps=$laps" --set "m_step.steps=$steps" --set 'conditioning.range=[-2,2]' "$@" \
   --contender "diffem $weight" \
   --contender "ambient method.kind=ambient" \
-  --contender "clean $weight init.kind=reconstructions init.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=$((laps * steps))" \
+  --contender "clean method.imputed_weight=1.0 init.kind=reconstructions init.path={out}/diffem-seed{seed}/truth.safetensors em.laps=1 m_step.steps=$((laps * steps))" \
   --contender "em-mmps method.kind=em-mmps em.laps=$((laps * 3 / 4))" \
   --contender "warm init.kind=reconstructions init.path={out}/em-mmps-seed{seed} $weight"

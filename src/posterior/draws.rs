@@ -133,6 +133,17 @@ impl<S: NetworkSpec> Posterior<S> {
         rows: Vec<Row>,
         on_step: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Samples> {
+        let n = rows.len();
+        Ok(self.restore(&to_samples(self.drawn(observations, rows, on_step)?)?, n))
+    }
+
+    /// What [`Posterior::draw`] reads: standardized, on the device, and with rows beyond those of `rows`.
+    pub(super) fn drawn(
+        &self,
+        observations: &Observations,
+        rows: Vec<Row>,
+        on_step: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Tensor<2>> {
         let mut draws = self.begin(observations, rows);
         while !draws.is_done() {
             draws = self.advance(draws);
@@ -140,8 +151,7 @@ impl<S: NetworkSpec> Posterior<S> {
                 return Err(Error::Stopped);
             }
         }
-        let n = draws.n();
-        Ok(self.restore(&to_samples(self.last(draws))?, n))
+        Ok(self.last(draws))
     }
 
     fn noise(&self, rows: &[Row], step: usize) -> Tensor<2> {

@@ -2,6 +2,7 @@
 
 use super::draws::Row;
 use super::trained::Posterior;
+use crate::denoiser::to_samples;
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::network::NetworkSpec;
@@ -9,10 +10,13 @@ use crate::observations::Observations;
 use crate::parallel;
 use crate::ranks::share_of;
 use crate::samples::Samples;
+use burn::tensor::Tensor;
 use std::ops::{ControlFlow, Range};
 
 /// Largest number of values that ranks collect at a time.
 const COLLECTED: usize = 1 << 28;
+/// Smallest number of shards that are read from a device at once: each read waits until it has nothing left to do.
+const READ: usize = 16;
 
 impl<S: NetworkSpec> Posterior<S> {
     /// Returns `draws` draws of x for each of the n `observations` with seed 0, `[n · draws, d]`; the draws
@@ -110,7 +114,8 @@ impl<S: NetworkSpec> Posterior<S> {
         let count = ranks.count();
         // Groups are the same on all ranks, which may have different numbers of workers.
         let most = (COLLECTED / (size * d)).max(count);
-        let group = size * (ranks.first((parallel::workers() * 4 * count) as f64) as usize).min(most);
+        let own = if kernels::is_flex(&self.device) { 1 } else { READ }.max(parallel::workers() * 4);
+        let group = size * (ranks.first((own * count) as f64) as usize).min(most);
         for start in range.clone().step_by(group) {
             let end = range.end.min(start + group);
             let shards = (end - start).div_ceil(size);
@@ -134,13 +139,20 @@ impl<S: NetworkSpec> Posterior<S> {
         range: Range<usize>,
         row: &(dyn Fn(usize) -> Row + Sync),
     ) -> Result<Vec<f32>> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
         let size = self.model.shard;
         let draw = |shard: usize| {
             let rows = range.start + shard * size..range.end.min(range.start + (shard + 1) * size);
-            self.draw(observations, rows.map(row).collect(), &mut |_| ControlFlow::Continue(()))
+            let n = rows.len();
+            self.drawn(observations, rows.map(row).collect(), &mut |_| ControlFlow::Continue(()))
+                .map(|x| x.narrow(0, 0, n))
         };
         let parts = kernels::map_shards(&self.device, range.len().div_ceil(size), draw);
-        let parts: Vec<Samples> = parts.into_iter().collect::<Result<_>>()?;
-        Ok(parts.into_iter().flat_map(Samples::into_vec).collect())
+        let parts: Vec<Tensor<2>> = parts.into_iter().collect::<Result<_>>()?;
+        // One read for all of them.
+        let x = to_samples(Tensor::cat(parts, 0))?;
+        Ok(self.restore(&x, range.len()).into_vec())
     }
 }

@@ -4,11 +4,12 @@
 use burn::tensor::{Device, DeviceKind, DeviceType};
 use diffem::channel::{ChannelConfig, NoiseConfig, PixelMaskConfig};
 use diffem::conditioning::{ConditioningConfig, Features, Standardize};
-use diffem::em::{MStep, MStepConfig};
+use diffem::em::{EStepConfig, MStep, MStepConfig};
 use diffem::image::ImageShape;
 use diffem::network::{UnetConfig, flatten};
 use diffem::optim::OptimState;
 use diffem::posterior::Row;
+use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::transfer::{Traffic, counted};
 use diffem::{Em, Observations, Samples};
 
@@ -62,6 +63,7 @@ fn a_step_asks_little_of_a_device() {
         .image(SHAPE)
         .network(network())
         .conditioning(conditioning)
+        .e_step(EStepConfig { sampler: DdpmConfig { steps: 2, spacing: Spacing::Geometric }.into(), shard: 1 })
         .trainer(&device)
         .unwrap();
     let standardizer = trainer.model().conditioning.standardizer(trainer.model().channel.as_ref(), &x);
@@ -83,6 +85,11 @@ fn a_step_asks_little_of_a_device() {
     let (_, call) = counted(&device, || _ = posterior.advance(draws));
     show("network call of the sampler", &call);
     assert_eq!([one.reads, two.reads, call.reads], [0; 3], "a step that reads waits for the device");
+    // Five shards of one row are read together.
+    let (_, sampled) = counted(&device, || posterior.sample_of(&observations, &[0; 5], 1, 0).unwrap());
+    show("five shards of draws", &sampled);
+    assert_eq!(sampled.reads, 1);
+    assert!(sampled.launches() > 5 * call.launches() && call.launches() > 0, "every shard calls the network");
     let launches = [one.launches(), two.launches() - one.launches(), call.launches()];
     // Few more than were measured: per step with one micro-batch, per further micro-batch, and per network call.
     let bounds = [5_180, 4_840, 1_680];
