@@ -102,6 +102,34 @@ function observedFit() {
   return { seen: Math.sqrt(sums.seen[0] / sums.seen[1]), hidden: Math.sqrt(sums.hidden[0] / Math.max(1, sums.hidden[1])) };
 }
 
+test('pictures: the axis of a pixel’s draws covers all of them', async () => {
+  const { page } = browser;
+  // A draw far outside of the values of pictures, where the last picture has its draws anyway.
+  const far = await page.evaluate(async () => {
+    const figure = document.querySelector('diffem-posterior');
+    const [low, high] = figure.model.range;
+    const at = figure.pixel;
+    const kept = figure.model.draws[at];
+    figure.model.draws[at] = high + 0.7 * (high - low);
+    figure.requestUpdate();
+    await figure.updateComplete;
+    const svg = figure.shadowRoot.querySelector('.interval svg');
+    const box = (e) => e.getBoundingClientRect();
+    const edges = (name) => [...svg.querySelectorAll(name)].map((e) => [box(e).left, box(e).right]);
+    const found = { all: [box(svg).left, box(svg).right], axis: edges('.axis')[0], circles: edges('circle'), texts: edges('text') };
+    window.restore = () => {
+      figure.model.draws[at] = kept;
+      figure.requestUpdate();
+    };
+    return found;
+  });
+  await shot(page, 'fig-5-far-draw', '#fig-5');
+  await page.evaluate(() => restore());
+  assert.equal(far.circles.length, 16);
+  for (const [left, right] of far.circles) assert.ok((left + right) / 2 > far.axis[0] - 0.5 && (left + right) / 2 < far.axis[1] + 0.5, `a draw at ${left} beside an axis of ${far.axis}`);
+  for (const [left, right] of [...far.circles, ...far.texts]) assert.ok(left >= far.all[0] && right <= far.all[1], `${left} to ${right} beyond ${far.all}`);
+});
+
 test('pictures: another model, and the same draws on another device', async (t) => {
   const { page, log } = browser;
   const shown = () => page.evaluate(() => {

@@ -5,6 +5,8 @@ import { short } from '../../lib/format';
 
 const WIDTH = 340;
 const HEIGHT = 74;
+/** Room beside the axis for half of a tick's text. */
+const MARGIN = 20;
 
 /** Values of pixel `i` in draws [n, d], in ascending order. */
 export function valuesAt(draws: Float32Array, d: number, i: number): number[] {
@@ -17,17 +19,22 @@ export interface PixelView {
   truth: number | undefined;
   /** Whether the pixel is hidden; undefined where no pixel is observed by itself. */
   hidden: boolean | undefined;
-  /** Pixel values between which the axis extends. */
+  /** Pixel values that the axis covers at least. */
   range: readonly [number, number];
   /** Position of the pixel in words. */
   where: string;
 }
 
+/** Where the axis begins and ends: it covers the values of pictures with some room, and everything that is drawn. */
+function extentOf({ values, truth, range: [low, high] }: PixelView): [number, number] {
+  const room = (high - low) * 0.15;
+  const drawn = truth === undefined ? values : [...values, truth];
+  return [Math.min(low - room, ...drawn), Math.max(high + room, ...drawn)];
+}
+
 /** Draws one pixel's posterior draws, their range and the truth on an axis. */
 export function intervalChart(v: PixelView): TemplateResult {
-  const [low, high] = v.range;
-  const room = (high - low) * 0.15;
-  const x = scaleLinear([low - room, high + room], [10, WIDTH - 10]);
+  const x = scaleLinear(extentOf(v), [MARGIN, WIDTH - MARGIN]);
   const [first, last] = [v.values[0] ?? 0, v.values.at(-1) ?? 0];
   const truth = v.truth === undefined ? nothing : svg`<path class="truth" d="M${x(v.truth)} 12V46"></path>`;
   const label = `${v.where}: draws from ${short(first)} to ${short(last)}${v.truth === undefined ? '' : `, truth ${short(v.truth)}`}`;
@@ -37,7 +44,7 @@ export function intervalChart(v: PixelView): TemplateResult {
       <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${label}>
         <rect class="span" x=${x(first)} width=${Math.max(1, x(last) - x(first))} y="20" height="18" rx="2"></rect>
         ${v.values.map((value) => svg`<circle cx=${x(value)} cy="29" r="3.5"></circle>`)} ${truth}
-        <path class="axis" d="M10 54H${WIDTH - 10}"></path>
+        <path class="axis" d="M${MARGIN} 54H${WIDTH - MARGIN}"></path>
         ${x.ticks(5).map((t) => svg`<text x=${x(t)} y="69" text-anchor="middle">${short(t)}</text>`)}
       </svg>
     </figure>`;
