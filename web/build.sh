@@ -42,10 +42,12 @@ bindgen() {
 }
 
 # Runs no optimizing passes of wasm-opt, which take minutes: their result is a tenth smaller but, once
-# compressed for download, a twentieth larger, at the same speed.
+# compressed for download, a twentieth larger, at the same speed. Only functions with the same code are kept once; where trim.mjs has
+# removed the bodies there are hundreds.
 shrink() {
     local features=(simd bulk-memory nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
-    node_modules/.bin/wasm-opt "$1" "${features[@]/#/--enable-}" --remove-unused-module-elements --strip-debug --output "$1"
+    node_modules/.bin/wasm-opt "$1" "${features[@]/#/--enable-}" --remove-unused-module-elements --duplicate-function-elimination \
+        --remove-unused-module-elements --strip-debug --output "$1"
 }
 
 # Builds one module. Arguments: module, cargo profile.

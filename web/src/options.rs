@@ -23,11 +23,13 @@ pub struct SampleOptions {
     pub seed: u64,
     /// Index of the observation in a file given to `diffem sample`, because each index has its own noise.
     pub index: usize,
+    /// Number of the first draw, because each has its own noise; `first` and `draws` are at most 65536 together.
+    pub first: usize,
 }
 
 impl Default for SampleOptions {
     fn default() -> Self {
-        Self { draws: 1, steps: None, sampler: None, seed: 0, index: 0 }
+        Self { draws: 1, steps: None, sampler: None, seed: 0, index: 0, first: 0 }
     }
 }
 
@@ -67,11 +69,15 @@ impl SampleOptions {
     /// Checks the ranges.
     ///
     /// # Errors
-    /// Fails if there are no draws or more than 65536.
+    /// Fails if there are no draws or more than 65536, or if the last has a greater number.
     pub fn validate(&self) -> Result<()> {
-        match (1..=MAX_DRAWS).contains(&self.draws) {
+        if !(1..=MAX_DRAWS).contains(&self.draws) {
+            return Err(Error::config("draws", format!("expected 1 to {MAX_DRAWS}, found {}", self.draws)));
+        }
+        let most = MAX_DRAWS - self.draws;
+        match self.first <= most {
             true => Ok(()),
-            false => Err(Error::config("draws", format!("expected 1 to {MAX_DRAWS}, found {}", self.draws))),
+            false => Err(Error::config("first", format!("expected at most {most}, found {}", self.first))),
         }
     }
 
@@ -136,5 +142,6 @@ mod tests {
         assert!(message(r#"{"sampler": "euler"}"#).starts_with("sampler: unknown variant `euler`"));
         assert_eq!(message(r#"{"steps": 0}"#), "sampler.steps: expected 1 to 1000000, found 0");
         assert_eq!(message(r#"{"draws": 0}"#), "draws: expected 1 to 65536, found 0");
+        assert_eq!(message(r#"{"draws": 6, "first": 65531}"#), "first: expected at most 65530, found 65531");
     }
 }

@@ -62,7 +62,9 @@ impl Sampling {
         let sampler = options.sampler(&posterior.model().sampler)?;
         let posterior = posterior.clone().with_sampler(sampler)?;
         let seen = Observations::new(channel, row("y", y, channel.observation_len())?, operator(channel, a)?)?;
-        let rows = (0..n).map(|draw| Row { observation: 0, ..Row::of(options.seed, options.index, draw) }).collect();
+        let rows = (0..n)
+            .map(|draw| Row { observation: 0, ..Row::of(options.seed, options.index, options.first + draw) })
+            .collect();
         let draws = posterior.begin(&seen, rows);
         Ok(Self { posterior, draws: Some(draws), n })
     }

@@ -10,12 +10,12 @@ const TOLERANCE = { cpu: 1e-5, webgpu: 1e-4 }
 /** Draws in the page from the posterior of observation `index` of a golden file. */
 function draw(page, name, index, options = {}, device = 'cpu') {
   const observations = tensors(`${name}-observations.safetensors`)
-  const [y, a] = [row(observations.y, index), row(observations.a, index)]
+  const [y, a] = [row(observations.y, index), observations.a && row(observations.a, index)]
   return page.evaluate(async ([name, y, a, options, device]) => {
     const posterior = await diffem.load(`/test/golden/${name}.safetensors`, { device })
     const sigmas = []
     const onStep = ({ step, steps, sigma, state, mean }) => sigmas.push([step, steps, sigma, state.length, mean.length])
-    const x = await posterior.samplePosterior(new Float32Array(y), new Float32Array(a), { ...options, onStep })
+    const x = await posterior.samplePosterior(new Float32Array(y), a && new Float32Array(a), { ...options, onStep })
     posterior.close()
     return { x: Array.from(x), sigmas, info: posterior.info }
   }, [name, y, a, { draws: 3, seed: 7, index, ...options }, device])
@@ -48,6 +48,47 @@ describe('one page', () => {
   let browser
   before(async () => { browser = await open() })
   after(() => browser.close())
+
+  // Conjugate gradients through the derivatives of a barely trained network multiply differences of rounding a thousandfold.
+  for (const [kind, tolerance] of [['blur', 1e-5], ['ambient', 1e-5], ['mmps', 1e-2], ['down', 1e-2]]) {
+    test(`draws of another kind of run are the command line's: ${kind}`, async () => {
+      const { x } = await draw(browser.page, `kind-${kind}`, 1)
+      const worst = difference(x, row(tensors(`kind-${kind}-draws.safetensors`).x, 1))
+      console.log(`${kind}: max difference ${worst.toExponential(1)}`)
+      assert.ok(worst < tolerance, `difference ${worst}`)
+    })
+  }
+
+  test('workers that share the draws make the same ones, and can be stopped', async () => {
+    const found = await browser.page.evaluate(async () => {
+      const load = (workers) => diffem.load('/test/golden/digits.safetensors', { device: 'cpu', workers })
+      const [alone, crew] = [await load(1), await load(3)]
+      const { y, a } = await alone.example(0)
+      const seen = (posterior) => {
+        const steps = []
+        const onStep = ({ step, state, mean }) => steps.push([step, Array.from(state), Array.from(mean)])
+        return posterior.samplePosterior(y, a, { draws: 7, seed: 3, onStep }).then((x) => ({ x: Array.from(x), steps }))
+      }
+      const expected = await seen(alone)
+      const first = await seen(crew)
+      while (crew.workers < 3) await new Promise((resolve) => setTimeout(resolve, 20))
+      const shared = await seen(crew)
+      const stop = new AbortController()
+      const options = { draws: 7, steps: 10_000, signal: stop.signal, onStep: () => stop.abort() }
+      const canceled = await crew.samplePosterior(y, a, options).catch((error) => error.name)
+      const wrong = await crew.samplePosterior(new Float32Array(3), a, { draws: 7 }).catch((error) => error.message)
+      const many = await crew.samplePosterior(y, a, { draws: 65537 }).catch((error) => error.message)
+      const again = await seen(crew)
+      alone.close()
+      crew.close()
+      const same = [first, shared, again].map((found) => JSON.stringify(found) === JSON.stringify(expected))
+      return { same, canceled, wrong, many, steps: expected.steps.length }
+    })
+    assert.deepEqual(found, {
+      same: [true, true, true], canceled: 'AbortError', wrong: 'y: expected 64 numbers, found 3',
+      many: 'draws: expected 1 to 65536, found 65537', steps: 12,
+    })
+  })
 
   test('another seed, sampler or number of steps gives other draws', async () => {
     const base = (await draw(browser.page, 'curve', 0)).x

@@ -172,6 +172,10 @@ fn draws_are_those_of_the_e_step_with_a_key_for_each() {
         for draw in 0..3 {
             assert_eq!(x.row(draw), expected.row(3 * i + draw), "observation {i}, draw {draw}");
         }
+        let last = SampleOptions { draws: 1, first: 2, ..options };
+        let (y, a) = (seen.y.row(i).to_vec(), seen.operator(i).to_vec());
+        let alone = ready(Sampling::new(&posterior, y, a, &last).unwrap().finish()).unwrap();
+        assert_eq!(alone.row(0), x.row(2), "observation {i}, the last draw alone");
     }
 }
 

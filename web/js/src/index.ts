@@ -2,27 +2,15 @@
 // points. A module worker beside this file does all the work.
 
 import { bytesOf } from './bytes.js'
+import { Crew, sample } from './crew.js'
 import { Remote } from './remote.js'
 import type {
   DeviceKind, Example, GaussianRun, LiveConfig, LiveInfo, LiveProgress, LoadOptions, Observation, ObserveOptions,
-  PosteriorInfo, SampleOptions, SampleStep,
+  PosteriorInfo, SampleOptions,
 } from './types.js'
 
 export { hasAdapter } from './adapter.js'
 export type * from './types.js'
-
-/** The options that the core reads, as JSON. */
-function plain({ draws, steps, sampler, seed, index }: SampleOptions): string {
-  return JSON.stringify({ draws, steps, sampler, seed, index })
-}
-
-function sample(remote: Remote, method: string, args: unknown[], options: SampleOptions): Promise<Float32Array> {
-  const { signal, onStep } = options
-  return remote.call<Float32Array, SampleStep>(method, [...args, plain(options), onStep !== undefined], {
-    signal,
-    onProgress: onStep,
-  })
-}
 
 /** Opens a worker, loads its module and does `work` with it; closes the worker where one of these fails. */
 async function opened<T>(device: 'auto' | DeviceKind, work: (remote: Remote) => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -48,11 +36,12 @@ export function load(
   checkpoint: string | URL | ArrayBuffer | Uint8Array,
   options: LoadOptions = {},
 ): Promise<Posterior> {
-  const { device = 'auto', signal } = options
+  const { device = 'auto', workers = 1, signal } = options
   const work = async (remote: Remote) => {
     const bytes = await bytesOf(checkpoint, options)
+    const copy = workers > 1 ? bytes.slice() : undefined
     const info = await remote.call<PosteriorInfo>('load', [bytes], { transfer: [bytes.buffer], signal })
-    return new Posterior(remote, info)
+    return new Posterior(remote, info, new Crew(remote, info.device === 'cpu' ? copy : undefined, workers))
   }
   return opened(device, work, signal)
 }
@@ -61,12 +50,19 @@ export function load(
 export class Posterior {
   readonly info: PosteriorInfo
   readonly #remote: Remote
+  readonly #crew: Crew
 
   /** @internal */
-  constructor(remote: Remote, info: PosteriorInfo) {
+  constructor(remote: Remote, info: PosteriorInfo, crew: Crew) {
     this.info = info
     this.#remote = remote
+    this.#crew = crew
     remote.onDevice = (device) => (info.device = device)
+  }
+
+  /** Number of workers that share the draws of the next call. */
+  get workers(): number {
+    return this.#crew.size
   }
 
   /** Example `i` of the checkpoint; rejects where it carries no such example. */
@@ -82,12 +78,12 @@ export class Posterior {
 
   /** Posterior draws of x given y [m] and a [k], [draws * d]: for a seed, those of `diffem sample`. */
   samplePosterior(y: Float32Array, a: Float32Array | undefined, options: SampleOptions = {}): Promise<Float32Array> {
-    return sample(this.#remote, 'sample', [y, a], options)
+    return this.#crew.sample(y, a, options)
   }
 
-  /** Ends the worker and rejects its unanswered calls. */
+  /** Ends the workers and rejects their unanswered calls. */
   close(): void {
-    this.#remote.close()
+    this.#crew.close()
   }
 }
 

@@ -101,6 +101,11 @@ export class Remote {
     this.#running.onEnd = () => this.#fail(new Error('the worker has ended unexpectedly; load again to continue'))
   }
 
+  /** Whether the worker answers calls; after a failure of the module or the end of the worker it does not. */
+  get alive(): boolean {
+    return !this.#ended && !this.#broken
+  }
+
   /** Calls a method of the worker. An abort rejects at once and stops the work at its next step. */
   call<T, P = never>(method: string, args: unknown[], options: CallOptions<P> = {}): Promise<T> {
     const { transfer = [], signal, onProgress } = options

@@ -14,6 +14,11 @@ export interface LoadOptions {
    * elsewhere.
    */
   device?: 'auto' | DeviceKind
+  /**
+   * Greatest number of workers that share the draws of a call on the CPU (default 1). The others load the checkpoint too; they
+   * start with the first call of several draws and help with the next. The draws are the same for any number.
+   */
+  workers?: number
   /** Called with the bytes downloaded so far; the total is undefined where the server does not state it. */
   onProgress?: (loadedBytes: number, totalBytes: number | undefined) => void
   signal?: AbortSignal

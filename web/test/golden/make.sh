@@ -23,6 +23,20 @@ for name in curve digits waves; do
     diffem corrupt "$run/truth.safetensors" --config $name.toml --seed 11 --out "$work/corrupted.safetensors"
     python3 first_rows.py "$run/truth.safetensors" "$work/corrupted.safetensors" $name-corrupted.safetensors
 done
+# Other channels and methods, with small networks; what they call of burn must be in the module (see web/trim.mjs).
+noise='{kind="noise",std=0.05}'
+mask='channel=[{kind="mask",rate=0.5},'$noise']'
+blur='channel=[{kind="blur",sigma=1.0},'$noise']'
+down='channel=[{kind="downsample",factor=2},'$noise']'
+small=(--set data.n=3 --set network.channels=[4,4] --set network.heads=[0,1] --set network.embedding=4 --set m_step.steps=4 --set m_step.batch=2)
+for kind in "blur $blur diffem" "mmps $mask em-mmps" "down $down em-mmps" "ambient $mask ambient"; do
+    read -r name channel method <<<"$kind"
+    run=$work/$name
+    diffem train digits.toml "${small[@]}" --set "$channel" --set "method={kind=\"$method\"}" --out "$run" --progress quiet
+    diffem export "$run" --web --f32 --examples 0 --out kind-$name.safetensors
+    cp "$run/observations.safetensors" kind-$name-observations.safetensors
+    diffem sample "$run" --draws 3 --seed 7 --out kind-$name-draws.safetensors
+done
 cp "$work/curve/lap-001/reconstructions.safetensors" curve-lap-1.safetensors
 cp "$work/curve/metrics.jsonl" "$work/metrics.jsonl"
 sed -n 's/.*"event":"lap","lap":1,.*"sinkhorn":\([0-9.e-]*\),"sinkhorn_floor":\([0-9.e-]*\).*/{"divergence":\1,"floor":\2}/p' \

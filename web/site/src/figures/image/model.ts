@@ -21,6 +21,9 @@ export interface Own extends Example {
   known?: Float32Array;
 }
 
+/** Workers that share the draws, as many as there are cores, up to this number. */
+const WORKERS = 4;
+
 /** Seed of the noise where the reader chooses lines: the same for every choice, so that only the choice matters. */
 const NOISE = 0;
 
@@ -48,6 +51,8 @@ export class PosteriorModel extends EventTarget {
   failure = '';
   /** Time that the finished draws took, in seconds; undefined for unfinished ones. */
   seconds: number | undefined;
+  /** Number of workers that shared the draws. */
+  workers = 1;
   seed = 0;
   range: readonly [number, number] = [-2, 2];
   #abort: AbortController | undefined;
@@ -56,7 +61,7 @@ export class PosteriorModel extends EventTarget {
   /** Counts what the reader has brought, so that draws of one are not taken for those of another. */
   #brought = 0;
   #moments: { of?: Float32Array; values?: Moments } = {};
-  #kept = new Kept<{ draws: Float32Array; seconds: number }>();
+  #kept = new Kept<{ draws: Float32Array; seconds: number; workers: number }>();
 
   constructor(readonly options: ModelOptions) {
     super();
@@ -120,7 +125,7 @@ export class PosteriorModel extends EventTarget {
         this.loaded = total ? bytes / total : 0;
         this.#changed();
       };
-      const posterior = await load(src, { device: this.options.device, onProgress, signal });
+      const posterior = await load(src, { device: this.options.device, workers: Math.min(WORKERS, navigator.hardwareConcurrency || 1), onProgress, signal });
       const { image, d } = posterior.info;
       if (!image) throw new Error('the signals of this checkpoint are not images; <diffem-posterior> shows images only');
       this.shape = image;
@@ -221,6 +226,7 @@ export class PosteriorModel extends EventTarget {
     if (kept) return this.#finished(kept);
     this.progress = { step: 0, steps: 1, sigma: NaN };
     this.#changed();
+    const { workers } = posterior;
     await this.#guard(async () => {
       const result = await posterior.samplePosterior(observation.y, observation.a, {
         draws,
@@ -237,15 +243,15 @@ export class PosteriorModel extends EventTarget {
       });
       if (signal.aborted) return;
       const seconds = (performance.now() - from) / 1000;
-      this.#finished(this.#kept.keep(name, { draws: result, seconds }));
+      this.#finished(this.#kept.keep(name, { draws: result, seconds, workers }));
     });
     if (signal.aborted) return;
     this.progress = undefined;
     this.#changed();
   }
 
-  #finished({ draws, seconds }: { draws: Float32Array; seconds: number }): void {
-    Object.assign(this, { draws, seconds, progress: undefined });
+  #finished({ draws, seconds, workers }: { draws: Float32Array; seconds: number; workers: number }): void {
+    Object.assign(this, { draws, seconds, workers, progress: undefined });
     this.#changed();
     this.dispatchEvent(new Event('sampled'));
   }

@@ -24,7 +24,7 @@ function words(model: PosteriorModel, adapter: boolean): string {
   if (model.seconds === undefined) return 'Sampling was stopped. The pictures show the denoiser’s mean for each draw.';
   const { device } = model.posterior.info;
   const fellBack = adapter && model.options.device !== 'cpu' && device === 'cpu';
-  return `${fellBack ? 'WebGPU does not run in this browser. ' : ''}Sampling took ${short(model.seconds)} s on ${ON[device]}. ${model.hasLines ? 'All draws agree with the measured frequencies, within their noise.' : 'All draws agree with the observed pixels and differ in the hidden ones.'}`;
+  return `${fellBack ? 'WebGPU does not run in this browser. ' : ''}Sampling took ${short(model.seconds)} s on ${ON[device]}${model.workers > 1 ? `, shared by ${model.workers} workers` : ''}. ${model.hasLines ? 'All draws agree with the measured frequencies, within their noise.' : 'All draws agree with the observed pixels and differ in the hidden ones.'}`;
 }
 
 export function exampleControls(figure: DiffemPosterior, model: PosteriorModel): TemplateResult {
