@@ -64,7 +64,7 @@ export default defineConfig(({ mode }) => ({
     assetsInlineLimit: 0,
     rollupOptions: {
       preserveEntrySignatures: 'allow-extension',
-      input: { page: at('./index.html'), 'diffem-elements': at('./src/elements.ts') },
+      input: { page: at('./index.html'), bench: at('./bench.html'), 'diffem-elements': at('./src/elements.ts') },
       output: {
         entryFileNames: (chunk) => (chunk.name === 'diffem-elements' ? 'diffem/diffem-elements.js' : 'assets/[name]-[hash].js'),
         chunkFileNames: 'diffem/[name]-[hash].js',
