@@ -53,7 +53,7 @@ fn an_exported_posterior_draws_what_the_run_draws() {
     let said = succeed(at, &["export", "run", "--web", "--f32", "--out", "whole.safetensors"]);
     assert!(said.starts_with("whole.safetensors: the posterior of lap "), "{said}");
     assert!(said.contains(" weights in 32 bits and 8 observations, "), "{said}");
-    succeed(at, &["export", "run", "--web", "--examples", "3"]);
+    let rounded = succeed(at, &["export", "run", "--web", "--examples", "3"]);
     succeed(at, &["sample", "run", "--draws", "2", "--seed", "4", "--out", "draws.safetensors"]);
     let (shape, expected) = array(&at.join("draws.safetensors"), "x");
     assert_eq!(shape, [512, 2, 2]);
@@ -70,6 +70,11 @@ fn an_exported_posterior_draws_what_the_run_draws() {
     assert_eq!(draws(&whole.posterior, &seen, 2, 4), expected);
     let difference = worst(&draws(&half.posterior, &seen, 2, 4), &expected);
     assert!(difference > 0.0 && difference < 0.02, "{difference}");
+    // The export says what the rounding changes, in draws of its first two observations.
+    let two = whole.examples.observations.first(2);
+    let greatest = worst(&draws(&half.posterior, &two, 1, 0), &draws(&whole.posterior, &two, 1, 0));
+    assert!(rounded.contains(&format!("at most by {greatest:.1e}; --f32 keeps all bits")), "{rounded} {greatest}");
+    assert!(!said.contains("rounded"), "{said}");
 
     // These observations, with their truth, were not used in training.
     let (_, test) = array(&at.join("run/truth.safetensors"), "test_x");
