@@ -10,7 +10,6 @@
 #![warn(missing_docs)]
 
 mod gaussian;
-#[cfg(feature = "cpu")]
 mod live;
 mod options;
 mod sampling;
@@ -19,7 +18,6 @@ mod sampling;
 mod bindings;
 
 pub use gaussian::{GaussianRun, gaussian_run};
-#[cfg(feature = "cpu")]
 pub use live::{LiveConfig, LiveProgress, LiveTraining, Phase};
 pub use options::{ObserveOptions, SampleOptions, parse};
 pub use sampling::{Sampling, StepInfo, observe};

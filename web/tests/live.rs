@@ -67,7 +67,7 @@ fn live_laps_are_those_of_the_core() {
     assert!(training.cloud().unwrap_err().to_string().contains("take the first step()"));
     let mut phases = Vec::new();
     loop {
-        let progress = training.step().unwrap();
+        let progress = ready(training.step()).unwrap();
         if progress.phase == Phase::Done {
             break;
         }
@@ -90,7 +90,7 @@ fn the_later_learning_rate_holds_after_the_third_lap() {
             LiveTraining::new(&serde_json::from_str::<LiveConfig>(&config).unwrap(), 7, Device::flex()).unwrap();
         let mut clouds = Vec::new();
         while clouds.len() < 5 {
-            if training.step().unwrap().divergence.is_some() {
+            if ready(training.step()).unwrap().divergence.is_some() {
                 clouds.push(training.cloud().unwrap().clone());
             }
         }
@@ -107,7 +107,7 @@ fn drawn_signals_are_observed_and_learned() {
     let config = CONFIG.replace("\"curve\"", drawn);
     let mut training = LiveTraining::new(&serde_json::from_str(&config).unwrap(), 7, Device::flex()).unwrap();
     assert!((0..training.truth().n()).all(|i| training.truth().row(i)[1] == 0.5));
-    training.step().unwrap();
+    ready(training.step()).unwrap();
     assert_eq!((training.d(), training.observations().n(), training.cloud().unwrap().n()), (2, 96, 96));
     let outside = CONFIG.replace("\"curve\"", &drawn.replace("-1, 0.5", "-3, 0.5"));
     let error = LiveTraining::new(&serde_json::from_str(&outside).unwrap(), 7, Device::flex()).err().unwrap();
@@ -120,7 +120,7 @@ fn over_relaxed_live_laps_are_those_of_the_core() {
     let mut training = training_with(r#""relaxation": 4, "imputedWeight": 0.05, "learningRate": 0.05, "#);
     let (mut scored, mut begun) = (0, 0);
     loop {
-        let progress = training.step().unwrap();
+        let progress = ready(training.step()).unwrap();
         if progress.phase == Phase::Done {
             break;
         }

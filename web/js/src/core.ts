@@ -21,7 +21,7 @@ export interface CorePosterior {
 
 export interface CoreLiveTraining {
   info(): Omit<LiveInfo, 'device'>
-  step(): LiveProgress
+  step(): Promise<LiveProgress>
   cloud(): Float32Array
   truth(): Float32Array
   observations(): { y: Float32Array; a: Float32Array }
@@ -29,7 +29,7 @@ export interface CoreLiveTraining {
   free(): void
 }
 
-/** Exports of the modules. The WebGPU module has no `LiveTraining`. */
+/** Exports of the modules. */
 export interface Core {
   Posterior: { open(bytes: Uint8Array): Promise<CorePosterior> }
   LiveTraining: { create(config: string, seed: number): Promise<CoreLiveTraining> }

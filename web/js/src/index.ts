@@ -3,10 +3,11 @@
 
 import { bytesOf } from './bytes.js'
 import { Crew, sample } from './crew.js'
+import { Challenger } from './race.js'
 import { Remote } from './remote.js'
 import type {
-  DeviceKind, Example, GaussianRun, LiveConfig, LiveInfo, LiveProgress, LoadOptions, Observation, ObserveOptions,
-  PosteriorInfo, SampleOptions,
+  DeviceKind, Example, GaussianRun, LiveConfig, LiveInfo, LiveOptions, LiveProgress, LoadOptions, Observation,
+  ObserveOptions, PosteriorInfo, Race, SampleOptions,
 } from './types.js'
 
 export { hasAdapter } from './adapter.js'
@@ -90,38 +91,65 @@ export class Posterior {
 /** Trains a model of a curve from corrupted points, lap by lap; created by {@link LiveTraining.create}. */
 export class LiveTraining {
   readonly info: LiveInfo
-  readonly #remote: Remote
+  #remote: Remote
+  #challenger: Challenger | undefined
+  #race: Race | undefined
+  #last: LiveProgress | undefined
 
   /** @internal */
-  constructor(remote: Remote, info: LiveInfo) {
+  constructor(remote: Remote, info: LiveInfo, challenger?: Challenger) {
     this.info = info
     this.#remote = remote
+    this.#challenger = challenger
   }
 
   /**
-   * Draws signals and observations from `seed`. Training begins with the first {@link step}, on the CPU.
+   * Draws signals and observations from `seed`. Training begins with the first {@link step}.
    *
    * Rejects where a setting is outside its range, naming the setting.
    */
-  static create(
-    config: LiveConfig,
-    seed: number,
-    options: { device?: 'auto' | DeviceKind; signal?: AbortSignal } = {},
-  ): Promise<LiveTraining> {
-    if (options.device === 'webgpu') {
-      return Promise.reject(new Error('device: live training runs on the CPU; leave the device out, or pass "auto" or "cpu"'))
-    }
-    const { signal } = options
+  static create(config: LiveConfig, seed: number, options: LiveOptions = {}): Promise<LiveTraining> {
+    const { device = 'auto', software = false, signal } = options
+    const begin = (remote: Remote) => remote.call<LiveInfo>('liveTraining', [JSON.stringify(config), seed], { signal })
     const work = async (remote: Remote) => {
-      const info = await remote.call<LiveInfo>('liveTraining', [JSON.stringify(config), seed], { signal })
-      return new LiveTraining(remote, info)
+      const info = await begin(remote)
+      const start = () => opened('webgpu', async (other) => begin(other).then(() => other))
+      return new LiveTraining(remote, info, device === 'auto' ? new Challenger(start, software) : undefined)
     }
-    return opened('cpu', work, signal)
+    return opened(device === 'webgpu' ? 'webgpu' : 'cpu', work, signal)
+  }
+
+  /** Whether WebGPU is being tried beside the CPU. */
+  get racing(): boolean {
+    return this.#challenger?.open ?? false
+  }
+
+  /** Result of the race between the CPU and WebGPU, where there was one and once it is known. */
+  get race(): Race | undefined {
+    return this.#race ?? this.#challenger?.result
   }
 
   /** Does one unit of work; the worker answers other messages between units. */
-  step(): Promise<LiveProgress> {
-    return this.#remote.call('liveTrainingStep', [])
+  async step(): Promise<LiveProgress> {
+    const challenger = this.#challenger
+    const faster = challenger?.take(this.#last)
+    if (faster) this.#hand(faster)
+    if (!this.#challenger) return this.#remote.call('liveTrainingStep', [])
+    challenger?.follow()
+    const from = performance.now()
+    const progress = await this.#remote.call<LiveProgress>('liveTrainingStep', [])
+    challenger?.note(progress, (performance.now() - from) / 1000)
+    this.#last = progress
+    return progress
+  }
+
+  /** Goes on with the worker of WebGPU, which has done the same work. */
+  #hand(faster: Remote): void {
+    this.#race = this.#challenger?.result
+    this.#challenger = undefined
+    this.#remote.close()
+    this.#remote = faster
+    this.info.device = 'webgpu'
   }
 
   /** Works to the end of the current lap; rejects with the signal's reason when aborted between two units. */
@@ -158,6 +186,7 @@ export class LiveTraining {
 
   /** Ends the worker and rejects its unanswered calls. */
   close(): void {
+    this.#challenger?.leave()
     this.#remote.close()
   }
 }

@@ -134,6 +134,11 @@ export class Remote {
     this.#end(new Error('this posterior or live training has been closed'))
   }
 
+  /** Ends the worker itself, even in the middle of a piece of work. */
+  end(): void {
+    this.#fail(new Error('this live training has been closed'))
+  }
+
   /** Ends the worker itself, which cannot be used again. */
   #fail(reason: Error): void {
     this.#broken = true

@@ -166,6 +166,28 @@ export interface LiveConfig {
   imputedWeight?: number
 }
 
+/** Result of a race between the CPU and WebGPU: times of a piece of work of the M-step, in seconds. */
+export interface Race {
+  cpu: number
+  webgpu: number
+  /** False where WebGPU was given up after that time. */
+  complete: boolean
+  /** The device that trains from then on. */
+  winner: DeviceKind
+}
+
+/** Options for live training. */
+export interface LiveOptions {
+  /**
+   * `auto` (the default) is the CPU, until WebGPU has proved to be faster and has caught up with the same run; only a hardware
+   * adapter takes part. `cpu` and `webgpu` train there without a race.
+   */
+  device?: 'auto' | DeviceKind
+  /** Lets a software adapter take part in the race, which tests do. */
+  software?: boolean
+  signal?: AbortSignal
+}
+
 /** Description of a live run. */
 export interface LiveInfo {
   /** Length of a signal. */
@@ -174,6 +196,7 @@ export interface LiveInfo {
   m: number
   /** Number of observations. */
   observations: number
+  /** Device that trains; it becomes `webgpu` where that wins the race. */
   device: DeviceKind
   /**
    * Settings of the run as in configuration files; `diffem train` with these settings makes the same

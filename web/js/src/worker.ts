@@ -129,7 +129,7 @@ const methods: Record<string, Method> = {
   sample,
   liveTraining: async (job, config: string, seed: number) => {
     training = wanted(job, await (await core()).LiveTraining.create(config, seed))
-    return { ...training.info(), device: 'cpu' }
+    return { ...training.info(), device: (await engine()).kind }
   },
   liveTrainingStep: () => need(training).step(),
   liveTrainingCloud: () => need(training).cloud(),

@@ -29,8 +29,8 @@ impl LiveTraining {
     }
 
     /// Does one unit of work and returns its `LiveProgress`.
-    pub fn step(&mut self) -> Result<JsValue, JsError> {
-        let progress = self.0.step().map_err(error)?;
+    pub async fn step(&mut self) -> Result<JsValue, JsError> {
+        let progress = self.0.step().await.map_err(error)?;
         let out = plain(&progress)?;
         if let Some(cloud) = &progress.cloud {
             set(&out, "cloud", &array(cloud))?;

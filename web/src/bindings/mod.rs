@@ -4,7 +4,6 @@
 #[cfg(feature = "check")]
 mod check;
 mod convert;
-#[cfg(feature = "cpu")]
 mod live;
 mod posterior;
 

@@ -1,5 +1,6 @@
 //! Learning a curve from corrupted points, a piece of work at a time: some optimizer steps of an M-step, or one sampler step
-//! of an E-step for all observations at once. The reconstructions are those of `diffem train` with the same settings.
+//! of an E-step for all observations at once. The reconstructions are those of `diffem train` with the same settings. What a device
+//! has computed is awaited, because WebGPU in a browser cannot be read at once; on the CPU nothing ever waits.
 
 mod config;
 mod drawing;
@@ -9,10 +10,9 @@ use config::{RunData, Settings};
 
 use crate::options::SampleOptions;
 use crate::sampling::Sampling;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use diffem::channel::Channel;
-use diffem::denoiser::to_samples;
-use diffem::em::{self, Event, MStepConfig, State, Trainer};
+use diffem::em::{self, Event, MStep, MStepConfig, State, Trainer};
 use diffem::metric::TruthScorer;
 use diffem::posterior::Draws;
 use diffem::synthetic::{self, Counts, Curve, Drawn, Law};
@@ -26,6 +26,8 @@ const TRUTH: usize = 2048;
 const SCORED: usize = 512;
 /// Laps before `later_learning_rate` holds.
 const EARLY: usize = 3;
+/// Optimizer steps between two reads of their losses, as in a run of the core.
+const LOG_EVERY: usize = 25;
 /// Entropic regularization of the divergence, the command line's.
 const REGULARIZATION: f64 = 1e-3;
 
@@ -79,8 +81,9 @@ impl LiveProgress {
 pub struct LiveTraining {
     settings: Settings,
     trainer: Trainer,
-    /// Trainer of the laps after [`EARLY`], where these have a learning rate of their own.
-    later: Option<Trainer>,
+    m_step: MStepConfig,
+    /// Trainer and settings of the laps after [`EARLY`], where these have a learning rate of their own.
+    later: Option<(Trainer, MStepConfig)>,
     u: [Samples; 3],
     /// Made when it is first needed: its floor takes as long as a score.
     scorer: Option<TruthScorer>,
@@ -121,10 +124,10 @@ impl LiveTraining {
         };
         let later = config.later_learning_rate.map(|rate| {
             let m_step = MStepConfig { learning_rate: rate, ..settings.m_step.clone() };
-            m_step.validate().and_then(|()| trainer(&m_step))
+            m_step.validate().and_then(|()| Ok((trainer(&m_step)?, m_step)))
         });
-        let (later, trainer) = (later.transpose()?, trainer(&settings.m_step)?);
-        Ok(Self { settings, trainer, later, u, scorer: None, state: None, draws: None })
+        let (later, trainer, m_step) = (later.transpose()?, trainer(&settings.m_step)?, settings.m_step.clone());
+        Ok(Self { settings, trainer, m_step, later, u, scorer: None, state: None, draws: None })
     }
 
     /// The run's settings, in the words of the command line's configuration files.
@@ -158,17 +161,17 @@ impl LiveTraining {
     /// Does one piece of work.
     ///
     /// # Errors
-    /// A loss or a reconstruction that is not finite.
-    pub fn step(&mut self) -> Result<LiveProgress> {
+    /// A loss or a reconstruction that is not finite; a device that fails.
+    pub async fn step(&mut self) -> Result<LiveProgress> {
         let Some(mut state) = self.state.take() else {
             return self.start();
         };
         if state.lap > EARLY
             && let Some(later) = self.later.take()
         {
-            self.trainer = later;
+            (self.trainer, self.m_step) = later;
         }
-        let done = self.work(&mut state);
+        let done = self.work(&mut state).await;
         self.state = Some(state);
         let mut progress = done?;
         if progress.phase == Phase::EStep && progress.fraction == 1.0 {
@@ -177,11 +180,11 @@ impl LiveTraining {
         Ok(progress)
     }
 
-    fn work(&mut self, state: &mut State) -> Result<LiveProgress> {
+    async fn work(&mut self, state: &mut State) -> Result<LiveProgress> {
         match state.phase {
             _ if self.trainer.finished(state) => Ok(LiveProgress::new(Phase::Done, state.lap - 1, 1.0)),
-            em::Phase::MStep => self.train(state),
-            em::Phase::EStep => self.reconstruct(state),
+            em::Phase::MStep => self.train(state).await,
+            em::Phase::EStep => self.reconstruct(state).await,
         }
     }
 
@@ -198,23 +201,34 @@ impl LiveTraining {
         Ok(progress)
     }
 
-    /// Steps of the M-step up to the next event.
-    fn train(&self, state: &mut State) -> Result<LiveProgress> {
-        let steps = self.settings.m_step.steps as f64;
-        let mut progress = None;
-        let outcome = self.trainer.run(state, &mut |event: Event<'_>, _: &State| {
-            if let Event::MStep { lap, step, loss, .. } = event {
-                let trained = LiveProgress::new(Phase::MStep, lap - 1, step as f64 / steps);
-                progress = Some(LiveProgress { loss: Some(loss), ..trained });
-            }
-            ControlFlow::Break(())
-        });
-        until_stopped(outcome)?;
-        progress.ok_or_else(not_begun)
+    /// Steps of the M-step up to the next read of their losses.
+    async fn train(&self, state: &mut State) -> Result<LiveProgress> {
+        let (lap, steps, first) = (state.lap, self.m_step.steps, state.step);
+        if first == 0 && lap > 1 && self.m_step.restart_optimizer {
+            state.optim = state.optim.clone().restart();
+        }
+        let (x, posterior) = (state.x.clone(), self.trainer.posterior(state));
+        let m_step = MStep::new(&posterior, (&x, self.observations()), &self.m_step, self.settings.seed, lap);
+        let mut m_step = m_step.on_rows(self.trainer.split().0);
+        let mut losses = Vec::new();
+        while losses.is_empty() || !(state.step.is_multiple_of(LOG_EVERY) || state.step >= steps) {
+            losses.push(m_step.step(&mut state.optim, state.step));
+            state.step += 1;
+        }
+        if state.step >= steps {
+            state.phase = em::Phase::EStep;
+        }
+        let losses = read(Tensor::cat(losses, 0)).await?;
+        if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
+            return Err(Error::Diverged { lap, step: first + i, loss: losses[i] });
+        }
+        let mean = losses.iter().copied().map(f64::from).sum::<f64>() / losses.len() as f64;
+        let trained = LiveProgress::new(Phase::MStep, lap - 1, state.step as f64 / steps as f64);
+        Ok(LiveProgress { loss: Some(mean), ..trained })
     }
 
     /// A step of the sampler for all observations, or what ends the lap.
-    fn reconstruct(&mut self, state: &mut State) -> Result<LiveProgress> {
+    async fn reconstruct(&mut self, state: &mut State) -> Result<LiveProgress> {
         let (draws, lap) = (self.draws.take(), state.lap);
         let posterior = self.trainer.e_step_posterior(state);
         let draws = draws.unwrap_or_else(|| {
@@ -223,7 +237,7 @@ impl LiveTraining {
         });
         let n = draws.n();
         if draws.is_done() {
-            let x = posterior.restore(&to_samples(posterior.last(draws))?, n);
+            let x = posterior.read(posterior.last(draws), n).await?;
             (state.partial, state.done) = (x, n);
             until_stopped(self.trainer.run(state, &mut |_: Event<'_>, _: &State| ControlFlow::Break(())))?;
             if state.lap == lap {
@@ -239,7 +253,7 @@ impl LiveTraining {
         if let Some(at) = draws.progress() {
             progress.fraction = (at.index + 1) as f64 / (at.steps + 1) as f64;
             progress.sigma = Some(at.sigma);
-            progress.cloud = Some(posterior.restore(&to_samples(at.x.clone())?, n));
+            progress.cloud = Some(posterior.read(at.x.clone(), n).await?);
         }
         self.draws = Some(draws);
         Ok(progress)
@@ -283,6 +297,13 @@ fn along(curve: Curve) -> (Box<Law<'static>>, usize) {
 
 fn not_begun() -> Error {
     Error::config("live training", "nothing has been reconstructed yet: take the first step()")
+}
+
+/// The values of a tensor on any device.
+async fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
+    let failed = |e: String| Error::Device(e);
+    let data = tensor.into_data_async().await.map_err(|e| failed(format!("{e:?}")))?;
+    data.try_to_vec().map_err(|e| failed(format!("{e:?}")))
 }
 
 /// A run that an observer ended is no failure here.

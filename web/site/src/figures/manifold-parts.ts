@@ -28,6 +28,18 @@ function scores(s: LiveSession): string {
   return `The divergence is ${short(divergence)}${floor === undefined ? '' : ` (floor: ${short(floor)})`}.`;
 }
 
+/** Which device trains, and why. */
+export function engineText(s: LiveSession): string {
+  const { engine } = s;
+  if (!engine) return '';
+  const { race } = engine;
+  if (!race) return engine.device === 'webgpu' ? 'It trains on WebGPU.' : `It trains on the CPU${engine.racing ? '; WebGPU may take over, if it is faster' : ''}.`;
+  const took = `${race.complete ? '' : 'more than '}${short(race.webgpu)} s`;
+  if (engine.device === 'webgpu') return `It trains on WebGPU, which took ${took} for steps that took the CPU ${short(race.cpu)} s.`;
+  if (race.winner === 'webgpu') return `It trains on the CPU until WebGPU has caught up, which is faster: ${took} instead of ${short(race.cpu)} s.`;
+  return `It trains on the CPU: WebGPU took ${took} for steps that took the CPU ${short(race.cpu)} s.`;
+}
+
 /** Progress of the M-step and of the E-step as two bars. */
 export function phases(s: LiveSession): TemplateResult {
   const bar = (phase: 'm-step' | 'e-step', name: string, what: string): TemplateResult => {

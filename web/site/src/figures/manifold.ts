@@ -1,8 +1,8 @@
 // <diffem-manifold>: live training by expectation-maximization, from corrupted observations only.
 //
 // Attributes: data (heart | curve | manifold | drawn), drawing and thickness (of data drawn by a reader), start
-// (gaussian | wide | narrow), seed, observations, noise, laps, steps, selected (index of an observation), device (auto | cpu | webgpu), recorded (address of a
-// recorded run to show first), autoplay. Events: diffem-lap, diffem-select, diffem-state. Parts: canvas,
+// (gaussian | wide | narrow), seed, observations, noise, laps, steps, selected (index of an observation), device (auto | cpu | webgpu), adapter (software: such a one
+// takes part in the race for the faster device), recorded (address of a recorded run to show first), autoplay. Events: diffem-lap, diffem-select, diffem-state. Parts: canvas,
 // controls, play, status, chart, poster.
 import { type TemplateResult, html, nothing } from 'lit';
 import { FigureElement, baseStyles } from '../lib/base';
@@ -16,7 +16,7 @@ import { LiveSession } from '../session/session';
 import { DrawingMode, drawingStyles } from './drawing-mode';
 import { drawFilmstrip, filmstrip, filmstripStyles } from './filmstrip';
 import { divergenceChart, lossChart } from './manifold-charts';
-import { legend, phases, pairPicker, statusText } from './manifold-parts';
+import { engineText, legend, phases, pairPicker, statusText } from './manifold-parts';
 import { drawRun, nearest } from './manifold-view';
 
 const NUMBERS = ['seed', 'observations', 'noise', 'thickness', 'laps', 'steps'] as const;
@@ -79,6 +79,7 @@ export class DiffemManifold extends FigureElement {
     this.addEventListener('drop', this.#dropped);
     const device = this.getAttribute('device');
     if (device === 'cpu' || device === 'webgpu') this.session.device = device;
+    this.session.software = this.getAttribute('adapter') === 'software';
     if (this.hasAttribute('selected')) this.session.selected = Math.max(0, Math.floor(Number(this.getAttribute('selected')) || 0));
     void this.#first();
   }
@@ -157,7 +158,7 @@ export class DiffemManifold extends FigureElement {
   #sayState(): void {
     const { config, selected } = this.session;
     const changed = Object.entries(config).filter(([key, value]) => value !== DEFAULTS[key as keyof SessionConfig]);
-    this.announce('state', { ...Object.fromEntries(changed), ...(selected === SELECTED ? {} : { selected }) });
+    this.announce('state', { ...Object.fromEntries(changed), ...(selected === SELECTED ? {} : { selected }), ...(this.session.software ? { adapter: 'software' } : {}) });
   }
 
   protected override visibilityChanged(): void {
@@ -186,7 +187,8 @@ export class DiffemManifold extends FigureElement {
 
   #status(): TemplateResult {
     const failed = this.session.status === 'failed';
-    return html`<p class="status ${failed ? 'failed' : ''}" part="status" role="status">${statusText(this.session)}</p>`;
+    return html`<p class="status ${failed ? 'failed' : ''}" part="status" role="status">${statusText(this.session)}</p>
+      ${this.session.engine ? html`<p class="status" part="device">${engineText(this.session)}</p>` : nothing}`;
   }
 
   #buttons(): TemplateResult {

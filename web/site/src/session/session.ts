@@ -1,7 +1,7 @@
 // One live run, shared by every figure that shows it. The session owns the worker that trains, requests one
 // unit of work at a time and keeps the results. It dispatches "change" after every change, "lap" after every
 // lap and "select" for a new selection.
-import { type LiveProgress, LiveTraining, type SampleOptions } from 'diffem';
+import { type LiveProgress, LiveTraining, type Race, type SampleOptions } from 'diffem';
 import { abortable, isAbort, messageOf } from '../lib/async';
 import { DEFAULTS, SELECTED, type SessionConfig, clamped, liveConfig } from './config';
 import type { Recorded, RecordedDraws } from './recorded';
@@ -51,6 +51,8 @@ export class LiveSession extends EventTarget {
   /** Index of the selected observation. */
   selected = SELECTED;
   device: 'auto' | 'cpu' | 'webgpu' = 'auto';
+  /** Lets a software adapter take part in the race for the faster device. */
+  software = false;
 
   /** Figures on screen that show the run; the run rests between two units while there are none. */
   readonly #watchers = new Set<object>();
@@ -63,6 +65,12 @@ export class LiveSession extends EventTarget {
   constructor(config: Partial<SessionConfig> = {}) {
     super();
     this.config = clamped({ ...DEFAULTS, ...config });
+  }
+
+  /** The device that trains, and what is known of the race for it; undefined before a live run. */
+  get engine(): { device: 'cpu' | 'webgpu'; racing: boolean; race: Race | undefined } | undefined {
+    const t = this.#training;
+    return t && { device: t.info.device, racing: t.racing, race: t.race };
   }
 
   /** Shows a recorded run until a live one begins. */
@@ -187,7 +195,7 @@ export class LiveSession extends EventTarget {
     const { signal } = this.#abort;
     this.status = 'loading';
     this.#changed();
-    const training = await LiveTraining.create(liveConfig(this.config), this.config.seed, { device: this.device, signal });
+    const training = await LiveTraining.create(liveConfig(this.config), this.config.seed, { device: this.device, software: this.software, signal });
     try {
       const first = await training.step();
       const [truth, { y, a }, cloud] = await Promise.all([training.truth(), training.observations(), training.cloud()]);
