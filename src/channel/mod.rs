@@ -20,6 +20,7 @@ mod mask;
 mod multicoil;
 mod noise;
 mod noise_level;
+mod normal;
 mod pixel_mask;
 mod poisson;
 mod poisson_gaussian;
@@ -39,6 +40,7 @@ pub use compose::Compose;
 pub use config::*;
 pub use linear_gaussian::LinearGaussian;
 pub(crate) use mask::{is_mask, write_seen};
+pub use normal::{Normal, NormalMap, NormalProduct};
 pub use spectrum::{SpectralChannel, Spectrum};
 pub use stage::{Signal, Stage};
 pub use unobserved::Unobserved;
@@ -291,6 +293,11 @@ pub trait LinearChannel: Channel {
 
     /// The spectral view, if all operators of the channel are diagonal in one basis of images.
     fn as_spectral(&self) -> Option<&dyn SpectralChannel> {
+        None
+    }
+
+    /// A map with fast products with AᵀA and white noise after it, if the channel is one.
+    fn as_normal<'a>(&'a self, _a: &'a [f32]) -> Option<Normal<'a>> {
         None
     }
 

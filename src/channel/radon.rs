@@ -81,19 +81,41 @@ struct Square {
 impl Square {
     /// Value of a plane of `width` columns at the point.
     fn value(self, x: &[f32], width: usize) -> f32 {
-        let (upper, lower) = (&x[self.pixel..self.pixel + 2], &x[self.pixel + width..self.pixel + width + 2]);
-        let across = |pair: &[f32]| pair[0] + self.u * (pair[1] - pair[0]);
+        let corners = &x[self.pixel..][..width + 2];
+        let (upper, lower) = ([corners[0], corners[1]], [corners[width], corners[width + 1]]);
+        let across = |pair: [f32; 2]| pair[0] + self.u * (pair[1] - pair[0]);
         across(upper) + self.v * (across(lower) - across(upper))
     }
 
     /// Adds `value` to the four pixels with their weights.
     fn spread(self, value: f32, x: &mut [f32], width: usize) {
+        let corners = &mut x[self.pixel..][..width + 2];
         let (upper, lower) = ((1.0 - self.v) * value, self.v * value);
-        for (start, value) in [(self.pixel, upper), (self.pixel + width, lower)] {
-            let pair = &mut x[start..start + 2];
-            pair[0] += (1.0 - self.u) * value;
-            pair[1] += self.u * value;
+        for (start, value) in [(0, upper), (width, lower)] {
+            corners[start] += (1.0 - self.u) * value;
+            corners[start + 1] += self.u * value;
         }
+    }
+}
+
+/// The steps of a line that lie between four pixels.
+struct Squares {
+    width: usize,
+    left: usize,
+    /// Column and row of the next step, and what a step adds to them.
+    at: [i64; 2],
+    step: [i64; 2],
+}
+
+impl Iterator for Squares {
+    type Item = Square;
+
+    fn next(&mut self) -> Option<Square> {
+        self.left = self.left.checked_sub(1)?;
+        let [x, y] = self.at;
+        self.at = [x + self.step[0], y + self.step[1]];
+        let pixel = (y >> FRACTION) as usize * self.width + (x >> FRACTION) as usize;
+        Some(Square { pixel, u: fraction(x), v: fraction(y) })
     }
 }
 
@@ -127,9 +149,9 @@ impl Radon {
         1.0 / self.detectors() as f32
     }
 
-    /// Calls `inside(place, corner)` for every step of every line that lies between four pixels, and `edge(place, pixel)`
+    /// Calls `inside(place, squares)` for the steps of every line that lie between four pixels, and `edge(place, pixel)`
     /// for the pixels around all other steps; place is that in the sinogram of a plane.
-    fn each(&self, a: &[f32], mut inside: impl FnMut(usize, Square), mut edge: impl FnMut(usize, Corner)) {
+    fn each(&self, a: &[f32], mut inside: impl FnMut(usize, Squares), mut edge: impl FnMut(usize, Corner)) {
         let (n, half) = (self.detectors(), (self.detectors() / 2) as f64);
         let (height, width) = (self.shape.height, self.shape.width);
         let first = f64::from(a.first().copied().unwrap_or(0.0));
@@ -146,12 +168,8 @@ impl Radon {
                 for t in (near.start..within.start).chain(within.end..near.end) {
                     self.corners(column(t), row(t), |corner| edge(place, corner));
                 }
-                let (mut x, mut y) = (fixed(column(within.start)), fixed(row(within.start)));
-                for _ in within {
-                    let pixel = (y >> FRACTION) as usize * width + (x >> FRACTION) as usize;
-                    inside(place, Square { pixel, u: fraction(x), v: fraction(y) });
-                    (x, y) = (x + fixed(sin), y + fixed(cos));
-                }
+                let at = [column(within.start), row(within.start)].map(fixed);
+                inside(place, Squares { width, left: within.len(), at, step: [sin, cos].map(fixed) });
             }
         }
     }
@@ -275,7 +293,7 @@ impl LinearChannel for Radon {
             let add = |place: usize, value: f32| sums[place].set(sums[place].get() + value);
             self.each(
                 a,
-                |place, square| add(place, square.value(x, width)),
+                |place, squares| add(place, squares.map(|square| square.value(x, width)).sum()),
                 |place, (pixel, weight)| add(place, weight * x[pixel]),
             );
             y.iter_mut().for_each(|y| *y *= self.scale());
@@ -289,7 +307,7 @@ impl LinearChannel for Radon {
             let mut edges = vec![0.0; pixels];
             self.each(
                 a,
-                |place, square| square.spread(y[place], x, width),
+                |place, squares| squares.for_each(|square| square.spread(y[place], x, width)),
                 |place, (pixel, weight)| edges[pixel] += weight * y[place],
             );
             x.iter_mut().zip(edges).for_each(|(x, edge)| *x = (*x + edge) * self.scale());

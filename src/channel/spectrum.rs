@@ -75,6 +75,11 @@ pub(super) fn actions(stages: &[Arc<dyn Channel>]) -> Option<Vec<Action>> {
     linear.iter().map(action).collect()
 }
 
+/// How the stages after the first one act, if they are multiples of the identity with white noise.
+pub(super) fn after_first(stages: &[Arc<dyn Channel>]) -> Option<Vec<Action>> {
+    stages[1..].iter().map(|stage| isotropic(stage.as_linear()?)).collect()
+}
+
 /// A stage with A = g I and Σ_y = v I, which is diagonal in any basis.
 fn isotropic(stage: &dyn LinearChannel) -> Option<Action> {
     if stage.is_isotropic() && stage.operator_len() > 0 {

@@ -25,10 +25,24 @@ impl MatrixFree<'_> {
     pub fn update(&self, estimate: &Samples, variance: impl Fn(usize) -> f64 + Sync + Send) -> Samples {
         self.rows(estimate, |i, x| {
             let (measurement, v) = (&self.measurements[i], variance(i));
-            let residual: Vec<f64> =
-                measurement.observed().iter().zip(self.seen(i, x)).map(|(y, seen)| y - seen).collect();
             let mut history = measurement.history.lock().expect("no worker fails while it updates a row");
-            let correction = self.correction(i, &residual, (v, v * x.len() as f64), &mut history);
+            let squares = self.squares();
+            let system = self.system(i, &squares, v, v * x.len() as f64);
+            let correction = match system.in_signal_space() {
+                Some(space) => {
+                    let back = measurement.back.get_or_init(|| space.back(&narrow(measurement.observed())));
+                    let seen = space.seen(&self.scaled(x));
+                    let residual: Vec<f64> = back.iter().zip(seen).map(|(back, seen)| back - seen).collect();
+                    space.solve(&residual, &mut history)
+                }
+                None => {
+                    let seen = self.seen(i, x);
+                    let residual: Vec<f64> =
+                        measurement.observed().iter().zip(seen).map(|(y, seen)| y - seen).collect();
+                    system.continued(&residual, &mut history)
+                }
+            };
+            let correction = self.unscaled(correction);
             x.iter().zip(correction).map(|(x, c)| (f64::from(*x) + c) as f32).collect()
         })
     }
@@ -71,7 +85,8 @@ impl MatrixFree<'_> {
             let noise = self.drawn(i, nothing, &mut stream);
             let floor = |stream: &mut Stream| MIN_STD * f64::from(stream.normal());
             seen.iter_mut().zip(noise).for_each(|(seen, n)| *seen += f64::from(n) + floor(&mut stream));
-            let correction = self.correction(i, &seen, (v, v * d as f64), &mut History::default());
+            let squares = self.squares();
+            let correction = self.unscaled(self.system(i, &squares, v, v * d as f64).correction(&seen));
             let e: Vec<f32> = x.iter().zip(correction).map(|(x, c)| (f64::from(*x) - c) as f32).collect();
             narrow(&self.measured_part(i, &e, prior))
         })
@@ -130,34 +145,52 @@ impl MatrixFree<'_> {
     }
 
     /// K A x.
-    fn measured_part(&self, i: usize, x: &[f32], variance: f64) -> Vec<f64> {
+    fn measured_part(&self, i: usize, x: &[f32], v: f64) -> Vec<f64> {
         let size = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-        self.correction(i, &self.seen(i, x), (variance, size), &mut History::default())
+        let squares = self.squares();
+        let system = self.system(i, &squares, v, size);
+        let part = match system.in_signal_space() {
+            Some(space) => space.solve(&space.seen(&self.scaled(x)), &mut History::default()),
+            None => system.correction(&self.seen(i, x)),
+        };
+        self.unscaled(part)
+    }
+
+    /// L x.
+    fn scaled(&self, x: &[f32]) -> Vec<f64> {
+        x.iter().zip(&self.standardizer.root).map(|(x, l)| f64::from(*x) * l).collect()
+    }
+
+    /// L⁻¹ x.
+    fn unscaled(&self, mut x: Vec<f64>) -> Vec<f64> {
+        x.iter_mut().zip(&self.standardizer.root).for_each(|(x, l)| *x /= l);
+        x
     }
 
     /// A L x.
     fn seen(&self, i: usize, x: &[f32]) -> Vec<f64> {
-        let root = &self.standardizer.root;
-        let scaled: Vec<f32> = x.iter().zip(root).map(|(x, l)| (f64::from(*x) * l) as f32).collect();
         let mut seen = vec![0.0f32; self.measurements[i].observed().len()];
-        self.linear.apply(self.measurements[i].operator(), &scaled, &mut seen);
+        self.linear.apply(self.measurements[i].operator(), &narrow(&self.scaled(x)), &mut seen);
         wide(&seen)
     }
 
-    /// K r in the standardizer's coordinates, where the signal's covariance is v L Lᵀ in its own. `size` is the squared
-    /// norm that the tolerance refers to.
-    fn correction(&self, i: usize, r: &[f64], (v, size): (f64, f64), history: &mut History) -> Vec<f64> {
-        let (root, SolverConfig { iterations, tolerance }) = (&self.standardizer.root, self.solver);
-        let squares: Vec<f64> = root.iter().map(|l| l * l).collect();
-        let system = System {
+    /// The diagonal of L Lᵀ.
+    fn squares(&self) -> Vec<f64> {
+        self.standardizer.root.iter().map(|l| l * l).collect()
+    }
+
+    /// The system of row `i`, where the signal's covariance is v L Lᵀ with the diagonal `squares` of L Lᵀ. `size` is the
+    /// squared norm that the tolerance refers to.
+    fn system<'s>(&'s self, i: usize, squares: &'s [f64], v: f64, size: f64) -> System<'s> {
+        let SolverConfig { iterations, tolerance } = self.solver;
+        System {
             linear: self.linear,
             a: self.measurements[i].operator(),
-            covariance: Covariance::Diagonal(&squares),
+            covariance: Covariance::Diagonal(squares),
             scale: v,
             floor: MIN_STD * MIN_STD,
             stop: Stop::error(iterations, tolerance * tolerance * size, v),
-        };
-        system.continued(r, history).into_iter().zip(root).map(|(x, l)| x / l).collect()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::basis::Basis;
 use crate::gaussian::History;
 use crate::scratch::with_scratch;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// Maximum length of signals for which linear channels get their measurement update, geometry features and standardized
 /// directions from matrices, each of which needs d x d numbers per observation. For longer signals conjugate gradient
@@ -45,6 +45,8 @@ pub struct Measurement {
     operator: Vec<f32>,
     /// Where the next update of a matrix-free measurement begins. One worker at a time updates a row.
     pub(super) history: Mutex<History>,
+    /// Aᵀ (y - A μ) of a matrix-free measurement, once it was needed.
+    pub(super) back: OnceLock<Vec<f64>>,
 }
 
 /// References to the parts of a measurement. Diagonal, spectral and shared: the diagonal of A and the variances,
@@ -82,13 +84,20 @@ impl Measurement {
     /// A measurement of zeros, to be filled through [`Measurement::parts`].
     pub(super) fn zeros(structure: OperatorStructure, m: usize, d: usize) -> Self {
         let (matrix, noise) = if structure == OperatorStructure::Dense { (m * d, m * m) } else { (d, d) };
-        Self { values: vec![0.0; matrix + noise + m], m, structure, operator: Vec::new(), history: Mutex::default() }
+        Self {
+            values: vec![0.0; matrix + noise + m],
+            m,
+            structure,
+            operator: Vec::new(),
+            history: Mutex::default(),
+            back: OnceLock::new(),
+        }
     }
 
     /// A matrix-free measurement: the parameters of its operator and y - A μ.
     pub(super) fn matrix_free(operator: Vec<f32>, y: Vec<f64>) -> Self {
-        let (structure, history) = (OperatorStructure::MatrixFree, Mutex::default());
-        Self { m: y.len(), values: y, structure, operator, history }
+        let (structure, history, back) = (OperatorStructure::MatrixFree, Mutex::default(), OnceLock::new());
+        Self { m: y.len(), values: y, structure, operator, history, back }
     }
 
     /// Parameters of a matrix-free operator.

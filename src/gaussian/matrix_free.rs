@@ -9,10 +9,10 @@
 //! A sampler solves such a system at every noise level, for the same observation. Each begins at the combination of the
 //! last solutions that fits it best, which takes no product, because their images under the parts of the map are kept.
 
-use crate::basis::Basis;
-use crate::channel::{LinearChannel, narrow, wide};
+use super::combination::{Combination, Covariance, History, add, combined, dot};
+use super::signal_space::{End, SignalSystem};
+use crate::channel::{LinearChannel, narrow};
 use crate::error::{Error, Result};
-use nalgebra::{Cholesky, DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
 /// When the update by conjugate gradient stops.
@@ -72,28 +72,6 @@ impl Stop {
     }
 }
 
-/// A covariance S of the signal.
-#[derive(Clone, Copy)]
-pub(crate) enum Covariance<'a> {
-    /// Independent coordinates with these variances, `[d]`.
-    Diagonal(&'a [f64]),
-    /// Independent coefficients in a basis, with these variances, `[d]`.
-    Spectral(&'a Basis, &'a [f64]),
-}
-
-impl Covariance<'_> {
-    fn times(&self, x: &[f32]) -> Vec<f64> {
-        match self {
-            Self::Diagonal(variance) => x.iter().zip(*variance).map(|(x, v)| f64::from(*x) * v).collect(),
-            Self::Spectral(basis, variance) => {
-                let mut c = basis.forward(&wide(x));
-                c.iter_mut().zip(*variance).for_each(|(c, v)| *c *= v);
-                basis.inverse(&c)
-            }
-        }
-    }
-}
-
 /// The system of one observation.
 pub(crate) struct System<'a> {
     pub linear: &'a dyn LinearChannel,
@@ -107,15 +85,6 @@ pub(crate) struct System<'a> {
     pub floor: f64,
     pub stop: Stop,
 }
-
-/// Number of solutions that are kept.
-const KEPT: usize = 2;
-/// Added to the normalized products of solutions, which are alike: far above their rounding.
-const RIDGE: f64 = 1e-8;
-
-/// The last solutions for one observation, newest first: z `[m]`, then S Aᵀ z `[d]`, A S Aᵀ z `[m]` and (Σ_y + δ I) z `[m]`.
-#[derive(Default)]
-pub(crate) struct History(Vec<Vec<f32>>);
 
 impl System<'_> {
     /// K r for `r [m]`, `[d]`.
@@ -133,35 +102,28 @@ impl System<'_> {
     /// [`System::correction`] from the solutions in `history`, to which its own is added. They belong to the same
     /// operator and S, at any v.
     pub fn continued(&self, r: &[f64], history: &mut History) -> Vec<f64> {
+        if let Some(space) = self.in_signal_space() {
+            return space.solve(&space.back(&narrow(r)), history);
+        }
         let (m, d) = (r.len(), self.linear.signal_len());
-        let mut solution = self.combined(r, history);
+        let way = Combination { length: 3 * m + d, dual: 0..m, image: &|solution| self.image(solution) };
+        let mut solution = combined(&way, r, history);
         let image = self.image(&solution);
         let residual: Vec<f64> = r.iter().zip(image).map(|(r, image)| r - image).collect();
         let steps = conjugate_gradient(|z| self.times(z), &residual, self.stop);
         add(&mut solution, 1.0, &steps);
-        history.0.insert(0, narrow(&solution));
-        history.0.truncate(KEPT);
-        solution[m..m + d].iter().map(|x| x * self.scale).collect()
+        let correction = solution[m..m + d].iter().map(|x| x * self.scale).collect();
+        history.keep(solution);
+        correction
     }
 
-    /// The combination of the solutions in `history` whose error is least in the norm of the map; zeros without any.
-    fn combined(&self, r: &[f64], history: &History) -> Vec<f64> {
-        let m = r.len();
-        let mut sum = vec![0.0; 3 * m + self.linear.signal_len()];
-        let kept: Vec<Vec<f64>> = history.0.iter().map(|solution| wide(solution)).collect();
-        let images: Vec<Vec<f64>> = kept.iter().map(|solution| self.image(solution)).collect();
-        let norms: Vec<f64> = kept.iter().zip(&images).map(|(z, image)| dot(&z[..m], image).sqrt()).collect();
-        if norms.is_empty() || !norms.iter().all(|norm| *norm > 0.0 && norm.is_finite()) {
-            return sum;
-        }
-        let product = |i: usize, j: usize| dot(&kept[i][..m], &images[j]) / (norms[i] * norms[j]);
-        let matrix = DMatrix::from_fn(kept.len(), kept.len(), |i, j| product(i, j) + if i == j { RIDGE } else { 0.0 });
-        let right = DVector::from_fn(kept.len(), |i, _| dot(&kept[i][..m], r) / norms[i]);
-        if let Some(factor) = Cholesky::new(matrix) {
-            let weights = factor.solve(&right);
-            kept.iter().enumerate().for_each(|(i, solution)| add(&mut sum, weights[i] / norms[i], solution));
-        }
-        sum
+    /// The same in the space of the signal, where that costs less.
+    pub fn in_signal_space(&self) -> Option<SignalSystem<'_>> {
+        let (m, d) = (self.linear.observation_len(), self.linear.signal_len());
+        let normal = self.linear.as_normal(self.a).filter(|normal| m > d && normal.gain != 0.0)?;
+        let Stop { iterations, residual, energy } = self.stop;
+        let end = End { iterations, residual, square: energy * self.scale };
+        Some(SignalSystem::new(normal, self.covariance, self.scale, self.floor, end))
     }
 
     /// (v A S Aᵀ + Σ_y + δ I) z of a solution, from what is kept of it.
@@ -222,12 +184,4 @@ pub(crate) fn conjugate_gradient(product: impl Fn(&[f64]) -> Vec<f64>, r: &[f64]
         square = next;
     }
     z
-}
-
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn add(to: &mut [f64], factor: f64, x: &[f64]) {
-    to.iter_mut().zip(x).for_each(|(to, x)| *to += factor * x);
 }

@@ -5,18 +5,21 @@
 //! K = Σ Aᵀ (A Σ Aᵀ + Σ_y)⁻¹,  x | y ~ N(μ + K (y - A μ), Σ - K A Σ).
 
 mod closed_form;
+mod combination;
 mod low_rank;
 mod matrix_free;
 mod sampled;
 mod shared;
+mod signal_space;
 mod smooth;
 mod spectral;
 
 pub use crate::channel::LinearGaussian;
 pub use closed_form::Gaussian;
+pub(crate) use combination::{Covariance, History};
 pub use low_rank::LowRankGaussian;
 pub use matrix_free::SolverConfig;
-pub(crate) use matrix_free::{Covariance, History, Stop, System, conjugate_gradient};
+pub(crate) use matrix_free::{Stop, System, conjugate_gradient};
 pub(crate) use shared::moments;
 pub use spectral::SpectralGaussian;
 

@@ -8,7 +8,8 @@
 //! x = x₀ + K (y - y₀),   x₀ ~ N(m, S),   y₀ ~ Q(. | x₀, a)
 //! ```
 
-use super::matrix_free::{Covariance, Stop, System};
+use super::combination::Covariance;
+use super::matrix_free::{Stop, System};
 use super::spectral::SpectralGaussian;
 use crate::channel::{Channel, LinearChannel, narrow, wide};
 use crate::error::{Error, Result};

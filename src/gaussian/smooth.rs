@@ -11,7 +11,7 @@
 //! τ is that of the greatest likelihood, by its score equation: with r = y - A c 1 and z = (τ A S Aᵀ + Σ_y)⁻¹ r, the mean
 //! of zᵀ A S Aᵀ z over the observations is the one over observations that the model itself draws.
 
-use super::matrix_free::dot;
+use super::combination::dot;
 use super::spectral::SpectralGaussian;
 use crate::basis::Basis;
 use crate::channel::{LinearChannel, narrow, wide};

@@ -3,7 +3,8 @@
 mod noise;
 mod spectral;
 
-use super::spectrum::{Action, actions};
+use super::Normal;
+use super::spectrum::{Action, actions, after_first};
 use super::{Channel, LinearChannel, OperatorPart, SpectralChannel, write_rows};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
@@ -18,6 +19,8 @@ pub struct Compose {
     stages: Vec<Arc<dyn Channel>>,
     /// How each stage acts, if the chain is diagonal in one basis.
     actions: Option<Vec<Action>>,
+    /// How the stages after the first act, if they are multiples of the identity with white noise.
+    after: Option<Vec<Action>>,
 }
 
 impl Compose {
@@ -40,8 +43,8 @@ impl Compose {
                 ));
             }
         }
-        let actions = actions(&stages);
-        Ok(Self { stages, actions })
+        let (actions, after) = (actions(&stages), after_first(&stages));
+        Ok(Self { stages, actions, after })
     }
 
     /// Runs `step(stage, a, input, output)` for every stage in order, from `x` to `y`.
@@ -309,6 +312,10 @@ impl LinearChannel for Compose {
 
     fn as_spectral(&self) -> Option<&dyn SpectralChannel> {
         self.actions.is_some().then_some(self)
+    }
+
+    fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
+        self.normal_of(a)
     }
 
     /// A ← A_s A and Σ ← A_s Σ A_s + Σ_s, coordinate by coordinate.

@@ -1,9 +1,31 @@
 //! The noise of a chain: its levels that are unknown, and Σ_y of a linear one.
 
 use super::Compose;
-use crate::channel::{Channel, LinearChannel};
+use crate::channel::spectrum::Action;
+use crate::channel::{Channel, LinearChannel, Normal};
 
 impl Compose {
+    /// The first stage's map, with all that follows it as one gain and one variance.
+    pub(super) fn normal_of<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
+        let mut stages = self.linear_stages(a).into_iter();
+        let (first, own) = stages.next()?;
+        let mut normal = first.as_normal(own)?;
+        for (action, (stage, a)) in self.after.as_ref()?.iter().zip(stages) {
+            let (gain, variance) = match action {
+                Action::Isotropic(gain, variance) => (*gain, *variance),
+                _ => {
+                    let m = stage.signal_len();
+                    let (mut gain, mut variance) = (vec![0.0; m], vec![0.0; m]);
+                    stage.write_diagonal(a, &mut gain, &mut variance);
+                    (gain[0], variance[0])
+                }
+            };
+            normal.gain *= gain;
+            normal.variance = gain * gain * normal.variance + variance;
+        }
+        Some(normal)
+    }
+
     /// The same chain with `levels` in place of those that are unknown in its stages, one after another; `None` where there
     /// are none, or fewer or more of them.
     pub fn leveled(&self, mut levels: &[f64]) -> Option<Self> {

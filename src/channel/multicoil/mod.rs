@@ -3,8 +3,12 @@
 //! [`super::FourierMask`]. The sensitivities are known, and the same for all observations or measured for each, as the maps
 //! that ESPIRiT and its like make of the center of k-space.
 
+mod normal;
+mod transform;
+
+use self::transform::Transform;
 use super::fourier_mask::{check_planes, default_center};
-use super::{Channel, FourierMask, FourierMaskConfig, LinearChannel, OperatorPart, Pattern, Signal, Stage};
+use super::{Channel, FourierMask, FourierMaskConfig, LinearChannel, Normal, OperatorPart, Pattern, Signal, Stage};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
@@ -113,6 +117,7 @@ pub struct Multicoil {
     shared: Option<Vec<f32>>,
     /// The mask of one complex image, which one coil sees.
     mask: FourierMask,
+    transform: Transform,
 }
 
 impl Multicoil {
@@ -137,7 +142,7 @@ impl Multicoil {
         check_planes(shape, config.complex)?;
         let one = ImageShape { channels: 2, ..shape };
         let mask = FourierMask::new(one, &FourierMaskConfig { complex: true, ..config.clone() })?;
-        Ok(Self { shape, complex: config.complex, coils, shared: None, mask })
+        Ok(Self { shape, complex: config.complex, coils, shared: None, mask, transform: Transform::new(shape) })
     }
 
     /// The mask and the sensitivities, `[coils, 2, pixels]`, of an operator.
@@ -154,36 +159,6 @@ impl Multicoil {
     /// Values of one image part: a plane, or a pair of planes.
     fn part(&self) -> usize {
         self.shape.pixels() * if self.complex { 2 } else { 1 }
-    }
-
-    /// What one coil sees of an image part before its transform, a pair of planes.
-    fn weighted(&self, map: &[f32], x: &[f32], out: &mut [f32]) {
-        let pixels = self.shape.pixels();
-        let (re, im) = map.split_at(pixels);
-        for p in 0..pixels {
-            let (x_re, x_im) = (x[p], x.get(pixels + p).copied().unwrap_or(0.0));
-            out[p] = re[p] * x_re - im[p] * x_im;
-            out[pixels + p] = re[p] * x_im + im[p] * x_re;
-        }
-    }
-
-    /// Σ_c conj(S_c) Fᴴ M y_c, without its imaginary part for real images.
-    fn combine(&self, mask: &[f32], maps: &[f32], y: &[f32], x: &mut [f32]) {
-        let pixels = self.shape.pixels();
-        let mut image = vec![0.0f32; 2 * pixels];
-        x.fill(0.0);
-        for (x, y) in x.chunks_exact_mut(self.part()).zip(y.chunks_exact(self.seen())) {
-            for (map, y) in maps.chunks_exact(2 * pixels).zip(y.chunks_exact(2 * pixels)) {
-                let (re, im) = map.split_at(pixels);
-                self.mask.adjoint(mask, y, &mut image);
-                for p in 0..pixels {
-                    x[p] += re[p] * image[p] + im[p] * image[pixels + p];
-                    if let Some(x) = x.get_mut(pixels + p) {
-                        *x += re[p] * image[pixels + p] - im[p] * image[p];
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -252,8 +227,9 @@ impl Channel for Multicoil {
 
     /// The images of all coils, weighted with their sensitivities; missing frequencies are 0.
     fn lift(&self, y: &[f32], out: &mut [f32]) {
-        let maps = self.shared.as_deref().unwrap_or_default();
-        self.combine(&vec![1.0; self.mask.operator_len()], maps, y, out);
+        let (maps, mut image) = (self.shared.as_deref().unwrap_or_default(), vec![0.0; out.len()]);
+        self.combine(&vec![1.0; self.mask.operator_len()], maps, y, &mut image);
+        out.iter_mut().zip(image).for_each(|(out, v)| *out = v as f32);
     }
 
     fn operator_lifts(&self) -> bool {
@@ -275,18 +251,17 @@ impl Channel for Multicoil {
 
 impl LinearChannel for Multicoil {
     fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
-        let (pixels, (mask, maps)) = (self.shape.pixels(), self.parts(a));
-        let mut weighted = vec![0.0f32; 2 * pixels];
-        for (x, y) in x.chunks_exact(self.part()).zip(y.chunks_exact_mut(self.seen())) {
-            for (map, y) in maps.chunks_exact(2 * pixels).zip(y.chunks_exact_mut(2 * pixels)) {
-                self.weighted(map, x, &mut weighted);
-                self.mask.apply(mask, &weighted, y);
-            }
-        }
+        self.forward(a, x, y);
     }
 
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
         let (mask, maps) = self.parts(a);
-        self.combine(mask, maps, y, x);
+        let mut wide = vec![0.0; x.len()];
+        self.combine(mask, maps, y, &mut wide);
+        x.iter_mut().zip(wide).for_each(|(x, v)| *x = v as f32);
+    }
+
+    fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
+        Some(Normal { map: self, a, gain: 1.0, variance: 0.0 })
     }
 }
