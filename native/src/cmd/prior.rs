@@ -4,12 +4,12 @@ use crate::args::Prior as Args;
 use crate::config::Config;
 use crate::ranks::world;
 use crate::report::progress::ProgressMode;
-use crate::run::laps::chosen_lap;
+use crate::run::laps::reconstructed_lap;
 use crate::run::prior::{Origin, Prior, train};
 use crate::run::session::Session;
 use crate::run::together;
 use crate::signals::{EXIT_STOPPED, Ended};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use diffem::method::Method;
 use std::process::ExitCode;
 
@@ -30,30 +30,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn shown(args: &Args, session: &Session, lap: usize) -> Result<()> {
     let prior = Prior::load(&session.run, &[], &session.device)?;
     crate::figures::comparisons::prior(session, &prior)?;
-    if matches!(args.progress, ProgressMode::Json | ProgressMode::Quiet) {
-        return Ok(());
-    }
     let run = args.run.display();
-    super::print(&format!(
-        "{run}/prior: trained on lap {lap}; draws in {run}/figures, more with `diffem sample {run} --prior`\n"
-    ))
+    let text =
+        format!("{run}/prior: trained on lap {lap}; draws in {run}/figures, more with `diffem sample {run} --prior`\n");
+    let quiet = matches!(args.progress, ProgressMode::Json | ProgressMode::Quiet);
+    if quiet { Ok(()) } else { super::print(&text) }
 }
 
 /// What the prior is trained on, and how.
 fn origin(args: &Args, session: &Session) -> Result<Origin> {
-    let lap = lap(args, session)?;
+    let lap = reconstructed_lap(&session.run, args.lap)?;
     Ok(Origin { lap, config: configure(args, session, lap)? })
-}
-
-/// The lap that was asked for, or else the one chosen by the held-out observations.
-fn lap(args: &Args, session: &Session) -> Result<usize> {
-    let (finished, run) = (session.run.laps()?, args.run.display());
-    match (args.lap, finished.last()) {
-        (_, None) | (None, Some(0)) => bail!("{run} has no finished lap yet: continue it with `diffem resume {run}`"),
-        (None, Some(&last)) => chosen_lap(&session.run, &finished, last),
-        (Some(lap), _) if finished.contains(&lap) => Ok(lap),
-        (Some(lap), Some(last)) => bail!("--lap {lap}: that lap is not finished; {run} has laps 0 to {last}"),
-    }
 }
 
 /// The run's configuration, overridden by the prior's settings.

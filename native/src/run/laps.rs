@@ -31,6 +31,17 @@ pub fn reconstructions_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() { Ok(path.to_path_buf()) } else { Ok(lap_dir(path, None)?.join("reconstructions.safetensors")) }
 }
 
+/// The lap of `run` that was asked for, lap 0 included, or else the one chosen by the held-out observations.
+pub fn reconstructed_lap(run: &RunDir, lap: Option<usize>) -> Result<usize> {
+    let (finished, path) = (run.laps()?, run.path().display());
+    match (lap, finished.last()) {
+        (_, None) | (None, Some(0)) => bail!("{path} has no finished lap yet: continue it with `diffem resume {path}`"),
+        (None, Some(&last)) => chosen_lap(run, &finished, last),
+        (Some(lap), _) if finished.contains(&lap) => Ok(lap),
+        (Some(lap), Some(last)) => bail!("--lap {lap}: that lap is not finished; {path} has laps 0 to {last}"),
+    }
+}
+
 /// The lap chosen by the held-out observations if it is in `finished`, and the lap `last` otherwise.
 pub fn chosen_lap(run: &RunDir, finished: &[usize], last: usize) -> Result<usize> {
     Ok(best_lap(run)?.filter(|lap| finished.contains(lap)).unwrap_or(last))

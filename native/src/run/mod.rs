@@ -5,6 +5,7 @@ pub mod corruption;
 pub mod dataset;
 pub mod dir;
 pub mod export;
+mod follower;
 pub mod images;
 pub mod init;
 pub mod job;

@@ -4,6 +4,7 @@ use crate::ranks::world;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::units::divergence;
 use crate::run::dir::progress_of;
+use crate::run::follower::Follower;
 use crate::run::metrics::{Line, MetricsFile, RanksRecord, TruthRecord};
 use crate::run::session::Session;
 use crate::signals::{Ended, catch_signals};
@@ -100,15 +101,6 @@ fn idle_ranks(session: &Session) -> Option<String> {
             count - pieces
         )
     })
-}
-
-/// The observer of a rank that neither writes nor speaks.
-pub struct Follower;
-
-impl Observer for Follower {
-    fn on_event(&mut self, _: Event<'_>, _: &State) -> ControlFlow<()> {
-        if world().stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
 }
 
 /// Share of the variance of measured values below which draws deserve a warning: σ_min is a fifth of the noise.
