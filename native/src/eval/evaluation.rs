@@ -69,6 +69,7 @@ pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
         return through_another(args, session, channel, &mut progress);
     }
     let judged = session.dataset.truth.test.is_some() && args.samples.is_none();
+    let start = world.by_first(|| if judged { session.start_prior() } else { Ok(None) })?.flatten();
     let mut report = world
         .by_first(|| match judged || !with_st_lpips(args) {
             true => compared(args, session, reference, &mut progress),
@@ -78,7 +79,7 @@ pub fn evaluate(args: &Evaluate, session: &mut Session) -> Result<Report> {
         })?
         .unwrap_or_default();
     if judged {
-        report.test = restoration(args, session, &mut progress)?;
+        report.test = restoration(args, session, start, &mut progress)?;
     }
     world.by_first(|| {
         if !networks.is_empty() {
@@ -116,7 +117,7 @@ fn through_another(args: &Evaluate, session: &mut Session, channel: &str, progre
         None => bail!("--channel: {} has no test signals to observe", args.run.display()),
     })?;
     world().agree(see_through(session, channel))?;
-    let test = restored(args, session, start.flatten(), progress)?;
+    let test = restoration(args, session, start.flatten(), progress)?;
     Ok(Report { test, clean: session.clean_use(), channel: Some(session.config.channel.clone()), ..Report::default() })
 }
 
@@ -281,14 +282,8 @@ fn features(
     Ok([images, against(&session.dataset.observations.y, "observations (floor)", &again)?])
 }
 
-/// Scores estimates of the test signals against the truth, with the start that the run was fitted to.
-fn restoration(args: &Evaluate, session: &Session, progress: &mut Progress) -> Result<Vec<Restoration>> {
-    let start = world().by_first(|| session.start_prior())?;
-    restored(args, session, start.flatten(), progress)
-}
-
 /// Scores estimates of the test signals against the truth: those that need no network, and the trained posteriors.
-fn restored(
+fn restoration(
     args: &Evaluate,
     session: &Session,
     start: Option<InitialPrior>,
