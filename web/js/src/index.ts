@@ -114,7 +114,9 @@ export class LiveTraining {
     const work = async (remote: Remote) => {
       const info = await begin(remote)
       const start = () => opened('webgpu', async (other) => begin(other).then(() => other))
-      return new LiveTraining(remote, info, device === 'auto' ? new Challenger(start, software) : undefined)
+      // Outside of pages adapters are left alone: those of Deno can end the program.
+      const races = device === 'auto' && 'document' in globalThis
+      return new LiveTraining(remote, info, races ? new Challenger(start, software) : undefined)
     }
     return opened(device === 'webgpu' ? 'webgpu' : 'cpu', work, signal)
   }

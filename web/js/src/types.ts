@@ -179,8 +179,8 @@ export interface Race {
 /** Options for live training. */
 export interface LiveOptions {
   /**
-   * `auto` (the default) is the CPU, until WebGPU has proved to be faster and has caught up with the same run; only a hardware
-   * adapter takes part. `cpu` and `webgpu` train there without a race.
+   * `auto` (the default) is the CPU, in pages until WebGPU has proved to be faster and has caught up with the same run; only a
+   * hardware adapter takes part. `cpu` and `webgpu` train there without a race.
    */
   device?: 'auto' | DeviceKind
   /** Lets a software adapter take part in the race, which tests do. */

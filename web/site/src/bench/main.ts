@@ -2,6 +2,8 @@
 import '../fonts.css';
 import '../style.css';
 import './bench.css';
+// What both use stays in the file of the elements, which notebooks load as one.
+import '../elements';
 import { hasAdapter } from 'diffem';
 import { html, render } from 'lit';
 import { short } from '../lib/format';
