@@ -48,6 +48,10 @@ impl SolverConfig {
     }
 }
 
+/// Square of the last step over that of the error that is left, in the space of the signal: hardly measured directions take
+/// many small steps.
+const LAST_STEP: f64 = 0.05;
+
 /// When conjugate gradient stops.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
@@ -122,7 +126,7 @@ impl System<'_> {
         let (m, d) = (self.linear.observation_len(), self.linear.signal_len());
         let normal = self.linear.as_normal(self.a).filter(|normal| m > d && normal.gain != 0.0)?;
         let Stop { iterations, residual, energy } = self.stop;
-        let end = End { iterations, residual, square: energy * self.scale };
+        let end = End { iterations, residual, square: LAST_STEP * energy * self.scale };
         Some(SignalSystem::new(normal, self.covariance, self.scale, self.floor, end))
     }
 
