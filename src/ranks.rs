@@ -132,10 +132,8 @@ impl dyn Ranks + '_ {
     }
 
     /// The values of all ranks in order, where each has those of its share of `n` things.
-    pub fn collect(&self, mine: &[f32], n: usize) -> Vec<f32> {
-        let mut all = vec![0.0; n];
-        self.gather(mine, &shares(n, self.count()), &mut all);
-        all
+    pub fn collect(&self, mine: Vec<f32>, n: usize) -> Vec<f32> {
+        self.collected(mine, &shares(n, self.count()))
     }
 }
 

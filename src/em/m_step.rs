@@ -150,7 +150,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         let host = |t: &Tensor<1>| to_host(t).expect("a device whose tensors can be read");
         let device = weights.device();
         let own: Vec<f32> = losses.iter().flat_map(&host).collect();
-        let losses = self.ranks.collect(&own, pieces).into_iter().map(|loss| from_host(vec![loss], &device)).collect();
+        let losses = self.ranks.collect(own, pieces).into_iter().map(|loss| from_host(vec![loss], &device)).collect();
         let own: Vec<Vec<f32>> = gradients.iter().map(host).collect();
         let sum = self.adder.sum(self.ranks, &own, pieces, weights.dims()[0]);
         (losses, vec![from_host(sum, &device)])

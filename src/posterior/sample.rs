@@ -114,7 +114,8 @@ impl<S: NetworkSpec> Posterior<S> {
         let count = ranks.count();
         // Groups are the same on all ranks, which may have different numbers of workers.
         let most = (COLLECTED / (size * d)).max(count);
-        let own = if kernels::is_flex(&self.device) { 1 } else { READ }.max(parallel::workers() * 4);
+        let least = if kernels::is_flex(&self.device) { 1 } else { READ };
+        let own = least.max(parallel::workers() * 4);
         let group = size * (ranks.first((own * count) as f64) as usize).min(most);
         for start in range.clone().step_by(group) {
             let end = range.end.min(start + group);

@@ -10,7 +10,7 @@ mod training;
 pub use configuration::{ConfigCommand, Format};
 pub use judging::{Calibrate, CheckBackends, Evaluate, FetchWeights, LapChoice};
 pub use output::{Corrupt, Export, ExportImages, Plot, Sample, Serve};
-pub use shared::{Compute, Settings};
+pub use shared::{Compute, Settings, at_least};
 pub use slurm::{Launcher, Slurm};
 pub use training::{Check, Compare, Prior, Resume, Train};
 

@@ -1,6 +1,7 @@
 //! Options shared by several commands.
 
 use crate::device;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 /// Where and how to compute.
@@ -20,4 +21,10 @@ pub struct Settings {
     /// Change one setting, such as em.laps=32; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Checks that the number given for the flag `name` is `least` or more.
+pub fn at_least(name: &str, value: usize, least: usize) -> Result<()> {
+    ensure!(value >= least, "{name} {value}: expected {least} or more");
+    Ok(())
 }

@@ -1,11 +1,11 @@
 //! `diffem calibrate`: tests whether the posteriors are as wide as their errors.
 
-use crate::args::Calibrate;
+use crate::args::{Calibrate, at_least};
 use crate::eval::calibration::{calibrate, table, write};
 use crate::figures;
 use crate::ranks::world;
 use crate::run::together;
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 /// Runs the command.
 pub fn run(args: &Calibrate) -> Result<()> {
@@ -24,10 +24,6 @@ pub fn run(args: &Calibrate) -> Result<()> {
 
 /// Checks the counts of the command.
 fn checked(args: &Calibrate) -> Result<()> {
-    for (name, value) in [("--draws", args.draws), ("--signals", args.signals)] {
-        if value < 2 {
-            bail!("{name} {value}: expected 2 or more");
-        }
-    }
-    Ok(())
+    at_least("--draws", args.draws, 2)?;
+    at_least("--signals", args.signals, 2)
 }

@@ -1,19 +1,20 @@
 //! `diffem train --dry-run`: estimates the cost of a run and writes nothing.
 
+use crate::args::at_least;
 use crate::config::Config;
 use crate::estimate::Estimate;
 use crate::estimate::ranks::WithRanks;
 use crate::report::progress::ProgressMode;
 use crate::run::clean;
 use crate::run::dataset::{check_file, count};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 /// Seconds over which each part of a run is timed.
 const PATIENCE: f64 = 0.5;
 
 /// Prints the estimate, with what is predicted for each of `ranks`, as JSON where progress is shown as JSON.
 pub fn run(config: &Config, device: &str, ranks: &[usize], progress: ProgressMode) -> Result<()> {
-    ensure!(!ranks.contains(&0), "--ranks 0: expected 1 or more");
+    ranks.iter().try_for_each(|&count| at_least("--ranks", count, 1))?;
     let there = config.data.images().is_some_and(|images| images.path().exists());
     let observations = match count(config) {
         // Without the data a run can be estimated; data that cannot be used end it.

@@ -1,11 +1,11 @@
 //! `diffem evaluate`: scores a run against the truth, with more points than training does.
 
-use crate::args::Evaluate;
+use crate::args::{Evaluate, at_least};
 use crate::eval::evaluation::evaluate;
 use crate::figures::comparisons;
 use crate::ranks::world;
 use crate::run::together;
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 /// Runs the command.
 pub fn run(args: &Evaluate) -> Result<()> {
@@ -25,11 +25,6 @@ pub fn run(args: &Evaluate) -> Result<()> {
 
 /// Checks the counts of the command.
 fn checked(args: &Evaluate) -> Result<()> {
-    if args.points < 2 {
-        bail!("--points {}: expected 2 or more", args.points);
-    }
-    if args.draws == 0 {
-        bail!("--draws 0: expected 1 or more");
-    }
-    Ok(())
+    at_least("--points", args.points, 2)?;
+    at_least("--draws", args.draws, 1)
 }

@@ -2,7 +2,7 @@
 
 use crate::args::Export;
 use crate::files;
-use crate::run::export::{Bundle, rounding};
+use crate::run::export::Bundle;
 use crate::run::session::Session;
 use anyhow::{Result, bail};
 use diffem::checkpoint::Precision;
@@ -30,7 +30,7 @@ pub fn run(args: &Export) -> Result<()> {
         bundle.bytes.len().div_ceil(1000),
     ))?;
     if !args.full {
-        let (mean, greatest) = rounding(&session, args.lap, &bundle.bytes)?;
+        let (mean, greatest) = bundle.rounding(&session)?;
         super::print(&format!(
             "rounded to 16 bits, draws differ from the run's by {mean:.1e} (root mean square) and at most by {greatest:.1e}; \
              --f32 keeps all bits\n"

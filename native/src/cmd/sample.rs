@@ -1,19 +1,16 @@
 //! `diffem sample`: draws from the posterior given observations, or from the prior.
 
-use crate::args::Sample;
+use crate::args::{Sample, at_least};
 use crate::eval::draws;
 use crate::ranks::world;
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 /// Runs the command.
 pub fn run(args: &Sample) -> Result<()> {
     let world = world();
     world.agree(super::use_threads(&args.compute))?;
     world.same_command()?;
-    world.by_first(|| match args.draws {
-        0 => bail!("--draws 0: expected 1 or more"),
-        _ => draws::check_out(&args.out),
-    })?;
+    world.by_first(|| at_least("--draws", args.draws, 1).and_then(|()| draws::check_out(&args.out)))?;
     let (out, count) = (args.out.display(), args.draws);
     let done = match args.prior {
         true => format!("{out}: {count} draws of the prior of lap {}\n", draws::prior(args)?),

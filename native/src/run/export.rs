@@ -18,6 +18,8 @@ pub struct Bundle {
     pub weights: usize,
     /// Number of observations in the file.
     pub examples: usize,
+    /// What was exported.
+    posterior: Posterior,
 }
 
 impl Bundle {
@@ -29,20 +31,20 @@ impl Bundle {
         let examples = chosen(session, examples);
         let export = Export { name: &config.name, lap, channel: &config.channel, examples: &examples, precision };
         let (bytes, weights) = (posterior.encode(&export)?, session.layout.len());
-        Ok(Self { bytes, lap, weights, examples: examples.observations.n() })
+        Ok(Self { bytes, lap, weights, examples: examples.observations.n(), posterior })
     }
-}
 
-/// The root mean square and the greatest difference between draws of the posterior in `bytes` and of the run's own, of lap `lap` or
-/// of the best lap, for the same noise.
-pub fn rounding(session: &Session, lap: Option<usize>, bytes: &[u8]) -> Result<(f64, f64)> {
-    let observations = chosen(session, COMPARED).observations;
-    let own = session.posterior(lap)?.1.sample(&observations, 1)?;
-    let posterior: Posterior = Posterior::open(bytes, &session.device)?;
-    let rounded = posterior.sample(&observations, 1)?;
-    let differences = own.as_slice().iter().zip(rounded.as_slice()).map(|(a, b)| f64::from(a - b).abs());
-    let (sum, greatest) = differences.fold((0.0, 0.0), |(sum, most): (f64, f64), d| (sum + d * d, most.max(d)));
-    Ok(((sum / own.as_slice().len().max(1) as f64).sqrt(), greatest))
+    /// The root mean square and the greatest difference between draws of the posterior in the file and of the run's own, for
+    /// the same noise.
+    pub fn rounding(&self, session: &Session) -> Result<(f64, f64)> {
+        let observations = chosen(session, COMPARED).observations;
+        let own = self.posterior.sample(&observations, 1)?;
+        let posterior: Posterior = Posterior::open(&self.bytes, &session.device)?;
+        let rounded = posterior.sample(&observations, 1)?;
+        let differences = own.as_slice().iter().zip(rounded.as_slice()).map(|(a, b)| f64::from(a - b).abs());
+        let (sum, greatest) = differences.fold((0.0, 0.0), |(sum, most): (f64, f64), d| (sum + d * d, most.max(d)));
+        Ok(((sum / own.as_slice().len().max(1) as f64).sqrt(), greatest))
+    }
 }
 
 /// The first test observations, which were never trained on, or else the first of the run's own.

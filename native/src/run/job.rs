@@ -1,6 +1,6 @@
 //! The script of a batch job that trains a run under Slurm.
 
-use crate::args::{Launcher, Slurm};
+use crate::args::{Launcher, Slurm, at_least};
 use crate::run::dir::RunDir;
 use anyhow::{Result, bail, ensure};
 use std::path::Path;
@@ -10,8 +10,8 @@ use std::path::Path;
 /// # Errors
 /// Numbers outside their range; a directory that holds no run, without a configuration to begin one.
 pub fn script(args: &Slurm, program: &Path) -> Result<String> {
-    ensure!(args.ranks >= 1, "--ranks 0: expected 1 or more");
-    ensure!(args.cpus_per_task >= 1, "--cpus-per-task 0: expected 1 or more");
+    at_least("--ranks", args.ranks, 1)?;
+    at_least("--cpus-per-task", args.cpus_per_task, 1)?;
     if args.gpus_per_task > 1 {
         bail!("--gpus-per-task {}: a rank computes on one GPU; give 1, and more --ranks", args.gpus_per_task);
     }
