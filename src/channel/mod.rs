@@ -40,7 +40,7 @@ pub use compose::Compose;
 pub use config::*;
 pub use linear_gaussian::LinearGaussian;
 pub(crate) use mask::{is_mask, write_seen};
-pub use normal::{Normal, NormalMap, NormalProduct};
+pub use normal::{Normal, NormalBack, NormalProduct};
 pub use spectrum::{SpectralChannel, Spectrum};
 pub use stage::{Signal, Stage};
 pub use unobserved::Unobserved;
@@ -296,9 +296,9 @@ pub trait LinearChannel: Channel {
         None
     }
 
-    /// A map with fast products with AᵀA and white noise after it, if the channel is one.
-    fn as_normal<'a>(&'a self, _a: &'a [f32]) -> Option<Normal<'a>> {
-        None
+    /// The channel with the operator `a` as a map and white noise after it, if it is one: by default, if it has no noise.
+    fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
+        self.is_noiseless().then(|| Normal::of(self, a, 0.0))
     }
 
     /// Writes A row by row into `out`, `[m, d]`.

@@ -1,29 +1,40 @@
-//! Linear maps with fast products with AᵀA, for systems in the space of the signal: of coils, which see a signal many times
-//! over, an observation is much longer than the signal.
+//! Linear maps with white noise after them, for systems in the space of the signal: y = g A x + n, n ~ N(0, v I).
 
-use super::LinearChannel;
+use super::{LinearChannel, narrow, wide};
 
 /// x ↦ AᵀA x for one operator: reads and writes `[d]`.
 pub type NormalProduct<'a> = Box<dyn Fn(&[f64], &mut [f64]) + 'a>;
 
-/// A map with products in 64 bits: where few directions are measured, the rounding of 32 bits would spread into all others.
-pub trait NormalMap: LinearChannel {
-    /// Products with AᵀA for the operator `a`.
-    fn normal<'a>(&'a self, a: &'a [f32]) -> NormalProduct<'a>;
+/// y ↦ Aᵀ y for one operator: reads `[m]` and writes `[d]`.
+pub type NormalBack<'a> = Box<dyn Fn(&[f32], &mut [f64]) + 'a>;
 
-    /// Writes Aᵀ y of `y [m]` into `out [d]`.
-    fn write_back(&self, a: &[f32], y: &[f32], out: &mut [f64]);
-}
-
-/// One operator of a channel that is such a map A with white noise after it: y = g A x + n, n ~ N(0, v I).
-#[derive(Clone, Copy)]
+/// One operator of such a channel.
 pub struct Normal<'a> {
-    /// A.
-    pub map: &'a dyn NormalMap,
-    /// Its parameters.
-    pub a: &'a [f32],
+    /// Products with AᵀA.
+    pub product: NormalProduct<'a>,
+    /// Products with Aᵀ.
+    pub back: NormalBack<'a>,
     /// g.
     pub gain: f64,
     /// v.
     pub variance: f64,
+    /// Whether a product with AᵀA costs less than one with A and one with Aᵀ.
+    pub fast: bool,
+}
+
+impl<'a> Normal<'a> {
+    /// Products of `linear` with the operator `a`, one after another, and the noise variance `variance`.
+    pub fn of<L: LinearChannel + ?Sized>(linear: &'a L, a: &'a [f32], variance: f64) -> Self {
+        let back = move |y: &[f32], out: &mut [f64]| {
+            let mut x = vec![0.0f32; out.len()];
+            linear.adjoint(a, y, &mut x);
+            out.copy_from_slice(&wide(&x));
+        };
+        let product = move |x: &[f64], out: &mut [f64]| {
+            let mut y = vec![0.0f32; linear.observation_len()];
+            linear.apply(a, &narrow(x), &mut y);
+            back(&y, out);
+        };
+        Self { product: Box::new(product), back: Box::new(back), gain: 1.0, variance, fast: false }
+    }
 }

@@ -75,9 +75,10 @@ pub(super) fn actions(stages: &[Arc<dyn Channel>]) -> Option<Vec<Action>> {
     linear.iter().map(action).collect()
 }
 
-/// How the stages after the first one act, if they are multiples of the identity with white noise.
-pub(super) fn after_first(stages: &[Arc<dyn Channel>]) -> Option<Vec<Action>> {
-    stages[1..].iter().map(|stage| isotropic(stage.as_linear()?)).collect()
+/// Number of `stages` up to the last one that is no multiple of the identity with white noise.
+pub(super) fn maps(stages: &[Arc<dyn Channel>]) -> usize {
+    let map = |stage: &Arc<dyn Channel>| stage.as_linear().and_then(isotropic).is_none();
+    stages.iter().rposition(map).map_or(0, |last| last + 1)
 }
 
 /// A stage with A = g I and Σ_y = v I, which is diagonal in any basis.

@@ -15,20 +15,57 @@ pub(crate) enum Covariance<'a> {
 }
 
 impl Covariance<'_> {
+    /// S x.
     pub(super) fn times(&self, x: &[f32]) -> Vec<f64> {
-        self.times_wide(&wide(x))
+        self.image(self.scaled(&self.coordinates(&wide(x))))
     }
 
-    pub(super) fn times_wide(&self, x: &[f64]) -> Vec<f64> {
+    /// d.
+    pub(super) fn len(&self) -> usize {
+        self.variance().len()
+    }
+
+    /// The coordinates of `x` in which S is diagonal.
+    pub(super) fn coordinates(&self, x: &[f64]) -> Vec<f64> {
         match self {
-            Self::Diagonal(variance) => x.iter().zip(*variance).map(|(x, v)| x * v).collect(),
-            Self::Spectral(basis, variance) => {
-                let mut c = basis.forward(x);
-                c.iter_mut().zip(*variance).for_each(|(c, v)| *c *= v);
-                basis.inverse(&c)
-            }
+            Self::Diagonal(_) => x.to_vec(),
+            Self::Spectral(basis, _) => basis.forward(x),
         }
     }
+
+    /// The signal with the coordinates `c`.
+    pub(super) fn image(&self, c: Vec<f64>) -> Vec<f64> {
+        match self {
+            Self::Diagonal(_) => c,
+            Self::Spectral(basis, _) => basis.inverse(&c),
+        }
+    }
+
+    /// S times a signal, both by their coordinates.
+    pub(super) fn scaled(&self, c: &[f64]) -> Vec<f64> {
+        c.iter().zip(self.variance()).map(|(c, v)| c * v).collect()
+    }
+
+    /// The frequency of every coordinate, in half waves per image, rounded down; `None` where coordinates have none.
+    pub(super) fn bands(&self) -> Option<Vec<usize>> {
+        let Self::Spectral(basis, _) = self else { return None };
+        let side = basis.shape().height.max(basis.shape().width) as f64;
+        let band = |l: f64| (l.max(0.0).sqrt() * side / std::f64::consts::PI + 1e-6) as usize;
+        Some(basis.laplacian().into_iter().map(band).collect())
+    }
+
+    fn variance(&self) -> &[f64] {
+        match self {
+            Self::Diagonal(variance) | Self::Spectral(_, variance) => variance,
+        }
+    }
+}
+
+/// The mean of `values` over the coordinates of the same band, for every coordinate.
+pub(super) fn mean_of_bands(band: &[usize], values: &[f64]) -> Vec<f64> {
+    let mut sums = vec![(0.0, 0.0); band.iter().max().map_or(0, |last| last + 1)];
+    band.iter().zip(values).for_each(|(b, v)| sums[*b] = (sums[*b].0 + v, sums[*b].1 + 1.0));
+    band.iter().map(|b| sums[*b].0 / sums[*b].1).collect()
 }
 
 /// Number of solutions that are kept.
@@ -39,12 +76,16 @@ const RIDGE: f64 = 1e-8;
 /// The last solutions for one observation, newest first: z `[m]`, then S Aᵀ z `[d]`, A S Aᵀ z `[m]` and (Σ_y + δ I) z `[m]`;
 /// in the space of the signal what [`super::signal_space`] keeps.
 #[derive(Default)]
-pub(crate) struct History(Vec<Vec<f64>>);
+pub(crate) struct History {
+    solutions: Vec<Vec<f64>>,
+    /// About the diagonal of AᵀA in the coordinates of S, where [`super::signal_space`] found it.
+    pub(super) diagonal: Option<Vec<f64>>,
+}
 
 impl History {
     pub(super) fn keep(&mut self, solution: Vec<f64>) {
-        self.0.insert(0, solution);
-        self.0.truncate(KEPT);
+        self.solutions.insert(0, solution);
+        self.solutions.truncate(KEPT);
     }
 }
 
@@ -62,7 +103,7 @@ pub(super) struct Combination<'a> {
 pub(super) fn combined(way: &Combination<'_>, r: &[f64], history: &History) -> Vec<f64> {
     let mut sum = vec![0.0; way.length];
     let kept: Vec<(&[f64], Vec<f64>)> =
-        history.0.iter().map(|solution| (&solution[way.dual.clone()], (way.image)(solution))).collect();
+        history.solutions.iter().map(|solution| (&solution[way.dual.clone()], (way.image)(solution))).collect();
     let norms: Vec<f64> = kept.iter().map(|(z, image)| dot(z, image).sqrt()).collect();
     if norms.is_empty() || !norms.iter().all(|norm| *norm > 0.0 && norm.is_finite()) {
         return sum;
@@ -72,7 +113,7 @@ pub(super) fn combined(way: &Combination<'_>, r: &[f64], history: &History) -> V
     let right = DVector::from_fn(kept.len(), |i, _| dot(kept[i].0, r) / norms[i]);
     if let Some(factor) = Cholesky::new(matrix) {
         let weights = factor.solve(&right);
-        history.0.iter().enumerate().for_each(|(i, solution)| add(&mut sum, weights[i] / norms[i], solution));
+        history.solutions.iter().enumerate().for_each(|(i, solution)| add(&mut sum, weights[i] / norms[i], solution));
     }
     sum
 }

@@ -48,10 +48,6 @@ impl SolverConfig {
     }
 }
 
-/// Square of the last step over that of the error that is left, in the space of the signal: hardly measured directions take
-/// many small steps.
-const LAST_STEP: f64 = 0.05;
-
 /// When conjugate gradient stops.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
@@ -98,6 +94,9 @@ impl System<'_> {
 
     /// v zᵀ A S Aᵀ z for `r [m]`.
     pub fn score(&self, r: &[f64]) -> f64 {
+        if let Some(space) = self.in_signal_space() {
+            return space.score(&space.back(&narrow(r)));
+        }
         let (m, kept) = (r.len(), conjugate_gradient(|z| self.times(z), r, self.stop));
         // Without an iteration z is 0, and nothing else was computed.
         kept.get(m + self.linear.signal_len()..).map_or(0.0, |seen| self.scale * dot(&kept[..m], &seen[..m]))
@@ -121,12 +120,15 @@ impl System<'_> {
         correction
     }
 
-    /// The same in the space of the signal, where that costs less.
+    /// The same in the space of the signal, where that costs less: coefficients of a basis have a preconditioner there.
     pub fn in_signal_space(&self) -> Option<SignalSystem<'_>> {
-        let (m, d) = (self.linear.observation_len(), self.linear.signal_len());
-        let normal = self.linear.as_normal(self.a).filter(|normal| m > d && normal.gain != 0.0)?;
+        let normal = self.linear.as_normal(self.a).filter(|normal| normal.gain != 0.0)?;
+        let fast = normal.fast && self.linear.observation_len() > self.linear.signal_len();
+        if !fast && matches!(self.covariance, Covariance::Diagonal(_)) {
+            return None;
+        }
         let Stop { iterations, residual, energy } = self.stop;
-        let end = End { iterations, residual, square: LAST_STEP * energy * self.scale };
+        let end = End { iterations, residual, square: energy * self.scale };
         Some(SignalSystem::new(normal, self.covariance, self.scale, self.floor, end))
     }
 

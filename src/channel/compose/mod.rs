@@ -4,7 +4,7 @@ mod noise;
 mod spectral;
 
 use super::Normal;
-use super::spectrum::{Action, actions, after_first};
+use super::spectrum::{Action, actions, maps};
 use super::{Channel, LinearChannel, OperatorPart, SpectralChannel, write_rows};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
@@ -19,8 +19,8 @@ pub struct Compose {
     stages: Vec<Arc<dyn Channel>>,
     /// How each stage acts, if the chain is diagonal in one basis.
     actions: Option<Vec<Action>>,
-    /// How the stages after the first act, if they are multiples of the identity with white noise.
-    after: Option<Vec<Action>>,
+    /// Number of stages up to the last one that is no multiple of the identity with white noise.
+    maps: usize,
 }
 
 impl Compose {
@@ -43,8 +43,8 @@ impl Compose {
                 ));
             }
         }
-        let (actions, after) = (actions(&stages), after_first(&stages));
-        Ok(Self { stages, actions, after })
+        let (actions, maps) = (actions(&stages), maps(&stages));
+        Ok(Self { stages, actions, maps })
     }
 
     /// Runs `step(stage, a, input, output)` for every stage in order, from `x` to `y`.

@@ -1,29 +1,35 @@
 //! The noise of a chain: its levels that are unknown, and Σ_y of a linear one.
 
 use super::Compose;
-use crate::channel::spectrum::Action;
 use crate::channel::{Channel, LinearChannel, Normal};
 
+/// g and v of a stage with A = g I and Σ_y = v I.
+fn isotropic_of(stage: &dyn LinearChannel, a: &[f32]) -> (f64, f64) {
+    let m = stage.signal_len();
+    let (mut gain, mut variance) = (vec![0.0; m], vec![0.0; m]);
+    stage.write_diagonal(a, &mut gain, &mut variance);
+    (gain[0], variance[0])
+}
+
 impl Compose {
-    /// The first stage's map, with all that follows it as one gain and one variance.
+    /// The chain as a map with white noise after it, where the stages after the last one without noise are multiples of the
+    /// identity. The only map of a chain brings its own products.
     pub(super) fn normal_of<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
-        let mut stages = self.linear_stages(a).into_iter();
-        let (first, own) = stages.next()?;
-        let mut normal = first.as_normal(own)?;
-        for (action, (stage, a)) in self.after.as_ref()?.iter().zip(stages) {
-            let (gain, variance) = match action {
-                Action::Isotropic(gain, variance) => (*gain, *variance),
-                _ => {
-                    let m = stage.signal_len();
-                    let (mut gain, mut variance) = (vec![0.0; m], vec![0.0; m]);
-                    stage.write_diagonal(a, &mut gain, &mut variance);
-                    (gain[0], variance[0])
-                }
-            };
-            normal.gain *= gain;
-            normal.variance = gain * gain * normal.variance + variance;
+        let stages = self.linear_stages(a);
+        let (maps, after) = stages.split_at(self.maps);
+        if stages.len() < self.stages.len() || !maps.iter().all(|(stage, _)| stage.is_noiseless()) {
+            return None;
         }
-        Some(normal)
+        let (mut gain, mut variance) = (1.0, 0.0);
+        for (stage, own) in after {
+            let (factor, noise) = isotropic_of(*stage, own);
+            gain *= factor;
+            variance = factor * factor * variance + noise;
+        }
+        match maps {
+            [(map, own)] => Some(Normal { gain, variance, ..map.as_normal(own)? }),
+            _ => Some(Normal::of(self, a, variance)),
+        }
     }
 
     /// The same chain with `levels` in place of those that are unknown in its stages, one after another; `None` where there

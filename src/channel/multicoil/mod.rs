@@ -262,6 +262,6 @@ impl LinearChannel for Multicoil {
     }
 
     fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
-        Some(Normal { map: self, a, gain: 1.0, variance: 0.0 })
+        Some(self.normal(a))
     }
 }

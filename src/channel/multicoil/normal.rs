@@ -1,7 +1,7 @@
 //! Products of the coils with planes: with A, with its transpose, and with both in turn.
 
 use super::Multicoil;
-use crate::channel::normal::{NormalMap, NormalProduct};
+use crate::channel::Normal;
 use rustfft::FftDirection;
 use rustfft::num_complex::Complex64;
 
@@ -64,11 +64,12 @@ impl Multicoil {
     }
 }
 
-impl NormalMap for Multicoil {
-    fn normal<'a>(&'a self, a: &'a [f32]) -> NormalProduct<'a> {
+impl Multicoil {
+    /// Products in 64 bits: where few directions are measured, the rounding of 32 bits would spread into all others.
+    pub(super) fn normal<'a>(&'a self, a: &'a [f32]) -> Normal<'a> {
         let (pixels, (mask, maps)) = (self.shape.pixels(), self.parts(a));
         let filter = self.transform.filter(mask);
-        Box::new(move |x, out| {
+        let product = move |x: &[f64], out: &mut [f64]| {
             let (mut plane, mut turned) = (vec![Complex64::default(); pixels], vec![Complex64::default(); pixels]);
             out.fill(0.0);
             for (x, out) in x.chunks_exact(self.part()).zip(out.chunks_exact_mut(self.part())) {
@@ -78,11 +79,8 @@ impl NormalMap for Multicoil {
                     self.add(map, &plane, out);
                 }
             }
-        })
-    }
-
-    fn write_back(&self, a: &[f32], y: &[f32], out: &mut [f64]) {
-        let (mask, maps) = self.parts(a);
-        self.combine(mask, maps, y, out);
+        };
+        let back = move |y: &[f32], out: &mut [f64]| self.combine(mask, maps, y, out);
+        Normal { product: Box::new(product), back: Box::new(back), gain: 1.0, variance: 0.0, fast: true }
     }
 }
