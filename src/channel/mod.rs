@@ -296,9 +296,10 @@ pub trait LinearChannel: Channel {
         None
     }
 
-    /// The channel with the operator `a` as a map and white noise after it, if it is one: by default, if it has no noise.
+    /// The channel with the operator `a` as a map with white noise after it, if its noise is white. A map with fast products
+    /// with AᵀA overrides this.
     fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
-        self.is_noiseless().then(|| Normal::of(self, a, 0.0))
+        Some(Normal::of(self, a, normal::white_noise(self, a)?))
     }
 
     /// Writes A row by row into `out`, `[m, d]`.

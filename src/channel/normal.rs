@@ -1,6 +1,7 @@
 //! Linear maps with white noise after them, for systems in the space of the signal: y = g A x + n, n ~ N(0, v I).
 
 use super::{LinearChannel, narrow, wide};
+use crate::noise::{Key, Purpose};
 
 /// x ↦ AᵀA x for one operator: reads and writes `[d]`.
 pub type NormalProduct<'a> = Box<dyn Fn(&[f64], &mut [f64]) + 'a>;
@@ -36,5 +37,87 @@ impl<'a> Normal<'a> {
             back(&y, out);
         };
         Self { product: Box::new(product), back: Box::new(back), gain: 1.0, variance, fast: false }
+    }
+}
+
+/// Relative difference that rounding to 32 bits explains.
+const ROUNDING: f64 = 1e-6;
+
+/// s², if Σ_y = s² I for the operator `a`: the variances are equal, and a product of Σ_y with random numbers, which are no
+/// eigenvector of any other matrix, is s² times them.
+pub(super) fn white_noise<L: LinearChannel + ?Sized>(linear: &L, a: &[f32]) -> Option<f64> {
+    let m = linear.observation_len();
+    let (mut variance, mut random, mut product) = (vec![0.0; m], vec![0.0f32; m], vec![0.0f32; m]);
+    linear.write_noise_variance(a, &mut variance);
+    let first = *variance.first()?;
+    if variance.iter().any(|v| (v - first).abs() > ROUNDING * first) {
+        return None;
+    }
+    Key::new(0, Purpose::Start, 0).stream(0, 0).fill_normal(&mut random);
+    linear.apply_noise(a, &random, &mut product);
+    let near = |(v, p): (&f32, &f32)| (f64::from(*p) - first * f64::from(*v)).abs() <= ROUNDING * first * 10.0;
+    random.iter().zip(&product).all(near).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Channel;
+    use crate::noise::Stream;
+
+    /// y = x + n with Σ_y = (variances in `each`) + `shared`, which all values have in common.
+    struct Noisy {
+        each: [f64; 3],
+        shared: f32,
+    }
+
+    impl Channel for Noisy {
+        fn signal_len(&self) -> usize {
+            3
+        }
+
+        fn observation_len(&self) -> usize {
+            3
+        }
+
+        fn observe(&self, x: &[f32], _a: &[f32], _stream: &mut Stream, y: &mut [f32]) {
+            y.copy_from_slice(x);
+        }
+
+        fn as_linear(&self) -> Option<&dyn LinearChannel> {
+            Some(self)
+        }
+    }
+
+    impl LinearChannel for Noisy {
+        fn apply(&self, _a: &[f32], x: &[f32], y: &mut [f32]) {
+            y.copy_from_slice(x);
+        }
+
+        fn adjoint(&self, _a: &[f32], y: &[f32], x: &mut [f32]) {
+            x.copy_from_slice(y);
+        }
+
+        fn write_noise_variance(&self, _a: &[f32], out: &mut [f64]) {
+            out.iter_mut().zip(self.each).for_each(|(out, v)| *out = v + f64::from(self.shared));
+        }
+
+        fn apply_noise(&self, _a: &[f32], v: &[f32], out: &mut [f32]) {
+            let common: f32 = v.iter().sum::<f32>() * self.shared;
+            out.iter_mut().zip(v).zip(self.each).for_each(|((out, v), own)| *out = own as f32 * v + common);
+        }
+
+        fn is_noiseless(&self) -> bool {
+            self.each == [0.0; 3] && self.shared == 0.0
+        }
+    }
+
+    #[test]
+    fn only_white_noise_is_taken_for_it() {
+        let variance = |each, shared| Noisy { each, shared }.as_normal(&[]).map(|normal| normal.variance);
+        assert_eq!(variance([0.0; 3], 0.0), Some(0.0));
+        assert_eq!(variance([0.04; 3], 0.0), Some(0.04));
+        assert_eq!(variance([0.04, 0.04, 0.05], 0.0), None);
+        assert_eq!(variance([0.04; 3], 0.01), None);
     }
 }
