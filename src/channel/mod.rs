@@ -299,7 +299,7 @@ pub trait LinearChannel: Channel {
     /// The channel with the operator `a` as a map with white noise after it, if its noise is white. A map with fast products
     /// with AᵀA overrides this.
     fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
-        Some(Normal::of(self, a, normal::white_noise(self, a)?))
+        Normal::white(self, a)
     }
 
     /// Writes A row by row into `out`, `[m, d]`.

@@ -24,6 +24,11 @@ pub struct Normal<'a> {
 }
 
 impl<'a> Normal<'a> {
+    /// `linear` with the operator `a`, if its noise is white.
+    pub fn white<L: LinearChannel + ?Sized>(linear: &'a L, a: &'a [f32]) -> Option<Self> {
+        Some(Self::of(linear, a, white_noise(linear, a)?))
+    }
+
     /// Products of `linear` with the operator `a`, one after another, and the noise variance `variance`.
     pub fn of<L: LinearChannel + ?Sized>(linear: &'a L, a: &'a [f32], variance: f64) -> Self {
         let back = move |y: &[f32], out: &mut [f64]| {
@@ -45,7 +50,7 @@ const ROUNDING: f64 = 1e-6;
 
 /// s², if Σ_y = s² I for the operator `a`: the variances are equal, and a product of Σ_y with random numbers, which are no
 /// eigenvector of any other matrix, is s² times them.
-pub(super) fn white_noise<L: LinearChannel + ?Sized>(linear: &L, a: &[f32]) -> Option<f64> {
+fn white_noise<L: LinearChannel + ?Sized>(linear: &L, a: &[f32]) -> Option<f64> {
     let m = linear.observation_len();
     let (mut variance, mut random, mut product) = (vec![0.0; m], vec![0.0f32; m], vec![0.0f32; m]);
     linear.write_noise_variance(a, &mut variance);
