@@ -296,10 +296,9 @@ pub trait LinearChannel: Channel {
         None
     }
 
-    /// The channel with the operator `a` as a map with white noise after it, if its noise is white. A map with fast products
-    /// with AᵀA overrides this.
-    fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
-        Normal::white(self, a)
+    /// The channel with the operator `a` as a map with white noise after it, if the map has fast products with AᵀA of its own.
+    fn as_normal<'a>(&'a self, _a: &'a [f32]) -> Option<Normal<'a>> {
+        None
     }
 
     /// Writes A row by row into `out`, `[m, d]`.

@@ -24,13 +24,12 @@ pub struct Normal<'a> {
 }
 
 impl<'a> Normal<'a> {
-    /// `linear` with the operator `a`, if its noise is white.
-    pub fn white<L: LinearChannel + ?Sized>(linear: &'a L, a: &'a [f32]) -> Option<Self> {
-        Some(Self::of(linear, a, white_noise(linear, a)?))
+    /// `linear` with the operator `a`, if its noise is white: with its own products, or those with A and Aᵀ one after another.
+    pub fn of(linear: &'a dyn LinearChannel, a: &'a [f32]) -> Option<Self> {
+        linear.as_normal(a).or_else(|| Some(Self::plain(linear, a, white_noise(linear, a)?)))
     }
 
-    /// Products of `linear` with the operator `a`, one after another, and the noise variance `variance`.
-    pub fn of<L: LinearChannel + ?Sized>(linear: &'a L, a: &'a [f32], variance: f64) -> Self {
+    fn plain(linear: &'a dyn LinearChannel, a: &'a [f32], variance: f64) -> Self {
         let back = move |y: &[f32], out: &mut [f64]| {
             let mut x = vec![0.0f32; out.len()];
             linear.adjoint(a, y, &mut x);
@@ -50,7 +49,7 @@ const ROUNDING: f64 = 1e-6;
 
 /// s², if Σ_y = s² I for the operator `a`: the variances are equal, and a product of Σ_y with random numbers, which are no
 /// eigenvector of any other matrix, is s² times them.
-fn white_noise<L: LinearChannel + ?Sized>(linear: &L, a: &[f32]) -> Option<f64> {
+fn white_noise(linear: &dyn LinearChannel, a: &[f32]) -> Option<f64> {
     let m = linear.observation_len();
     let (mut variance, mut random, mut product) = (vec![0.0; m], vec![0.0f32; m], vec![0.0f32; m]);
     linear.write_noise_variance(a, &mut variance);
@@ -119,7 +118,7 @@ mod tests {
 
     #[test]
     fn only_white_noise_is_taken_for_it() {
-        let variance = |each, shared| Noisy { each, shared }.as_normal(&[]).map(|normal| normal.variance);
+        let variance = |each, shared| Normal::of(&Noisy { each, shared }, &[]).map(|normal| normal.variance);
         assert_eq!(variance([0.0; 3], 0.0), Some(0.0));
         assert_eq!(variance([0.04; 3], 0.0), Some(0.04));
         assert_eq!(variance([0.04, 0.04, 0.05], 0.0), None);

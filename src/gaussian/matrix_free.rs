@@ -11,7 +11,7 @@
 
 use super::combination::{Combination, Covariance, History, add, combined, dot};
 use super::signal_space::{End, SignalSystem};
-use crate::channel::{LinearChannel, narrow};
+use crate::channel::{LinearChannel, Normal, narrow};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +122,7 @@ impl System<'_> {
 
     /// The same in the space of the signal, where that costs less: coefficients of a basis have a preconditioner there.
     pub fn in_signal_space(&self) -> Option<SignalSystem<'_>> {
-        let normal = self.linear.as_normal(self.a).filter(|normal| normal.gain != 0.0)?;
+        let normal = Normal::of(self.linear, self.a).filter(|normal| normal.gain != 0.0)?;
         let fast = normal.fast && self.linear.observation_len() > self.linear.signal_len();
         if !fast && matches!(self.covariance, Covariance::Diagonal(_)) {
             return None;

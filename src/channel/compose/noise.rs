@@ -12,24 +12,17 @@ fn isotropic_of(stage: &dyn LinearChannel, a: &[f32]) -> (f64, f64) {
 }
 
 impl Compose {
-    /// The chain as a map with white noise after it, where the stages after the last one without noise are multiples of the
-    /// identity. The only map of a chain brings its own products.
+    /// The only map of the chain, with all that follows it as one gain and one variance.
     pub(super) fn normal_of<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
         let stages = self.linear_stages(a);
-        let (maps, after) = stages.split_at(self.maps);
-        if stages.len() < self.stages.len() || !maps.iter().all(|(stage, _)| stage.is_noiseless()) {
-            return None;
-        }
-        let (mut gain, mut variance) = (1.0, 0.0);
+        let ([(map, own)], after) = stages.split_at_checked(self.maps)? else { return None };
+        let mut normal = map.as_normal(own)?;
         for (stage, own) in after {
-            let (factor, noise) = isotropic_of(*stage, own);
-            gain *= factor;
-            variance = factor * factor * variance + noise;
+            let (gain, variance) = isotropic_of(*stage, own);
+            normal.gain *= gain;
+            normal.variance = gain * gain * normal.variance + variance;
         }
-        match maps {
-            [(map, own)] => Some(Normal { gain, variance, ..map.as_normal(own)? }),
-            _ => Some(Normal::of(self, a, variance)),
-        }
+        Some(normal)
     }
 
     /// The same chain with `levels` in place of those that are unknown in its stages, one after another; `None` where there
