@@ -47,7 +47,7 @@ pub fn is_flex(device: &Device) -> bool {
 }
 
 /// True for every backend of the CPU; the others have a device of their own.
-fn in_host_memory(device: &Device) -> bool {
+pub(crate) fn in_host_memory(device: &Device) -> bool {
     #[cfg(feature = "ndarray")]
     if matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::NdArray(_)) {
         return true;
