@@ -1,10 +1,6 @@
 //! What crosses between the host and a device. Host values become tensors here, and tensors are read here, so that the
 //! bytes each way can be counted on any device; the arguments of kernels are not among them.
 
-mod sparse;
-
-pub(crate) use sparse::sparse_to_device;
-
 use crate::error::{Error, Result};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use std::cell::Cell;

@@ -14,6 +14,7 @@ mod flex;
 #[cfg(feature = "flex")]
 mod image;
 mod parameters;
+mod sparse;
 mod stock;
 
 use burn::tensor::{Device, Tensor, activation};
@@ -26,6 +27,7 @@ pub(crate) use dropout::Dropout;
 
 pub use diffem_kernels::NORM_EPSILON;
 pub use parameters::BlockParameters;
+pub(crate) use sparse::sparse_to_device;
 
 /// True when tensors live in host memory and the fused operations apply; a constant if flex is the only
 /// backend compiled in, so that the stock operations are left out of such a build.

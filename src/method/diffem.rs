@@ -19,10 +19,10 @@ use crate::channel::Channel;
 use crate::conditioning::{Conditioning, ConditioningConfig, MatrixFree, Measurement, feature_len, gain, remainder};
 use crate::denoiser::{Denoiser, Preconditioned, to_samples, to_tensor};
 use crate::error::{Error, Result};
+use crate::kernels::sparse_to_device;
 use crate::noise::{RowStreams, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
-use crate::transfer::sparse_to_device;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! Rows with many zeros, such as masked observations and their masks, cross to a device as one bit per value and the
 //! values that are not zero. Zeros lose their signs.
 
-use super::{integers_to_device, to_device};
-use crate::kernels;
+use super::in_host_memory;
 use crate::samples::Samples;
+use crate::transfer::{integers_to_device, to_device};
 use burn::tensor::{Device, Int, Tensor};
 
 /// Values that one word has the bits of.
@@ -70,7 +70,7 @@ fn ones(x: Tensor<2, Int>) -> Tensor<2, Int> {
 /// Device tensor of host rows, of which as few bytes are sent as their zeros allow.
 pub(crate) fn sparse_to_device(rows: &Samples, device: &Device) -> Tensor<2> {
     let shape = [rows.n(), rows.d()];
-    let packed = if kernels::in_host_memory(device) { None } else { Packed::of(rows.as_slice()) };
+    let packed = if in_host_memory(device) { None } else { Packed::of(rows.as_slice()) };
     match packed {
         Some(packed) => packed.unpack(shape, device),
         None => to_device(rows.as_slice().to_vec(), shape, device),
