@@ -4,7 +4,7 @@
 #
 #   benches/gpu.sh DEVICE [BINARY]        DEVICE is cuda, cuda:n or wgpu; BINARY a diffem with that backend
 #
-# Without BINARY it is built (features cuda,wgpu; burn's build script downloads LLVM). `.ci/cuda` makes a binary elsewhere:
+# Without BINARY it is built (features cuda,wgpu,tuned; burn's build script downloads LLVM). `.ci/cuda` makes a binary elsewhere:
 # carry it with libdevice.10.bc and set CUDA_PATH to the folder that has it as nvvm/libdevice/libdevice.10.bc.
 # Settings: OUT (a folder, default runs/out/gpu), CIFAR (a folder with the CIFAR-10 batches), SECONDS_EACH (at most that many
 # seconds for each part, 120).
@@ -16,7 +16,7 @@ out=${OUT:-runs/out/gpu}
 each=${SECONDS_EACH:-120}
 mkdir -p "$out"
 if [ -z "$binary" ]; then
-    cargo build --release -p diffem-cli --features cuda,wgpu || exit 1
+    cargo build --release -p diffem-cli --features cuda,wgpu,tuned || exit 1
     binary=${CARGO_TARGET_DIR:-target}/release/diffem
 fi
 rows=()
@@ -39,7 +39,8 @@ part check-backends "$binary" check-backends
 for preset in gaussian manifold; do
     part "train-$preset" "$binary" train "$preset" --device "$device" --out "$out/$preset-$$" --set em.laps=2
 done
-# Counts, memory and times of the preset at its full size.
+# Counts, memory and times of the preset at its full size. The first time each kernel is chosen from several, which is kept.
+part tune-cifar10 "$binary" train cifar10-mask75 --device "$device" --dry-run
 part dry-run-cifar10 "$binary" train cifar10-mask75 --device "$device" --dry-run
 if [ -n "${CIFAR:-}" ]; then
     part train-cifar10 "$binary" train cifar10-mask75 --device "$device" --out "$out/cifar10-$$" --set "data.path=$CIFAR" \

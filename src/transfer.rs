@@ -34,8 +34,12 @@ thread_local! {
     static CROSSED: Cell<[u64; 4]> = const { Cell::new([0; 4]) };
 }
 
-/// Does `work` on this thread and returns what it asked of `device`; what other threads do meanwhile is not counted.
+/// Does `work` on this thread and returns what it asked of `device`. Transfers are those of this thread. Kernels are those
+/// of the whole process, because a backend that joins operations launches from a thread of its own: nothing else should use
+/// a device meanwhile.
 pub fn counted<R>(device: &Device, work: impl FnOnce() -> R) -> (R, Traffic) {
+    // What is held back from earlier is no part of it.
+    _ = device.flush();
     let before = CROSSED.get();
     let (result, kernels) = observed(|| {
         let result = work();
@@ -51,23 +55,21 @@ pub fn counted<R>(device: &Device, work: impl FnOnce() -> R) -> (R, Traffic) {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn observed<R>(work: impl FnOnce() -> R) -> (R, BTreeMap<&'static str, u64>) {
     use cubecl_runtime::logging::{LaunchObservation, LaunchObserver};
-    use std::thread::ThreadId;
 
-    struct Names(ThreadId, Mutex<BTreeMap<&'static str, u64>>);
+    #[derive(Default)]
+    struct Names(Mutex<BTreeMap<&'static str, u64>>);
 
     impl LaunchObserver for Names {
         fn launched(&self, kernel: &'static str) {
-            if std::thread::current().id() == self.0 {
-                *self.1.lock().expect("no launch fails while it is counted").entry(kernel).or_default() += 1;
-            }
+            *self.0.lock().expect("no launch fails while it is counted").entry(kernel).or_default() += 1;
         }
     }
 
-    let names = Arc::new(Names(std::thread::current().id(), Mutex::default()));
+    let names = Arc::new(Names::default());
     let watching = LaunchObservation::new(names.clone());
     let result = work();
     drop(watching);
-    let kernels = std::mem::take(&mut *names.1.lock().expect("no launch fails while it is counted"));
+    let kernels = std::mem::take(&mut *names.0.lock().expect("no launch fails while it is counted"));
     (result, kernels)
 }
 

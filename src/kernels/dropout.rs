@@ -2,8 +2,8 @@
 //! other device computes it with integer operations from one random word per layer and image, which is all that it receives.
 
 use crate::transfer::{self, integers_to_device};
-use burn::tensor::{Device, Int, Tensor};
-use diffem_kernels::dropout::{MULTIPLIERS, dropout_mask, factor, kept, mix, threshold};
+use burn::tensor::{DType, Device, Int, Tensor};
+use diffem_kernels::dropout::{MULTIPLIERS, dropout_mask, factor, kept, threshold};
 
 /// The random bits of layers on images of one size.
 pub(crate) struct Dropout {
@@ -51,13 +51,13 @@ impl Dropout {
 fn on_device(words: &[Vec<u32>], [pixels, channels]: [usize; 2], device: &Device) -> Bits {
     let (layers, n) = (words.len(), words.first().map_or(0, Vec::len));
     let words = integers_to_device(words.iter().flatten().map(|word| *word as i32).collect(), [layers, n, 1], device);
-    let places = integers_to_device((0..pixels as u32).map(|p| mix(p) as i32).collect(), [1, 1, pixels], device);
+    let places = Tensor::<1, Int>::arange(0..pixels as i64, (device, DType::I32)).reshape([1, 1, pixels]);
     let factors = integers_to_device((0..channels).map(|c| factor(c) as i32).collect(), [1, channels], device);
     let shape = [layers, n, pixels];
-    Bits::Device(Box::new((mixed(words.expand(shape).bitwise_xor(places.expand(shape))), factors)))
+    Bits::Device(Box::new((mixed(words.expand(shape).bitwise_xor(mixed(places).expand(shape))), factors)))
 }
 
-/// [`mix`] of every value.
+/// [`diffem_kernels::dropout::mix`] of every value.
 fn mixed(x: Tensor<3, Int>) -> Tensor<3, Int> {
     // Shifts of signed integers repeat the sign, which the definition does not.
     let fold = |x: Tensor<3, Int>, shift: i32| {

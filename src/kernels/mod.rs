@@ -7,12 +7,14 @@
 
 #[cfg(feature = "flex")]
 mod adam;
+mod attention;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
 mod image;
 mod parameters;
+mod sparse;
 mod stock;
 
 use burn::tensor::{Device, Tensor, activation};
@@ -20,10 +22,12 @@ use burn::tensor::{Device, Tensor, activation};
 #[cfg(feature = "flex")]
 pub(crate) use adam::adam;
 
+pub use attention::attention;
 pub(crate) use dropout::Dropout;
 
 pub use diffem_kernels::NORM_EPSILON;
 pub use parameters::BlockParameters;
+pub(crate) use sparse::sparse_to_device;
 
 /// True when tensors live in host memory and the fused operations apply; a constant if flex is the only
 /// backend compiled in, so that the stock operations are left out of such a build.
@@ -47,12 +51,19 @@ pub fn is_flex(device: &Device) -> bool {
 }
 
 /// True for every backend of the CPU; the others have a device of their own.
-fn in_host_memory(device: &Device) -> bool {
+pub(crate) fn in_host_memory(device: &Device) -> bool {
     #[cfg(feature = "ndarray")]
     if matches!(device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::NdArray(_)) {
         return true;
     }
     is_flex(device)
+}
+
+/// `n` rows that equal the only one of `row [1, e]`: a view on the CPU, and not one on devices, which would copy it for every
+/// matrix product.
+pub(crate) fn repeated(row: Tensor<2>, n: usize) -> Tensor<2> {
+    let (device, e) = (row.device(), row.dims()[1]);
+    if in_host_memory(&device) { row.expand([n, e]) } else { Tensor::zeros([n, e], &device) + row }
 }
 
 /// Computes `[f(0), ..., f(n - 1)]` for independent shards: one thread per shard on flex, whose kernels are
@@ -173,8 +184,9 @@ pub fn gated(
     f: impl FnOnce(Tensor<2>) -> Tensor<2>,
 ) -> Tensor<2> {
     if !is_flex(&x.device()) {
+        let shrink = stock::shrink(modulation.clone());
         let y = f(stock::modulated(x.clone(), modulation.clone()));
-        return stock::joined(x, y, modulation);
+        return stock::joined(x, y, modulation, shrink);
     }
     plainly_gated(x, modulation, size, f)
 }

@@ -30,8 +30,13 @@ pub(crate) trait StockLayers: Backend {
         modulated_of::<Self>(x, modulation)[0].clone()
     }
 
-    fn stock_joined(x: FloatTensor<Self>, y: FloatTensor<Self>, modulation: FloatTensor<Self>) -> FloatTensor<Self> {
-        joined_of::<Self>(x, y, modulation)[0].clone()
+    fn stock_joined(
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        modulation: FloatTensor<Self>,
+        shrink: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        joined_of::<Self>(x, y, modulation, shrink)[0].clone()
     }
 }
 
@@ -57,10 +62,17 @@ pub(super) fn modulated(x: Tensor<2>, modulation: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::stock_modulated(x.into_dispatch(), modulation.into_dispatch()))
 }
 
-/// (x + g y)/√(1 + g²) of [`super::gated`].
-pub(super) fn joined(x: Tensor<2>, y: Tensor<2>, modulation: Tensor<2>) -> Tensor<2> {
-    let (x, y, modulation) = (x.into_dispatch(), y.into_dispatch(), modulation.into_dispatch());
-    Tensor::from_dispatch(Dispatch::stock_joined(x, y, modulation))
+/// 1/√(1 + m²) of every value m of `modulation`, without gradient: only that of g is used, but where the modulation is
+/// computed all of them cost no kernel of their own.
+pub(super) fn shrink(modulation: Tensor<2>) -> Tensor<2> {
+    let m = modulation.detach();
+    (m.clone() * m + 1.0).sqrt().recip()
+}
+
+/// (x + g y)/√(1 + g²) of [`super::gated`], with what [`shrink`] returns.
+pub(super) fn joined(x: Tensor<2>, y: Tensor<2>, modulation: Tensor<2>, shrink: Tensor<2>) -> Tensor<2> {
+    let (x, y) = (x.into_dispatch(), y.into_dispatch());
+    Tensor::from_dispatch(Dispatch::stock_joined(x, y, modulation.into_dispatch(), shrink.into_dispatch()))
 }
 
 /// SiLU of `x` and the sigmoid s.
@@ -98,13 +110,13 @@ fn rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(x, Shape::new([n * pixels, c]))
 }
 
-/// Part k of a, b and g as `[n, 1, c]`.
+/// Part k of a, b and g as `[n, 1, c]`, a view: a part that is cut out first is copied to be reshaped.
 fn part<B: Backend>(modulation: &FloatTensor<B>, k: usize) -> FloatTensor<B> {
     let [n, width] = modulation.shape().dims();
     let c = width / 3;
     let range = |from: usize, to: usize| Slice::new(from as isize, Some(to as isize), 1);
-    let part = B::float_slice(modulation.clone(), &[range(0, n), range(k * c, (k + 1) * c)]);
-    B::float_reshape(part, Shape::new([n, 1, c]))
+    let parts = B::float_reshape(modulation.clone(), Shape::new([n, 3, c]));
+    B::float_slice(parts, &[range(0, n), range(k, k + 1), range(0, c)])
 }
 
 /// Three parts `[n, 1, c]` as `[n, 3 · c]`.
@@ -113,20 +125,25 @@ fn side_by_side<B: Backend>(parts: Vec<FloatTensor<B>>) -> FloatTensor<B> {
     B::float_reshape(B::float_cat(parts, 2), Shape::new([n, 3 * c]))
 }
 
-/// v of [`super::gated`] `[n · pixels, c]`, the same as images, its std and a + 1.
+/// v of [`super::gated`] `[n · pixels, c]`, the same as images, its std and a. Views come first: one between two operations
+/// keeps them from being fused.
 fn modulated_of<B: Backend>(x: FloatTensor<B>, modulation: FloatTensor<B>) -> [FloatTensor<B>; 4] {
-    let scale = B::float_add_scalar(part::<B>(&modulation, 0), 1.0.into());
-    let u = B::float_add(B::float_mul(images::<B>(x, &modulation), scale.clone()), part::<B>(&modulation, 1));
+    let (a, b, x) = (part::<B>(&modulation, 0), part::<B>(&modulation, 1), images::<B>(x, &modulation));
+    let u = B::float_add(B::float_add(B::float_mul(x.clone(), a.clone()), x), b);
     let [v, std] = norm_of::<B>(u, 2);
-    [rows::<B>(v.clone()), v, std, scale]
+    [rows::<B>(v.clone()), v, std, a]
 }
 
 /// The output of [`super::gated`] `[n · pixels, c]`, the same as images, g and k = 1/√(1 + g²).
-fn joined_of<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>, modulation: FloatTensor<B>) -> [FloatTensor<B>; 4] {
-    let g = part::<B>(&modulation, 2);
-    let k = B::float_recip(B::float_sqrt(B::float_add_scalar(B::float_mul(g.clone(), g.clone()), 1.0.into())));
-    let sum = B::float_add(images::<B>(x, &modulation), B::float_mul(images::<B>(y, &modulation), g.clone()));
-    let out = B::float_mul(sum, k.clone());
+fn joined_of<B: Backend>(
+    x: FloatTensor<B>,
+    y: FloatTensor<B>,
+    modulation: FloatTensor<B>,
+    shrink: FloatTensor<B>,
+) -> [FloatTensor<B>; 4] {
+    let (g, k) = (part::<B>(&modulation, 2), part::<B>(&shrink, 2));
+    let (x, y) = (images::<B>(x, &modulation), images::<B>(y, &modulation));
+    let out = B::float_mul(B::float_add(x, B::float_mul(y, g.clone())), k.clone());
     [rows::<B>(out.clone()), out, g, k]
 }
 
@@ -165,23 +182,24 @@ impl<B: Backend> Backward<B, 1> for NormBackward {
 struct ModulatedBackward;
 
 impl<B: Backend> Backward<B, 2> for ModulatedBackward {
-    /// x, v as images, std and a + 1.
+    /// x, v as images, std and a.
     type State = [FloatTensor<B>; 4];
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let ([of_x, of_modulation], dv) = (ops.parents, grads.consume::<B>(&ops.node));
-        let [x, v, std, scale] = ops.state;
+        let [x, v, std, a] = ops.state;
         let (shape, pixels, c) = (v.shape(), v.shape()[1], v.shape()[2]);
+        let x = B::float_reshape(x, Shape::new([shape[0], pixels, c]));
         let du = norm_gradient::<B>(B::float_reshape(dv, shape.clone()), [v, std], 2);
         if let Some(node) = of_modulation {
-            let x = B::float_reshape(x, Shape::new([shape[0], pixels, c]));
             let da = B::float_sum_dim(B::float_mul(du.clone(), x), 1);
             let db = B::float_sum_dim(du.clone(), 1);
             let nothing = B::float_mul_scalar(da.clone(), 0.0.into());
             grads.register::<B>(node.id, side_by_side::<B>(vec![da, db, nothing]));
         }
         if let Some(node) = of_x {
-            grads.register::<B>(node.id, rows::<B>(B::float_mul(du, scale)));
+            let dx = B::float_add(B::float_mul(du.clone(), a), du);
+            grads.register::<B>(node.id, rows::<B>(dx));
         }
     }
 }
@@ -197,11 +215,11 @@ impl<B: Backend> Backward<B, 3> for JoinedBackward {
         let ([of_x, of_y, of_modulation], dout) = (ops.parents, grads.consume::<B>(&ops.node));
         let [y, out, g, k] = ops.state;
         let shape = out.shape();
-        let dout = B::float_reshape(dout, shape.clone());
+        let (dout, y) = (B::float_reshape(dout, shape.clone()), B::float_reshape(y, shape));
         let dx = B::float_mul(dout.clone(), k.clone());
         if let Some(node) = of_modulation {
             // k Σ dout y - g k² Σ dout out.
-            let grows = B::float_sum_dim(B::float_mul(dx.clone(), B::float_reshape(y, shape)), 1);
+            let grows = B::float_sum_dim(B::float_mul(dx.clone(), y), 1);
             let shrinks = B::float_sum_dim(B::float_mul(dout, out), 1);
             let factor = B::float_mul(B::float_mul(k.clone(), k), g.clone());
             let dg = B::float_sub(grows, B::float_mul(shrinks, factor));
@@ -242,8 +260,8 @@ impl<B: Backend, C: CheckpointStrategy> StockLayers for Autodiff<B, C> {
         match ModulatedBackward.prepare::<C>([x.node(), modulation.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let x = x.into_primitive();
-                let [rows, v, std, scale] = modulated_of::<B>(x.clone(), modulation.into_primitive());
-                prep.finish([x, v, std, scale], rows)
+                let [rows, v, std, a] = modulated_of::<B>(x.clone(), modulation.into_primitive());
+                prep.finish([x, v, std, a], rows)
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(modulated_of::<B>(x.into_primitive(), modulation.into_primitive())[0].clone())
@@ -251,16 +269,22 @@ impl<B: Backend, C: CheckpointStrategy> StockLayers for Autodiff<B, C> {
         }
     }
 
-    fn stock_joined(x: FloatTensor<Self>, y: FloatTensor<Self>, modulation: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn stock_joined(
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        modulation: FloatTensor<Self>,
+        shrink: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let shrink = shrink.into_primitive();
         match JoinedBackward.prepare::<C>([x.node(), y.node(), modulation.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let y = y.into_primitive();
-                let [rows, out, g, k] = joined_of::<B>(x.into_primitive(), y.clone(), modulation.into_primitive());
+                let (x, y, modulation) = (x.into_primitive(), y.into_primitive(), modulation.into_primitive());
+                let [rows, out, g, k] = joined_of::<B>(x, y.clone(), modulation, shrink);
                 prep.finish([y, out, g, k], rows)
             }
             OpsKind::UnTracked(prep) => {
                 let (x, y, modulation) = (x.into_primitive(), y.into_primitive(), modulation.into_primitive());
-                prep.finish(joined_of::<B>(x, y, modulation)[0].clone())
+                prep.finish(joined_of::<B>(x, y, modulation, shrink)[0].clone())
             }
         }
     }

@@ -142,7 +142,7 @@ fn written_out_gradients_agree_with_burn_s() {
     let inside = |v: Tensor<2>, w: &Tensor<2>| v.matmul(w.clone());
     let written = |t: &[Tensor<2>]| {
         let y = inside(stock::modulated(t[0].clone(), t[1].clone()), &t[2]);
-        stock::joined(t[0].clone(), y, t[1].clone())
+        stock::joined(t[0].clone(), y, t[1].clone(), stock::shrink(t[1].clone()))
     };
     let plain = |t: &[Tensor<2>]| plainly_gated(t[0].clone(), t[1].clone(), size, |v| inside(v, &t[2]));
     let worst = compare(&[[n * 10, c], [n, 3 * c], [c, c]], written, plain);

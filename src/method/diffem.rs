@@ -19,6 +19,7 @@ use crate::channel::Channel;
 use crate::conditioning::{Conditioning, ConditioningConfig, MatrixFree, Measurement, feature_len, gain, remainder};
 use crate::denoiser::{Denoiser, Preconditioned, to_samples, to_tensor};
 use crate::error::{Error, Result};
+use crate::kernels::sparse_to_device;
 use crate::noise::{RowStreams, Stream};
 use crate::observations::Observations;
 use crate::samples::Samples;
@@ -134,7 +135,7 @@ impl LearningMethod for Diffem {
 
     fn denoise_training(&self, context: Context<'_>, batch: &TrainingBatch, streams: RowStreams) -> Tensor<2> {
         let Context { network, schedule, conditioning, device } = context;
-        let [x_t, features] = [&batch.x_t, &batch.features].map(|s| to_tensor(s, device));
+        let (x_t, features) = (to_tensor(&batch.x_t, device), sparse_to_device(&batch.features, device));
         let gain = gain(&batch.measurements, |i| batch.sigma[i], schedule, conditioning, device);
         let denoiser = Preconditioned { network, schedule };
         denoiser.forward_training(x_t, &batch.sigma, features, gain.as_ref(), streams)

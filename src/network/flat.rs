@@ -4,7 +4,7 @@
 //! no ids, has deterministic bytes and turns each update into a few long operations.
 
 use crate::error::Result;
-use crate::transfer;
+use crate::{kernels, transfer};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -71,7 +71,32 @@ fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
 pub fn flatten<M: Module>(module: &M) -> Tensor<1> {
     let mut visitor = Collect(Vec::new());
     module.visit(&mut visitor);
-    Tensor::cat(visitor.0, 0)
+    joined(visitor.0)
+}
+
+/// Number of vectors that are joined at once where operations are fused: each is an argument of the kernel, of which WebGPU
+/// allows few, and one branch for every value.
+const JOINED: usize = 16;
+
+/// The vectors one after another. A device copies one at a time, unless operations are fused.
+fn joined(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
+    let fused = cfg!(feature = "fusion") && parts.first().is_some_and(|part| !kernels::in_host_memory(&part.device()));
+    while fused && parts.len() > JOINED {
+        parts = parts.chunks(JOINED).map(|group| Tensor::cat(group.to_vec(), 0)).collect();
+    }
+    Tensor::cat(parts, 0)
+}
+
+/// Number of floats to a multiple of which a part of a vector must begin and end to be used in place on every device.
+const ALIGNMENT: usize = 128;
+
+/// `values [P]` with as many zeros behind them as let their parts be used in place on a device, if their offsets allow it.
+fn aligned(values: &Tensor<1>) -> Tensor<1> {
+    let (device, rest) = (values.device(), values.dims()[0] % ALIGNMENT);
+    match rest == 0 || kernels::in_host_memory(&device) {
+        true => values.clone(),
+        false => Tensor::cat(vec![values.clone(), Tensor::zeros([ALIGNMENT - rest], &device)], 0),
+    }
 }
 
 struct Replace<'a> {
@@ -98,7 +123,7 @@ impl ModuleMapper for Replace<'_> {
 
 /// Returns `module` (outside autodiff) with its parameters taken from `values` `[P]`.
 pub fn unflatten<M: Module>(module: M, values: &Tensor<1>) -> M {
-    module.map(&mut Replace { values, offset: 0 })
+    module.map(&mut Replace { values: &aligned(values), offset: 0 })
 }
 
 struct CollectGradients<'a> {
@@ -118,7 +143,7 @@ impl ModuleVisitor for CollectGradients<'_> {
 pub fn flatten_gradients<M: Module>(module: &M, mut gradients: GradientsParams) -> Tensor<1> {
     let mut visitor = CollectGradients { gradients: &mut gradients, out: Vec::new() };
     module.visit(&mut visitor);
-    Tensor::cat(visitor.out, 0)
+    joined(visitor.out)
 }
 
 /// Host values of a vector `[n]`, converted where the device keeps floats of another precision.

@@ -48,7 +48,7 @@ pub trait Network: Sync {
     /// [1, e]`, and the condition as [`Network::prepare`] returns it.
     fn forward_prepared(&self, x: Tensor<2>, embedding: Tensor<2>, prepared: Tensor<2>) -> Tensor<2> {
         let rows = x.dims()[0];
-        self.forward(x, embedding.expand([rows, self.embedding_len()]), prepared)
+        self.forward(x, crate::kernels::repeated(embedding, rows), prepared)
     }
 
     /// Length e of the noise embedding.

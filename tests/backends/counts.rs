@@ -1,27 +1,33 @@
 //! What a training step and a network call of the sampler ask of a device, at the depth of `cifar10-mask75`: counted on any
 //! wgpu adapter, a software one included, since the counts do not depend on the widths.
 
+use super::GPU;
 use burn::tensor::{Device, DeviceKind, DeviceType};
 use diffem::channel::{ChannelConfig, NoiseConfig, PixelMaskConfig};
 use diffem::conditioning::{ConditioningConfig, Features, Standardize};
 use diffem::em::{EStepConfig, MStep, MStepConfig};
 use diffem::image::ImageShape;
+use diffem::method::Diffem;
 use diffem::network::{UnetConfig, flatten};
 use diffem::optim::OptimState;
 use diffem::posterior::Row;
 use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::transfer::{Traffic, counted};
-use diffem::{Em, Observations, Samples};
+use diffem::{Em, Observations, Posterior, Samples};
 
-const SHAPE: ImageShape = ImageShape { channels: 3, height: 8, width: 8 };
+/// Widths of the preset, and those of these tests.
+const WIDTHS: [[usize; 3]; 2] = [[128, 256, 384], [4, 8, 8]];
 
-/// The preset's blocks, attention and dropout, with narrow layers.
-fn network() -> UnetConfig {
+/// Blocks of each half of a level of the preset.
+const BLOCKS: usize = 5;
+
+/// The preset's attention and dropout, with narrow layers.
+fn network(blocks: usize, embedding: usize) -> UnetConfig {
     UnetConfig {
-        channels: vec![4, 8, 8],
-        blocks: vec![5, 5, 5],
+        channels: WIDTHS[1].to_vec(),
+        blocks: vec![blocks; 3],
         heads: vec![0, 4, 0],
-        embedding: 8,
+        embedding,
         patch: 1,
         dropout: 0.1,
     }
@@ -43,58 +49,100 @@ fn show(what: &str, traffic: &Traffic) {
     }
 }
 
+/// The preset's problem with images of another size.
+struct Problem {
+    device: Device,
+    x: Samples,
+    observations: Observations,
+    posterior: Posterior<UnetConfig>,
+    state: OptimState,
+}
+
+impl Problem {
+    /// `None` on a machine without an adapter.
+    fn new(side: usize, network: UnetConfig) -> Option<Self> {
+        if Device::enumerate(DeviceType::Wgpu).into_vec().is_empty() {
+            println!("wgpu: SKIPPED, no device on this machine");
+            return None;
+        }
+        let device = Device::wgpu(DeviceKind::DefaultDevice);
+        let shape = ImageShape { channels: 3, height: side, width: side };
+        let stages = [NoiseConfig { std: 1e-3.into() }.into(), PixelMaskConfig { rate: 0.75, max_rate: None }.into()];
+        let channel = ChannelConfig::from(stages).build_image(shape).unwrap();
+        let x = Samples::new((0..16 * shape.len()).map(|i| (i as f32 * 0.37).sin()).collect(), shape.len());
+        let observations = Observations::observe(&channel, &x, 0);
+        let conditioning = ConditioningConfig {
+            features: Features::Observation,
+            standardize: Standardize::None,
+            measurement_update: false,
+            ..Default::default()
+        };
+        let trainer = Em::new(channel, observations.clone())
+            .image(shape)
+            .network(network)
+            .method(Diffem { imputed_weight: 1.0, ..Default::default() })
+            .conditioning(conditioning)
+            .e_step(EStepConfig { sampler: DdpmConfig { steps: 2, spacing: Spacing::Geometric }.into(), shard: 1 })
+            .trainer(&device)
+            .unwrap();
+        let standardizer = trainer.model().conditioning.standardizer(trainer.model().channel.as_ref(), &x);
+        let state = OptimState::new(flatten(trainer.network()));
+        let posterior = trainer.posterior_in(&state.weights, standardizer);
+        Some(Self { device, x, observations, posterior, state })
+    }
+
+    /// What step `i` of `pieces` micro-batches of `micro_batch` rows asks.
+    fn step(&mut self, [pieces, micro_batch]: [usize; 2], i: usize) -> Traffic {
+        let config = MStepConfig { batch: pieces * micro_batch, micro_batch, ..Default::default() };
+        let mut m_step = MStep::new(&self.posterior, (&self.x, &self.observations), &config, 0, 1);
+        counted(&self.device, || _ = m_step.step(&mut self.state, i)).1
+    }
+}
+
 #[test]
 fn a_step_asks_little_of_a_device() {
-    if Device::enumerate(DeviceType::Wgpu).into_vec().is_empty() {
-        return println!("wgpu: SKIPPED, no device on this machine");
-    }
-    let device = Device::wgpu(DeviceKind::DefaultDevice);
-    let stages = [NoiseConfig { std: 1e-3.into() }.into(), PixelMaskConfig { rate: 0.75, max_rate: None }.into()];
-    let channel = ChannelConfig::from(stages).build_image(SHAPE).unwrap();
-    let x = Samples::new((0..16 * SHAPE.len()).map(|i| (i as f32 * 0.37).sin()).collect(), SHAPE.len());
-    let observations = Observations::observe(&channel, &x, 0);
-    let conditioning = ConditioningConfig {
-        features: Features::Observation,
-        standardize: Standardize::None,
-        measurement_update: false,
-        ..Default::default()
-    };
-    let trainer = Em::new(channel, observations.clone())
-        .image(SHAPE)
-        .network(network())
-        .conditioning(conditioning)
-        .e_step(EStepConfig { sampler: DdpmConfig { steps: 2, spacing: Spacing::Geometric }.into(), shard: 1 })
-        .trainer(&device)
-        .unwrap();
-    let standardizer = trainer.model().conditioning.standardizer(trainer.model().channel.as_ref(), &x);
-    let mut state = OptimState::new(flatten(trainer.network()));
-    let posterior = trainer.posterior_in(&state.weights, standardizer);
-    let config = |pieces: usize| MStepConfig { batch: 2 * pieces, micro_batch: 2, ..Default::default() };
-    let mut step = |pieces: usize, i: usize| {
-        let config = config(pieces);
-        let mut m_step = MStep::new(&posterior, (&x, &observations), &config, 0, 1);
-        counted(&device, || _ = m_step.step(&mut state, i)).1
-    };
-    step(1, 0);
-    let [one, two] = [step(1, 1), step(2, 2)];
+    let _alone = GPU.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(mut problem) = Problem::new(8, network(BLOCKS, 8)) else { return };
+    problem.step([1, 2], 0);
+    let [one, two] = [problem.step([1, 2], 1), problem.step([2, 2], 2)];
     show("M-step, one micro-batch", &one);
     show("M-step, two micro-batches", &two);
+    let Problem { device, observations, posterior, .. } = &problem;
     let rows: Vec<Row> = (0..8).map(|i| Row::of(0, i, 0)).collect();
-    let mut draws = posterior.begin(&observations, rows);
+    let mut draws = posterior.begin(observations, rows);
     draws = posterior.advance(draws);
-    let (_, call) = counted(&device, || _ = posterior.advance(draws));
+    let (_, call) = counted(device, || _ = posterior.advance(draws));
     show("network call of the sampler", &call);
     assert_eq!([one.reads, two.reads, call.reads], [0; 3], "a step that reads waits for the device");
     // Five shards of one row are read together.
-    let (_, sampled) = counted(&device, || posterior.sample_of(&observations, &[0; 5], 1, 0).unwrap());
+    let (_, sampled) = counted(device, || posterior.sample_of(observations, &[0; 5], 1, 0).unwrap());
     show("five shards of draws", &sampled);
     assert_eq!(sampled.reads, 1);
     assert!(sampled.launches() > 5 * call.launches() && call.launches() > 0, "every shard calls the network");
     let launches = [one.launches(), two.launches() - one.launches(), call.launches()];
     // Few more than were measured: per step with one micro-batch, per further micro-batch, and per network call.
-    let bounds = [5_180, 4_840, 1_680];
+    let bounds = [3_280, 2_990, 765];
     assert!(launches.iter().zip(bounds).all(|(found, bound)| *found <= bound), "{launches:?} above {bounds:?}");
-    // The rows with their noise and features, the embedding and scalings, one word per block; and noise and embedding.
-    let up = [one.bytes_up, call.bytes_up];
-    assert!(up[0] <= 8_000 && up[1] <= 6_400, "{up:?} bytes sent");
+    // The noise and the embedding.
+    assert!(call.bytes_up <= 6_400, "{} bytes sent", call.bytes_up);
+}
+
+/// Steps of images of the preset's size by a network of fewer blocks, from which the bytes of its 256 rows in micro-batches of
+/// 16 follow.
+#[test]
+fn a_step_sends_few_bytes() {
+    let _alone = GPU.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(mut problem) = Problem::new(32, network(1, 256)) else { return };
+    let [few, many, two] = [[1, 4], [1, 8], [2, 4]].map(|sizes| problem.step(sizes, 1).bytes_up as f64);
+    let word = size_of::<i32>() as f64;
+    let per_row = (many - few) / 4.0;
+    let per_piece = two - few - 4.0 * per_row;
+    let per_step = few - per_piece - 4.0 * per_row;
+    // Dropout has a word per block and row, and a number per channel and micro-batch.
+    let per_row = per_row + word * (6 * (BLOCKS - 1)) as f64;
+    let [wide, narrow] = WIDTHS.map(|widths| widths.iter().sum::<usize>());
+    let per_piece = per_piece + word * (wide - narrow) as f64;
+    let total = per_step + 16.0 * per_piece + 256.0 * per_row;
+    println!("bytes sent: {per_row:.0} per row, {per_piece:.0} per micro-batch, {total:.0} per step of cifar10-mask75");
+    assert!(total <= 8e6, "{total}");
 }

@@ -15,6 +15,10 @@ use burn::tensor::Device;
 use diffem::conformance::{GOLDEN, Golden, Report, Settings, table};
 use diffem::network::MlpConfig;
 
+/// Held by every test that uses a GPU, because what is launched is counted for the whole process.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+static GPU: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// The golden file's problems with the paper's network, too large to be kept.
 fn paper() -> Settings {
     Settings { network: MlpConfig::default(), ..Default::default() }
@@ -52,6 +56,8 @@ fn ndarray_agrees_with_flex() {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn if_present(backend: &str, filter: burn::tensor::DeviceType, open: impl Fn() -> Device) {
     use std::io::Write;
+    // A test that failed leaves nothing behind that could mislead this one.
+    let _alone = GPU.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if !Device::enumerate(filter).into_vec().is_empty() {
         return against_flex(backend, &open());
     }

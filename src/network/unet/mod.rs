@@ -15,7 +15,7 @@ use crate::kernels::{self, BlockParameters};
 use crate::noise::{Key, Purpose, RowStreams};
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use dropout::Dropout;
 
 /// A U-Net on images of one shape.
@@ -164,14 +164,9 @@ impl Stage {
 
 impl Attention {
     fn forward(&self, x: Tensor<2>, embedding: &Tensor<2>, size: [usize; 2], heads: usize) -> Tensor<2> {
-        let ([rows, c], pixels) = (x.dims(), size[0] * size[1]);
-        let (n, width) = (rows / pixels, c / heads);
+        let pixels = size[0] * size[1];
         kernels::gated(x, self.modulation.forward(embedding), size, |v| {
-            let all = v.matmul(self.input.weight.val()).reshape([n, pixels, 3, heads, width]);
-            let part = |k: usize| all.clone().narrow(2, k, 1).reshape([n, pixels, heads, width]).swap_dims(1, 2);
-            let scores = part(0).matmul(part(1).swap_dims(2, 3)) / (width as f64).sqrt();
-            let mixed = activation::softmax(scores, 3).matmul(part(2));
-            mixed.swap_dims(1, 2).reshape([rows, c]).matmul(self.output.weight.val())
+            kernels::attention(v, self.input.weight.val(), self.output.weight.val(), [pixels, heads])
         })
     }
 }
