@@ -19,8 +19,6 @@ pub struct Normal<'a> {
     pub gain: f64,
     /// v.
     pub variance: f64,
-    /// Whether a product with AᵀA costs less than one with A and one with Aᵀ.
-    pub fast: bool,
 }
 
 impl<'a> Normal<'a> {
@@ -40,7 +38,7 @@ impl<'a> Normal<'a> {
             linear.apply(a, &narrow(x), &mut y);
             back(&y, out);
         };
-        Self { product: Box::new(product), back: Box::new(back), gain: 1.0, variance, fast: false }
+        Self { product: Box::new(product), back: Box::new(back), gain: 1.0, variance }
     }
 }
 

@@ -81,6 +81,14 @@ pub(super) fn maps(stages: &[Arc<dyn Channel>]) -> usize {
     stages.iter().rposition(map).map_or(0, |last| last + 1)
 }
 
+/// g and v of one operator of a stage with A = g I and Σ_y = v I.
+pub(super) fn isotropic_of(stage: &dyn LinearChannel, a: &[f32]) -> (f64, f64) {
+    let m = stage.signal_len();
+    let (mut gain, mut variance) = (vec![0.0; m], vec![0.0; m]);
+    stage.write_diagonal(a, &mut gain, &mut variance);
+    (gain[0], variance[0])
+}
+
 /// A stage with A = g I and Σ_y = v I, which is diagonal in any basis.
 fn isotropic(stage: &dyn LinearChannel) -> Option<Action> {
     if stage.is_isotropic() && stage.operator_len() > 0 {

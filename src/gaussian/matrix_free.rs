@@ -122,11 +122,14 @@ impl System<'_> {
 
     /// The same in the space of the signal, where that costs less: coefficients of a basis have a preconditioner there.
     pub fn in_signal_space(&self) -> Option<SignalSystem<'_>> {
-        let normal = Normal::of(self.linear, self.a).filter(|normal| normal.gain != 0.0)?;
-        let fast = normal.fast && self.linear.observation_len() > self.linear.signal_len();
-        if !fast && matches!(self.covariance, Covariance::Diagonal(_)) {
-            return None;
-        }
+        let longer = self.linear.observation_len() > self.linear.signal_len();
+        let normal = match self.covariance {
+            Covariance::Spectral(..) => Normal::of(self.linear, self.a),
+            // A sampler asks for every update of a row, so nothing is computed where the answer is no.
+            Covariance::Diagonal(_) if longer => self.linear.as_normal(self.a),
+            Covariance::Diagonal(_) => None,
+        };
+        let normal = normal.filter(|normal| normal.gain != 0.0)?;
         let Stop { iterations, residual, energy } = self.stop;
         let end = End { iterations, residual, square: energy * self.scale };
         Some(SignalSystem::new(normal, self.covariance, self.scale, self.floor, end))

@@ -93,7 +93,7 @@ impl<'a> SignalSystem<'a> {
                 break;
             }
             let moved = self.covariance.scaled(&direction);
-            let seen = self.covariance.coordinates(&self.seen(&self.covariance.image(moved.clone())));
+            let seen = self.product(&moved);
             let image: Vec<f64> = seen.iter().zip(&direction).map(|(seen, p)| seen + self.c * p).collect();
             let curvature = dot(&moved, &image);
             // Rounding alone can leave a direction that the map does not see.
@@ -127,12 +127,17 @@ impl<'a> SignalSystem<'a> {
         let mut sum = vec![0.0; d];
         for _ in 0..PROBES {
             let signs: Vec<f64> = (0..d).map(|_| if stream.uniform() < 0.5 { -1.0 } else { 1.0 }).collect();
-            let seen = self.covariance.coordinates(&self.seen(&self.covariance.image(signs.clone())));
+            let seen = self.product(&signs);
             sum.iter_mut()
                 .zip(signs.iter().zip(seen))
                 .for_each(|(sum, (sign, seen))| *sum += sign * seen / PROBES as f64);
         }
         mean_of_bands(&bands, &sum).into_iter().map(|v| v.max(0.0)).collect()
+    }
+
+    /// AᵀA of a signal, both by their coordinates.
+    fn product(&self, c: &[f64]) -> Vec<f64> {
+        self.covariance.coordinates(&self.seen(&self.covariance.image(c.to_vec())))
     }
 
     /// (AᵀA S + c I) w of what is kept of a solution.

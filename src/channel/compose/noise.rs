@@ -1,15 +1,8 @@
 //! The noise of a chain: its levels that are unknown, and Σ_y of a linear one.
 
 use super::Compose;
+use crate::channel::spectrum::isotropic_of;
 use crate::channel::{Channel, LinearChannel, Normal};
-
-/// g and v of a stage with A = g I and Σ_y = v I.
-fn isotropic_of(stage: &dyn LinearChannel, a: &[f32]) -> (f64, f64) {
-    let m = stage.signal_len();
-    let (mut gain, mut variance) = (vec![0.0; m], vec![0.0; m]);
-    stage.write_diagonal(a, &mut gain, &mut variance);
-    (gain[0], variance[0])
-}
 
 impl Compose {
     /// The only map of the chain, with all that follows it as one gain and one variance.

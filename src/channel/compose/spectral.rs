@@ -1,6 +1,6 @@
 //! The spectral view of a chain whose stages are all diagonal in one basis.
 
-use super::super::spectrum::Action;
+use super::super::spectrum::{Action, isotropic_of};
 use super::super::{LinearChannel, SpectralChannel, Spectrum, wide};
 use super::Compose;
 use crate::basis::Basis;
@@ -31,9 +31,8 @@ impl SpectralChannel for Compose {
             match (action, stage.as_spectral()) {
                 (Action::Isotropic(g, v), _) => so_far.for_each(|so_far| follow(so_far, [*g, *v])),
                 (Action::IsotropicEach, _) => {
-                    let (mut g, mut v) = (vec![0.0; stage.signal_len()], vec![0.0; stage.signal_len()]);
-                    stage.write_diagonal(a, &mut g, &mut v);
-                    so_far.for_each(|so_far| follow(so_far, [g[0], v[0]]));
+                    let (g, v) = isotropic_of(stage, a);
+                    so_far.for_each(|so_far| follow(so_far, [g, v]));
                 }
                 (Action::Spectral, Some(stage)) => {
                     let own = Spectrum::of(stage, a);

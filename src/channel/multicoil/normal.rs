@@ -81,6 +81,6 @@ impl Multicoil {
             }
         };
         let back = move |y: &[f32], out: &mut [f64]| self.combine(mask, maps, y, out);
-        Normal { product: Box::new(product), back: Box::new(back), gain: 1.0, variance: 0.0, fast: true }
+        Normal { product: Box::new(product), back: Box::new(back), gain: 1.0, variance: 0.0 }
     }
 }
