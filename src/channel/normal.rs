@@ -46,7 +46,7 @@ impl<'a> Normal<'a> {
 const ROUNDING: f64 = 1e-5;
 
 /// s², if Σ_y = s² I for the operator `a`: its product with random numbers, which are no eigenvector of any other matrix, is
-/// s² times them. One product is all that it takes; a chain whose noise passes a map has no diagonal at hand.
+/// s² times them. It takes one product, where the diagonal of a chain whose noise passes a map takes one per value.
 fn white_noise(linear: &dyn LinearChannel, a: &[f32]) -> Option<f64> {
     let m = linear.observation_len();
     let (mut random, mut product) = (vec![0.0f32; m], vec![0.0f32; m]);
