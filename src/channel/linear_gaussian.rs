@@ -12,13 +12,13 @@ pub struct LinearGaussian {
 }
 
 impl LinearGaussian {
-    /// Drops the rows that carry no information (zero in A and without noise), such as masked coordinates,
-    /// and also returns the indices of the rows that it keeps. The result has an invertible A Σ Aᵀ + Σ_y for
-    /// invertible Σ and independent rows.
+    /// Drops the rows that say nothing about x, such as masked coordinates: those that are zero in A and whose noise, if
+    /// any, is independent of the other rows'. Also returns the indices of the rows that it keeps. The result has an
+    /// invertible A Σ Aᵀ + Σ_y for invertible Σ and independent rows.
     pub(crate) fn informative(&self) -> (Self, Vec<usize>) {
-        let kept: Vec<usize> = (0..self.matrix.nrows())
-            .filter(|&i| self.matrix.row(i).amax() > 0.0 || self.covariance[(i, i)] > 0.0)
-            .collect();
+        let alone = |i: usize| self.covariance.row(i).iter().enumerate().all(|(j, &c)| j == i || c == 0.0);
+        let kept: Vec<usize> =
+            (0..self.matrix.nrows()).filter(|&i| self.matrix.row(i).amax() > 0.0 || !alone(i)).collect();
         let covariance = self.covariance.select_rows(&kept).select_columns(&kept);
         (Self { matrix: self.matrix.select_rows(&kept), covariance }, kept)
     }

@@ -67,7 +67,8 @@ impl Gaussian {
     /// such a coordinate keeps its mean.
     pub(super) fn gain(&self, model: &LinearGaussian) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
         let (a, s) = (&model.matrix, &self.covariance);
-        let evidence = || a * s * a.transpose() + &model.covariance;
+        let seen = a * s;
+        let evidence = || &seen * a.transpose() + &model.covariance;
         let jittered = || {
             let mut evidence = evidence();
             let widest = evidence.diagonal().max();
@@ -76,8 +77,8 @@ impl Gaussian {
             invert(evidence, "channel")
         };
         // K = Σ Aᵀ E⁻¹, from the Cholesky factor of the symmetric E.
-        let k = Cholesky::new(evidence()).map_or_else(jittered, Ok)?.solve(&(a * s)).transpose();
-        let covariance = s - &k * a * s;
+        let k = Cholesky::new(evidence()).map_or_else(jittered, Ok)?.solve(&seen).transpose();
+        let covariance = s - &k * seen;
         Ok((k, (&covariance + covariance.transpose()) * 0.5))
     }
 
@@ -152,6 +153,19 @@ mod tests {
         let prior = Gaussian::isotropic(2, 1.5);
         let model = LinearGaussian { matrix: DMatrix::zeros(2, 2), covariance: DMatrix::zeros(2, 2) };
         assert_eq!(prior.posterior(&model, &[0.0, 0.0]).unwrap(), prior);
+    }
+
+    #[test]
+    fn rows_of_noise_alone_leave_the_posterior_as_it_is() {
+        let prior = Gaussian::isotropic(2, 1.5);
+        let (matrix, noise) = (DMatrix::from_row_slice(3, 2, &[1.0, 0.5, 0.0, 0.0, 0.0, 0.0]), 0.25);
+        let seen = LinearGaussian { matrix: matrix.rows(0, 1).into(), covariance: scalar(noise) };
+        let mut model = LinearGaussian { matrix, covariance: DMatrix::identity(3, 3) * noise };
+        let posterior = |model: &LinearGaussian| prior.posterior(model, &[0.7, -0.2, 0.4]).unwrap();
+        assert_eq!(posterior(&model), prior.posterior(&seen, &[0.7]).unwrap());
+        // Noise that is shared with a row of the signal says what of that row is noise.
+        (model.covariance[(0, 1)], model.covariance[(1, 0)]) = (0.2, 0.2);
+        assert!(posterior(&model).covariance[(0, 0)] < posterior(&seen).covariance[(0, 0)] - 0.01);
     }
 
     #[test]
