@@ -37,9 +37,9 @@ pub struct GaussianInit {
     /// whose level and power are fitted to the observations.
     pub std: f64,
     /// Rank of the covariance besides a diagonal, for masks and noise; 0 selects a full covariance for
-    /// signals of up to 512 values (1024 where all observations share their operator, as under a blur); for
-    /// longer signals it selects rank 64 for masks and noise, and independent coefficients in a basis of
-    /// images for all other channels.
+    /// signals of up to 512 values (1024 where all observations share their operator, as under a blur, and 256 where
+    /// every observation has an operator of its own that mixes values); for longer signals it selects rank 64 for
+    /// masks and noise, and independent coefficients in a basis of images for all other channels.
     pub rank: usize,
 }
 
@@ -98,8 +98,7 @@ impl GaussianInit {
 /// Maximum number of observations that a low-rank prior is fitted to (the published number).
 const MAX_FITTED: usize = 16_384;
 
-/// Longest signal that gets a full covariance unless a rank is set, where operators differ between
-/// observations.
+/// Longest signal that gets a full covariance unless a rank is set, where every observation has a mask of its own.
 pub const MAX_COVARIANCE: usize = 512;
 /// The same limit where all observations share their operator, as under a blur: a single inversion then
 /// serves all posteriors.
@@ -133,13 +132,13 @@ pub enum InitialPrior {
 }
 
 /// Longest signal of `channel` that gets a full covariance unless a rank is set. Operators that differ take one inversion
-/// per observation, which a diagonal in their basis spares.
+/// per observation, which a diagonal in their basis spares, and so do products alone for channels that mix values.
 pub fn most_covariance(channel: &dyn Channel) -> usize {
-    let spectral = channel.as_linear().is_some_and(|linear| linear.as_spectral().is_some());
-    match (channel.operator_len(), spectral) {
-        (0, _) => MAX_SHARED,
-        (_, true) => 0,
-        (_, false) => MAX_COVARIANCE,
+    match channel.as_linear() {
+        _ if channel.operator_len() == 0 => MAX_SHARED,
+        Some(linear) if linear.as_spectral().is_some() => 0,
+        Some(linear) if !linear.is_diagonal() => MAX_DENSE,
+        _ => MAX_COVARIANCE,
     }
 }
 
