@@ -1,5 +1,5 @@
 //! The published image presets train their full-size networks on a few images: two training steps and an
-//! E-step.
+//! E-step. Presets that differ from one of these in the share of missing pixels and the length of training alone are left out.
 
 mod common;
 
@@ -34,16 +34,12 @@ fn runs(preset: &str, path: &str, start: &[&str], make: impl Fn(&std::path::Path
 #[test]
 #[ignore = "a network of 58 M parameters"]
 fn cifar10_presets_train_and_reconstruct() {
-    for preset in ["cifar10-mask75", "cifar10-mask90"] {
-        runs(preset, "cifar", &["init.rank=1"], |dir| pictures::cifar10(dir, 2));
-    }
+    runs("cifar10-mask75", "cifar", &["init.rank=1"], |dir| pictures::cifar10(dir, 2));
     runs("cifar10-blur", "cifar", &[], |dir| pictures::cifar10(dir, 2));
 }
 
 #[test]
 #[ignore = "a network of 78 M parameters"]
 fn celeba_presets_train_and_reconstruct() {
-    for preset in ["celeba-mask50", "celeba-mask75"] {
-        runs(preset, "celeba", &["init.rank=1"], |dir| pictures::faces(dir, 6));
-    }
+    runs("celeba-mask75", "celeba", &["init.rank=1"], |dir| pictures::faces(dir, 6));
 }

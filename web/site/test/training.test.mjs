@@ -9,9 +9,11 @@ const CLOSED = 0.09;
 const LAPS = 20;
 /** The lap after which the cleft is there; without over-relaxation it takes a dozen. */
 const CLEFT = { lap: 6, divergence: 0.13 };
-/** Laps that must pass without a task of more than 50 ms. All do on a quiet machine, some do not on a busy one, and none does where
- * the page draws too slowly. */
-const SMOOTH = 15;
+/** Share of the laps that must pass without a task of more than 50 ms. All do on a quiet machine, some do not on a busy one, and none
+ * does where the page draws too slowly. */
+const SMOOTH = 0.75;
+/** Laps of another try, where too few of the first were smooth. */
+const MORE_LAPS = 8;
 
 const browser = withPage();
 
@@ -34,15 +36,15 @@ test('the first picture is drawn within a second', async (t) => {
 });
 
 /**
- * Plays LAPS laps from the start and returns the event and the longest task in ms of each; calls `during` in
+ * Plays `count` laps from the start and returns the event and the longest task in ms of each; calls `during` in
  * the first E-step.
  */
-async function watch(page, during = () => {}) {
+async function watch(page, count, during = () => {}) {
   const { from, before } = await page.evaluate(() => ({ from: performance.now(), before: laps.length }));
   await page.getByRole('button', { name: 'Play', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('diffem-manifold').session.live?.phase === 'e-step');
   await during();
-  await page.waitForFunction((n) => laps.length >= n, before + LAPS, { timeout: 1_200_000 });
+  await page.waitForFunction((n) => laps.length >= n, before + count, { timeout: 1_200_000 });
   const found = await page.evaluate(() => ({ laps, blocked: longTasks, first: document.querySelector('diffem-manifold').session.laps[0] }));
   const seen = found.laps.slice(before);
   const ends = [from, ...seen.map(({ at }) => at)];
@@ -60,19 +62,20 @@ test('the curve closes, and the page stays responsive', async (t) => {
   const { page, log } = browser;
   await see(page, '#fig-2 canvas.plane');
   await shot(page, 'fig-2-initial', '#fig-2');
-  let run = await watch(page, () => shot(page, 'fig-2-running', '#fig-2'));
+  const first = await watch(page, LAPS, () => shot(page, 'fig-2-running', '#fig-2'));
   await shot(page, 'fig-2-finished', '#fig-2');
-  report(t, run);
-  const smooth = () => run.longest.filter((ms) => ms <= 50).length >= SMOOTH;
+  report(t, first);
+  const { divergence } = first.seen[CLEFT.lap - 1];
+  assert.ok(divergence < CLEFT.divergence, `divergence ${divergence} after lap ${CLEFT.lap}`);
+  assert.ok(first.seen.at(-1).divergence < CLOSED, `divergence ${first.seen.at(-1).divergence}`);
+  let run = first;
+  const smooth = () => run.longest.filter((ms) => ms <= 50).length >= SMOOTH * run.longest.length;
   for (let tries = 1; !smooth() && tries < TRIES; tries += 1) {
     await page.getByRole('button', { name: 'Pause', exact: true }).click();
     await page.getByRole('button', { name: 'Reset', exact: true }).click();
-    run = await watch(page);
+    run = await watch(page, MORE_LAPS);
     report(t, run);
   }
-  const early = run.seen[CLEFT.lap - 1].divergence;
-  assert.ok(early < CLEFT.divergence, `divergence ${early} after lap ${CLEFT.lap}`);
-  assert.ok(run.seen.at(-1).divergence < CLOSED, `divergence ${run.seen.at(-1).divergence}`);
   assert.ok(smooth(), `longest tasks ${run.longest}`);
   assert.deepEqual(log, []);
 });
