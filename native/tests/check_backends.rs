@@ -37,11 +37,11 @@ fn every_backend_is_in_the_table_or_named() {
     let said = succeed(dir.path(), &["check-backends", "--out", "table.txt"]);
     assert_eq!(std::fs::read_to_string(dir.path().join("table.txt")).expect("a file"), said);
     assert!(
-        said.contains("projection: M-step, 5 losses ") && said.contains("flex: 45 of 45 quantities agree\n"),
+        said.contains("projection: M-step, 5 losses ") && said.contains("flex: 47 of 47 quantities agree\n"),
         "{said}"
     );
     for backend in ["flex", "ndarray", "wgpu", "cuda", "wasm-cpu", "webgpu"] {
-        let states = [format!("{backend}: 45 of 45 quantities agree\n"), format!("{backend}: not run, ")];
+        let states = [format!("{backend}: 47 of 47 quantities agree\n"), format!("{backend}: not run, ")];
         assert_eq!(states.iter().filter(|state| said.contains(*state)).count(), 1, "{backend}: {said}");
     }
 }
@@ -55,14 +55,14 @@ fn a_report_from_a_browser_is_a_column() {
     let write = |report: &Value| std::fs::write(dir.path().join("webgpu.json"), report.to_string()).expect("a file");
     write(&report);
     let said = succeed(dir.path(), &[&check[..], &["--with", "webgpu.json"]].concat());
-    assert!(said.contains("webgpu: 45 of 45 quantities agree\n"), "{said}");
+    assert!(said.contains("webgpu: 47 of 47 quantities agree\n"), "{said}");
     let twice = ["--golden", "golden.safetensors", "--with", "webgpu.json", "--with", "webgpu.json"];
     assert!(fail(dir.path(), &twice).1.contains("webgpu.json: a second report of webgpu"));
 
     report["rows"][4]["difference"] = json!(0.5);
     write(&report);
     let (table, error) = fail(dir.path(), &twice[..4]);
-    assert!(table.contains("5.0e-1!") && table.contains("webgpu: 44 of 45 quantities agree\n"), "{table}");
+    assert!(table.contains("5.0e-1!") && table.contains("webgpu: 46 of 47 quantities agree\n"), "{table}");
     assert!(
         error.contains("webgpu differs beyond tolerance: projection: M-step, gradient of 3 pieces 5.0e-1"),
         "{error}"

@@ -5,9 +5,9 @@ use crate::denoiser::{Gain, Preconditioned, to_tensor};
 use crate::em::{EStepConfig, MStep, MStepConfig};
 use crate::error::Result;
 use crate::method::Diffem;
-use crate::network::{AnyNetwork, flatten, flatten_gradients, from_host, unflatten};
+use crate::network::{AnyNetwork, Layout, flatten, flatten_gradients, from_host, unflatten};
 use crate::noise::{Key, Purpose};
-use crate::optim::{OptimState, Update};
+use crate::optim::{OptimState, OptimizerKind, Update};
 use crate::posterior::{Earlier, Posterior, Row};
 use crate::sampler::{DdpmConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrectorConfig, SamplerConfig, Spacing};
 use crate::transfer::to_device;
@@ -43,13 +43,19 @@ const DROPOUT: f64 = 0.25;
 const OF_THE_OPTIMIZER: [(&str, f64); 4] =
     [("weights", 1e-5), ("average", 1e-5), ("first moment", 1e-5), ("second moment", 1e-5)];
 
+const OF_MUON: [(&str, f64); 2] = [("weights", 1e-5), ("average", 1e-5)];
+
 /// Name and tolerance of every quantity, in the order of `compute`.
 pub fn quantities() -> Vec<(String, f64)> {
     let of = |name: &'static str, all: &'static [(&str, f64)]| {
         all.iter().map(move |(quantity, tolerance)| (format!("{name}: {quantity}"), *tolerance))
     };
     let problems = names().into_iter().flat_map(|name| of(name, &OF_A_PROBLEM));
-    problems.chain(of("images", &OF_DROPOUT)).chain(of("optimizer", &OF_THE_OPTIMIZER)).collect()
+    problems
+        .chain(of("images", &OF_DROPOUT))
+        .chain(of("optimizer", &OF_THE_OPTIMIZER))
+        .chain(of("muon", &OF_MUON))
+        .collect()
 }
 
 /// Computes every quantity on `device`, each as a flat vector.
@@ -63,7 +69,10 @@ pub(super) fn compute(problems: &[Problem], settings: &Settings, device: &Device
         let (losses, gradient, _) = problem.train(&network, Diffem::default(), device);
         all.extend([gradient, losses]);
     }
-    all.extend(optimizer(settings, device));
+    let OptimState { weights, average, first, second, .. } = updated(OptimizerKind::Adam, settings, device);
+    all.extend([weights, average, first, second]);
+    let OptimState { weights, average, .. } = updated(OptimizerKind::Muon, settings, device);
+    all.extend([weights, average]);
     Ok(all)
 }
 
@@ -157,17 +166,22 @@ fn samplers() -> [SamplerConfig; 4] {
     ]
 }
 
-/// Takes three clipped updates with random gradients in two pieces; returns weights, average and moments.
-fn optimizer(settings: &Settings, device: &Device) -> [Tensor<1>; 4] {
+/// Shapes of a matrix, of a vector, of the kernels of a convolution and of another vector.
+const SHAPES: [&[usize]; 4] = [&[24, 18], &[18], &[12, 5, 3, 3], &[19]];
+
+/// Takes three clipped updates with random gradients in two pieces.
+fn updated(optimizer: OptimizerKind, settings: &Settings, device: &Device) -> OptimState {
+    let layout = Layout { entries: SHAPES.iter().map(|shape| (String::new(), shape.to_vec())).collect() };
+    let optimizer = optimizer.build(&layout);
     let random = |index: usize| {
-        let mut values = vec![0.0; 1009];
+        let mut values = vec![0.0; layout.len()];
         Key::new(settings.seed, Purpose::Directions, 0).stream(index, 0).fill_normal(&mut values);
         from_host(values, device)
     };
     let mut state = OptimState::new(random(0));
     for t in 0..3 {
         let update = Update { learning_rate: 1e-2, clip_norm: 1.0, average_decay: 0.9 };
-        state.update(vec![random(2 * t + 1), random(2 * t + 2)], update);
+        optimizer.update(&mut state, vec![random(2 * t + 1), random(2 * t + 2)], update);
     }
-    [state.weights, state.average, state.first, state.second]
+    state
 }

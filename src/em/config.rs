@@ -3,7 +3,7 @@
 use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::method::{Method, Operators, Recorruption};
-use crate::optim::{Decay, check_rate};
+use crate::optim::{Decay, OptimizerKind, check_rate};
 use crate::sampler::{Dpmpp2mSdeConfig, SamplerConfig, Spacing};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,8 @@ pub struct MStepConfig {
     /// Rows that a worker takes at a time; the gradient is the sum over these pieces in order, so this number
     /// (not the number of threads) determines the rounding.
     pub micro_batch: usize,
+    /// How weights follow their gradients.
+    pub optimizer: OptimizerKind,
     /// First learning rate of a lap.
     pub learning_rate: f64,
     /// Last learning rate of a lap.
@@ -66,6 +68,7 @@ impl Default for MStepConfig {
             steps: 2000,
             batch: 1024,
             micro_batch: 256,
+            optimizer: OptimizerKind::Adam,
             learning_rate: 1e-3,
             final_learning_rate: 1e-5,
             decay: Decay::Cosine,

@@ -11,10 +11,10 @@ use crate::conditioning::MatrixFree;
 use crate::denoiser::{times, to_samples, to_tensor};
 use crate::kernels;
 use crate::method::{Clean, Context, LearningMethod, TrainingBatch, TrainingSource};
-use crate::network::{NetworkSpec, flatten_gradients, from_host, to_host, unflatten};
+use crate::network::{Layout, NetworkSpec, flatten_gradients, from_host, to_host, unflatten};
 use crate::noise::{Key, Purpose, RowStreams};
 use crate::observations::Observations;
-use crate::optim::{OptimState, Update};
+use crate::optim::{OptimState, Optimizer, Update};
 use crate::posterior::Posterior;
 use crate::ranks::{Adder, Alone, Ranks};
 use crate::samples::Samples;
@@ -30,6 +30,7 @@ pub struct MStep<'a, S: NetworkSpec> {
     method: &'a dyn LearningMethod,
     source: TrainingSource<'a>,
     config: &'a MStepConfig,
+    optimizer: Optimizer,
     order: Order,
     ranks: &'a dyn Ranks,
     /// Adds the gradients of all ranks.
@@ -85,6 +86,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             method: model.method.learning(),
             source,
             config,
+            optimizer: config.optimizer.build(&Layout::of(posterior.network())),
             order,
             ranks: &Alone,
             adder: Adder::default(),
@@ -135,7 +137,8 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         };
         let c = self.config;
         let learning_rate = self.learning_rate(state.updates);
-        state.update(gradients, Update { learning_rate, clip_norm: c.clip_norm, average_decay: c.ema });
+        let update = Update { learning_rate, clip_norm: c.clip_norm, average_decay: c.ema };
+        self.optimizer.update(state, gradients, update);
         losses.into_iter().reduce(|sum, loss| sum + loss).unwrap_or_else(|| Tensor::zeros([1], device))
     }
 

@@ -79,7 +79,7 @@ pub fn flatten<M: Module>(module: &M) -> Tensor<1> {
 const JOINED: usize = 16;
 
 /// The vectors one after another. A device copies one at a time, unless operations are fused.
-fn joined(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
+pub(crate) fn joined(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
     let fused = cfg!(feature = "fusion") && parts.first().is_some_and(|part| !kernels::in_host_memory(&part.device()));
     while fused && parts.len() > JOINED {
         parts = parts.chunks(JOINED).map(|group| Tensor::cat(group.to_vec(), 0)).collect();

@@ -10,6 +10,7 @@ mod unet;
 
 pub use any::{AnyNetwork, NetworkConfig};
 pub use cost::Cost;
+pub(crate) use flat::joined;
 pub use flat::{Layout, flatten, flatten_gradients, from_host, to_host, unflatten};
 pub use mlp::{Mlp, MlpConfig};
 pub use spec::{NetworkShape, NetworkSpec};

@@ -9,7 +9,7 @@ use diffem::conditioning::Features;
 use diffem::em::{GaussianInit, Operators, Recorruption};
 use diffem::method::Diffem;
 use diffem::network::MlpConfig;
-use diffem::optim::Decay;
+use diffem::optim::{Decay, OptimizerKind};
 use diffem::sampler::{
     DdimConfig, DdpmConfig, Dpmpp2mConfig, Dpmpp2mSdeConfig, HeunConfig, PredictorCorrectorConfig, SamplerConfig,
     Spacing,
@@ -60,6 +60,7 @@ fn m_step() -> impl Strategy<Value = MStepConfig> {
                 steps,
                 batch,
                 micro_batch,
+                optimizer: if restart_optimizer { OptimizerKind::Muon } else { OptimizerKind::Adam },
                 learning_rate: first,
                 final_learning_rate: last,
                 decay,

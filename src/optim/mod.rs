@@ -1,17 +1,56 @@
-//! The optimizer on the flat parameter vector: Adam, gradient clipping by global norm, learning-rate schedules, and the
-//! exponential moving average of the weights.
+//! The optimizers on the flat parameter vector: Adam and Muon, gradient clipping by global norm, learning-rate schedules, and
+//! the exponential moving average of the weights.
 //!
 //! m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², θ ← θ - η m̂ / (√v̂ + ε) (Kingma & Ba 2015), after
 //! g ← g min(1, c / (‖g‖ + 1e-6)); θ̄ ← ρ θ̄ + (1 - ρ) θ.
 
+mod muon;
+
 use crate::error::{Error, Result};
 use crate::kernels;
+use crate::network::Layout;
 use burn::tensor::Tensor;
 use diffem_kernels::Adam;
+use muon::Muon;
 use serde::{Deserialize, Serialize};
 
 const BETA: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-8;
+
+/// How weights follow their gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OptimizerKind {
+    /// Adam: a step for every weight by itself.
+    #[default]
+    Adam,
+    /// Muon for matrices, Adam for the other parameters. A step costs more and gains more; learning rates are Adam's.
+    Muon,
+}
+
+/// An optimizer for the parameters of one network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Optimizer(Option<Muon>);
+
+impl OptimizerKind {
+    /// The optimizer for parameters of this layout.
+    pub fn build(self, layout: &Layout) -> Optimizer {
+        Optimizer((self == Self::Muon).then(|| Muon::new(layout)))
+    }
+}
+
+impl Optimizer {
+    /// Takes one update with the sum of the `gradients` (each `[P]`), added in the order given. It does not wait for the
+    /// device.
+    pub fn update(&self, state: &mut OptimState, gradients: Vec<Tensor<1>>, update: Update) {
+        match &self.0 {
+            Some(muon) => muon.update(state, gradients, update),
+            None => state.update(gradients, update),
+        }
+    }
+}
 
 /// Schedule of the learning rate over the M-step of a lap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,9 +120,14 @@ impl Update {
             step_size: (self.learning_rate / (1.0 - BETA.0.powi(t))) as f32,
             second_scale: (1.0 / (1.0 - BETA.1.powi(t)).sqrt()) as f32,
             epsilon: EPSILON as f32,
-            average_decay: self.average_decay.min((1 + t) as f64 / (10 + t) as f64) as f32,
+            average_decay: self.average_decay_at(t as usize),
         };
         Coefficients { adam, clip_norm: self.clip_norm as f32 }
+    }
+
+    /// Decay of the average in update number `t`, from 1.
+    fn average_decay_at(&self, t: usize) -> f32 {
+        self.average_decay.min((1 + t) as f64 / (10 + t) as f64) as f32
     }
 }
 
@@ -100,7 +144,7 @@ impl OptimState {
         Self { first: zeros.clone(), second: zeros, updates: 0, ..self }
     }
 
-    /// Takes one update with the sum of the `gradients` (each `[P]`), added in the order given. It does not
+    /// Takes one update of Adam with the sum of the `gradients` (each `[P]`), added in the order given. It does not
     /// wait for the device.
     pub fn update(&mut self, gradients: Vec<Tensor<1>>, update: Update) {
         self.updates += 1;

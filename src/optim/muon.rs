@@ -1,0 +1,166 @@
+//! Muon: a matrix of weights moves along the matrix nearest to its momentum among those whose singular values are all alike,
+//! so that every direction of a layer learns at the same pace (Jordan et al. 2024).
+//!
+//! ```text
+//! X ← M / ‖M‖, then five times  X ← a X + (b X Xᵀ + c (X Xᵀ)²) X;    W ← W - .2 √max(rows, columns) η X
+//! ```
+//!
+//! M is Adam's first moment. The scale gives a step the size of Adam's, whose learning rates hold (Liu et al., arXiv
+//! 2502.16982). Parameters that are no matrices, such as biases, are updated by Adam.
+
+use super::{OptimState, Update};
+use crate::network::{Layout, joined};
+use burn::tensor::Tensor;
+
+/// Number of iterations, after which singular values lie between about .7 and 1.2.
+const ITERATIONS: usize = 5;
+/// a, b and c of an iteration.
+const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
+/// Root mean square of the entries of a step of Adam, about.
+const SIZE: f64 = 0.2;
+/// Added to the norm of a momentum, which may be zero.
+const TINY: f32 = 1e-20;
+
+/// Parameters that lie behind each other in the flat vector and are updated alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Part {
+    start: usize,
+    len: usize,
+    /// Rows and columns, where the part is a matrix.
+    matrix: Option<[usize; 2]>,
+}
+
+/// Which of a network's parameters are matrices.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Muon(Vec<Part>);
+
+impl Muon {
+    /// For the parameters of `layout`. The kernels of a convolution are a matrix with a row per output channel.
+    pub(super) fn new(layout: &Layout) -> Self {
+        let (mut parts, mut start) = (Vec::<Part>::new(), 0);
+        for (_, shape) in &layout.entries {
+            let len = shape.iter().product();
+            let matrix = matrix_of(shape);
+            match parts.last_mut().filter(|last| last.matrix.is_none() && matrix.is_none()) {
+                Some(last) => last.len += len,
+                None => parts.push(Part { start, len, matrix }),
+            }
+            start += len;
+        }
+        Self(parts)
+    }
+
+    /// Takes one update with the sum of the `gradients` (each `[P]`), added in the order given.
+    pub(super) fn update(&self, state: &mut OptimState, gradients: Vec<Tensor<1>>, update: Update) {
+        let (weights, average) = (state.weights.clone(), state.average.clone());
+        state.update(gradients, update);
+        let moved = self.0.iter().map(|part| {
+            let of = |vector: &Tensor<1>| vector.clone().narrow(0, part.start, part.len);
+            let Some(shape) = part.matrix else { return of(&state.weights) };
+            let size = SIZE * (shape[0].max(shape[1]) as f64).sqrt() * update.learning_rate;
+            of(&weights) - orthogonal(of(&state.first).reshape(shape)).reshape([part.len]) * size
+        });
+        state.weights = joined(moved.collect());
+        let decay = update.average_decay_at(state.updates);
+        state.average = match decay > 0.0 {
+            true => average * decay + state.weights.clone() * (1.0 - decay),
+            false => state.weights.clone(),
+        };
+    }
+}
+
+/// Rows and columns of parameters of this shape; `None` for vectors, and for matrices of one row or column.
+fn matrix_of(shape: &[usize]) -> Option<[usize; 2]> {
+    let (&rows, rest) = shape.split_first()?;
+    let columns = rest.iter().product();
+    (!rest.is_empty() && rows > 1 && columns > 1).then_some([rows, columns])
+}
+
+/// About U Vᵀ of the singular value decomposition U S Vᵀ of `m`, of the same shape.
+fn orthogonal(m: Tensor<2>) -> Tensor<2> {
+    let [rows, columns] = m.dims();
+    // The products are those of the shorter side.
+    let turned = rows > columns;
+    let m = if turned { m.transpose() } else { m };
+    let norm = m.clone().square().sum().sqrt() + TINY;
+    let mut x = m / norm.reshape([1, 1]);
+    let [a, b, c] = COEFFICIENTS;
+    for _ in 0..ITERATIONS {
+        let s = x.clone().matmul(x.clone().transpose());
+        let polynomial = s.clone() * b + s.clone().matmul(s) * c;
+        x = x.clone() * a + polynomial.matmul(x);
+    }
+    if turned { x.transpose() } else { x }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+    use nalgebra::DMatrix;
+
+    fn wave(n: usize, a: f32) -> Tensor<1> {
+        let values: Vec<f32> = (0..n).map(|i| (i as f32 * a).sin()).collect();
+        Tensor::from_data(TensorData::new(values, [n]), &Device::flex())
+    }
+
+    fn host<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+        t.into_data().try_to_vec().unwrap()
+    }
+
+    fn layout(shapes: &[&[usize]]) -> Layout {
+        Layout { entries: shapes.iter().map(|shape| (String::new(), shape.to_vec())).collect() }
+    }
+
+    #[test]
+    fn singular_values_become_alike_and_directions_stay() {
+        for [rows, columns] in [[6, 6], [5, 12], [12, 5]] {
+            let m = wave(rows * columns, 0.7).square().reshape([rows, columns]);
+            let svd = DMatrix::from_row_slice(rows, columns, &host(m.clone())).svd(true, true);
+            let x = DMatrix::from_row_slice(rows, columns, &host(orthogonal(m)));
+            let found = svd.u.unwrap().transpose() * x * svd.v_t.unwrap().transpose();
+            for i in 0..found.nrows() {
+                for j in 0..found.ncols() {
+                    let bound = if i == j { 0.6..1.3 } else { -1e-4..1e-4 };
+                    // Directions of nearly no momentum are lifted by 3.4445 per iteration alone.
+                    let faint = i == j && svd.singular_values[i] < 3e-3 * svd.singular_values[0];
+                    assert!(faint || bound.contains(&found[(i, j)]), "{rows} x {columns}: {found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_momentum_is_no_step() {
+        assert!(host(orthogonal(Tensor::zeros([3, 4], &Device::flex()))).iter().all(|x| *x == 0.0));
+    }
+
+    #[test]
+    fn neighbors_that_are_no_matrices_are_one_part() {
+        let Muon(parts) = Muon::new(&layout(&[&[4, 3], &[3], &[3], &[2, 3, 3, 3], &[2], &[1, 5]]));
+        let part = |start, len, matrix| Part { start, len, matrix };
+        let expected = [part(0, 12, Some([4, 3])), part(12, 6, None), part(18, 54, Some([2, 27])), part(72, 7, None)];
+        assert_eq!(parts, expected);
+    }
+
+    /// Vectors get Adam's update, and matrices one of the announced size, along the momentum.
+    #[test]
+    fn matrices_move_by_their_scale_and_the_rest_by_adam() {
+        let (n, rate) = (20, 1e-2);
+        let muon = Muon::new(&layout(&[&[4, 4], &[4]]));
+        let [mut plain, mut state] = [OptimState::new(wave(n, 0.3)), OptimState::new(wave(n, 0.3))];
+        let update = Update { learning_rate: rate, clip_norm: 1.0, average_decay: 0.5 };
+        plain.update(vec![wave(n, 0.9)], update);
+        muon.update(&mut state, vec![wave(n, 0.9)], update);
+        let [moved, adam, old] = [state.weights, plain.weights, wave(n, 0.3)].map(host);
+        assert_eq!(moved[16..], adam[16..]);
+        let step: Vec<f32> = old.iter().zip(&moved).map(|(old, new)| old - new).take(16).collect();
+        let scale = (SIZE * 2.0 * rate) as f32;
+        let expected = host(orthogonal(state.first.narrow(0, 0, 16).reshape([4, 4])));
+        step.iter().zip(expected).for_each(|(s, x)| assert!((s - scale * x).abs() < 1e-6, "{s} {x}"));
+        // The average of the first update takes a fifth and a half of the new weights at least: (1 + 1) / (10 + 1).
+        let average = host(state.average);
+        let decay = 2.0f32 / 11.0;
+        (0..n).for_each(|i| assert!((average[i] - (decay * old[i] + (1.0 - decay) * moved[i])).abs() < 1e-6));
+    }
+}
