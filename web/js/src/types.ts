@@ -155,6 +155,8 @@ export interface LiveConfig {
   learningRate?: number
   /** Learning rate at the beginning of the laps after the third (default: that of all). */
   laterLearningRate?: number
+  /** How weights follow their gradients (default 'adam'); 'muon' takes longer for a step and learns more from it. */
+  optimizer?: 'adam' | 'muon'
   /** Sampler of the E-step (default: ddpm, 30 steps). */
   sampler?: { kind: SamplerKind; steps: number }
   /**

@@ -7,6 +7,7 @@ use diffem::conditioning::ConditioningConfig;
 use diffem::em::{EStepConfig, EmConfig, GaussianInit, InitConfig, MStepConfig, MonitorConfig};
 use diffem::method::{Diffem, Method};
 use diffem::network::{MlpConfig, NetworkConfig};
+use diffem::optim::OptimizerKind;
 use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::synthetic::Outline;
@@ -56,6 +57,9 @@ pub struct LiveConfig {
     /// little to learn at first, and large steps then end units of the network; later they sharpen the draws.
     #[serde(default)]
     pub later_learning_rate: Option<f64>,
+    /// How weights follow their gradients.
+    #[serde(default)]
+    pub optimizer: OptimizerKind,
     /// Sampler of the E-step.
     #[serde(default)]
     pub sampler: Option<Kind>,
@@ -230,6 +234,7 @@ fn m_step(config: &LiveConfig) -> MStepConfig {
     MStepConfig {
         steps: config.steps,
         batch: config.batch.min(1 << 16),
+        optimizer: config.optimizer,
         learning_rate: config.learning_rate,
         // Laps are short here, so the average must not include weights from the beginning of the lap.
         ema: 0.99,

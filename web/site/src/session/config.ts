@@ -62,6 +62,7 @@ const PLANE: Training = {
   embedding: 8,
   sigma: [0.02, 5],
   learningRate: 2e-3,
+  optimizer: 'muon',
   sampler: { kind: 'heun', steps: 16 },
   relaxation: 2,
   imputedWeight: 0.3,
