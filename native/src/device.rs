@@ -34,29 +34,45 @@ pub struct Adapter {
     pub hardware: bool,
     /// Bytes of its memory, where the driver says.
     pub memory: Option<u64>,
+    /// Bytes of it that are free now, where the driver says.
+    pub free: Option<u64>,
 }
 
 impl Adapter {
     /// Asks a device's driver, which opens it; `None` for backends of the CPU.
     pub fn of(device: &Device) -> Option<Self> {
-        let (name, hardware, memory) = asked(device)?;
-        Some(Self { name, hardware, memory })
+        asked(device)
     }
 }
 
-/// The name of a device, whether it is hardware, and its memory.
-type Answer = (String, bool, Option<u64>);
-
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn asked(device: &Device) -> Option<Answer> {
+fn asked(device: &Device) -> Option<Adapter> {
     let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch() else { return None };
     let client = device.client();
     let found = client.properties();
-    Some((found.identity.name.clone(), found.identity.physical.is_some(), found.memory.max_memory()))
+    Some(Adapter {
+        name: found.identity.name.clone(),
+        hardware: found.identity.physical.is_some(),
+        memory: found.memory.max_memory(),
+        free: free_memory(device),
+    })
+}
+
+/// Free bytes of a device's memory. CUDA tells them; wgpu has no call for it.
+#[cfg(feature = "cuda")]
+fn free_memory(device: &burn::backend::CubeDevice) -> Option<u64> {
+    let burn::backend::CubeDevice::Cuda(device) = device else { return None };
+    let (free, _) = cudarc::driver::CudaContext::new(device.index).ok()?.mem_get_info().ok()?;
+    Some(free as u64)
+}
+
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+fn free_memory(_device: &burn::backend::CubeDevice) -> Option<u64> {
+    None
 }
 
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-fn asked(_device: &Device) -> Option<Answer> {
+fn asked(_device: &Device) -> Option<Adapter> {
     None
 }
 

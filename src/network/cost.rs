@@ -5,6 +5,10 @@ use crate::error::Result;
 use crate::image::ImageShape;
 use std::ops::AddAssign;
 
+/// What a device reserves for training, as a multiple of the values that it keeps for the backward pass. Measured on wgpu
+/// with small layers, where it is largest (`tests/backends/memory.rs`).
+pub const RESERVE: u64 = 4;
+
 /// Costs of one network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {

@@ -9,7 +9,7 @@ mod spec;
 mod unet;
 
 pub use any::{AnyNetwork, NetworkConfig};
-pub use cost::Cost;
+pub use cost::{Cost, RESERVE};
 pub(crate) use flat::joined;
 pub use flat::{Layout, flatten, flatten_gradients, from_host, to_host, unflatten};
 pub use mlp::{Mlp, MlpConfig};

@@ -22,7 +22,7 @@ const WIDTHS: [[usize; 3]; 2] = [[128, 256, 384], [4, 8, 8]];
 const BLOCKS: usize = 5;
 
 /// The preset's attention and dropout, with narrow layers.
-fn network(blocks: usize, embedding: usize) -> UnetConfig {
+pub fn network(blocks: usize, embedding: usize) -> UnetConfig {
     UnetConfig {
         channels: WIDTHS[1].to_vec(),
         blocks: vec![blocks; 3],
@@ -50,17 +50,17 @@ fn show(what: &str, traffic: &Traffic) {
 }
 
 /// The preset's problem with images of another size.
-struct Problem {
-    device: Device,
+pub struct Problem {
+    pub device: Device,
     x: Samples,
     observations: Observations,
-    posterior: Posterior<UnetConfig>,
+    pub posterior: Posterior<UnetConfig>,
     state: OptimState,
 }
 
 impl Problem {
     /// `None` on a machine without an adapter.
-    fn new(side: usize, network: UnetConfig) -> Option<Self> {
+    pub fn new(side: usize, network: UnetConfig) -> Option<Self> {
         if Device::enumerate(DeviceType::Wgpu).into_vec().is_empty() {
             println!("wgpu: SKIPPED, no device on this machine");
             return None;
@@ -92,7 +92,7 @@ impl Problem {
     }
 
     /// What step `i` of `pieces` micro-batches of `micro_batch` rows asks.
-    fn step(&mut self, [pieces, micro_batch]: [usize; 2], i: usize) -> Traffic {
+    pub fn step(&mut self, [pieces, micro_batch]: [usize; 2], i: usize) -> Traffic {
         let config = MStepConfig { batch: pieces * micro_batch, micro_batch, ..Default::default() };
         let mut m_step = MStep::new(&self.posterior, (&self.x, &self.observations), &config, 0, 1);
         counted(&self.device, || _ = m_step.step(&mut self.state, i)).1

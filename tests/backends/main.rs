@@ -10,6 +10,8 @@ mod counts;
 mod files;
 mod formulas;
 mod host;
+#[cfg(feature = "wgpu")]
+mod memory;
 
 use burn::tensor::Device;
 use diffem::conformance::{GOLDEN, Golden, Report, Settings, table};

@@ -37,7 +37,8 @@ fn found(backend: &Backend) -> String {
 fn described(adapter: &Adapter) -> String {
     let kind = if adapter.hardware { "hardware" } else { "software, which --device auto does not take" };
     let memory = adapter.memory.map_or(String::new(), |memory| format!(", {} of memory", bytes(memory)));
-    format!("{}: {kind}{memory}", adapter.name)
+    let free = adapter.free.map_or(String::new(), |free| format!(", {} of it free", bytes(free)));
+    format!("{}: {kind}{memory}{free}", adapter.name)
 }
 
 /// `diffem cite`

@@ -19,11 +19,11 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     let (world, compute) = (world(), &args.compute);
     let config = world.agree(super::use_threads(compute).and_then(|()| configure(args)))?;
     if args.dry_run {
-        let work = || super::dry_run::run(&config, &compute.device, &args.ranks, args.progress);
+        let work = || super::dry_run::run(config, args);
         return world.by_first(work).map(|_| ExitCode::SUCCESS);
     }
     let out = args.out.clone().unwrap_or_else(|| config.default_out());
-    let session = together::create(&out, config, &compute.device)?;
+    let session = together::create(&out, config, &args.settings.set, &compute.device)?;
     let announced = world.by_first(|| announce(&session, args.progress));
     let finished = announced.and_then(|_| finish(&session, args.progress));
     finished.inspect_err(|_| session.discard_unstarted())

@@ -17,6 +17,7 @@ pub mod noise;
 pub mod pictures;
 pub mod prior;
 pub mod session;
+pub mod sizes;
 mod store;
 pub mod summary;
 pub mod together;

@@ -9,6 +9,7 @@ use crate::run::dir::{RunDir, read_weights};
 use crate::run::laps::{lap_dir, reconstructions_of};
 use crate::run::noise;
 use crate::run::prior::Prior;
+use crate::run::sizes;
 use crate::run::store::{Local, scratch_dir};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
@@ -54,9 +55,11 @@ enum First {
 }
 
 impl Session {
-    /// Creates a run directory for `config` and opens it.
-    pub fn create(out: &Path, config: Config, device: &str) -> Result<Self> {
+    /// Creates a run directory for `config` and opens it. A GPU gets sizes that suit it, except those among the `given`
+    /// settings.
+    pub fn create(out: &Path, config: Config, given: &[String], device: &str) -> Result<Self> {
         let (device_name, device) = world().open_device(device)?;
+        let config = sizes::suit(config, &device, given)?;
         let channel = Arc::new(config.build_channel()?);
         let x = clean::load(&config)?;
         let run = RunDir::create(out)?;

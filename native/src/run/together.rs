@@ -7,17 +7,18 @@ use crate::run::session::Session;
 use anyhow::Result;
 use std::path::Path;
 
-/// Creates the run directory `out` for `config` and opens it.
+/// Creates the run directory `out` for `config` and opens it. A GPU gets sizes that suit it, except those among the `given`
+/// settings.
 ///
 /// # Errors
 /// Those of [`Session::create`]; ranks that differ in version, configuration or directory, or that do not share the directory.
-pub fn create(out: &Path, config: Config, device: &str) -> Result<Session> {
+pub fn create(out: &Path, config: Config, given: &[String], device: &str) -> Result<Session> {
     let world = world();
     world.same("the version", env!("CARGO_PKG_VERSION"))?;
     world.same("the run directory", &out.display().to_string())?;
     world.same("the configuration", &config.to_toml()?)?;
     world.agree(init::check(&config.init))?;
-    let created = world.by_first(|| Session::create(out, config, device))?;
+    let created = world.by_first(|| Session::create(out, config, given, device))?;
     let made = created.as_ref().map(|session| session.run.clone());
     // The configuration of the others is that of the run, which may have gained what rank 0 found in the observations.
     let open = || created.map_or_else(|| Session::open(out, &[], device), Ok);

@@ -90,7 +90,7 @@ fn train(args: &Compare, contender: &Contender, seed: u64, out: &Path) -> Result
         session.run.check_same(&session.config)?;
         session
     } else {
-        Session::create(&dir, load(&args.config, &settings)?, &args.compute.device)?
+        Session::create(&dir, load(&args.config, &settings)?, &settings, &args.compute.device)?
     };
     crate::run::train::run(&session, args.progress)
 }
