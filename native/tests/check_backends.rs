@@ -71,7 +71,7 @@ fn a_report_from_a_browser_is_a_column() {
     report["rows"].as_array_mut().expect("rows").pop();
     write(&report);
     let (_, error) = fail(dir.path(), &twice[..4]);
-    assert!(error.contains("webgpu.json: ") && error.contains("expected `optimizer: second moment`"), "{error}");
+    assert!(error.contains("webgpu.json: ") && error.contains("expected `muon: average`"), "{error}");
     report["golden"] = json!("0123456789abcdef");
     write(&report);
     assert!(fail(dir.path(), &twice[..4]).1.contains("golden file: expected "));

@@ -14,9 +14,11 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// [`TINY`] slowed down (one second per phase) so that it can be interrupted at a chosen moment.
+/// [`TINY`] slowed down (one second per phase) so that it can be interrupted at a chosen moment, and trained with Muon, which
+/// has Adam in it.
 fn slow() -> String {
     TINY.replace("width = 16", "width = 64")
+        .replace("[m_step]", "[m_step]\noptimizer = \"muon\"")
         .replace("steps = 60", "steps = 500")
         .replace("batch = 64", "batch = 256")
         .replace("steps = 20", "steps = 500")
@@ -259,8 +261,11 @@ fn a_finished_run_is_left_as_it_is() {
 
 #[test]
 fn the_number_of_threads_changes_nothing() {
-    let (one, two) = (finished(TINY, &["--threads", "1"]), finished(TINY, &["--threads", "2"]));
-    assert_same_run(&one.path().join("run"), &two.path().join("run"));
+    for optimizer in ["adam", "muon"] {
+        let run = |threads| finished(TINY, &["--threads", threads, "--set", &format!("m_step.optimizer={optimizer}")]);
+        let (one, two) = (run("1"), run("2"));
+        assert_same_run(&one.path().join("run"), &two.path().join("run"));
+    }
 }
 
 /// Asserts that weights and reconstructions are equal; the configurations in the files' metadata may differ.

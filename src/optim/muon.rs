@@ -8,7 +8,7 @@
 //! M is Adam's first moment. The scale gives a step the size of Adam's, whose learning rates hold (Liu et al., arXiv
 //! 2502.16982). Parameters that are no matrices, such as biases, are updated by Adam.
 
-use super::{OptimState, Update};
+use super::adam::{OptimState, Update};
 use crate::network::{Layout, joined};
 use burn::tensor::Tensor;
 

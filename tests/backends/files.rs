@@ -76,6 +76,6 @@ fn a_report_of_other_quantities_or_of_another_file_is_refused() {
     };
     assert!(verify(&|report| report.golden = "other".into()).starts_with("golden file: expected "));
     let lacks = verify(&|report| _ = report.rows.pop());
-    assert_eq!(lacks, "rows[44]: expected `optimizer: second moment` (tolerance 1e-5), found nothing");
+    assert_eq!(lacks, "rows[46]: expected `muon: average` (tolerance 1e-5), found nothing");
     assert!(verify(&|report| report.rows[3].tolerance = 1.0).starts_with("rows[3]: expected `projection: gradient`"));
 }

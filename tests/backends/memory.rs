@@ -4,12 +4,13 @@ use super::GPU;
 use super::counts::{Problem, network};
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
+use cubecl_runtime::memory_management::MemoryScope;
 use diffem::network::RESERVE;
 
 /// Bytes that the memory of `device` is taken by, with what is kept for later.
 fn reserved(device: &Device) -> f64 {
     let DispatchDevice::Cube(device) = device.as_dispatch() else { panic!("a device with memory of its own") };
-    device.client().memory_usage().expect("a device that answers").bytes_reserved as f64
+    device.client().memory_report(MemoryScope::Device).usage().bytes_reserved as f64
 }
 
 #[test]

@@ -36,9 +36,8 @@ fn found(backend: &Backend) -> String {
 /// The name of a device, its kind and its memory.
 fn described(adapter: &Adapter) -> String {
     let kind = if adapter.hardware { "hardware" } else { "software, which --device auto does not take" };
-    let memory = adapter.memory.map_or(String::new(), |memory| format!(", {} of memory", bytes(memory)));
-    let free = adapter.free.map_or(String::new(), |free| format!(", {} of it free", bytes(free)));
-    format!("{}: {kind}{memory}{free}", adapter.name)
+    let size = |size: Option<u64>, what: &str| size.map_or(String::new(), |size| format!(", {} {what}", bytes(size)));
+    format!("{}: {kind}{}{}", adapter.name, size(adapter.memory, "of memory"), size(adapter.free, "of it free"))
 }
 
 /// `diffem cite`
