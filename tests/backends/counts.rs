@@ -2,6 +2,7 @@
 //! wgpu adapter, a software one included, since the counts do not depend on the widths.
 
 use super::GPU;
+use super::memory::{assert_row_fits, reserved};
 use burn::tensor::{Device, DeviceKind, DeviceType};
 use diffem::channel::{ChannelConfig, NoiseConfig, PixelMaskConfig};
 use diffem::conditioning::{ConditioningConfig, Features, Standardize};
@@ -22,7 +23,7 @@ const WIDTHS: [[usize; 3]; 2] = [[128, 256, 384], [4, 8, 8]];
 const BLOCKS: usize = 5;
 
 /// The preset's attention and dropout, with narrow layers.
-pub fn network(blocks: usize, embedding: usize) -> UnetConfig {
+fn network(blocks: usize, embedding: usize) -> UnetConfig {
     UnetConfig {
         channels: WIDTHS[1].to_vec(),
         blocks: vec![blocks; 3],
@@ -50,17 +51,17 @@ fn show(what: &str, traffic: &Traffic) {
 }
 
 /// The preset's problem with images of another size.
-pub struct Problem {
-    pub device: Device,
+struct Problem {
+    device: Device,
     x: Samples,
     observations: Observations,
-    pub posterior: Posterior<UnetConfig>,
+    posterior: Posterior<UnetConfig>,
     state: OptimState,
 }
 
 impl Problem {
     /// `None` on a machine without an adapter.
-    pub fn new(side: usize, network: UnetConfig) -> Option<Self> {
+    fn new(side: usize, network: UnetConfig) -> Option<Self> {
         if Device::enumerate(DeviceType::Wgpu).into_vec().is_empty() {
             println!("wgpu: SKIPPED, no device on this machine");
             return None;
@@ -92,7 +93,7 @@ impl Problem {
     }
 
     /// What step `i` of `pieces` micro-batches of `micro_batch` rows asks.
-    pub fn step(&mut self, [pieces, micro_batch]: [usize; 2], i: usize) -> Traffic {
+    fn step(&mut self, [pieces, micro_batch]: [usize; 2], i: usize) -> Traffic {
         let config = MStepConfig { batch: pieces * micro_batch, micro_batch, ..Default::default() };
         let mut m_step = MStep::new(&self.posterior, (&self.x, &self.observations), &config, 0, 1);
         counted(&self.device, || _ = m_step.step(&mut self.state, i)).1
@@ -128,14 +129,18 @@ fn a_step_asks_little_of_a_device() {
 }
 
 /// Steps of images of the preset's size by a network of fewer blocks, from which the bytes of its 256 rows in micro-batches of
-/// 16 follow.
+/// 16 follow, and what a row reserves.
 #[test]
-fn a_step_sends_few_bytes() {
+fn a_step_sends_few_bytes_and_reserves_what_sizes_are_chosen_by() {
     let _alone = GPU.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let Some(mut problem) = Problem::new(32, network(1, 256)) else { return };
-    let [few, many, two] = [[1, 4], [1, 8], [2, 4]].map(|sizes| problem.step(sizes, 1).bytes_up as f64);
+    let [(few, less), (many, more), (two, _)] = [[1, 4], [1, 16], [2, 4]].map(|sizes| {
+        let sent = problem.step(sizes, 1).bytes_up as f64;
+        (sent, reserved(&problem.device))
+    });
+    assert_row_fits(&problem.posterior, (more - less) / 12.0);
     let word = size_of::<i32>() as f64;
-    let per_row = (many - few) / 4.0;
+    let per_row = (many - few) / 12.0;
     let per_piece = two - few - 4.0 * per_row;
     let per_step = few - per_piece - 4.0 * per_row;
     // Dropout has a word per block and row, and a number per channel and micro-batch.
