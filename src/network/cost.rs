@@ -6,7 +6,7 @@ use crate::image::ImageShape;
 use std::ops::AddAssign;
 
 /// What a device reserves for training, as a multiple of the values that it keeps for the backward pass, with a margin: wgpu
-/// takes 1.23 times as much (`tests/backends/memory.rs`).
+/// takes 1.2 to 1.7 times as much (`tests/backends/memory.rs`).
 pub const RESERVE: u64 = 2;
 
 /// Costs of one network.
