@@ -40,22 +40,24 @@ pub struct Adapter {
 
 impl Adapter {
     /// Asks a device's driver, which opens it; `None` for backends of the CPU.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
     pub fn of(device: &Device) -> Option<Self> {
-        asked(device)
+        let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch() else { return None };
+        let client = device.client();
+        let found = client.properties();
+        Some(Self {
+            name: found.identity.name.clone(),
+            hardware: found.identity.physical.is_some(),
+            memory: found.memory.max_memory(),
+            free: free_memory(device),
+        })
     }
-}
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn asked(device: &Device) -> Option<Adapter> {
-    let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch() else { return None };
-    let client = device.client();
-    let found = client.properties();
-    Some(Adapter {
-        name: found.identity.name.clone(),
-        hardware: found.identity.physical.is_some(),
-        memory: found.memory.max_memory(),
-        free: free_memory(device),
-    })
+    /// `None`: this build has no device to ask.
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    pub fn of(_device: &Device) -> Option<Self> {
+        None
+    }
 }
 
 /// Free bytes of a device's memory. CUDA tells them; wgpu has no call for it.
@@ -68,11 +70,6 @@ fn free_memory(device: &burn::backend::CubeDevice) -> Option<u64> {
 
 #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
 fn free_memory(_device: &burn::backend::CubeDevice) -> Option<u64> {
-    None
-}
-
-#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-fn asked(_device: &Device) -> Option<Adapter> {
     None
 }
 

@@ -163,7 +163,7 @@ mod tests {
         let mut model = LinearGaussian { matrix, covariance: DMatrix::identity(3, 3) * noise };
         let posterior = |model: &LinearGaussian| prior.posterior(model, &[0.7, -0.2, 0.4]).unwrap();
         assert_eq!(posterior(&model), prior.posterior(&seen, &[0.7]).unwrap());
-        // Noise that is shared with a row of the signal says what of that row is noise.
+        // Noise that is shared with a row of the signal tells how much of that row is noise.
         (model.covariance[(0, 1)], model.covariance[(1, 0)]) = (0.2, 0.2);
         assert!(posterior(&model).covariance[(0, 0)] < posterior(&seen).covariance[(0, 0)] - 0.01);
     }

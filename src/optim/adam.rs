@@ -107,10 +107,15 @@ impl OptimState {
         self.second = self.second.clone() * adam.beta.1 + g.square() * (1.0 - adam.beta.1);
         let denominator = self.second.clone().sqrt() * adam.second_scale + adam.epsilon;
         self.weights = self.weights.clone() - self.first.clone() / denominator * adam.step_size;
-        self.average = match adam.average_decay > 0.0 {
-            true => self.average.clone() * adam.average_decay + self.weights.clone() * (1.0 - adam.average_decay),
-            false => self.weights.clone(),
-        };
+        self.average = averaged(self.average.clone(), &self.weights, adam.average_decay);
+    }
+}
+
+/// ρ θ̄ + (1 - ρ) θ; θ itself where ρ is 0.
+pub(super) fn averaged(average: Tensor<1>, weights: &Tensor<1>, decay: f32) -> Tensor<1> {
+    match decay > 0.0 {
+        true => average * decay + weights.clone() * (1.0 - decay),
+        false => weights.clone(),
     }
 }
 

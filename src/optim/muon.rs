@@ -5,10 +5,10 @@
 //! X ← M / ‖M‖, then five times  X ← a X + (b X Xᵀ + c (X Xᵀ)²) X;    W ← W - .2 √max(rows, columns) η X
 //! ```
 //!
-//! M is Adam's first moment. The scale gives a step the size of Adam's, whose learning rates hold (Liu et al., arXiv
-//! 2502.16982). Parameters that are no matrices, such as biases, are updated by Adam.
+//! M is the first moment that Adam keeps. The scale makes a step as large as one by Adam, so that the same learning rates
+//! suit both (Liu et al., arXiv 2502.16982). Parameters that are no matrices, such as biases, are updated by Adam.
 
-use super::adam::{OptimState, Update};
+use super::adam::{OptimState, Update, averaged};
 use crate::network::{Layout, joined};
 use burn::tensor::Tensor;
 
@@ -16,7 +16,7 @@ use burn::tensor::Tensor;
 const ITERATIONS: usize = 5;
 /// a, b and c of an iteration.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
-/// Root mean square of the entries of a step of Adam, about.
+/// Approximate root mean square of the entries of an Adam step, in learning rates.
 const SIZE: f64 = 0.2;
 /// Added to the norm of a momentum, which may be zero.
 const TINY: f32 = 1e-20;
@@ -61,11 +61,7 @@ impl Muon {
             of(&weights) - orthogonal(of(&state.first).reshape(shape)).reshape([part.len]) * size
         });
         state.weights = joined(moved.collect());
-        let decay = update.average_decay_at(state.updates);
-        state.average = match decay > 0.0 {
-            true => average * decay + state.weights.clone() * (1.0 - decay),
-            false => state.weights.clone(),
-        };
+        state.average = averaged(average, &state.weights, update.average_decay_at(state.updates));
     }
 }
 
@@ -158,7 +154,7 @@ mod tests {
         let scale = (SIZE * 2.0 * rate) as f32;
         let expected = host(orthogonal(state.first.narrow(0, 0, 16).reshape([4, 4])));
         step.iter().zip(expected).for_each(|(s, x)| assert!((s - scale * x).abs() < 1e-6, "{s} {x}"));
-        // The average of the first update takes a fifth and a half of the new weights at least: (1 + 1) / (10 + 1).
+        // The first update keeps (1 + 1) / (10 + 1) of the old average.
         let average = host(state.average);
         let decay = 2.0f32 / 11.0;
         (0..n).for_each(|i| assert!((average[i] - (decay * old[i] + (1.0 - decay) * moved[i])).abs() < 1e-6));

@@ -15,17 +15,17 @@ const PATIENCE: f64 = 0.5;
 
 /// Prints the estimate, with what is predicted for each of the ranks, as JSON where progress is shown as JSON.
 pub fn run(config: Config, args: &Train) -> Result<()> {
-    let (name, device) = crate::device::open(&args.compute.device)?;
-    let config = &sizes::suit(config, &device, &args.settings.set)?;
     let ranks = args.ranks.as_slice();
     ranks.iter().try_for_each(|&count| at_least("--ranks", count, 1))?;
     let there = config.data.images().is_some_and(|images| images.path().exists());
-    let observations = match count(config) {
+    let observations = match count(&config) {
         // Without the data a run can be estimated; data that cannot be used end it.
         Err(error) if there => return Err(error),
         count => count,
     };
-    clean::load(config)?;
+    clean::load(&config)?;
+    let (name, device) = crate::device::open(&args.compute.device)?;
+    let config = &sizes::suit(config, &device, &args.settings.set)?;
     for warning in check_file(config, &config.build_channel()?)? {
         eprintln!("warning: {warning}");
     }
