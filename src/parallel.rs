@@ -1,6 +1,6 @@
 //! Parallel loops: threads natively, a plain loop in wasm. The caller cuts work into pieces that do
 //! not depend on the number of threads, and results are returned in order, so the thread count
-//! never changes a bit.
+//! never changes a bit. Where nothing can run at the same time, no thread is woken for the work of another.
 
 use crate::error::Result;
 use crate::samples::Samples;
@@ -11,16 +11,18 @@ use std::ops::Range;
 /// Returns `[f(0), ..., f(n - 1)]`.
 pub fn map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     #[cfg(not(target_arch = "wasm32"))]
-    return (0..n).into_par_iter().map(f).collect();
-    #[cfg(target_arch = "wasm32")]
-    return (0..n).map(f).collect();
+    if n > 1 && workers() > 1 {
+        return (0..n).into_par_iter().map(f).collect();
+    }
+    (0..n).map(f).collect()
 }
 
 /// Calls `f(i, chunk)` for the consecutive chunks of `size` values of `data`; the last may be shorter.
 pub fn for_each_chunk_mut<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     #[cfg(not(target_arch = "wasm32"))]
-    data.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
-    #[cfg(target_arch = "wasm32")]
+    if data.len() > size && workers() > 1 {
+        return data.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
+    }
     data.chunks_mut(size).enumerate().for_each(|(i, chunk)| f(i, chunk));
 }
 

@@ -13,6 +13,7 @@ mod dropout;
 mod flex;
 #[cfg(feature = "flex")]
 mod image;
+mod orthogonal;
 mod parameters;
 mod sparse;
 mod stock;
@@ -24,6 +25,7 @@ pub(crate) use adam::adam;
 
 pub use attention::attention;
 pub(crate) use dropout::Dropout;
+pub(crate) use orthogonal::orthogonal;
 
 pub use diffem_kernels::NORM_EPSILON;
 pub use parameters::BlockParameters;

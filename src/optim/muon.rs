@@ -2,25 +2,19 @@
 //! so that every direction of a layer learns at the same pace (Jordan et al. 2024).
 //!
 //! ```text
-//! X ← M / ‖M‖, then five times  X ← a X + (b X Xᵀ + c (X Xᵀ)²) X;    W ← W - .2 √max(rows, columns) η X
+//! W ← W - .2 √max(rows, columns) η X,  X about U Vᵀ of the singular value decomposition U S Vᵀ of M
 //! ```
 //!
 //! M is the first moment that Adam keeps. The scale makes a step as large as one by Adam, so that the same learning rates
 //! suit both (Liu et al., arXiv 2502.16982). Parameters that are no matrices, such as biases, are updated by Adam.
 
 use super::adam::{OptimState, Update, averaged};
+use crate::kernels;
 use crate::network::{Layout, joined};
 use burn::tensor::Tensor;
 
-/// Number of iterations, after which singular values lie between about .7 and 1.2.
-const ITERATIONS: usize = 5;
-/// a, b and c of an iteration.
-const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
 /// Approximate root mean square of the entries of an Adam step, in learning rates.
 const SIZE: f64 = 0.2;
-/// Added to the norm of a momentum, which may be zero.
-const TINY: f32 = 1e-20;
-
 /// Parameters that lie behind each other in the flat vector and are updated alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Part {
@@ -54,11 +48,16 @@ impl Muon {
     pub(super) fn update(&self, state: &mut OptimState, gradients: Vec<Tensor<1>>, update: Update) {
         let (weights, average) = (state.weights.clone(), state.average.clone());
         state.update(gradients, update);
-        let moved = self.0.iter().map(|part| {
-            let of = |vector: &Tensor<1>| vector.clone().narrow(0, part.start, part.len);
-            let Some(shape) = part.matrix else { return of(&state.weights) };
-            let size = SIZE * (shape[0].max(shape[1]) as f64).sqrt() * update.learning_rate;
-            of(&weights) - orthogonal(of(&state.first).reshape(shape)).reshape([part.len]) * size
+        let of = |vector: &Tensor<1>, part: &Part| vector.clone().narrow(0, part.start, part.len);
+        let momenta = self.0.iter().filter_map(|part| Some(of(&state.first, part).reshape(part.matrix?))).collect();
+        let mut directions = kernels::orthogonal(momenta).into_iter();
+        let moved = self.0.iter().map(|part| match part.matrix {
+            None => of(&state.weights, part),
+            Some([rows, columns]) => {
+                let size = SIZE * (rows.max(columns) as f64).sqrt() * update.learning_rate;
+                let direction = directions.next().expect("a direction per matrix");
+                of(&weights, part) - direction.reshape([part.len]) * size
+            }
         });
         state.weights = joined(moved.collect());
         state.average = averaged(average, &state.weights, update.average_decay_at(state.updates));
@@ -72,28 +71,10 @@ fn matrix_of(shape: &[usize]) -> Option<[usize; 2]> {
     (!rest.is_empty() && rows > 1 && columns > 1).then_some([rows, columns])
 }
 
-/// About U Vᵀ of the singular value decomposition U S Vᵀ of `m`, of the same shape.
-fn orthogonal(m: Tensor<2>) -> Tensor<2> {
-    let [rows, columns] = m.dims();
-    // The products are those of the shorter side.
-    let turned = rows > columns;
-    let m = if turned { m.transpose() } else { m };
-    let norm = m.clone().square().sum().sqrt() + TINY;
-    let mut x = m / norm.reshape([1, 1]);
-    let [a, b, c] = COEFFICIENTS;
-    for _ in 0..ITERATIONS {
-        let s = x.clone().matmul(x.clone().transpose());
-        let polynomial = s.clone() * b + s.clone().matmul(s) * c;
-        x = x.clone() * a + polynomial.matmul(x);
-    }
-    if turned { x.transpose() } else { x }
-}
-
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
-    use nalgebra::DMatrix;
 
     fn wave(n: usize, a: f32) -> Tensor<1> {
         let values: Vec<f32> = (0..n).map(|i| (i as f32 * a).sin()).collect();
@@ -106,29 +87,6 @@ mod tests {
 
     fn layout(shapes: &[&[usize]]) -> Layout {
         Layout { entries: shapes.iter().map(|shape| (String::new(), shape.to_vec())).collect() }
-    }
-
-    #[test]
-    fn singular_values_become_alike_and_directions_stay() {
-        for [rows, columns] in [[6, 6], [5, 12], [12, 5]] {
-            let m = wave(rows * columns, 0.7).square().reshape([rows, columns]);
-            let svd = DMatrix::from_row_slice(rows, columns, &host(m.clone())).svd(true, true);
-            let x = DMatrix::from_row_slice(rows, columns, &host(orthogonal(m)));
-            let found = svd.u.unwrap().transpose() * x * svd.v_t.unwrap().transpose();
-            for i in 0..found.nrows() {
-                for j in 0..found.ncols() {
-                    let bound = if i == j { 0.6..1.3 } else { -1e-4..1e-4 };
-                    // Directions of nearly no momentum are lifted by 3.4445 per iteration alone.
-                    let faint = i == j && svd.singular_values[i] < 3e-3 * svd.singular_values[0];
-                    assert!(faint || bound.contains(&found[(i, j)]), "{rows} x {columns}: {found}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_momentum_is_no_step() {
-        assert!(host(orthogonal(Tensor::zeros([3, 4], &Device::flex()))).iter().all(|x| *x == 0.0));
     }
 
     #[test]
@@ -152,7 +110,7 @@ mod tests {
         assert_eq!(moved[16..], adam[16..]);
         let step: Vec<f32> = old.iter().zip(&moved).map(|(old, new)| old - new).take(16).collect();
         let scale = (SIZE * 2.0 * rate) as f32;
-        let expected = host(orthogonal(state.first.narrow(0, 0, 16).reshape([4, 4])));
+        let expected = host(kernels::orthogonal(vec![state.first.narrow(0, 0, 16).reshape([4, 4])]).remove(0));
         step.iter().zip(expected).for_each(|(s, x)| assert!((s - scale * x).abs() < 1e-6, "{s} {x}"));
         // The first update keeps (1 + 1) / (10 + 1) of the old average.
         let average = host(state.average);

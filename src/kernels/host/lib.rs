@@ -10,6 +10,7 @@ mod dense;
 pub mod dropout;
 mod math;
 mod matrix;
+mod orthogonal;
 mod resample;
 mod short;
 
@@ -19,4 +20,5 @@ pub use conv::{ConvGradients, Grid, conv, conv_backward};
 pub use dense::{NORM_EPSILON, NormGradients, affine, norm_rows, norm_rows_backward, norm_silu, norm_silu_backward};
 pub use math::add_rows;
 pub use matrix::Matrix;
+pub use orthogonal::{ORTHOGONAL_ITERATIONS, ORTHOGONAL_TINY, orthogonal};
 pub use resample::{upsampled, upsampled_backward};

@@ -2,6 +2,9 @@
 
 use super::short;
 
+/// Rows of a symmetric product that are computed at once.
+const PANEL: usize = 16;
+
 /// A matrix in a slice with any strides.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
@@ -42,7 +45,7 @@ impl<'a> Matrix<'a> {
         // SAFETY: there is room for `len` values; they are not read (add = false), and all are written for a
         // positive inner dimension.
         unsafe {
-            self.multiply(other, out.as_mut_ptr(), false);
+            self.multiply(other, (out.as_mut_ptr(), other.columns), false);
             out.set_len(len);
         }
         out
@@ -52,12 +55,31 @@ impl<'a> Matrix<'a> {
     pub fn times_into(self, other: Matrix, out: &mut [f32], add: bool) {
         assert_eq!(out.len(), self.rows * other.columns, "the product's size");
         // SAFETY: the size was checked.
-        unsafe { self.multiply(other, out.as_mut_ptr(), add) }
+        unsafe { self.multiply(other, (out.as_mut_ptr(), other.columns), add) }
+    }
+
+    /// Writes self * other into the row-major `out`, where that product is symmetric: about half of it is computed.
+    pub fn times_symmetric_into(self, other: Matrix, out: &mut [f32]) {
+        let n = self.rows;
+        assert_eq!([out.len(), other.columns], [n * n, n], "a square product");
+        for top in (0..n).step_by(PANEL) {
+            let rows = PANEL.min(n - top);
+            let panel = Self { values: &self.values[top * self.strides.0..], rows, ..self };
+            let left = Matrix { columns: top + rows, ..other };
+            // SAFETY: rows `top` and the following of `out` are there, and are longer than the product's.
+            unsafe { panel.multiply(left, (out.as_mut_ptr().add(top * n), n), false) };
+            for j in 0..top {
+                for i in top..top + rows {
+                    out[j * n + i] = out[i * n + j];
+                }
+            }
+        }
     }
 
     /// # Safety
-    /// `out` must have room for rows x other.columns values, initialized if `add`.
-    unsafe fn multiply(self, other: Matrix, out: *mut f32, add: bool) {
+    /// `out` must have room for `rows` rows of other.columns values that start as far apart as it says, initialized if
+    /// `add`.
+    unsafe fn multiply(self, other: Matrix, out: (*mut f32, usize), add: bool) {
         assert_eq!(self.columns, other.rows, "inner dimensions");
         // SAFETY: the constructors checked the strides against the slices; the caller guarantees `out`.
         unsafe {
@@ -75,7 +97,7 @@ impl<'a> Matrix<'a> {
 
     /// # Safety
     /// As [`Matrix::multiply`]; the inner dimensions must agree.
-    unsafe fn multiply_wide(self, other: Matrix, out: *mut f32, add: bool) {
+    unsafe fn multiply_wide(self, other: Matrix, (out, stride): (*mut f32, usize), add: bool) {
         let (m, n, k) = (self.rows, other.columns, self.columns);
         let [(ars, acs), (brs, bcs)] = [self.strides, other.strides].map(|(r, c)| (r as isize, c as isize));
         let (a, b, keep) = (self.values.as_ptr(), other.values.as_ptr(), if add { 1.0 } else { 0.0 });
@@ -83,7 +105,25 @@ impl<'a> Matrix<'a> {
         // SAFETY: the constructors checked the strides against the slices; the caller guarantees `out`.
         unsafe {
             gemm::gemm(
-                m, n, k, out, 1, n as isize, add, a, acs, ars, b, bcs, brs, keep, 1.0, false, false, false, serial,
+                m,
+                n,
+                k,
+                out,
+                1,
+                stride as isize,
+                add,
+                a,
+                acs,
+                ars,
+                b,
+                bcs,
+                brs,
+                keep,
+                1.0,
+                false,
+                false,
+                false,
+                serial,
             );
         }
     }
@@ -107,8 +147,8 @@ mod tests {
         let [mut short, mut wide] = [held.clone(), held.clone()];
         // SAFETY: the sizes are those of the matrices.
         unsafe {
-            short::multiply(left.factor(), right.factor(), [m, n, k], short.as_mut_ptr(), add);
-            left.multiply_wide(right, wide.as_mut_ptr(), add);
+            short::multiply(left.factor(), right.factor(), [m, n, k], (short.as_mut_ptr(), n), add);
+            left.multiply_wide(right, (wide.as_mut_ptr(), n), add);
         }
         for (place, (short, wide)) in short.iter().zip(&wide).enumerate() {
             let (i, j) = (place / n, place % n);
@@ -139,7 +179,17 @@ mod tests {
         let (left, right) = (Matrix::overlapping(&a, 8, 6, 2), Matrix::new(&b, 6, 9));
         let (wide, mut short) = (left.times(right), vec![0.0; 72]);
         // SAFETY: `short` holds 8 x 9 values.
-        unsafe { short::multiply(left.factor(), right.factor(), [8, 9, 6], short.as_mut_ptr(), false) };
+        unsafe { short::multiply(left.factor(), right.factor(), [8, 9, 6], (short.as_mut_ptr(), 9), false) };
         assert!(wide.iter().zip(&short).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
+    #[test]
+    fn symmetric_products_are_products() {
+        for [n, k] in [[1, 3], [16, 16], [37, 50]] {
+            let a = values(n * k, 1);
+            let (a, mut half) = (Matrix::new(&a, n, k), vec![0.0; n * n]);
+            a.times_symmetric_into(a.t(), &mut half);
+            assert!(a.times(a.t()).iter().zip(&half).all(|(whole, half)| (whole - half).abs() < 1e-4));
+        }
     }
 }

@@ -30,12 +30,18 @@ impl Factor {
     }
 }
 
-/// Writes a b into the row-major `out`, or adds it to `out` if `add`; a is m x k, b is k x n.
+/// Writes a b into `out`, or adds it to `out` if `add`; a is m x k, b is k x n, and the rows of `out` start `stride` values
+/// apart.
 ///
 /// # Safety
-/// The factors must hold m x k and k x n values, and `out` must have room for m x n values,
-/// initialized if `add`.
-pub(super) unsafe fn multiply(a: Factor, b: Factor, [m, n, k]: [usize; 3], out: *mut f32, add: bool) {
+/// The factors must hold m x k and k x n values, and `out` must have room for m rows of n values, initialized if `add`.
+pub(super) unsafe fn multiply(
+    a: Factor,
+    b: Factor,
+    [m, n, k]: [usize; 3],
+    (out, stride): (*mut f32, usize),
+    add: bool,
+) {
     // Columns that are not eight consecutive values are packed.
     let ready = if b.column == 1 { n - n % COLUMNS } else { 0 };
     // SAFETY: the columns belong to b.
@@ -57,12 +63,12 @@ pub(super) unsafe fn multiply(a: Factor, b: Factor, [m, n, k]: [usize; 3], out: 
             while i < bottom {
                 // SAFETY: the rows from i on belong to a and to `out`.
                 unsafe {
-                    let (a, out) = (Factor { start: a.at(i, 0), ..a }, out.add(i * n + left));
+                    let (a, out) = (Factor { start: a.at(i, 0), ..a }, out.add(i * stride + left));
                     if i + ROWS <= bottom {
-                        store(tile::<ROWS>(a, panel, k), out, n, width, add);
+                        store(tile::<ROWS>(a, panel, k), out, stride, width, add);
                         i += ROWS;
                     } else {
-                        store(tile::<1>(a, panel, k), out, n, width, add);
+                        store(tile::<1>(a, panel, k), out, stride, width, add);
                         i += 1;
                     }
                 }
