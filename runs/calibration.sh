@@ -18,7 +18,8 @@ calibrate gaussian
 calibrate gaussian --set 'e_step.sampler={kind="ddpm",steps=12}'
 # The presets as they were when these runs were logged.
 plain=(--set method.imputed_weight=1.0 --set method.relaxation=1.0)
-train manifold manifold --set em.laps=16 --set m_step.steps=1000 --set m_step.learning_rate=1e-3 "${plain[@]}"
+train manifold manifold --set em.laps=16 --set m_step.steps=1000 --set m_step.learning_rate=1e-3 \
+  --set m_step.optimizer=adam "${plain[@]}"
 calibrate manifold
 train digits digits --set network.width=384 --set em.laps=8 --set monitor.holdout=0.0 "${plain[@]}" \
   --set 'e_step.sampler={kind="ddpm",steps=30}'

@@ -8,7 +8,7 @@ out=${1:-runs/out/manifold}; bin=${DIFFEM:-target/release/diffem}; threads=${THR
 # The published recipe conditions on (y, A) as they are, freezes the corruption for a lap, decays the learning rate
 # linearly from 1e-3 to 1e-6, keeps no average of the weights and samples with ddpm.
 # What the preset was when these runs were logged.
-plain='em.laps=16 m_step.steps=1000 m_step.learning_rate=1e-3'
+plain='em.laps=16 m_step.steps=1000 m_step.learning_rate=1e-3 m_step.optimizer=adam'
 published='conditioning.features=observation conditioning.standardize=none conditioning.measurement_update=false
   m_step.recorruption=every-lap m_step.decay=linear m_step.final_learning_rate=1e-6 m_step.ema=0
   e_step.sampler={kind="ddpm",steps=30}'

@@ -8,7 +8,7 @@ out=${1:-runs/out/rivals}; bin=${DIFFEM:-target/release/diffem}; threads=${THREA
 # EM-MMPS converges here in single coordinates with the range of the data, but not in the preset's standardized
 # directions; diffem-range shows what the same two settings do to diffem.
 # What the preset was when these runs were logged.
-plain='em.laps=16 m_step.steps=1000 m_step.learning_rate=1e-3'
+plain='em.laps=16 m_step.steps=1000 m_step.learning_rate=1e-3 m_step.optimizer=adam'
 diffem="$plain method.imputed_weight=1.0 method.relaxation=1.0"
 "$bin" compare manifold --seeds "${SEEDS:-0,1,2}" --threads "$threads" --progress quiet --out "$out" \
   --contender "diffem $diffem" \
