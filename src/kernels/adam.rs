@@ -3,16 +3,11 @@
 
 use super::flex::Values;
 use crate::parallel;
-use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 use diffem_kernels::{Adam, add_rows};
 
 /// Number of values per piece of work; fixed, so that the thread count changes no bit.
 const PIECE: usize = 16_384;
-
-fn values(tensor: &Tensor<1>) -> Values {
-    Values::new(tensor.clone().try_into_primitive::<Flex>().expect("a flex tensor outside autodiff"))
-}
 
 /// Sums the gradients in order; returns the sum and its Euclidean norm.
 fn reduce(gradients: &[Values], len: usize) -> (Vec<f32>, f64) {
@@ -33,8 +28,8 @@ fn reduce(gradients: &[Values], len: usize) -> (Vec<f32>, f64) {
 /// whose norm is clipped to `clip_norm` unless that is 0; all vectors `[P]`.
 pub(crate) fn adam(state: [&Tensor<1>; 4], gradients: Vec<Tensor<1>>, adam: &Adam, clip_norm: f32) -> [Tensor<1>; 4] {
     let device = state[0].device();
-    let gradients: Vec<Values> = gradients.iter().map(values).collect();
-    let olds = state.map(values);
+    let gradients: Vec<Values> = gradients.iter().map(Values::of).collect();
+    let olds = state.map(Values::of);
     let [weights, average, first, second] = olds.each_ref().map(Values::get);
     let (gradient, norm) = reduce(&gradients, weights.len());
     let scale = if clip_norm > 0.0 { (clip_norm as f64 / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 };

@@ -53,6 +53,11 @@ impl Values {
         Self(if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() })
     }
 
+    /// The values of a tensor on flex outside autodiff.
+    pub(super) fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
+        Self::new(tensor.clone().try_into_primitive::<Flex>().expect("a flex tensor outside autodiff"))
+    }
+
     pub(super) fn get(&self) -> &[f32] {
         let start = self.0.layout().start_offset();
         &self.0.storage::<f32>()[start..start + self.0.layout().num_elements()]

@@ -16,12 +16,10 @@ pub(crate) fn orthogonal(matrices: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
 /// One thread per matrix.
 #[cfg(feature = "flex")]
 fn fused(matrices: &[Tensor<2>]) -> Vec<Tensor<2>> {
-    use burn::backend::Flex;
     use burn::tensor::TensorData;
     crate::parallel::map(matrices.len(), |i| {
         let m = &matrices[i];
-        let primitive = m.clone().try_into_primitive::<Flex>().expect("a flex tensor outside autodiff");
-        let found = diffem_kernels::orthogonal(super::flex::Values::new(primitive).get(), m.dims());
+        let found = diffem_kernels::orthogonal(super::flex::Values::of(m).get(), m.dims());
         Tensor::from_data(TensorData::new(found, m.dims()), &m.device())
     })
 }

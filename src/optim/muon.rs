@@ -15,6 +15,7 @@ use burn::tensor::Tensor;
 
 /// Approximate root mean square of the entries of an Adam step, in learning rates.
 const SIZE: f64 = 0.2;
+
 /// Parameters that lie behind each other in the flat vector and are updated alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Part {
