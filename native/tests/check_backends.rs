@@ -37,7 +37,7 @@ fn every_backend_is_in_the_table_or_named() {
     let said = succeed(dir.path(), &["check-backends", "--out", "table.txt"]);
     assert_eq!(std::fs::read_to_string(dir.path().join("table.txt")).expect("a file"), said);
     assert!(
-        said.contains("projection: M-step, 5 losses ") && said.contains("flex: 47 of 47 quantities agree\n"),
+        said.contains("projection: M-step, 3 losses ") && said.contains("flex: 47 of 47 quantities agree\n"),
         "{said}"
     );
     for backend in ["flex", "ndarray", "wgpu", "cuda", "wasm-cpu", "webgpu"] {

@@ -24,9 +24,9 @@ const OF_A_PROBLEM: [(&str, f64); 13] = [
     ("loss", 1e-5),
     ("gradient", 2e-5),
     ("M-step, gradient of 3 pieces", 2e-5),
-    ("M-step, 5 losses", 1e-4),
+    ("M-step, 3 losses", 1e-4),
     ("M-step, denoiser after", 1e-4),
-    ("M-step, weighted, 5 losses", 1e-4),
+    ("M-step, weighted, 3 losses", 1e-4),
     ("E-step, ddpm", 1e-4),
     ("E-step, heun", 1e-4),
     ("E-step, dpmpp-2m-sde", 1e-4),
@@ -35,7 +35,7 @@ const OF_A_PROBLEM: [(&str, f64); 13] = [
 ];
 
 /// Quantities of the images besides, where the network drops values in training.
-const OF_DROPOUT: [(&str, f64); 2] = [("M-step, dropout, gradient", 2e-5), ("M-step, dropout, 5 losses", 1e-4)];
+const OF_DROPOUT: [(&str, f64); 2] = [("M-step, dropout, gradient", 2e-5), ("M-step, dropout, 3 losses", 1e-4)];
 
 /// Probability with which it drops them.
 const DROPOUT: f64 = 0.25;
@@ -128,18 +128,18 @@ impl Problem {
         (loss.inner(), flatten_gradients(&network, gradients))
     }
 
-    /// Takes five training steps; returns the losses, the first step's gradient (first moment / (1 - β₁)) and
+    /// Takes three training steps; returns the losses, the first step's gradient (first moment / (1 - β₁)) and
     /// the trained weights.
     fn train(&self, network: &AnyNetwork, method: Diffem, device: &Device) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
         let config =
-            MStepConfig { steps: 5, batch: 40, micro_batch: 16, clip_norm: 0.0, ema: 0.5, ..Default::default() };
+            MStepConfig { steps: 3, batch: 40, micro_batch: 16, clip_norm: 0.0, ema: 0.5, ..Default::default() };
         let (x, &Settings { seed, lap, .. }) = (&self.inputs.x, &self.settings);
         let posterior = self.posterior(network.clone(), method, &EStepConfig::default().sampler, device);
         let mut m_step = MStep::new(&posterior, (x, self.observations()), &config, seed, lap);
         let mut state = OptimState::new(flatten(network));
         let mut losses = vec![m_step.step(&mut state, 0)];
         let gradient = state.first.clone() / 0.1;
-        losses.extend((1..5).map(|step| m_step.step(&mut state, step)));
+        losses.extend((1..3).map(|step| m_step.step(&mut state, step)));
         (Tensor::cat(losses, 0), gradient, state.average)
     }
 
@@ -156,13 +156,14 @@ impl Problem {
     }
 }
 
+/// Every sampler with few steps: software adapters take a second for a call of the network.
 fn samplers() -> [SamplerConfig; 4] {
     let spacing = Spacing::Geometric;
     [
-        DdpmConfig { steps: 12, spacing }.into(),
-        HeunConfig { steps: 6, spacing, churn: 0.1 }.into(),
-        Dpmpp2mSdeConfig { steps: 12, spacing }.into(),
-        PredictorCorrectorConfig { steps: 6, spacing, corrections: 1, tau: 0.1 }.into(),
+        DdpmConfig { steps: 4, spacing }.into(),
+        HeunConfig { steps: 3, spacing, churn: 0.1 }.into(),
+        Dpmpp2mSdeConfig { steps: 4, spacing }.into(),
+        PredictorCorrectorConfig { steps: 3, spacing, corrections: 1, tau: 0.1 }.into(),
     ]
 }
 
