@@ -26,7 +26,7 @@ const SIMULATIONS: usize = 4096;
 /// Held-out observations with the kernel that they are compared by; the same in every lap.
 pub(super) struct Likelihood {
     /// h of each value.
-    widths: Vec<f64>,
+    widths: Widths,
     /// y + h ε, `[n, m]`.
     widened: Samples,
     /// Weight of the density that every observation has at least.
@@ -59,8 +59,9 @@ impl Likelihood {
             widened.row_mut(i).iter_mut().zip(&widths).for_each(|(y, h)| *y += *h as f32 * stream.normal());
         }
         let wide: Vec<f64> = spread.iter().map(|s| 2.0 * s).collect();
-        let least = widened.rows().map(|y| log_normal(y, |j| mean[j], &wide).exp()).collect();
-        Some(Self { widths, widened, least_weight: 1.0 / simulations, least, key })
+        let wide = Widths::new(wide);
+        let least = widened.rows().map(|y| wide.log_normal(y, |j| mean[j]).exp()).collect();
+        Some(Self { widths: Widths::new(widths), widened, least_weight: 1.0 / simulations, least, key })
     }
 
     /// The negative log-likelihood of each of the `held_out` observations under the reconstructions `x [n, d]`, in nats.
@@ -71,7 +72,7 @@ impl Likelihood {
             let (mut y, mut sum) = (vec![0.0f32; m], 0.0);
             for j in 0..simulations {
                 channel.observe(x.row((i * simulations + j) % x.n()), a, &mut stream, &mut y);
-                sum += log_normal(seen, |j| f64::from(y[j]), &self.widths).exp();
+                sum += self.widths.log_normal(seen, |j| f64::from(y[j])).exp();
             }
             let density = (1.0 - self.least_weight) * sum / simulations as f64 + self.least_weight * self.least[i];
             -density.max(f64::MIN_POSITIVE).ln() as f32
@@ -79,13 +80,26 @@ impl Likelihood {
     }
 }
 
-/// Log-density at `y` of independent normal values with these means and standard deviations.
-fn log_normal(y: &[f32], mean: impl Fn(usize) -> f64, std: &[f64]) -> f64 {
-    let term = |(j, (y, s)): (usize, (&f32, &f64))| {
-        let z = (f64::from(*y) - mean(j)) / s;
-        -0.5 * z * z - s.ln() - 0.5 * std::f64::consts::TAU.ln()
-    };
-    y.iter().zip(std).enumerate().map(term).sum()
+/// Standard deviations of independent normal values, with their logarithms: millions of densities need them.
+struct Widths {
+    std: Vec<f64>,
+    ln: Vec<f64>,
+}
+
+impl Widths {
+    fn new(std: Vec<f64>) -> Self {
+        Self { ln: std.iter().map(|s| s.ln()).collect(), std }
+    }
+
+    /// Log-density at `y` of normal values with these means.
+    fn log_normal(&self, y: &[f32], mean: impl Fn(usize) -> f64) -> f64 {
+        let half_ln_tau = 0.5 * std::f64::consts::TAU.ln();
+        let term = |(j, y): (usize, &f32)| {
+            let z = (f64::from(*y) - mean(j)) / self.std[j];
+            -0.5 * z * z - self.ln[j] - half_ln_tau
+        };
+        y.iter().enumerate().map(term).sum()
+    }
 }
 
 #[cfg(test)]
@@ -131,10 +145,10 @@ mod tests {
         let held_out = Observations::observe(&channel, &normal(2000, 0), 0);
         let likelihood = Likelihood::new(&held_out, 4096, 0).unwrap();
         let scores = likelihood.scores(&channel, &held_out, &normal(4096, 1));
-        let std = [(1.25 + likelihood.widths[0].powi(2)).sqrt()];
+        let law = Widths::new(vec![(1.25 + likelihood.widths.std[0].powi(2)).sqrt()]);
         for (i, score) in scores.iter().enumerate() {
             let y = likelihood.widened.row(i);
-            let exact = log_normal(y, |_| 0.0, &std);
+            let exact = law.log_normal(y, |_| 0.0);
             // In the tails few simulations are near.
             assert!(y[0].abs() > 1.5 || (f64::from(-score) - exact).abs() < 0.3, "{} {score} {exact}", y[0]);
         }

@@ -10,9 +10,12 @@ use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
 use nalgebra::DMatrix;
-use std::borrow::Cow;
+use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// What a stage hands to the next one. Training and scores observe millions of short signals, which need no allocation here.
+type Short = SmallVec<[f32; 16]>;
 
 /// y = Q_S(... Q_1(x)). The operator parameters `a` are those of all stages, one after another.
 pub struct Compose {
@@ -55,16 +58,17 @@ impl Compose {
         y: &mut [f32],
         mut step: impl FnMut(&dyn Channel, &[f32], &[f32], &mut [f32]),
     ) {
-        let (mut signal, mut a) = (Cow::Borrowed(x), a);
+        let (mut signal, mut a): (Option<Short>, _) = (None, a);
         for (i, stage) in self.stages.iter().enumerate() {
             let (own, rest) = a.split_at(stage.operator_len());
             a = rest;
+            let from = signal.as_deref().unwrap_or(x);
             if i + 1 == self.stages.len() {
-                step(stage.as_ref(), own, &signal, y);
+                step(stage.as_ref(), own, from, y);
             } else {
-                let mut next = vec![0.0; stage.observation_len()];
-                step(stage.as_ref(), own, &signal, &mut next);
-                signal = Cow::Owned(next);
+                let mut next = Short::from_elem(0.0, stage.observation_len());
+                step(stage.as_ref(), own, from, &mut next);
+                signal = Some(next);
             }
         }
     }
