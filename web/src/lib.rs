@@ -18,6 +18,6 @@ mod sampling;
 mod bindings;
 
 pub use gaussian::{GaussianRun, gaussian_run};
-pub use live::{LiveConfig, LiveProgress, LiveTraining, Phase};
+pub use live::{LiveConfig, LiveProgress, LiveScore, LiveScorer, LiveTraining, Phase};
 pub use options::{ObserveOptions, SampleOptions, parse};
 pub use sampling::{Sampling, StepInfo, observe};

@@ -21,28 +21,45 @@ function draw(page, name, index, options = {}, device = 'cpu') {
   }, [name, y, a, { draws: 3, seed: 7, index, ...options }, device])
 }
 
-for (const device of ['cpu', 'webgpu']) {
-  describe(`draws on ${device}`, { skip: device === 'webgpu' && withoutGpu }, () => {
-    let browser
-    before(async () => { browser = await open({ gpu: device === 'webgpu' }) })
-    after(() => browser.close())
+describe('draws on cpu', () => {
+  let browser
+  before(async () => { browser = await open() })
+  after(() => browser.close())
 
-    for (const [name, index] of [['curve', 0], ['curve', 200], ['digits', 0], ['digits', 23], ['waves', 0], ['waves', 23]]) {
-      test(`of ${name} ${index} are the command line's`, async () => {
-        const { x, sigmas, info } = await draw(browser.page, name, index, {}, device)
-        assert.equal(info.device, device)
-        const expected = row(tensors(`${name}-draws.safetensors`).x, index)
-        const worst = difference(x, expected)
-        console.log(`${device} ${name} ${index}: max difference ${worst.toExponential(1)}`)
-        assert.ok(worst < TOLERANCE[device], `difference ${worst}`)
-        assert.equal(sigmas.length, 12)
-        assert.deepEqual(sigmas.map(([step]) => step), Array.from({ length: 12 }, (_, i) => i + 1))
-        assert.ok(sigmas.every(([, steps, sigma, state, mean], i) =>
-          steps === 12 && state === x.length && mean === x.length && (i === 0 || sigma < sigmas[i - 1][2])))
-      })
-    }
-  })
-}
+  for (const [name, index] of [['curve', 0], ['curve', 200], ['digits', 0], ['digits', 23], ['waves', 0], ['waves', 23]]) {
+    test(`of ${name} ${index} are the command line's`, async () => {
+      const { x, sigmas, info } = await draw(browser.page, name, index)
+      assert.equal(info.device, 'cpu')
+      const expected = row(tensors(`${name}-draws.safetensors`).x, index)
+      const worst = difference(x, expected)
+      console.log(`cpu ${name} ${index}: max difference ${worst.toExponential(1)}`)
+      assert.ok(worst < TOLERANCE.cpu, `difference ${worst}`)
+      assert.equal(sigmas.length, 12)
+      assert.deepEqual(sigmas.map(([step]) => step), Array.from({ length: 12 }, (_, i) => i + 1))
+      assert.ok(sigmas.every(([, steps, sigma, state, mean], i) =>
+        steps === 12 && state === x.length && mean === x.length && (i === 0 || sigma < sigmas[i - 1][2])))
+    })
+  }
+})
+
+// A software adapter takes a second for a call of the network: few steps, against the CPU, whose draws are the command line's.
+describe('draws on webgpu', { skip: withoutGpu }, () => {
+  let browser
+  before(async () => { browser = await open({ gpu: true }) })
+  after(() => browser.close())
+
+  for (const [name, index] of [['curve', 200], ['digits', 23], ['waves', 23]]) {
+    test(`of ${name} ${index} are the CPU's`, async () => {
+      const few = { steps: 3 }
+      const { x, sigmas, info } = await draw(browser.page, name, index, few, 'webgpu')
+      assert.equal(info.device, 'webgpu')
+      assert.equal(sigmas.length, 3)
+      const worst = difference(x, (await draw(browser.page, name, index, few)).x)
+      console.log(`webgpu ${name} ${index}: max difference ${worst.toExponential(1)}`)
+      assert.ok(worst < TOLERANCE.webgpu, `difference ${worst}`)
+    })
+  }
+})
 
 describe('one page', () => {
   let browser

@@ -10,7 +10,9 @@ use diffem::posterior::Model;
 use diffem::sampler::{DdpmConfig, Spacing};
 use diffem::schedule::Schedule;
 use diffem::{Em, Observations, Posterior, Samples};
-use diffem_web::{LiveConfig, LiveTraining, ObserveOptions, Phase, SampleOptions, Sampling, observe};
+use diffem_web::{
+    LiveConfig, LiveProgress, LiveScorer, LiveTraining, ObserveOptions, Phase, SampleOptions, Sampling, observe,
+};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -61,6 +63,11 @@ fn reconstructions(training: &LiveTraining) -> Samples {
     run.reconstructions().clone()
 }
 
+/// Whether a piece of work ended a lap, or the start.
+fn ends(progress: &LiveProgress) -> bool {
+    progress.fraction == 1.0 && matches!(progress.phase, Phase::Start | Phase::EStep)
+}
+
 #[test]
 fn live_laps_are_those_of_the_core() {
     let mut training = training();
@@ -72,7 +79,6 @@ fn live_laps_are_those_of_the_core() {
             break;
         }
         assert!(progress.fraction > 0.0 && progress.fraction <= 1.0);
-        assert_eq!(progress.divergence.is_some(), progress.fraction == 1.0 && progress.phase != Phase::MStep);
         phases.push(progress.phase);
     }
     let count = |phase| phases.iter().filter(|p| **p == phase).count();
@@ -90,7 +96,7 @@ fn the_later_learning_rate_holds_after_the_third_lap() {
             LiveTraining::new(&serde_json::from_str::<LiveConfig>(&config).unwrap(), 7, Device::flex()).unwrap();
         let mut clouds = Vec::new();
         while clouds.len() < 5 {
-            if ready(training.step()).unwrap().divergence.is_some() {
+            if ends(&ready(training.step()).unwrap()) {
                 clouds.push(training.cloud().unwrap().clone());
             }
         }
@@ -118,17 +124,33 @@ fn drawn_signals_are_observed_and_learned() {
 #[test]
 fn over_relaxed_live_laps_are_those_of_the_core() {
     let mut training = training_with(r#""relaxation": 4, "imputedWeight": 0.05, "learningRate": 0.05, "#);
-    let (mut scored, mut begun) = (0, 0);
+    let (mut ended, mut begun) = (0, 0);
     loop {
         let progress = ready(training.step()).unwrap();
         if progress.phase == Phase::Done {
             break;
         }
-        scored += usize::from(progress.divergence.is_some());
+        ended += usize::from(ends(&progress));
         begun += usize::from(progress.phase == Phase::EStep && progress.fraction == 0.0);
     }
-    assert_eq!((scored, begun), (3, 1));
+    assert_eq!((ended, begun), (3, 1));
     assert_eq!(*training.cloud().unwrap(), reconstructions(&training));
+}
+
+#[test]
+fn reconstructions_are_scored_apart_from_the_run() {
+    let mut training = training();
+    let config: LiveConfig = serde_json::from_str(CONFIG).unwrap();
+    let scorer = LiveScorer::new(&config, 7).unwrap();
+    let truth = training.truth();
+    let own = scorer.score(truth.slice(0..96).as_slice().to_vec()).unwrap();
+    assert!(own.divergence < own.floor, "{own:?}");
+    ready(training.step()).unwrap();
+    let start = scorer.score(training.cloud().unwrap().as_slice().to_vec()).unwrap();
+    assert!(start.divergence > 10.0 * start.floor && start.floor == own.floor, "{start:?}");
+    let error = |values| scorer.score(vec![0.0; values]).unwrap_err().to_string();
+    assert_eq!(error(190), "cloud: expected a multiple of 2 numbers, at least 192, found 190");
+    assert!(error(193).ends_with("found 193"));
 }
 
 fn posterior() -> (Posterior, Observations) {

@@ -1,7 +1,7 @@
 // Loads the WebAssembly modules and decides which one to use.
 
 import { hasAdapter } from './adapter.js'
-import type { DeviceKind, GaussianRun, LiveInfo, LiveProgress, PosteriorInfo, SampleStep } from './types.js'
+import type { DeviceKind, GaussianRun, LiveInfo, LiveProgress, LiveScore, PosteriorInfo, SampleStep } from './types.js'
 
 /** Posterior draws in progress; see web/src/bindings. */
 export interface Sampling {
@@ -29,10 +29,16 @@ export interface CoreLiveTraining {
   free(): void
 }
 
+export interface CoreLiveScorer {
+  score(cloud: Float32Array): LiveScore
+  free(): void
+}
+
 /** Exports of the modules. */
 export interface Core {
   Posterior: { open(bytes: Uint8Array): Promise<CorePosterior> }
   LiveTraining: { create(config: string, seed: number): Promise<CoreLiveTraining> }
+  LiveScorer: { create(config: string, seed: number): CoreLiveScorer }
   gaussianRun(truth: number, noise: number, start: number, laps: number): GaussianRun
 }
 

@@ -3,10 +3,11 @@
 
 import { bytesOf } from './bytes.js'
 import { Crew, sample } from './crew.js'
+import { Judge } from './judge.js'
 import { Challenger } from './race.js'
 import { Remote } from './remote.js'
 import type {
-  DeviceKind, Example, GaussianRun, LiveConfig, LiveInfo, LiveOptions, LiveProgress, LoadOptions, Observation,
+  DeviceKind, Example, GaussianRun, LiveConfig, LiveInfo, LiveOptions, LiveProgress, LiveScore, LoadOptions, Observation,
   ObserveOptions, PosteriorInfo, Race, SampleOptions,
 } from './types.js'
 
@@ -95,11 +96,13 @@ export class LiveTraining {
   #challenger: Challenger | undefined
   #race: Race | undefined
   #last: LiveProgress | undefined
+  readonly #judge: Judge
 
   /** @internal */
-  constructor(remote: Remote, info: LiveInfo, challenger?: Challenger) {
+  constructor(remote: Remote, info: LiveInfo, judge: Judge, challenger?: Challenger) {
     this.info = info
     this.#remote = remote
+    this.#judge = judge
     this.#challenger = challenger
   }
 
@@ -110,13 +113,15 @@ export class LiveTraining {
    */
   static create(config: LiveConfig, seed: number, options: LiveOptions = {}): Promise<LiveTraining> {
     const { device = 'auto', software = false, signal } = options
-    const begin = (remote: Remote) => remote.call<LiveInfo>('liveTraining', [JSON.stringify(config), seed], { signal })
+    const run = [JSON.stringify(config), seed]
+    const begin = (remote: Remote) => remote.call<LiveInfo>('liveTraining', run, { signal })
+    const judge = new Judge(() => opened('cpu', async (other) => other.call('liveScorer', run).then(() => other)))
     const work = async (remote: Remote) => {
       const info = await begin(remote)
       const start = () => opened('webgpu', async (other) => begin(other).then(() => other))
       // Outside of pages adapters are left alone: those of Deno can end the program.
       const races = device === 'auto' && 'document' in globalThis
-      return new LiveTraining(remote, info, races ? new Challenger(start, software) : undefined)
+      return new LiveTraining(remote, info, judge, races ? new Challenger(start, software) : undefined)
     }
     return opened(device === 'webgpu' ? 'webgpu' : 'cpu', work, signal)
   }
@@ -154,21 +159,33 @@ export class LiveTraining {
     this.info.device = 'webgpu'
   }
 
-  /** Works to the end of the current lap; rejects with the signal's reason when aborted between two units. */
+  /**
+   * Works to the end of the current lap and scores it; where all laps are over, there is no score. Rejects with the signal's
+   * reason when aborted between two units.
+   */
   async lap(
     options: { signal?: AbortSignal; onProgress?: (p: LiveProgress) => void } = {},
-  ): Promise<LiveProgress> {
+  ): Promise<LiveProgress & Partial<LiveScore>> {
     for (;;) {
       options.signal?.throwIfAborted()
       const progress = await this.step()
       options.onProgress?.(progress)
-      if (progress.phase === 'done' || (progress.phase === 'e-step' && progress.fraction === 1)) return progress
+      if (progress.phase === 'done') return progress
+      if (progress.phase === 'e-step' && progress.fraction === 1) return { ...progress, ...(await this.score()) }
     }
   }
 
   /** Reconstructions after the last finished lap, or of the start, [n * d]. */
   cloud(): Promise<Float32Array> {
     return this.#remote.call('liveTrainingCloud', [])
+  }
+
+  /**
+   * Scores `cloud` [n * d], by default the reconstructions after the last finished lap. A worker of its own does it, so that units
+   * of work asked for meanwhile do not wait.
+   */
+  async score(cloud?: Float32Array): Promise<LiveScore> {
+    return this.#judge.score(cloud ?? (await this.cloud()))
   }
 
   /** Clean points that training never sees, [k * d]. */
@@ -186,9 +203,10 @@ export class LiveTraining {
     return sample(this.#remote, 'liveTrainingSample', [i], options)
   }
 
-  /** Ends the worker and rejects its unanswered calls. */
+  /** Ends the workers and rejects their unanswered calls. */
   close(): void {
     this.#challenger?.leave()
+    this.#judge.close()
     this.#remote.close()
   }
 }

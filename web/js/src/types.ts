@@ -221,10 +221,14 @@ export interface LiveProgress {
   sigma?: number
   /** Reconstructions at that noise level, [n * d] (start and E-step). */
   cloud?: Float32Array
-  /** Sinkhorn divergence of the reconstructions from the truth (start and end of a lap). */
-  divergence?: number
+}
+
+/** How far reconstructions are from the truth, which training does not know. */
+export interface LiveScore {
+  /** Sinkhorn divergence of the reconstructions from the truth. */
+  divergence: number
   /** Sinkhorn divergence of one clean sample from another, which is the score of perfect reconstructions. */
-  floor?: number
+  floor: number
 }
 
 /** Closed-form EM for a scalar Gaussian, one value per lap from lap 0. */

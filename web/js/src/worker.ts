@@ -1,6 +1,8 @@
-// The worker holds one posterior or one live training, and answers messages between two steps.
+// The worker holds one posterior, one live training or the scorer of one, and answers messages between two steps.
 
-import { type Core, type CoreLiveTraining, type CorePosterior, DeviceLost, type Opened, type Sampling, open, openCpu } from './core.js'
+import {
+  type Core, type CoreLiveScorer, type CoreLiveTraining, type CorePosterior, DeviceLost, type Opened, type Sampling, open, openCpu,
+} from './core.js'
 import { type Failure, type Reply, type Request, buffers } from './protocol.js'
 import type { DeviceKind } from './types.js'
 
@@ -20,6 +22,7 @@ let opened: Promise<Opened> | undefined
 let bytes = new Uint8Array()
 let posterior: CorePosterior | undefined
 let training: CoreLiveTraining | undefined
+let scorer: CoreLiveScorer | undefined
 /** The panic that has ended the module. */
 let panic: Error | undefined
 const jobs = new Map<number, Job>()
@@ -137,6 +140,10 @@ const methods: Record<string, Method> = {
   liveTrainingObservations: () => need(training).observations(),
   liveTrainingSample: (job, i: number, options: string, watched: boolean) =>
     draw(job, () => need(training).sample(i, options), watched),
+  liveScorer: async (job, config: string, seed: number) => {
+    scorer = wanted(job, (await core()).LiveScorer.create(config, seed))
+  },
+  liveScore: (_, cloud: Float32Array) => need(scorer).score(cloud),
   gaussianRun: async (_, truth: number, noise: number, start: number, laps: number) =>
     (await core()).gaussianRun(truth, noise, start, laps),
   release,
@@ -146,7 +153,8 @@ const methods: Record<string, Method> = {
 function release(): void {
   posterior?.free()
   training?.free()
-  posterior = training = undefined
+  scorer?.free()
+  posterior = training = scorer = undefined
   bytes = new Uint8Array()
 }
 

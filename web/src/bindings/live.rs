@@ -59,3 +59,21 @@ impl LiveTraining {
         Ok(Sampling(self.0.posterior(count("observation", i)?, &options).map_err(error)?))
     }
 }
+
+/// Scores of the reconstructions of a live run.
+#[wasm_bindgen]
+pub struct LiveScorer(crate::LiveScorer);
+
+#[wasm_bindgen]
+impl LiveScorer {
+    /// Draws the truth of the run; `config` is JSON.
+    pub fn create(config: &str, seed: f64) -> Result<LiveScorer, JsError> {
+        let (config, seed) = (parse("config", config).map_err(error)?, whole("seed", seed)?);
+        Ok(Self(crate::LiveScorer::new(&config, seed).map_err(error)?))
+    }
+
+    /// The `LiveScore` of reconstructions, `[n * d]`.
+    pub fn score(&self, cloud: Vec<f32>) -> Result<JsValue, JsError> {
+        plain(&self.0.score(cloud).map_err(error)?)
+    }
+}

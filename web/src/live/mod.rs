@@ -4,16 +4,17 @@
 
 mod config;
 mod drawing;
+mod score;
 
 pub use config::LiveConfig;
 use config::{RunData, Settings};
+pub use score::{LiveScore, LiveScorer};
 
 use crate::options::SampleOptions;
 use crate::sampling::Sampling;
 use burn::tensor::{Device, Tensor};
-use diffem::channel::Channel;
+use diffem::channel::{Channel, Compose};
 use diffem::em::{self, Event, MStep, MStepConfig, State, Trainer};
-use diffem::metric::TruthScorer;
 use diffem::posterior::Draws;
 use diffem::synthetic::{self, Counts, Curve, Drawn, Law};
 use diffem::{Em, Error, Observations, Result, Samples};
@@ -22,14 +23,10 @@ use std::ops::ControlFlow;
 
 /// Points of each truth sample.
 const TRUTH: usize = 2048;
-/// Most points a side of the divergence.
-const SCORED: usize = 512;
 /// Laps before `later_learning_rate` holds.
 const EARLY: usize = 3;
 /// Optimizer steps between two reads of their losses, as in a run of the core.
 const LOG_EVERY: usize = 25;
-/// Entropic regularization of the divergence, the command line's.
-const REGULARIZATION: f64 = 1e-3;
 
 /// What a piece of work belonged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,12 +57,6 @@ pub struct LiveProgress {
     /// σ reached (reconstructing).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
-    /// Sinkhorn divergence of the reconstructions to the truth (at a lap's end).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub divergence: Option<f64>,
-    /// The same of a truth sample.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub floor: Option<f64>,
     /// The points on their way, `[n, d]` (reconstructing, and the start).
     #[serde(skip)]
     pub cloud: Option<Samples>,
@@ -73,7 +64,7 @@ pub struct LiveProgress {
 
 impl LiveProgress {
     fn new(phase: Phase, lap: usize, fraction: f64) -> Self {
-        Self { phase, lap, fraction, loss: None, sigma: None, divergence: None, floor: None, cloud: None }
+        Self { phase, lap, fraction, loss: None, sigma: None, cloud: None }
     }
 }
 
@@ -84,9 +75,7 @@ pub struct LiveTraining {
     m_step: MStepConfig,
     /// Trainer and settings of the laps after [`EARLY`], where these have a learning rate of their own.
     later: Option<(Trainer, MStepConfig)>,
-    u: [Samples; 3],
-    /// Made when it is first needed: its floor takes as long as a score.
-    scorer: Option<TruthScorer>,
+    truth: Samples,
     state: Option<State>,
     /// The E-step under way.
     draws: Option<Draws>,
@@ -99,15 +88,8 @@ impl LiveTraining {
     /// A setting outside its range.
     pub fn new(config: &LiveConfig, seed: u64, device: Device) -> Result<Self> {
         let settings = Settings::new(config, seed)?;
-        let (law, d): (Box<Law<'_>>, usize) = match &settings.data {
-            RunData::Curve { shape, .. } => along(Curve::outline(*shape)),
-            RunData::Manifold { d, alpha, .. } => along(synthetic::manifold(*d, *alpha, seed)),
-            RunData::Drawn { drawing, .. } => (Box::new(|count, key, set| drawing.draw_points(count, key, set)), 2),
-        };
-        let channel = settings.channel.build(d)?;
-        let counts = Counts { observed: config.observations, truth: TRUTH, test: 0 };
-        let Drawn { observations, u, .. } = synthetic::draw(&law, counts, &channel, seed);
-        drop(law);
+        let (channel, Drawn { observations, u: [truth, ..], .. }) = drawn(&settings, config.observations, seed)?;
+        let d = channel.signal_len();
         settings.init.validate(&channel)?;
         let trainer = |m_step: &MStepConfig| {
             Em::new(settings.channel.build(d)?, observations.clone())
@@ -127,7 +109,7 @@ impl LiveTraining {
             m_step.validate().and_then(|()| Ok((trainer(&m_step)?, m_step)))
         });
         let (later, trainer, m_step) = (later.transpose()?, trainer(&settings.m_step)?, settings.m_step.clone());
-        Ok(Self { settings, trainer, m_step, later, u, scorer: None, state: None, draws: None })
+        Ok(Self { settings, trainer, m_step, later, truth, state: None, draws: None })
     }
 
     /// The run's settings, in the words of the command line's configuration files.
@@ -147,7 +129,7 @@ impl LiveTraining {
 
     /// Clean points nobody trained on, `[k, d]`.
     pub fn truth(&self) -> &Samples {
-        &self.u[0]
+        &self.truth
     }
 
     /// Reconstructions after the last finished lap, `[n, d]`.
@@ -173,11 +155,7 @@ impl LiveTraining {
         }
         let done = self.work(&mut state).await;
         self.state = Some(state);
-        let mut progress = done?;
-        if progress.phase == Phase::EStep && progress.fraction == 1.0 {
-            self.score(&mut progress)?;
-        }
-        Ok(progress)
+        done
     }
 
     async fn work(&mut self, state: &mut State) -> Result<LiveProgress> {
@@ -197,7 +175,6 @@ impl LiveTraining {
         let mut progress = LiveProgress::new(Phase::Start, 0, 1.0);
         progress.cloud = Some(state.x.clone());
         self.state = Some(state);
-        self.score(&mut progress)?;
         Ok(progress)
     }
 
@@ -259,19 +236,6 @@ impl LiveTraining {
         Ok(progress)
     }
 
-    /// Adds the divergence to the truth.
-    fn score(&mut self, progress: &mut LiveProgress) -> Result<()> {
-        let points = self.observations().n().min(SCORED);
-        let scorer = match self.scorer.take() {
-            Some(scorer) => scorer,
-            None => TruthScorer::new(&self.u, points, REGULARIZATION)?,
-        };
-        progress.divergence = Some(scorer.score(self.cloud()?)?);
-        progress.floor = Some(scorer.floor());
-        self.scorer = Some(scorer);
-        Ok(())
-    }
-
     /// Draws of the posterior of observation `i` under the network as it is now; with `options.index` left out of account,
     /// since the observation has a place of its own.
     ///
@@ -287,6 +251,19 @@ impl LiveTraining {
         let (y, a) = (seen.y.row(i).to_vec(), seen.operator(i).to_vec());
         Sampling::new(&self.trainer.posterior(state), y, a, &SampleOptions { index: i, ..options.clone() })
     }
+}
+
+/// The channel of a run, and what it draws: `observed` observations and samples of the truth.
+fn drawn(settings: &Settings, observed: usize, seed: u64) -> Result<(Compose, Drawn)> {
+    let (law, d): (Box<Law<'_>>, usize) = match &settings.data {
+        RunData::Curve { shape, .. } => along(Curve::outline(*shape)),
+        RunData::Manifold { d, alpha, .. } => along(synthetic::manifold(*d, *alpha, seed)),
+        RunData::Drawn { drawing, .. } => (Box::new(|count, key, set| drawing.draw_points(count, key, set)), 2),
+    };
+    let channel = settings.channel.build(d)?;
+    let counts = Counts { observed, truth: TRUTH, test: 0 };
+    let drawn = synthetic::draw(&law, counts, &channel, seed);
+    Ok((channel, drawn))
 }
 
 /// The distribution of points along `curve`, and the length of a point.

@@ -12,7 +12,7 @@ import { reducedMotion } from '../lib/environment';
 import { perFrame } from '../lib/frames';
 import { type SessionConfig, DATA, DEFAULTS, SELECTED, clamped } from '../session/config';
 import { fetchRecorded } from '../session/recorded';
-import { LiveSession } from '../session/session';
+import { type LapRecord, LiveSession } from '../session/session';
 import { DrawingMode, drawingStyles } from './drawing-mode';
 import { drawFilmstrip, filmstrip, filmstripStyles } from './filmstrip';
 import { divergenceChart, lossChart } from './manifold-charts';
@@ -65,7 +65,7 @@ export class DiffemManifold extends FigureElement {
     this.pair = [0, 1];
     this.session.addEventListener('change', () => this.#redraw());
     this.session.addEventListener('select', () => this.#chosen());
-    this.session.addEventListener('lap', () => this.#lapDone());
+    this.session.addEventListener('lap', (event) => this.#lapDone((event as CustomEvent<LapRecord>).detail));
   }
 
   override connectedCallback(): void {
@@ -116,9 +116,8 @@ export class DiffemManifold extends FigureElement {
     return change as Change;
   }
 
-  #lapDone(): void {
-    const last = this.session.laps.at(-1);
-    if (last) this.announce('lap', { lap: last.lap, divergence: last.divergence, floor: last.floor, loss: last.loss });
+  #lapDone({ lap, divergence, floor, loss }: LapRecord): void {
+    this.announce('lap', { lap, divergence, floor, loss });
   }
 
   /** Lets the reader draw; the run pauses. */

@@ -29,7 +29,7 @@ export const DEFAULTS: SessionConfig = {
   observations: 4096,
   noise: 0.02,
   laps: 30,
-  steps: 2000,
+  steps: 1600,
   seed: 0,
 };
 
@@ -56,7 +56,7 @@ type Training = Omit<LiveConfig, 'data' | 'init' | keyof SessionConfig>;
  * every start.
  */
 const PLANE: Training = {
-  batch: 128,
+  batch: 160,
   width: 64,
   depth: 4,
   embedding: 8,
@@ -69,7 +69,7 @@ const PLANE: Training = {
 };
 
 /** The levers are those of the command line's preset. */
-const MANIFOLD: Training = { batch: 256, width: 128, depth: 3, learningRate: 2e-3, relaxation: 3, imputedWeight: 0.1 };
+const MANIFOLD: Training = { batch: 256, width: 128, depth: 3, learningRate: 2e-3, optimizer: 'muon', relaxation: 3, imputedWeight: 0.1 };
 
 /**
  * What is drawn may be symmetric, so that at first the network has little to learn: it needs a clean gradient,

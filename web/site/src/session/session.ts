@@ -1,6 +1,6 @@
 // One live run, shared by every figure that shows it. The session owns the worker that trains, requests one
-// unit of work at a time and keeps the results. It dispatches "change" after every change, "lap" after every
-// lap and "select" for a new selection.
+// unit of work at a time and keeps the results. It dispatches "change" after every change, "lap" with the record of every
+// lap that has its score, and "select" for a new selection.
 import { type LiveProgress, LiveTraining, type Race, type SampleOptions } from 'diffem';
 import { abortable, isAbort, messageOf } from '../lib/async';
 import { DEFAULTS, SELECTED, type SessionConfig, clamped, liveConfig } from './config';
@@ -204,7 +204,7 @@ export class LiveSession extends EventTarget {
       this.#training = training;
       this.data = { d, m, n, y, a, truth };
       this.selected = Math.min(this.selected, n - 1);
-      this.laps = [record(0, cloud, first)];
+      this.laps = [{ lap: first.lap, cloud }];
     } catch (error) {
       training.close();
       signal.throwIfAborted();
@@ -212,6 +212,7 @@ export class LiveSession extends EventTarget {
     }
     this.status = this.#wanted ? 'running' : 'paused';
     this.#changed();
+    void this.#score(training);
     return training;
   }
 
@@ -253,11 +254,30 @@ export class LiveSession extends EventTarget {
     if (finished) {
       const cloud = await training.cloud();
       if (training !== this.#training) return;
-      this.laps.push(record(p.lap, cloud, p, this.#lapLoss(p.lap - 1)));
-      this.dispatchEvent(new Event('lap'));
+      const loss = this.#lapLoss(p.lap - 1);
+      this.laps.push({ lap: p.lap, cloud, ...(loss === undefined ? {} : { loss }) });
+      const scored = this.#score(training);
+      if (this.#stopsAt(p)) await scored;
+      if (training !== this.#training) return;
     }
     this.#settle(p, finished);
     this.#changed();
+  }
+
+  /** Adds its score to the last lap. The run goes on meanwhile; where no score can be had, the chart lacks a point. */
+  async #score(training: LiveTraining): Promise<void> {
+    const lap = this.laps.at(-1);
+    if (!lap) return;
+    const score = await training.score(lap.cloud).catch(() => undefined);
+    if (training !== this.#training) return;
+    Object.assign(lap, score);
+    if (lap.lap > 0) this.dispatchEvent(new CustomEvent<LapRecord>('lap', { detail: lap }));
+    this.#changed();
+  }
+
+  /** Whether the run rests after the unit of work that ended a lap with `p`, so that its score can be awaited. */
+  #stopsAt(p: LiveProgress): boolean {
+    return p.phase === 'done' || this.laps.length > this.config.laps || this.#wanted !== 'run';
   }
 
   /** Decides whether the run goes on after this unit of work. */
@@ -281,14 +301,4 @@ export class LiveSession extends EventTarget {
 
 function pick(p: LiveProgress): Partial<Live> {
   return { ...(p.sigma === undefined ? {} : { sigma: p.sigma }), ...(p.cloud === undefined ? {} : { cloud: p.cloud }) };
-}
-
-function record(lap: number, cloud: Float32Array, p: LiveProgress, loss?: number): LapRecord {
-  return {
-    lap,
-    cloud,
-    ...(p.divergence === undefined ? {} : { divergence: p.divergence }),
-    ...(p.floor === undefined ? {} : { floor: p.floor }),
-    ...(loss === undefined ? {} : { loss }),
-  };
 }

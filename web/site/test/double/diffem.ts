@@ -1,7 +1,7 @@
 // A stand-in for the package that shows the page's layout where no WebAssembly was built (`npm run
 // dev:double`). It learns nothing: a timer moves the points toward the truth. The shipped site never contains
 // it.
-import type { LiveConfig, LiveInfo, LiveProgress, LoadOptions, Observation, PosteriorInfo, SampleOptions } from '../../../js/src/types';
+import type { LiveConfig, LiveInfo, LiveProgress, LiveScore, LoadOptions, Observation, PosteriorInfo, SampleOptions } from '../../../js/src/types';
 
 export { hasAdapter } from '../../../js/src/adapter';
 export * from '../../../js/src/types';
@@ -60,7 +60,7 @@ export class LiveTraining {
   async step(): Promise<LiveProgress> {
     await wait(20);
     this.#unit += 1;
-    if (this.#unit === 0) return { phase: 'start', lap: 0, fraction: 1, divergence: 1.2, floor: 0.01 };
+    if (this.#unit === 0) return { phase: 'start', lap: 0, fraction: 1 };
     const at = (this.#unit - 1) % (2 * UNITS);
     const lap = Math.floor((this.#unit - 1) / (2 * UNITS));
     if (at < UNITS) return { phase: 'm-step', lap, fraction: (at + 1) / UNITS, loss: 0.3 / (1 + lap) + 0.3 / (1 + at) };
@@ -68,15 +68,20 @@ export class LiveTraining {
     const sigma = 10 ** (1 - 4 * fraction);
     if (fraction < 1) return { phase: 'e-step', lap, fraction, sigma, cloud: this.#cloud(lap / this.config.laps, sigma) };
     const done = lap + 1 >= this.config.laps;
-    return { phase: done ? 'done' : 'e-step', lap: lap + 1, fraction: 1, divergence: 0.01 + 1.2 / (lap + 2) ** 2, floor: 0.01 };
+    return { phase: done ? 'done' : 'e-step', lap: lap + 1, fraction: 1 };
   }
 
   async lap(options?: { signal?: AbortSignal; onProgress?: (p: LiveProgress) => void }): Promise<LiveProgress> {
     for (;;) {
       const p = await this.step();
       options?.onProgress?.(p);
-      if (p.divergence !== undefined) return p;
+      if (p.phase !== 'm-step' && p.fraction === 1) return p;
     }
+  }
+
+  async score(): Promise<LiveScore> {
+    const lap = Math.floor(this.#unit / (2 * UNITS));
+    return { divergence: 0.01 + 1.2 / (lap + 1) ** 2, floor: 0.01 };
   }
 
   async cloud(): Promise<Float32Array> {
