@@ -116,6 +116,28 @@ describe('live training', () => {
     })
   })
 
+  test('scores reconstructions while it trains', async () => {
+    const found = await browser.page.evaluate(async (config) => {
+      const training = await diffem.LiveTraining.create(config, 3)
+      const early = await training.score().catch((error) => error.message)
+      await training.step()
+      const cloud = await training.cloud()
+      const [beside, { phase }] = await Promise.all([training.score(cloud), training.step()])
+      const again = await training.score()
+      const truth = await training.score((await training.truth()).slice(0, cloud.length))
+      const short = await training.score(cloud.slice(1)).catch((error) => error.message)
+      training.close()
+      const closed = await training.score(cloud).catch((error) => error.message)
+      return { early, phase, beside, again, truth, short, closed }
+    }, CURVE)
+    assert.deepEqual(found.again, found.beside)
+    assert.ok(found.beside.divergence > 10 * found.beside.floor && found.truth.divergence < found.truth.floor, JSON.stringify(found))
+    assert.deepEqual([found.phase, found.early, found.short, found.closed], [
+      'm-step', 'live training: nothing has been reconstructed yet: take the first step()',
+      'cloud: expected a multiple of 2 numbers, at least 512, found 511', 'this live training has been closed',
+    ])
+  })
+
   test('names the setting that is wrong', async () => {
     const messages = await browser.page.evaluate(async (config) => {
       const said = (changes, options) =>

@@ -3,7 +3,7 @@
 
 import { bytesOf } from './bytes.js'
 import { Crew, sample } from './crew.js'
-import { Judge } from './judge.js'
+import { Scorer } from './scorer.js'
 import { Challenger } from './race.js'
 import { Remote } from './remote.js'
 import type {
@@ -96,13 +96,13 @@ export class LiveTraining {
   #challenger: Challenger | undefined
   #race: Race | undefined
   #last: LiveProgress | undefined
-  readonly #judge: Judge
+  readonly #scorer: Scorer
 
   /** @internal */
-  constructor(remote: Remote, info: LiveInfo, judge: Judge, challenger?: Challenger) {
+  constructor(remote: Remote, info: LiveInfo, scorer: Scorer, challenger?: Challenger) {
     this.info = info
     this.#remote = remote
-    this.#judge = judge
+    this.#scorer = scorer
     this.#challenger = challenger
   }
 
@@ -115,13 +115,13 @@ export class LiveTraining {
     const { device = 'auto', software = false, signal } = options
     const run = [JSON.stringify(config), seed]
     const begin = (remote: Remote) => remote.call<LiveInfo>('liveTraining', run, { signal })
-    const judge = new Judge(() => opened('cpu', async (other) => other.call('liveScorer', run).then(() => other)))
+    const scorer = new Scorer(() => opened('cpu', async (other) => other.call('liveScorer', run).then(() => other)))
     const work = async (remote: Remote) => {
       const info = await begin(remote)
       const start = () => opened('webgpu', async (other) => begin(other).then(() => other))
       // Outside of pages adapters are left alone: those of Deno can end the program.
       const races = device === 'auto' && 'document' in globalThis
-      return new LiveTraining(remote, info, judge, races ? new Challenger(start, software) : undefined)
+      return new LiveTraining(remote, info, scorer, races ? new Challenger(start, software) : undefined)
     }
     return opened(device === 'webgpu' ? 'webgpu' : 'cpu', work, signal)
   }
@@ -185,7 +185,7 @@ export class LiveTraining {
    * of work asked for meanwhile do not wait.
    */
   async score(cloud?: Float32Array): Promise<LiveScore> {
-    return this.#judge.score(cloud ?? (await this.cloud()))
+    return this.#scorer.score(cloud ?? (await this.cloud()))
   }
 
   /** Clean points that training never sees, [k * d]. */
@@ -206,7 +206,7 @@ export class LiveTraining {
   /** Ends the workers and rejects their unanswered calls. */
   close(): void {
     this.#challenger?.leave()
-    this.#judge.close()
+    this.#scorer.close()
     this.#remote.close()
   }
 }

@@ -3,7 +3,7 @@
 import type { Remote } from './remote.js'
 import type { LiveScore } from './types.js'
 
-export class Judge {
+export class Scorer {
   readonly #start: () => Promise<Remote>
   #remote: Promise<Remote> | undefined
   #closed = false
