@@ -1,4 +1,4 @@
-"""Writes the golden values of tests/channels/images.rs, computed with scipy, to blur.json beside this script.
+"""Writes the golden values of tests/suite/channels/images.rs, computed with scipy, to blur.json beside this script.
 
     pip install numpy scipy
     python golden_blur.py

@@ -1,4 +1,4 @@
-"""Writes the golden values of tests/spectral.rs to deconvolution.json, from scikit-image and SciPy.
+"""Writes the golden values of tests/suite/spectral.rs to deconvolution.json, from scikit-image and SciPy.
 
     pip install numpy scipy scikit-image
     python golden_deconvolution.py

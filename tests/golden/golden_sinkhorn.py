@@ -1,4 +1,4 @@
-"""Writes the golden values of tests/metric_golden.rs, computed with POT, to metric.json beside this script.
+"""Writes the golden values of tests/suite/metric_golden.rs, computed with POT, to metric.json beside this script.
 
     pip install numpy POT
     python golden_sinkhorn.py

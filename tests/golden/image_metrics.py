@@ -1,4 +1,4 @@
-"""Writes image.json beside this script: the golden values of tests/image_golden.rs, computed with
+"""Writes image.json beside this script: the golden values of tests/suite/image_golden.rs, computed with
 scikit-image, SciPy and NumPy.
 
     pip install numpy scipy scikit-image

@@ -1,4 +1,4 @@
-"""Writes the golden values of tests/operators.rs, computed with scikit-image, scipy and numpy, to operators.json beside
+"""Writes the golden values of tests/suite/operators.rs, computed with scikit-image, scipy and numpy, to operators.json beside
 this script.
 
     pip install numpy scipy scikit-image

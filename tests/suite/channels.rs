@@ -1,13 +1,9 @@
 //! Channels: adjointness over a registry of linear channels, the distributions that they promise, and the
 //! features that the network receives.
 
-#[path = "channels/images.rs"]
 mod images;
-#[path = "channels/missing.rs"]
 mod missing;
-#[path = "channels/noise.rs"]
 mod noise;
-#[path = "channels/position.rs"]
 mod position;
 
 use diffem::channel::{

@@ -334,7 +334,7 @@ struct Case {
 
 #[test]
 fn deconvolution_is_that_of_scikit_image() {
-    let golden: Golden = serde_json::from_str(include_str!("golden/deconvolution.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("../golden/deconvolution.json")).unwrap();
     assert_eq!(golden.cases.len(), 2);
     for case in golden.cases {
         let shape = ImageShape { channels: 1, height: case.height, width: case.width };

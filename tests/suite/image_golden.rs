@@ -1,4 +1,4 @@
-//! Scores of images and of features against scikit-image, SciPy and NumPy (fixture: golden/image_metrics.py), to 1e-6
+//! Scores of images and of features against scikit-image, SciPy and NumPy (fixture: ../golden/image_metrics.py), to 1e-6
 //! relative.
 
 use diffem::Samples;
@@ -38,7 +38,7 @@ struct FeatureCase {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/image.json")).expect("the fixture is what its script writes")
+    serde_json::from_str(include_str!("../golden/image.json")).expect("the fixture is what its script writes")
 }
 
 fn samples(values: &[i32], grid: f32, d: usize) -> Samples {

@@ -1,4 +1,4 @@
-//! The optimal transport scores against POT (fixture: golden/golden_sinkhorn.py), and against themselves on
+//! The optimal transport scores against POT (fixture: ../golden/golden_sinkhorn.py), and against themselves on
 //! different numbers of threads.
 
 use diffem::Samples;
@@ -36,7 +36,7 @@ struct SlicedCase {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/metric.json")).expect("the fixture is what its script writes")
+    serde_json::from_str(include_str!("../golden/metric.json")).expect("the fixture is what its script writes")
 }
 
 fn samples(values: &[i32], grid: f32, d: usize) -> Samples {

@@ -346,7 +346,7 @@ fn worst(stage: StageConfig, shape: ImageShape, a: &[f32], x: &[f32], expected: 
 /// The golden values come from tests/golden/operators.py.
 #[test]
 fn operators_are_those_of_scikit_image_scipy_and_numpy() {
-    let golden: Golden = serde_json::from_str(include_str!("golden/operators.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("../golden/operators.json")).unwrap();
     let values = |v: &[i32]| v.iter().map(|&v| v as f32 / golden.grid).collect::<Vec<_>>();
     let GoldenRadon { side, angles, x, y } = &golden.radon;
     let shape = ImageShape { channels: 1, height: *side, width: *side };

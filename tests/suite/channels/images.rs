@@ -203,7 +203,7 @@ struct GoldenCase {
 
 #[test]
 fn blur_agrees_with_scipy() {
-    let golden: Golden = serde_json::from_str(include_str!("../golden/blur.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("../../golden/blur.json")).unwrap();
     assert_eq!(golden.cases.len(), 3);
     for GoldenCase { height, width, sigma, x, y } in golden.cases {
         let blur = build(ImageShape { channels: 1, height, width }, vec![BlurConfig { sigma }.into()]);
