@@ -1,5 +1,6 @@
 //! Stages in sequence: the output of each stage is the signal of the next.
 
+mod forward;
 mod noise;
 mod spectral;
 
@@ -10,12 +11,8 @@ use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
 use nalgebra::DMatrix;
-use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// What a stage hands to the next one. Training and scores observe millions of short signals, which need no allocation here.
-type Short = SmallVec<[f32; 16]>;
 
 /// y = Q_S(... Q_1(x)). The operator parameters `a` are those of all stages, one after another.
 pub struct Compose {
@@ -48,29 +45,6 @@ impl Compose {
         }
         let (actions, maps) = (actions(&stages), maps(&stages));
         Ok(Self { stages, actions, maps })
-    }
-
-    /// Runs `step(stage, a, input, output)` for every stage in order, from `x` to `y`.
-    fn forward(
-        &self,
-        x: &[f32],
-        a: &[f32],
-        y: &mut [f32],
-        mut step: impl FnMut(&dyn Channel, &[f32], &[f32], &mut [f32]),
-    ) {
-        let (mut signal, mut a): (Option<Short>, _) = (None, a);
-        for (i, stage) in self.stages.iter().enumerate() {
-            let (own, rest) = a.split_at(stage.operator_len());
-            a = rest;
-            let from = signal.as_deref().unwrap_or(x);
-            if i + 1 == self.stages.len() {
-                step(stage.as_ref(), own, from, y);
-            } else {
-                let mut next = Short::from_elem(0.0, stage.observation_len());
-                step(stage.as_ref(), own, from, &mut next);
-                signal = Some(next);
-            }
-        }
     }
 
     /// The linear map, the noise and the map's parameters, if the chain is a noiseless map followed by
