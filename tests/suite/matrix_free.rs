@@ -248,15 +248,20 @@ fn falling(basis: &Basis) -> SpectralGaussian {
     SpectralGaussian::centered(basis.clone(), variance).unwrap()
 }
 
+/// 200 images with these variances.
+fn smooth(basis: &Basis) -> Samples {
+    let law = Gaussian::stationary(&falling(basis));
+    let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
+    let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
+    Samples::new((0..200).flat_map(draw).collect(), D)
+}
+
 /// Smooth images, whose distribution is a fixed point of EM: from there the start must stay better than the least-norm
 /// solution, and as wide as its errors.
 #[test]
 fn the_start_keeps_the_spectrum() {
     let basis = Basis::Cosine(Dct::new(SHAPE));
-    let law = Gaussian::stationary(&falling(&basis));
-    let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
-    let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
-    let x = Samples::new((0..200).flat_map(draw).collect(), D);
+    let x = smooth(&basis);
     let error = |y: &Samples| -> f64 {
         x.as_slice().iter().zip(y.as_slice()).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
             / x.as_slice().len() as f64
@@ -326,10 +331,7 @@ fn training_is_that_of_the_diagonal_form() {
 #[test]
 fn a_start_of_one_operator_is_smooth_where_nothing_was_seen() {
     let basis = Basis::Cosine(Dct::new(SHAPE));
-    let law = Gaussian::stationary(&falling(&basis));
-    let (root, key) = (law.root(), Key::new(1, Purpose::Truth, 0));
-    let draw = |i| law.draw(&root, &mut key.stream(i, 0)).iter().map(|&v| v as f32).collect::<Vec<_>>();
-    let x = Samples::new((0..200).flat_map(draw).collect(), D);
+    let x = smooth(&basis);
     let error = |y: &Samples| -> f64 {
         x.as_slice().iter().zip(y.as_slice()).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
     };

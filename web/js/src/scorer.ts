@@ -17,18 +17,12 @@ export class Scorer {
   async score(cloud: Float32Array): Promise<LiveScore> {
     if (this.#closed) throw new Error('this live training has been closed')
     const opening = (this.#remote ??= this.#start())
-    const failed = () => {
-      if (this.#remote === opening) this.#remote = undefined
-    }
-    const remote = await opening.catch((error: unknown) => {
-      failed()
-      throw error
-    })
-    if (this.#closed) remote.close()
+    let remote: Remote | undefined
     try {
+      remote = await opening
       return await remote.call<LiveScore>('liveScore', [cloud])
     } finally {
-      if (!remote.alive) failed()
+      if (!remote?.alive && this.#remote === opening) this.#remote = undefined
     }
   }
 

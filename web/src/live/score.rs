@@ -1,5 +1,5 @@
-//! How far reconstructions are from the truth. Training does not need it, and it takes as long as a sixth of a lap: another
-//! worker can do it while the run goes on.
+//! How far reconstructions are from the truth. Training does not need the score, which takes a sixth of a lap's time, so
+//! another worker can compute it while the run goes on.
 
 use super::config::Settings;
 use super::{LiveConfig, drawn};

@@ -257,7 +257,8 @@ export class LiveSession extends EventTarget {
       const loss = this.#lapLoss(p.lap - 1);
       this.laps.push({ lap: p.lap, cloud, ...(loss === undefined ? {} : { loss }) });
       const scored = this.#score(training);
-      if (this.#stopsAt(p)) await scored;
+      // Where the run rests now, the score comes first.
+      if (this.#over(p) || this.#wanted !== 'run') await scored;
       if (training !== this.#training) return;
     }
     this.#settle(p, finished);
@@ -275,15 +276,15 @@ export class LiveSession extends EventTarget {
     this.#changed();
   }
 
-  /** Whether the run rests after the unit of work that ended a lap with `p`, so that its score can be awaited. */
-  #stopsAt(p: LiveProgress): boolean {
-    return p.phase === 'done' || this.laps.length > this.config.laps || this.#wanted !== 'run';
+  /** Whether all laps are done. */
+  #over(p: LiveProgress): boolean {
+    return p.phase === 'done' || this.laps.length > this.config.laps;
   }
 
   /** Decides whether the run goes on after this unit of work. */
   #settle(p: LiveProgress, lapFinished: boolean): void {
     const phaseOver = lapFinished || p.fraction >= 1;
-    if (p.phase === 'done' || this.laps.length > this.config.laps) {
+    if (this.#over(p)) {
       this.status = 'done';
       this.#wanted = undefined;
     } else if ((this.#wanted === 'phase' && phaseOver) || (this.#wanted === 'lap' && lapFinished)) {
