@@ -1,9 +1,9 @@
 //! Counter-based random numbers: every draw is a function of (seed, purpose, lap, index, step), so that no
 //! result depends on the order of draws, the shard size or the number of workers.
 //!
-//! The generator is Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-//! Normals come from Box-Muller with polynomials in `+ - * /` and `sqrt` only, which IEEE 754 rounds
-//! identically everywhere, so the bits are the same natively and in wasm.
+//! The generator is [`diffem_kernels::random`].
+
+use diffem_kernels::random;
 
 /// What the numbers are for; distinct purposes have independent streams for the same seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ impl Key {
         Stream {
             key: self.0,
             counter: [0, step as u32, index as u32, (index as u64 >> 32) as u32],
-            buffer: [0; 4],
-            used: 4,
+            buffer: [0; WORDS],
+            used: WORDS,
             spare: None,
         }
     }
@@ -94,12 +94,15 @@ impl RowStreams {
     }
 }
 
+/// Words of a block of the generator.
+const WORDS: usize = 4;
+
 /// One stream of random numbers; see [`Key::stream`].
 #[derive(Clone, Debug)]
 pub struct Stream {
     key: [u32; 2],
     counter: [u32; 4],
-    buffer: [u32; 4],
+    buffer: [u32; WORDS],
     used: usize,
     spare: Option<f32>,
 }
@@ -107,8 +110,8 @@ pub struct Stream {
 impl Stream {
     /// 32 random bits.
     pub fn bits(&mut self) -> u32 {
-        if self.used == 4 {
-            self.buffer = philox(self.counter, self.key);
+        if self.used == WORDS {
+            self.buffer = random::philox(self.counter, self.key);
             self.counter[0] = self.counter[0].wrapping_add(1);
             self.used = 0;
         }
@@ -118,8 +121,29 @@ impl Stream {
 
     /// Uniform on [0, 1) with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
-        let bits = ((self.bits() as u64) << 32) | self.bits() as u64;
-        (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+        uniform([self.bits(), self.bits()])
+    }
+
+    /// Fills `out` with 1 where a [`Stream::uniform`] number is at least `rate`, and 0 elsewhere.
+    pub fn fill_at_least(&mut self, rate: f64, out: &mut [f32]) {
+        let mut words = [0; 512];
+        for part in out.chunks_mut(words.len() / 2) {
+            let words = &mut words[..2 * part.len()];
+            self.fill_bits(words);
+            for (value, [high, low]) in part.iter_mut().zip(words.as_chunks().0) {
+                *value = f32::from(uniform([*high, *low]) >= rate);
+            }
+        }
+    }
+
+    /// Fills `out` with the words that [`Stream::bits`] would return, many at a time.
+    fn fill_bits(&mut self, out: &mut [u32]) {
+        // What is left of the current block comes first.
+        let (ragged, whole) = out.split_at_mut(out.len().min(WORDS - self.used));
+        ragged.iter_mut().for_each(|word| *word = self.bits());
+        let blocks = if self.used == WORDS { random::fill_words(self.key, self.counter, whole) } else { 0 };
+        self.counter[0] = self.counter[0].wrapping_add(blocks as u32);
+        whole[blocks * WORDS..].iter_mut().for_each(|word| *word = self.bits());
     }
 
     /// Uniform integer in `0..n`, `n > 0`. Multiply-shift on 64 bits: bias below n / 2^64.
@@ -133,17 +157,26 @@ impl Stream {
         if let Some(z) = self.spare.take() {
             return z;
         }
-        // u in (0, 1]: the logarithm is finite.
-        let u = ((self.bits() >> 8) + 1) as f32 * (1.0 / (1 << 24) as f32);
-        let radius = (-2.0 * ln(u)).sqrt();
-        let (sin, cos) = sin_cos_turn(self.bits());
-        self.spare = Some(radius * sin);
-        radius * cos
+        let [first, second] = random::normals([self.bits(), self.bits()]);
+        self.spare = Some(second);
+        first
     }
 
-    /// Fills `out` with standard normals.
+    /// Fills `out` with the standard normals that [`Stream::normal`] would return, many at a time.
     pub fn fill_normal(&mut self, out: &mut [f32]) {
-        out.iter_mut().for_each(|z| *z = self.normal());
+        // What is left of the current block comes first.
+        let ragged = out.len().min(usize::from(self.spare.is_some()) + WORDS - self.used);
+        let (ragged, whole) = out.split_at_mut(ragged);
+        ragged.iter_mut().for_each(|z| *z = self.normal());
+        let blocks = if self.used == WORDS { random::fill_normals(self.key, self.counter, whole) } else { 0 };
+        self.counter[0] = self.counter[0].wrapping_add(blocks as u32);
+        whole[blocks * WORDS..].iter_mut().for_each(|z| *z = self.normal());
+    }
+
+    /// Writes x + `std` z with fresh standard normals z into `out`, which is as long as `x`.
+    pub fn add_noise(&mut self, x: &[f32], std: f32, out: &mut [f32]) {
+        self.fill_normal(out);
+        out.iter_mut().zip(x).for_each(|(z, x)| *z = x + std * *z);
     }
 
     /// A permutation of `0..n` (Fisher-Yates).
@@ -156,83 +189,39 @@ impl Stream {
     }
 }
 
-fn philox(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
-    for round in 0..10 {
-        if round > 0 {
-            k = [k[0].wrapping_add(0x9E37_79B9), k[1].wrapping_add(0xBB67_AE85)];
-        }
-        let (p, q) = (0xD251_1F53u64 * c[0] as u64, 0xCD9E_8D57u64 * c[2] as u64);
-        c = [(q >> 32) as u32 ^ c[1] ^ k[0], q as u32, (p >> 32) as u32 ^ c[3] ^ k[1], p as u32];
-    }
-    c
-}
-
-/// Natural logarithm of a positive normal number, within 2 ulp (Cephes `logf`).
-fn ln(x: f32) -> f32 {
-    let bits = x.to_bits();
-    let (mut e, mut m) = (((bits >> 23) as i32 - 126) as f32, f32::from_bits((bits & 0x007F_FFFF) | 0x3F00_0000));
-    if m < std::f32::consts::FRAC_1_SQRT_2 {
-        e -= 1.0;
-        m += m;
-    }
-    let r = m - 1.0;
-    let z = r * r;
-    let coefficients = [
-        7.037_683_6e-2,
-        -1.151_461e-1,
-        1.167_699_87e-1,
-        -1.242_014_1e-1,
-        1.424_932_3e-1,
-        -1.666_805_8e-1,
-        2.000_071_4e-1,
-        -2.499_999_4e-1,
-        3.333_333e-1,
-    ];
-    let p = coefficients.iter().fold(0.0f32, |acc, c| acc * r + c) * r * z;
-    r + (p - 2.121_944_4e-4 * e - 0.5 * z) + 0.693_359_4 * e
-}
-
-/// Sine and cosine of the angle `2 pi bits / 2^32`, within 1e-7: exact quadrant, polynomial on [-pi/4, pi/4].
-pub(crate) fn sin_cos_turn(bits: u32) -> (f32, f32) {
-    // Round to the nearest quarter turn; the remainder lies in [-1/8, 1/8) of a turn.
-    let quadrant = bits.wrapping_add(1 << 29) >> 30;
-    let rest = bits.wrapping_sub(quadrant << 30) as i32 as f32 * (std::f32::consts::TAU / 4_294_967_296.0);
-    let z = rest * rest;
-    let sin = ((-1.951_529_6e-4 * z + 8.332_161e-3) * z - 1.666_665_5e-1) * z * rest + rest;
-    let cos = ((2.443_315_7e-5 * z - 1.388_731_6e-3) * z + 4.166_664_6e-2) * z * z - 0.5 * z + 1.0;
-    match quadrant & 3 {
-        0 => (sin, cos),
-        1 => (cos, -sin),
-        2 => (-sin, -cos),
-        _ => (-cos, sin),
-    }
+/// A number in [0, 1) from two random words.
+fn uniform([high, low]: [u32; 2]) -> f64 {
+    let bits = (u64::from(high) << 32) | u64::from(low);
+    (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// From wherever in a block a stream is, and with a normal to spare or without.
     #[test]
-    fn philox_known_answers() {
-        // Random123's kat_vectors for philox4x32, 10 rounds.
-        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
-        let c = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
-        assert_eq!(philox(c, [0xa409_3822, 0x299f_31d0]), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
-    }
-
-    #[test]
-    fn elementary_functions_are_accurate() {
-        for i in 1..=10_000u32 {
-            let u = i as f32 / 10_000.0;
-            assert!((ln(u) as f64 - (u as f64).ln()).abs() < 2e-7 * (1.0 + (u as f64).ln().abs()), "ln {u}");
-            let bits = i.wrapping_mul(429_497);
-            let angle = bits as f64 / 4_294_967_296.0 * std::f64::consts::TAU;
-            let (s, c) = sin_cos_turn(bits);
-            assert!(
-                (s as f64 - angle.sin()).abs() < 1.5e-7 && (c as f64 - angle.cos()).abs() < 1.5e-7,
-                "angle {angle}"
-            );
+    fn many_normals_are_those_drawn_one_by_one() {
+        for (words, odd) in [(0, 0), (0, 1), (0, 3), (2, 0), (2, 1), (1, 0), (3, 1)] {
+            let mut one = Key::new(7, Purpose::Loss, 0).stream(3, 1);
+            (0..words).for_each(|_| _ = one.bits());
+            (0..odd).for_each(|_| _ = one.normal());
+            let mut many = one.clone();
+            for n in [0, 1, 2, 5, 300, 64, 1000] {
+                let mut found = vec![0.0; n];
+                many.fill_normal(&mut found);
+                assert_eq!(
+                    found,
+                    (0..n).map(|_| one.normal()).collect::<Vec<_>>(),
+                    "{words} words, {odd} normals, {n}"
+                );
+            }
+            for n in [1, 3, 700] {
+                let mut found = vec![0.0; n];
+                many.fill_at_least(0.3, &mut found);
+                assert_eq!(found, (0..n).map(|_| f32::from(one.uniform() >= 0.3)).collect::<Vec<_>>());
+            }
+            assert_eq!(many.bits(), one.bits());
         }
     }
 

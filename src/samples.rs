@@ -143,7 +143,8 @@ impl Samples {
 
     /// The rows at `indices`, copied in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
-        let data = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
+        let mut data = Vec::with_capacity(indices.len() * self.d);
+        indices.iter().for_each(|&i| data.extend_from_slice(self.row(i)));
         Self { data: Data::Memory(data), n: indices.len(), d: self.d }
     }
 

@@ -58,7 +58,7 @@ impl Channel for Mask {
     }
 
     fn draw_operator(&self, stream: &mut Stream, a: &mut [f32]) {
-        a.iter_mut().for_each(|a| *a = f32::from(stream.uniform() >= self.rate));
+        stream.fill_at_least(self.rate, a);
     }
 
     fn observe(&self, x: &[f32], a: &[f32], _stream: &mut Stream, y: &mut [f32]) {

@@ -116,7 +116,7 @@ impl Channel for AdditiveNoise {
     }
 
     fn observe(&self, x: &[f32], _a: &[f32], stream: &mut Stream, y: &mut [f32]) {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = x + self.std as f32 * stream.normal());
+        stream.add_noise(x, self.std as f32, y);
     }
 
     fn as_linear(&self) -> Option<&dyn LinearChannel> {

@@ -80,8 +80,7 @@ impl Channel for NoiseLevel {
     }
 
     fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
-        let std = Self::variance(a).sqrt() as f32;
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = x + std * stream.normal());
+        stream.add_noise(x, Self::variance(a).sqrt() as f32, y);
     }
 
     fn operator_feature_len(&self) -> usize {

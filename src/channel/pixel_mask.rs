@@ -58,7 +58,7 @@ impl PixelMask {
             Some(max) => self.rate + (max - self.rate) * stream.uniform(),
             None => self.rate,
         };
-        a.iter_mut().for_each(|a| *a = f32::from(stream.uniform() >= rate));
+        stream.fill_at_least(rate, a);
     }
 }
 

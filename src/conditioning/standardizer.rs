@@ -217,12 +217,11 @@ impl Standardizer {
     }
 
     fn times(&self, matrix: &[f64], x: &[f64], out: &mut [f64]) {
-        let d = x.len();
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = match self.is_diagonal() {
-                true => matrix[i] * x[i],
-                false => matrix[i * d..(i + 1) * d].iter().zip(x).map(|(m, x)| m * x).sum(),
-            };
+        if self.is_diagonal() {
+            return out.iter_mut().zip(matrix).zip(x).for_each(|((out, m), x)| *out = m * x);
+        }
+        for (row, out) in matrix.chunks_exact(x.len()).zip(out) {
+            *out = row.iter().zip(x).map(|(m, x)| m * x).sum();
         }
     }
 

@@ -16,9 +16,10 @@ pub use mlp::{Mlp, MlpConfig};
 pub use spec::{NetworkShape, NetworkSpec};
 pub use unet::{Unet, UnetConfig};
 
-use crate::noise::{RowStreams, sin_cos_turn};
+use crate::noise::RowStreams;
 use crate::transfer;
 use burn::tensor::{Device, Tensor};
+use diffem_kernels::random::sin_cos_turn;
 
 /// A network body, which [`crate::denoiser`] wraps in its preconditioning. A user's own type also derives
 /// burn's `Module` and is built by a [`NetworkSpec`].

@@ -11,6 +11,7 @@ pub mod dropout;
 mod math;
 mod matrix;
 mod orthogonal;
+pub mod random;
 mod resample;
 mod short;
 

@@ -8,10 +8,11 @@ use diffem::noise::{Key, Purpose};
 pub extern "C" fn digest(seed: u32, step: u32, n: u32) -> u32 {
     let key = Key::new(seed as u64, Purpose::Sample, 1);
     let normals = (0..8).flat_map(|index| {
-        let mut stream = key.stream(index, step as usize);
-        (0..n).map(move |_| stream.normal())
+        let mut normals = vec![0.0; n as usize];
+        key.stream(index, step as usize).fill_normal(&mut normals);
+        normals
     });
-    let bytes = normals.flat_map(|z| z.to_bits().to_le_bytes());
+    let bytes = normals.flat_map(|z| f32::to_bits(z).to_le_bytes());
     bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ byte as u32).wrapping_mul(0x0100_0193))
 }
 
