@@ -42,6 +42,9 @@ done
 # Counts, memory and times of the preset at its full size. The first time each kernel is chosen from several, which is kept.
 part tune-cifar10 "$binary" train cifar10-mask75 --device "$device" --dry-run
 part dry-run-cifar10 "$binary" train cifar10-mask75 --device "$device" --dry-run
+part tune-bf16 "$binary" train cifar10-mask75 --device "$device" --dry-run --set network.precision=bf16
+part dry-run-bf16 "$binary" train cifar10-mask75 --device "$device" --dry-run --set network.precision=bf16
+part dry-run-again "$binary" train cifar10-mask75 --device "$device" --dry-run --set m_step.gradient_checkpointing=true
 if [ -n "${CIFAR:-}" ]; then
     part train-cifar10 "$binary" train cifar10-mask75 --device "$device" --out "$out/cifar10-$$" --set "data.path=$CIFAR" \
         --set data.n=2048 --set em.laps=1 --set m_step.steps=100 --set e_step.sampler.steps=32
@@ -63,7 +66,9 @@ fi
 
 echo
 printf '%s\n' "${rows[@]}"
-grep -hE '^  (step|call|time|memory) ' "$out/dry-run-cifar10.txt"
+for run in cifar10 bf16 again; do
+    sed -nE "s/^  (step|call|time|memory) /$run: \\1 /p" "$out/dry-run-$run.txt"
+done
 grep -hE 'quantities agree|not run' "$out/check-backends.txt"
 grep -hE '"seconds_per_step"' "$out"/pytorch-*.txt 2>/dev/null
 exit 0

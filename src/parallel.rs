@@ -17,6 +17,19 @@ pub fn map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     (0..n).map(f).collect()
 }
 
+/// Calls `first` on this thread and `second`, if there is one, on another at the same time.
+pub fn beside<A, B: Send>(first: impl FnOnce() -> A, second: Option<impl FnOnce() -> B + Send>) -> (A, Option<B>) {
+    let Some(second) = second else { return (first(), None) };
+    #[cfg(not(target_arch = "wasm32"))]
+    return std::thread::scope(|scope| {
+        let second = scope.spawn(second);
+        let result = first();
+        (result, Some(second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    });
+    #[cfg(target_arch = "wasm32")]
+    (first(), Some(second()))
+}
+
 /// Calls `f(i, chunk)` for the consecutive chunks of `size` values of `data`; the last may be shorter.
 pub fn for_each_chunk_mut<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     #[cfg(not(target_arch = "wasm32"))]

@@ -46,6 +46,7 @@ impl Default for Settings {
             embedding: 12,
             patch: 1,
             dropout: 0.0,
+            ..Default::default()
         };
         Self { network: MlpConfig { width: 40, depth: 3, embedding: 32 }, unet, seed: 3, lap: 1 }
     }

@@ -10,7 +10,7 @@ use crate::conditioning::ConditioningConfig;
 use crate::error::{Error, Result, Warning};
 use crate::image::ImageShape;
 use crate::method::{Clean, Method};
-use crate::network::{NetworkConfig, NetworkSpec};
+use crate::network::{Network, NetworkConfig, NetworkSpec};
 use crate::observations::Observations;
 use crate::posterior::Model;
 use crate::ranks::{Alone, Ranks};
@@ -259,6 +259,10 @@ impl<S: NetworkSpec> Em<S> {
         }
         observations.check(model.channel.as_ref())?;
         let network = model.build_network(seed, device)?;
+        if m_step.gradient_checkpointing && network.in_parts().is_none() {
+            let message = "this network is not computed in parts; set it to false, or take network.kind = \"unet\"";
+            return Err(Error::config("m_step.gradient_checkpointing", message));
+        }
         let (device, comparison) = (device.clone(), OnceLock::new());
         Ok(Trainer { model, network, observations, em, m_step, monitor, clean, seed, device, store, ranks, comparison })
     }

@@ -11,10 +11,13 @@ use crate::conditioning::MatrixFree;
 use crate::denoiser::{times, to_samples, to_tensor};
 use crate::kernels;
 use crate::method::{Clean, Context, LearningMethod, TrainingBatch, TrainingSource};
-use crate::network::{Layout, NetworkSpec, flatten_gradients, from_host, to_host, unflatten};
+use crate::network::{
+    Layout, Network, NetworkSpec, Replayed, flatten_gradients, flatten_parts, from_host, to_host, unflatten,
+};
 use crate::noise::{Key, Purpose, RowStreams};
 use crate::observations::Observations;
 use crate::optim::{OptimState, Optimizer, Update};
+use crate::parallel;
 use crate::posterior::Posterior;
 use crate::ranks::{Adder, Alone, Ranks};
 use crate::samples::Samples;
@@ -35,6 +38,23 @@ pub struct MStep<'a, S: NetworkSpec> {
     ranks: &'a dyn Ranks,
     /// Adds the gradients of all ranks.
     adder: Adder,
+    /// The next mini-batch, where it was drawn while a device trained on the one before.
+    ahead: Option<MiniBatch>,
+}
+
+/// This rank's micro-batches of a mini-batch, as places of their observations.
+struct MiniBatch {
+    step: usize,
+    pieces: Vec<Piece>,
+}
+
+/// A micro-batch.
+struct Piece {
+    /// Place of its first row in the mini-batch.
+    first: usize,
+    rows: Vec<usize>,
+    /// What it trains on, if that has been drawn.
+    drawn: Option<TrainingBatch>,
 }
 
 /// The permutation of the current epoch.
@@ -90,6 +110,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
             order,
             ranks: &Alone,
             adder: Adder::default(),
+            ahead: None,
         }
     }
 
@@ -113,27 +134,24 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
 
     /// Takes optimizer step number `step` of the lap and returns the loss of the mini-batch, on the device.
     pub fn step(&mut self, state: &mut OptimState, step: usize) -> Tensor<1> {
-        let MStepConfig { batch, micro_batch, .. } = *self.config;
-        let n = self.source.rows.len();
-        let rows: Vec<usize> = (0..batch).map(|r| self.order.at(step * batch + r, n)).collect();
         let device = self.posterior.device();
+        let ahead = self.ahead.take().filter(|batch| batch.step == step);
+        let current = ahead.unwrap_or_else(|| self.mini_batch(step));
+        let follows = step + 1 < self.config.steps && !kernels::in_host_memory(device);
+        let next = follows.then(|| self.mini_batch(step + 1));
         // The parameters are plain: every micro-batch makes its own leaves from them, so that the graphs
         // share no node (burn locks graphs that do) and can be differentiated at the same time.
         let network = unflatten(self.posterior.network().clone(), &state.weights);
         let this: &Self = self;
-        let piece = |i: usize| {
-            let rows = &rows[i * micro_batch..batch.min((i + 1) * micro_batch)];
-            let streams = this.source.key(Purpose::Dropout).rows(i * micro_batch, step);
-            let batch = this.method.training_batch(&this.source, rows, step, i * micro_batch);
-            this.gradient(network.clone().train(), &batch, streams)
-        };
-        let pieces = batch.div_ceil(micro_batch);
-        let own = self.ranks.share(pieces);
-        let parts = kernels::map_shards(device, own.len(), |i| piece(own.start + i));
+        let (parts, next) = parallel::beside(
+            || kernels::map_shards(device, current.pieces.len(), |i| this.learn(&network, &current.pieces[i], step)),
+            next.map(|batch| || this.draw(batch)),
+        );
+        self.ahead = next;
         let (losses, gradients): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let (losses, gradients) = match self.ranks.count() {
             1 => (losses, gradients),
-            _ => self.of_all_ranks(losses, gradients, pieces, &state.weights),
+            _ => self.of_all_ranks(losses, gradients, &state.weights),
         };
         let c = self.config;
         let learning_rate = self.learning_rate(state.updates);
@@ -142,14 +160,54 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
         losses.into_iter().reduce(|sum, loss| sum + loss).unwrap_or_else(|| Tensor::zeros([1], device))
     }
 
-    /// The losses of all `pieces` micro-batches and the sum of their gradients, which have the length of `weights [P]`.
+    /// Number of micro-batches of all ranks.
+    fn pieces(&self) -> usize {
+        self.config.batch.div_ceil(self.config.micro_batch)
+    }
+
+    /// The observations of this rank's share of mini-batch `step`.
+    fn mini_batch(&mut self, step: usize) -> MiniBatch {
+        let MStepConfig { batch, micro_batch, .. } = *self.config;
+        let n = self.source.rows.len();
+        let rows: Vec<usize> = (0..batch).map(|r| self.order.at(step * batch + r, n)).collect();
+        let own = self.ranks.share(self.pieces());
+        let piece = |first: usize| {
+            let rows = rows[first..batch.min(first + micro_batch)].to_vec();
+            Piece { first, rows, drawn: None }
+        };
+        MiniBatch { step, pieces: own.map(|i| piece(i * micro_batch)).collect() }
+    }
+
+    /// Draws what the micro-batches train on.
+    fn draw(&self, batch: MiniBatch) -> MiniBatch {
+        let MiniBatch { step, mut pieces } = batch;
+        let drawn = parallel::map(pieces.len(), |i| self.training_batch(&pieces[i], step));
+        pieces.iter_mut().zip(drawn).for_each(|(piece, drawn)| piece.drawn = Some(drawn));
+        MiniBatch { step, pieces }
+    }
+
+    fn training_batch(&self, piece: &Piece, step: usize) -> TrainingBatch {
+        self.method.training_batch(&self.source, &piece.rows, step, piece.first)
+    }
+
+    /// Loss and gradient of a micro-batch.
+    fn learn(&self, network: &S::Network, piece: &Piece, step: usize) -> (Tensor<1>, Tensor<1>) {
+        let streams = self.source.key(Purpose::Dropout).rows(piece.first, step);
+        let learn = |batch: &TrainingBatch| self.gradient(network, batch, streams);
+        match &piece.drawn {
+            Some(batch) => learn(batch),
+            None => learn(&self.training_batch(piece, step)),
+        }
+    }
+
+    /// The losses of all micro-batches and the sum of their gradients, which have the length of `weights [P]`.
     fn of_all_ranks(
         &mut self,
         losses: Vec<Tensor<1>>,
         gradients: Vec<Tensor<1>>,
-        pieces: usize,
         weights: &Tensor<1>,
     ) -> (Vec<Tensor<1>>, Vec<Tensor<1>>) {
+        let pieces = self.pieces();
         let host = |t: &Tensor<1>| to_host(t).expect("a device whose tensors can be read");
         let device = weights.device();
         let own: Vec<f32> = losses.iter().flat_map(&host).collect();
@@ -166,15 +224,26 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
     }
 
     /// Loss of a micro-batch (its share of the mini-batch mean) and the gradient `[P]`.
-    fn gradient(&self, network: S::Network, batch: &TrainingBatch, streams: RowStreams) -> (Tensor<1>, Tensor<1>) {
+    fn gradient(&self, network: &S::Network, batch: &TrainingBatch, streams: RowStreams) -> (Tensor<1>, Tensor<1>) {
+        let replayed = if self.config.gradient_checkpointing { Replayed::new(network) } else { None };
+        if let Some(replayed) = replayed {
+            let (surrogate, loss) = self.loss(&replayed, batch, streams);
+            let gradients = replayed.gradients(&mut surrogate.backward());
+            return (loss, flatten_parts(network, gradients));
+        }
+        let network = network.clone().train();
+        let (surrogate, loss) = self.loss(&network, batch, streams);
+        (loss, flatten_gradients(&network, GradientsParams::from_grads(surrogate.backward(), &network)))
+    }
+
+    /// A tensor with the gradient of the loss of a micro-batch, and that loss.
+    fn loss(&self, network: &dyn Network, batch: &TrainingBatch, streams: RowStreams) -> (Tensor<1>, Tensor<1>) {
         let device = self.posterior.device().clone().autodiff();
         let scale = 1.0 / (self.config.batch * batch.x.d()) as f64;
-        let context = Context { network: &network, device: &device, ..self.posterior.context() };
+        let context = Context { network, device: &device, ..self.posterior.context() };
         let denoised = self.method.denoise_training(context, batch, streams);
         if let Some(free) = context.conditioning.matrix_free(&batch.measurements) {
-            let (surrogate, loss) = self.matrix_free_loss(free, denoised, batch, scale);
-            let gradients = GradientsParams::from_grads(surrogate.backward(), &network);
-            return (loss, flatten_gradients(&network, gradients));
+            return self.matrix_free_loss(free, denoised, batch, scale);
         }
         let mut error = denoised - to_tensor(&batch.x, &device);
         // Weights are given in the basis of the measurements.
@@ -192,8 +261,7 @@ impl<'a, S: NetworkSpec> MStep<'a, S> {
                 (error.square() * transfer::to_device(weight.collect(), [batch.x.n(), 1], &device)).sum()
             }
         };
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        (loss.inner(), flatten_gradients(&network, gradients))
+        (loss.clone(), loss.inner())
     }
 
     /// The loss of D = D₀ + K (y - A D₀) where K A is no matrix: D, its error and the gradient g of the loss are computed

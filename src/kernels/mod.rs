@@ -15,6 +15,7 @@ mod flex;
 mod image;
 mod orthogonal;
 mod parameters;
+mod precision;
 mod sparse;
 mod stock;
 
@@ -29,6 +30,7 @@ pub(crate) use orthogonal::orthogonal;
 
 pub use diffem_kernels::NORM_EPSILON;
 pub use parameters::BlockParameters;
+pub use precision::MatmulPrecision;
 pub(crate) use sparse::sparse_to_device;
 
 /// True when tensors live in host memory and the fused operations apply; a constant if flex is the only
@@ -115,23 +117,45 @@ fn stock_norm_silu(z: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<2>
     stock::silu(stock::row_norm(z) * gamma.unsqueeze() + beta.unsqueeze())
 }
 
+/// True where the fused operations, which compute in single precision, apply.
+fn is_fused(device: &Device, precision: MatmulPrecision) -> bool {
+    is_flex(device) && precision.is_single()
+}
+
 /// 3 x 3 convolution with zero borders of images `[n · h · w, c]` of `size = [h, w]`: `w [9 · c, m]`
 /// (neighborhood row by row), `b [m]` -> `[n · h · w, m]`, or every second row and column of it for
 /// `stride` 2 (h and w even).
-pub fn conv3(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, size: [usize; 2], stride: usize) -> Tensor<2> {
+pub fn conv3(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    b: Tensor<1>,
+    size: [usize; 2],
+    stride: usize,
+    precision: MatmulPrecision,
+) -> Tensor<2> {
     #[cfg(feature = "flex")]
-    if is_flex(&x.device()) {
+    if is_fused(&x.device(), precision) {
         return image::conv3(x, w, b, size, stride);
     }
-    stock_conv3(x, w, b, size, stride)
+    stock_conv3(x, w, b, size, stride, precision)
 }
 
-fn stock_conv3(x: Tensor<2>, w: Tensor<2>, b: Tensor<1>, [h, width]: [usize; 2], stride: usize) -> Tensor<2> {
+fn stock_conv3(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    b: Tensor<1>,
+    [h, width]: [usize; 2],
+    stride: usize,
+    precision: MatmulPrecision,
+) -> Tensor<2> {
     let ([pixels, c], m) = (x.dims(), b.dims()[0]);
     let images = x.reshape([pixels / (h * width), h, width, c]).permute([0, 3, 1, 2]);
     let kernel = w.reshape([3, 3, c, m]).permute([3, 2, 0, 1]);
     let options = burn::tensor::ops::ConvOptions::new([stride, stride], [1, 1], [1, 1], 1);
-    let y = burn::tensor::module::conv2d(images, kernel, Some(b), options);
+    // The bias belongs to the sums: it is added in single precision.
+    let (inner, outer) = if precision.is_single() { (Some(b), None) } else { (None, Some(b)) };
+    let y = precision.product(images, kernel, |x, w| burn::tensor::module::conv2d(x, w, inner, options));
+    let y = outer.into_iter().fold(y, |y, b| y + b.reshape([1, m, 1, 1]));
     y.permute([0, 2, 3, 1]).reshape([pixels / (stride * stride), m])
 }
 
@@ -168,13 +192,20 @@ fn stock_upsample(x: Tensor<2>, width: usize) -> Tensor<2> {
 /// The U-Net's residual block (Rozet et al. 2024, appendix): with (a, b, g) = `modulation [n, 3 · c]` for
 /// each image, u = (a + 1) x + b, y = conv(SiLU(conv(LayerNorm(u)))), out = (x + g y)/√(1 + g²);
 /// `x [n · h · w, c]`, `size = [h, w]`.
-pub fn block(x: Tensor<2>, modulation: Tensor<2>, parameters: BlockParameters, size: [usize; 2]) -> Tensor<2> {
+pub fn block(
+    x: Tensor<2>,
+    modulation: Tensor<2>,
+    parameters: BlockParameters,
+    size: [usize; 2],
+    precision: MatmulPrecision,
+) -> Tensor<2> {
     #[cfg(feature = "flex")]
-    if is_flex(&x.device()) {
+    if is_fused(&x.device(), precision) {
         return image::block(x, modulation, parameters, size);
     }
     let p = parameters;
-    gated(x, modulation, size, |v| conv3(silu(conv3(v, p.w1, p.b1, size, 1)), p.w2, p.b2, size, 1))
+    let conv = |x, w, b| conv3(x, w, b, size, 1, precision);
+    gated(x, modulation, size, |v| conv(silu(conv(v, p.w1, p.b1)), p.w2, p.b2))
 }
 
 /// out = (x + g f(v))/√(1 + g²), v = LayerNorm((a + 1) x + b), with (a, b, g) =

@@ -4,6 +4,8 @@ use super::*;
 use crate::noise::{Key, Purpose};
 use burn::tensor::TensorData;
 
+const F32: MatmulPrecision = MatmulPrecision::F32;
+
 fn normal<const D: usize>(index: usize, shape: [usize; D], device: &Device) -> Tensor<D> {
     let mut values = vec![0.0; shape.iter().product()];
     Key::new(5, Purpose::Weights, 0).stream(index, 0).fill_normal(&mut values);
@@ -95,8 +97,8 @@ fn convolutions_agree_with_stock_operations() {
             let shapes = [[n * h * w, c], [9 * c, m], [1, m]];
             let worst = compare(
                 &shapes,
-                |t| conv3(t[0].clone(), t[1].clone(), bias(&t[2]), [h, w], stride),
-                |t| stock_conv3(t[0].clone(), t[1].clone(), bias(&t[2]), [h, w], stride),
+                |t| conv3(t[0].clone(), t[1].clone(), bias(&t[2]), [h, w], stride, F32),
+                |t| stock_conv3(t[0].clone(), t[1].clone(), bias(&t[2]), [h, w], stride, F32),
             );
             assert!(worst.iter().all(|&d| d < 2e-5), "{n} {h} {w} {c} {m} stride {stride}: {worst:?}");
         }
@@ -118,10 +120,10 @@ fn blocks_agree_with_stock_operations() {
         let size = [h, w];
         let fused = |t: &[Tensor<2>]| {
             let p = BlockParameters { w1: t[2].clone(), b1: bias(&t[3]), w2: t[4].clone(), b2: bias(&t[5]) };
-            block(t[0].clone(), t[1].clone(), p, size)
+            block(t[0].clone(), t[1].clone(), p, size, F32)
         };
         let stock = |t: &[Tensor<2>]| {
-            let conv = |x, w: &Tensor<2>, b: &Tensor<2>| stock_conv3(x, w.clone(), bias(b), size, 1);
+            let conv = |x, w: &Tensor<2>, b: &Tensor<2>| stock_conv3(x, w.clone(), bias(b), size, 1, F32);
             let inside = |v| conv(activation::silu(conv(v, &t[2], &t[3])), &t[4], &t[5]);
             gated(t[0].clone(), t[1].clone(), size, inside)
         };
@@ -169,16 +171,34 @@ fn the_gradient_of_the_input_does_not_depend_on_whether_weights_are_tracked() {
     let layers: [&OfInputs; 5] = [
         &|t| dense(t[0].clone(), t[6].clone(), bias(&t[3])),
         &|t| dense_norm_silu(t[0].clone(), t[6].clone(), bias(&t[3]), bias(&t[5]), bias(&t[3])),
-        &|t| conv3(t[0].clone(), t[2].clone(), bias(&t[3]), size, 1),
-        &|t| conv3(t[0].clone(), t[2].clone(), bias(&t[3]), size, 2),
+        &|t| conv3(t[0].clone(), t[2].clone(), bias(&t[3]), size, 1, F32),
+        &|t| conv3(t[0].clone(), t[2].clone(), bias(&t[3]), size, 2, F32),
         &|t| {
             let p = BlockParameters { w1: t[2].clone(), b1: bias(&t[3]), w2: t[4].clone(), b2: bias(&t[5]) };
-            block(t[0].clone(), t[1].clone(), p, size)
+            block(t[0].clone(), t[1].clone(), p, size, F32)
         },
     ];
     for (i, layer) in layers.into_iter().enumerate() {
         assert_eq!(difference(gradient(layer, true), gradient(layer, false)), 0.0, "layer {i}");
     }
+}
+
+/// Rounded to eight significant bits, values and gradients are off by about a part in a few hundred, and no more: sums and
+/// what is between products are not rounded.
+#[test]
+fn factors_in_bf16_are_rounded_and_nothing_else() {
+    let (n, size, c) = (3, [6, 8], 16);
+    let shapes = [[n * 48, c], [n, 3 * c], [9 * c, c], [1, c], [9 * c, c], [1, c], [c, 3 * c], [c, c]];
+    let network = |t: &[Tensor<2>], precision| {
+        // As large as the weights of a network are.
+        let weight = |i: usize| t[i].clone() / (shapes[i][0] as f64).sqrt();
+        let p = BlockParameters { w1: weight(2), b1: bias(&t[3]), w2: weight(4), b2: bias(&t[5]) };
+        let x = block(t[0].clone(), t[1].clone(), p, size, precision);
+        let x = attention(row_norm(x), weight(6), weight(7), [48, 2], precision);
+        conv3(x, weight(2), bias(&t[3]), size, 2, precision)
+    };
+    let off = compare(&shapes, |t| network(t, MatmulPrecision::Bf16), |t| network(t, F32));
+    assert!(off.len() == 9 && off.iter().all(|&d| (1e-4..3e-2).contains(&d)), "{off:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A network chosen by a configuration.
 
-use super::{Mlp, MlpConfig, Network, Unet, UnetConfig};
+use super::{InParts, Mlp, MlpConfig, Network, Unet, UnetConfig};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::RowStreams;
@@ -100,6 +100,13 @@ impl Network for AnyNetwork {
         match self {
             Self::Mlp(mlp) => mlp.forward_prepared(x, embedding, prepared),
             Self::Unet(unet) => unet.forward_prepared(x, embedding, prepared),
+        }
+    }
+
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        match self {
+            Self::Mlp(mlp) => mlp.in_parts(),
+            Self::Unet(unet) => unet.in_parts(),
         }
     }
 

@@ -21,6 +21,22 @@ pub struct Cost {
     /// Approximate number of values that training keeps per signal until the backward pass, with flex's fused
     /// layers.
     pub kept: u64,
+    /// Number of values per signal that the parts of the network begin with.
+    pub begun: u64,
+    /// The most values per signal that one part keeps.
+    pub largest: u64,
+}
+
+impl Cost {
+    /// Values that training keeps per signal, where its parts are computed again for their gradients or not.
+    pub fn kept_by(&self, gradient_checkpointing: bool) -> u64 {
+        if gradient_checkpointing { self.begun + self.largest } else { self.kept }
+    }
+
+    /// The same as a part that begins with `begun` values.
+    fn part(self, begun: usize) -> Self {
+        Self { begun: begun as u64, largest: self.kept, ..self }
+    }
 }
 
 impl AddAssign for Cost {
@@ -28,6 +44,8 @@ impl AddAssign for Cost {
         self.parameters += other.parameters;
         self.flops += other.flops;
         self.kept += other.kept;
+        self.begun += other.begun;
+        self.largest = self.largest.max(other.largest);
     }
 }
 
@@ -35,7 +53,13 @@ impl std::ops::Mul<u64> for Cost {
     type Output = Self;
 
     fn mul(self, n: u64) -> Self {
-        Self { parameters: self.parameters * n, flops: self.flops * n, kept: self.kept * n }
+        Self {
+            parameters: self.parameters * n,
+            flops: self.flops * n,
+            kept: self.kept * n,
+            begun: self.begun * n,
+            largest: self.largest,
+        }
     }
 }
 
@@ -52,7 +76,12 @@ impl std::iter::Sum for Cost {
 /// `kept` values per row.
 fn linear(inputs: usize, outputs: usize, rows: usize, kept: usize) -> Cost {
     let [inputs, outputs, rows, kept] = [inputs, outputs, rows, kept].map(|n| n as u64);
-    Cost { parameters: inputs * outputs + outputs, flops: 2 * rows * inputs * outputs, kept: rows * kept }
+    Cost {
+        parameters: inputs * outputs + outputs,
+        flops: 2 * rows * inputs * outputs,
+        kept: rows * kept,
+        ..Cost::default()
+    }
 }
 
 /// [`linear`] without a bias.
@@ -97,23 +126,25 @@ impl UnetConfig {
         let planes = (shape.channels + condition / shape.pixels()) * square;
         let [height, width] = self.padded(shape);
         let pixels = height * width / square;
-        let mut cost = linear(9 * planes, self.channels[0], pixels, planes + self.channels[0]);
+        let mut cost = linear(9 * planes, self.channels[0], pixels, planes + self.channels[0]).part(planes * pixels);
         cost += (0..self.channels.len()).map(|i| self.level_cost(i, shape)).sum();
-        cost += linear(self.channels[0], shape.channels * square, pixels, shape.channels * square);
+        let output = linear(self.channels[0], shape.channels * square, pixels, shape.channels * square);
+        cost += output.part(self.channels[0] * pixels);
         cost
     }
 
     fn level_cost(&self, i: usize, shape: ImageShape) -> Cost {
         let (c, unit) = (self.channels[i], self.patch << i);
-        let pixels = self.padded(shape).iter().map(|side| side / unit).product();
+        let pixels: usize = self.padded(shape).iter().map(|side| side / unit).product();
         let mut cost = self.stage_cost(i, pixels) * (2 * self.blocks[i] as u64);
         if i > 0 {
             // Values are kept before and after the norm.
-            cost += linear(9 * self.channels[i - 1], c, pixels, 2 * c);
+            let finer = self.channels[i - 1];
+            cost += linear(9 * finer, c, pixels, 2 * c).part(4 * finer * pixels);
         }
         if let Some(coarser) = self.channels.get(i + 1) {
             // The skip connection and the coarser level side by side are kept, and the result.
-            cost += linear(9 * (c + coarser), c, pixels, 2 * c + coarser);
+            cost += linear(9 * (c + coarser), c, pixels, 2 * c + coarser).part((c + coarser) * pixels);
         }
         cost
     }
@@ -130,7 +161,7 @@ impl UnetConfig {
         if self.heads[i] > 0 {
             cost += self.attention_cost(c, self.heads[i], pixels);
         }
-        cost
+        cost.part(c * pixels)
     }
 
     fn attention_cost(&self, c: usize, heads: usize, pixels: usize) -> Cost {
@@ -159,7 +190,7 @@ mod tests {
     fn paper(channels: &[usize], blocks: usize, attention: usize) -> UnetConfig {
         let heads = (0..channels.len()).map(|i| if i == attention { 4 } else { 0 }).collect();
         let (channels, blocks) = (channels.to_vec(), vec![blocks; channels.len()]);
-        UnetConfig { channels, blocks, heads, embedding: 256, patch: 1, dropout: 0.1 }
+        UnetConfig { channels, blocks, heads, embedding: 256, patch: 1, dropout: 0.1, ..Default::default() }
     }
 
     fn square(side: usize) -> ImageShape {

@@ -127,20 +127,25 @@ pub fn unflatten<M: Module>(module: M, values: &Tensor<1>) -> M {
 }
 
 struct CollectGradients<'a> {
-    gradients: &'a mut GradientsParams,
+    gradients: &'a mut [GradientsParams],
     out: Vec<Tensor<1>>,
 }
 
 impl ModuleVisitor for CollectGradients<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = self.gradients.remove::<D>(param.id);
+        let gradient = self.gradients.iter_mut().find_map(|some| some.remove::<D>(param.id));
         self.out.push(gradient.map(flat).unwrap_or_else(|| flat(param.val().inner().zeros_like())));
     }
 }
 
 /// Gradients of `module`'s parameters as one vector `[P]` in the order of [`flatten`]; zero where a parameter
 /// has none.
-pub fn flatten_gradients<M: Module>(module: &M, mut gradients: GradientsParams) -> Tensor<1> {
+pub fn flatten_gradients<M: Module>(module: &M, gradients: GradientsParams) -> Tensor<1> {
+    flatten_parts(module, vec![gradients])
+}
+
+/// [`flatten_gradients`] of gradients that were found in parts, each with other parameters.
+pub(crate) fn flatten_parts<M: Module>(module: &M, mut gradients: Vec<GradientsParams>) -> Tensor<1> {
     let mut visitor = CollectGradients { gradients: &mut gradients, out: Vec::new() };
     module.visit(&mut visitor);
     joined(visitor.out)

@@ -5,14 +5,18 @@ mod cost;
 mod flat;
 mod layers;
 mod mlp;
+mod parts;
 mod spec;
 mod unet;
 
+pub use crate::kernels::MatmulPrecision;
 pub use any::{AnyNetwork, NetworkConfig};
 pub use cost::{Cost, RESERVE};
-pub(crate) use flat::joined;
 pub use flat::{Layout, flatten, flatten_gradients, from_host, to_host, unflatten};
+pub(crate) use flat::{flatten_parts, joined};
 pub use mlp::{Mlp, MlpConfig};
+pub(crate) use parts::Replayed;
+pub use parts::{InParts, Replay};
 pub use spec::{NetworkShape, NetworkSpec};
 pub use unet::{Unet, UnetConfig};
 
@@ -51,6 +55,11 @@ pub trait Network: Sync {
     fn forward_prepared(&self, x: Tensor<2>, embedding: Tensor<2>, prepared: Tensor<2>) -> Tensor<2> {
         let rows = x.dims()[0];
         self.forward(x, crate::kernels::repeated(embedding, rows), prepared)
+    }
+
+    /// The network, if it can be differentiated part by part, which `m_step.gradient_checkpointing` asks for.
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        None
     }
 
     /// Length e of the noise embedding.

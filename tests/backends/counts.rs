@@ -31,6 +31,7 @@ fn network(blocks: usize, embedding: usize) -> UnetConfig {
         embedding,
         patch: 1,
         dropout: 0.1,
+        ..Default::default()
     }
 }
 
@@ -93,8 +94,14 @@ impl Problem {
     }
 
     /// What step `i` of `pieces` micro-batches of `micro_batch` rows asks.
-    fn step(&mut self, [pieces, micro_batch]: [usize; 2], i: usize) -> Traffic {
-        let config = MStepConfig { batch: pieces * micro_batch, micro_batch, ..Default::default() };
+    fn step(&mut self, sizes: [usize; 2], i: usize) -> Traffic {
+        self.step_of(sizes, i, false)
+    }
+
+    /// [`Problem::step`], with layers that are computed again for their gradients or kept.
+    fn step_of(&mut self, [pieces, micro_batch]: [usize; 2], i: usize, gradient_checkpointing: bool) -> Traffic {
+        let batch = pieces * micro_batch;
+        let config = MStepConfig { batch, micro_batch, gradient_checkpointing, ..Default::default() };
         let mut m_step = MStep::new(&self.posterior, (&self.x, &self.observations), &config, 0, 1);
         counted(&self.device, || _ = m_step.step(&mut self.state, i)).1
     }
@@ -150,4 +157,24 @@ fn a_step_sends_few_bytes_and_reserves_what_sizes_are_chosen_by() {
     let total = per_step + 16.0 * per_piece + 256.0 * per_row;
     println!("bytes sent: {per_row:.0} per row, {per_piece:.0} per micro-batch, {total:.0} per step of cifar10-mask75");
     assert!(total <= 8e6, "{total}");
+}
+
+/// Layers that are computed again are a fraction of what is kept, for a third more kernels.
+#[test]
+fn layers_that_are_computed_again_take_less_memory() {
+    let _alone = GPU.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(mut problem) = Problem::new(32, network(2, 8)) else { return };
+    let [again, kept] = [true, false].map(|again| {
+        let [(_, few), (step, many)] = [2, 8].map(|rows| {
+            problem.device.memory_cleanup();
+            let step = problem.step_of([1, rows], 1, again);
+            (step.launches(), reserved(&problem.device))
+        });
+        (step as f64, (many - few) / 6.0)
+    });
+    println!(
+        "computed again: {:.0} bytes per row instead of {:.0}, {:.0} launches instead of {:.0}",
+        again.1, kept.1, again.0, kept.0
+    );
+    assert!(again.1 < 0.5 * kept.1 && again.0 < 1.6 * kept.0);
 }

@@ -12,6 +12,8 @@ mod formulas;
 mod host;
 #[cfg(feature = "wgpu")]
 mod memory;
+#[cfg(all(feature = "ndarray", feature = "wgpu"))]
+mod precision;
 
 use burn::tensor::Device;
 use diffem::conformance::{GOLDEN, Golden, Report, Settings, table};

@@ -6,6 +6,7 @@ mod draws;
 mod exact_images;
 mod gaussian_em;
 mod image_golden;
+mod m_step;
 mod matrix_free;
 mod metric_golden;
 mod operators;

@@ -27,6 +27,7 @@ fn recipe() -> Recipe {
         embedding: 8,
         patch: 1,
         dropout: 0.0,
+        ..Default::default()
     };
     Recipe {
         name: "test".into(),

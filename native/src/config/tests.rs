@@ -70,6 +70,7 @@ fn m_step() -> impl Strategy<Value = MStepConfig> {
                 recorruption,
                 operators: Operators::Observed,
                 flip: false,
+                gradient_checkpointing: restart_optimizer,
             }
         },
     )

@@ -266,7 +266,7 @@ fn memory(config: &Config, channel: &Compose, cost: &Cost, n: Option<usize>) -> 
     let weights = COPIES * VALUE * cost.parameters;
     // The gradients of finished pieces wait for the others, and a gradient in computation is held twice.
     let gradients = VALUE * cost.parameters * (pieces as u64 + at_once);
-    let activations = VALUE * at_once * piece as u64 * cost.kept;
+    let activations = VALUE * at_once * piece as u64 * cost.kept_by(m.gradient_checkpointing);
     let table = |width: usize| {
         let bytes = VALUE * n.unwrap_or(0) as u64 * width as u64;
         if bytes < LARGE { bytes } else { 0 }
@@ -297,7 +297,7 @@ mod tests {
     fn memory_is_the_sum_of_its_parts() {
         let config = crate::config::load("fashion-mask75", &["m_step.micro_batch=16".into()]).unwrap();
         let channel = config.build_channel().unwrap();
-        let cost = Cost { parameters: 1000, flops: 0, kept: 50 };
+        let cost = Cost { parameters: 1000, kept: 50, ..Default::default() };
         let m = memory(&config, &channel, &cost, Some(10));
         let at_once = rayon::current_num_threads().min(4) as u64;
         assert_eq!((m.weights, m.gradients), (24_000, 4000 * (4 + at_once)));

@@ -6,6 +6,7 @@ use crate::device::Adapter;
 use crate::ranks::world;
 use anyhow::Result;
 use burn::tensor::Device;
+use diffem::em::MStepConfig;
 use diffem::network::Cost;
 use std::sync::Arc;
 
@@ -29,9 +30,10 @@ struct Sizes {
 impl Sizes {
     /// The largest sizes for `free` bytes and a network of this cost, with at least `pieces` micro-batches in a batch;
     /// `None` where not even one row fits.
-    fn fitting(free: u64, cost: &Cost, batch: usize, pieces: usize) -> Option<Self> {
+    fn fitting(free: u64, cost: &Cost, m_step: &MStepConfig, pieces: usize) -> Option<Self> {
         let room = ((free as f64 * SHARE) as u64).checked_sub(COPIES * 4 * cost.parameters)?;
-        let rows = usize::try_from(room / (BYTES * cost.kept.max(1))).unwrap_or(usize::MAX);
+        let kept = cost.kept_by(m_step.gradient_checkpointing).max(1);
+        let (rows, batch) = (usize::try_from(room / (BYTES * kept)).unwrap_or(usize::MAX), m_step.batch);
         // Equal pieces, so that the last one is no smaller than the others.
         let pieces = batch.div_ceil(rows.clamp(1, batch)).max(pieces);
         (rows > 0).then(|| Self { micro_batch: batch.div_ceil(pieces), shard: rows.min(MOST_SHARD) })
@@ -46,7 +48,7 @@ pub fn suit(mut config: Config, device: &Device, given: &[String]) -> Result<Con
     };
     let shape = config.model(Arc::new(config.build_channel()?)).shape();
     let cost = config.network.cost(shape.signal, shape.image, shape.features)?;
-    if let Some(sizes) = Sizes::fitting(free, &cost, config.m_step.batch, world().count()) {
+    if let Some(sizes) = Sizes::fitting(free, &cost, &config.m_step, world().count()) {
         keep(&mut config, sizes, given);
     }
     Ok(config)
@@ -71,7 +73,11 @@ mod tests {
     use super::*;
 
     /// A million parameters, and a thousand values per row.
-    const COST: Cost = Cost { parameters: 1_000_000, flops: 0, kept: 1000 };
+    const COST: Cost = Cost { parameters: 1_000_000, flops: 0, kept: 1000, begun: 50, largest: 150 };
+
+    fn m_step(gradient_checkpointing: bool) -> MStepConfig {
+        MStepConfig { batch: 256, gradient_checkpointing, ..Default::default() }
+    }
 
     /// Bytes of which training gets room for `rows` rows.
     fn free(rows: u64) -> u64 {
@@ -80,7 +86,8 @@ mod tests {
 
     #[test]
     fn pieces_are_equal_and_as_large_as_fits() {
-        let sizes = |rows, pieces| Sizes::fitting(free(rows), &COST, 256, pieces).map(|s| (s.micro_batch, s.shard));
+        let sizes =
+            |rows, pieces| Sizes::fitting(free(rows), &COST, &m_step(false), pieces).map(|s| (s.micro_batch, s.shard));
         assert_eq!(sizes(5000, 1), Some((256, MOST_SHARD)));
         assert_eq!(sizes(256, 1), Some((256, 256)));
         assert_eq!(sizes(255, 1), Some((128, 255)));
@@ -89,7 +96,9 @@ mod tests {
         assert_eq!(sizes(0, 1), None);
         // Every one of several ranks gets work.
         assert_eq!(sizes(5000, 8), Some((32, MOST_SHARD)));
-        assert_eq!(Sizes::fitting(1000, &COST, 256, 1), None, "the weights alone do not fit");
+        assert_eq!(Sizes::fitting(1000, &COST, &m_step(false), 1), None, "the weights alone do not fit");
+        // A fifth of the values are kept where layers are computed again.
+        assert_eq!(Sizes::fitting(free(20), &COST, &m_step(true), 1).map(|s| s.shard), Some(100));
     }
 
     #[test]

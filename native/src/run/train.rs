@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use diffem::Error;
 use diffem::em::{Event, LapRecord, Observer, State};
 use diffem::metric::TruthScorer;
+use diffem::network::NetworkConfig;
 use std::ops::ControlFlow;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -54,6 +55,7 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
         if !begun {
             reporter.lap(&state.history[0].clone(), &state)?;
             warn_of_narrow_draws(session, &state, &mut reporter.progress);
+            single_precision(session).iter().for_each(|warning| reporter.progress.message(warning));
         }
         Ok(reporter)
     })?;
@@ -100,6 +102,16 @@ fn idle_ranks(session: &Session) -> Option<String> {
              m_step.micro_batch gives them work",
             count - pieces
         )
+    })
+}
+
+/// A warning where the network is to multiply in a format that the device does not have.
+fn single_precision(session: &Session) -> Option<String> {
+    let NetworkConfig::Unet(unet) = &session.config.network else { return None };
+    (unet.precision.on(&session.device) != unet.precision).then(|| {
+        "warning: network.precision: this device does not multiply in the format that is set, so the run computes in single \
+         precision; see `diffem devices` for others"
+            .into()
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
+use crate::kernels::MatmulPrecision;
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`Unet`](super::Unet); the defaults suit small gray images on a CPU.
@@ -22,11 +23,23 @@ pub struct UnetConfig {
     pub patch: usize,
     /// Probability that a value inside a residual block is dropped in training, in [0, 1).
     pub dropout: f64,
+    /// The format in which the layers of blocks and attention are multiplied; the first and the last layer stay in single
+    /// precision.
+    #[serde(skip_serializing_if = "MatmulPrecision::is_single")]
+    pub precision: MatmulPrecision,
 }
 
 impl Default for UnetConfig {
     fn default() -> Self {
-        Self { channels: vec![32, 64], blocks: vec![2, 2], heads: vec![0, 0], embedding: 64, patch: 2, dropout: 0.0 }
+        Self {
+            channels: vec![32, 64],
+            blocks: vec![2, 2],
+            heads: vec![0, 0],
+            embedding: 64,
+            patch: 2,
+            dropout: 0.0,
+            precision: MatmulPrecision::F32,
+        }
     }
 }
 

@@ -6,9 +6,16 @@ use crate::kernels;
 use crate::noise::RowStreams;
 use burn::tensor::{Device, Tensor};
 
-/// The bits of every level's blocks, and how many of them have been used.
+/// The bits of every level's blocks.
 pub(super) struct Dropout {
-    levels: Vec<(kernels::Dropout, usize)>,
+    levels: Vec<kernels::Dropout>,
+}
+
+/// The bits of one block.
+#[derive(Clone, Copy)]
+pub(super) struct Layer<'a> {
+    bits: &'a kernels::Dropout,
+    layer: usize,
 }
 
 impl Dropout {
@@ -34,15 +41,20 @@ impl Dropout {
         let level = |(i, blocks): (usize, &usize)| {
             let side = config.patch << i;
             let size = [(height / side) * (width / side), config.channels[i]];
-            (kernels::Dropout::new(config.dropout, words.by_ref().take(*blocks).collect(), size, device), 0)
+            kernels::Dropout::new(config.dropout, words.by_ref().take(*blocks).collect(), size, device)
         };
         Some(Self { levels: blocks.iter().enumerate().map(level).collect() })
     }
 
-    /// Zeroes values `x` of the next block of `level`.
-    pub fn apply(&mut self, x: Tensor<2>, level: usize) -> Tensor<2> {
-        let (bits, layer) = &mut self.levels[level];
-        *layer += 1;
-        bits.apply(x, *layer - 1)
+    /// The bits of block `layer` of `level`, first those on the way down.
+    pub fn layer(&self, level: usize, layer: usize) -> Layer<'_> {
+        Layer { bits: &self.levels[level], layer }
+    }
+}
+
+impl Layer<'_> {
+    /// Zeroes values of `x`.
+    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        self.bits.apply(x, self.layer)
     }
 }

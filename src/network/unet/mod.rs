@@ -3,20 +3,21 @@
 
 mod config;
 mod dropout;
+mod parts;
 mod planes;
 
 pub use config::UnetConfig;
 
-use super::Network;
 use super::layers::{Initializer, bias};
+use super::{InParts, Network};
 use crate::error::Result;
 use crate::image::ImageShape;
-use crate::kernels::{self, BlockParameters};
+use crate::kernels::{self, BlockParameters, MatmulPrecision};
 use crate::noise::{Key, Purpose, RowStreams};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use dropout::Dropout;
+use dropout::{Dropout, Layer};
 
 /// A U-Net on images of one shape.
 #[derive(Module, Debug)]
@@ -28,6 +29,9 @@ pub struct Unet {
     shape: ImageShape,
     #[module(skip)]
     config: UnetConfig,
+    /// What the layers of the stages are multiplied in on this device.
+    #[module(skip)]
+    precision: MatmulPrecision,
 }
 
 /// One resolution level.
@@ -69,9 +73,9 @@ struct Attention {
 /// What the stages of one level share.
 #[derive(Clone, Copy)]
 struct Scale {
-    level: usize,
     size: [usize; 2],
     heads: usize,
+    precision: MatmulPrecision,
 }
 
 impl UnetConfig {
@@ -84,7 +88,8 @@ impl UnetConfig {
         let input = layers.linear(9 * planes, self.channels[0], 1.0);
         let levels = (0..self.channels.len()).map(|i| self.level(i, &mut layers)).collect();
         let output = layers.linear(self.channels[0], shape.channels * self.patch * self.patch, 1.0);
-        Ok(Unet { input, levels, output, shape, config: self.clone() })
+        let precision = self.precision.on(device);
+        Ok(Unet { input, levels, output, shape, config: self.clone(), precision })
     }
 
     fn level(&self, i: usize, layers: &mut Initializer) -> Level {
@@ -121,8 +126,8 @@ fn dense(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
     kernels::dense(x, layer.weight.val(), bias(layer))
 }
 
-fn conv(x: Tensor<2>, layer: &Linear, size: [usize; 2], stride: usize) -> Tensor<2> {
-    kernels::conv3(x, layer.weight.val(), bias(layer), size, stride)
+fn conv(x: Tensor<2>, layer: &Linear, size: [usize; 2], stride: usize, precision: MatmulPrecision) -> Tensor<2> {
+    kernels::conv3(x, layer.weight.val(), bias(layer), size, stride, precision)
 }
 
 impl Modulation {
@@ -132,13 +137,8 @@ impl Modulation {
 }
 
 impl Stage {
-    fn forward(
-        &self,
-        x: Tensor<2>,
-        embedding: &Tensor<2>,
-        Scale { level, size, heads }: Scale,
-        dropout: &mut Option<Dropout>,
-    ) -> Tensor<2> {
+    fn forward(&self, x: Tensor<2>, embedding: &Tensor<2>, scale: Scale, dropout: Option<Layer<'_>>) -> Tensor<2> {
+        let Scale { size, precision, .. } = scale;
         let modulation = self.modulation.forward(embedding);
         let x = match dropout {
             None => {
@@ -148,35 +148,37 @@ impl Stage {
                     w2: self.second.weight.val(),
                     b2: bias(&self.second),
                 };
-                kernels::block(x, modulation, p, size)
+                kernels::block(x, modulation, p, size, precision)
             }
             Some(dropout) => kernels::gated(x, modulation, size, |v| {
-                let h = kernels::silu(conv(v, &self.first, size, 1));
-                conv(dropout.apply(h, level), &self.second, size, 1)
+                let h = kernels::silu(conv(v, &self.first, size, 1, precision));
+                conv(dropout.apply(h), &self.second, size, 1, precision)
             }),
         };
         match &self.attention {
-            Some(attention) => attention.forward(x, embedding, size, heads),
+            Some(attention) => attention.forward(x, embedding, scale),
             None => x,
         }
     }
 }
 
 impl Attention {
-    fn forward(&self, x: Tensor<2>, embedding: &Tensor<2>, size: [usize; 2], heads: usize) -> Tensor<2> {
+    fn forward(&self, x: Tensor<2>, embedding: &Tensor<2>, scale: Scale) -> Tensor<2> {
+        let Scale { size, heads, precision, .. } = scale;
         let pixels = size[0] * size[1];
         kernels::gated(x, self.modulation.forward(embedding), size, |v| {
-            kernels::attention(v, self.input.weight.val(), self.output.weight.val(), [pixels, heads])
+            kernels::attention(v, self.input.weight.val(), self.output.weight.val(), [pixels, heads], precision)
         })
     }
 }
 
 impl Unet {
     fn scale(&self, level: usize) -> Scale {
-        Scale { level, size: self.size(level), heads: self.config.heads[level] }
+        Scale { size: self.size(level), heads: self.config.heads[level], precision: self.precision }
     }
 
-    fn run(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, mut dropout: Option<Dropout>) -> Tensor<2> {
+    /// Signals and features as pixels of the finest level.
+    fn pixels_of(&self, x: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         let (n, pixels) = (x.dims()[0], self.shape.pixels());
         let planes = |t: Tensor<2>| {
             let k = t.dims()[1] / pixels;
@@ -185,31 +187,13 @@ impl Unet {
         // An unconditional network has no planes of features.
         let mut input = vec![planes(x)];
         input.extend((condition.dims()[1] > 0).then(|| planes(condition)));
-        let mut h = self.to_pixels(Tensor::cat(input, 1));
-        h = conv(h, &self.input, self.size(0), 1);
-        let mut memory = Vec::with_capacity(self.levels.len());
-        for (i, level) in self.levels.iter().enumerate() {
-            if let Some(down) = &level.down {
-                h = kernels::row_norm(conv(h, down, self.size(i - 1), 2));
-            }
-            for stage in &level.descent {
-                h = stage.forward(h, &embedding, self.scale(i), &mut dropout);
-            }
-            memory.push(h.clone());
-        }
-        for (i, level) in self.levels.iter().enumerate().rev() {
-            let saved = memory.pop();
-            if let (Some(merge), Some(saved)) = (&level.merge, saved) {
-                h = conv(Tensor::cat(vec![h, saved], 1), merge, self.size(i), 1);
-            }
-            for stage in &level.ascent {
-                h = stage.forward(h, &embedding, self.scale(i), &mut dropout);
-            }
-            if i > 0 {
-                h = kernels::upsample(kernels::row_norm(h), self.size(i)[1]);
-            }
-        }
-        self.to_planes(dense(h, &self.output), n)
+        self.to_pixels(Tensor::cat(input, 1))
+    }
+
+    fn run(&self, x: Tensor<2>, embedding: Tensor<2>, condition: Tensor<2>, dropout: Option<&Dropout>) -> Tensor<2> {
+        let n = x.dims()[0];
+        let h = self.through(self.pixels_of(x, condition), &embedding, dropout, |_, _, _| ());
+        self.to_planes(h, n)
     }
 }
 
@@ -226,7 +210,11 @@ impl Network for Unet {
         streams: RowStreams,
     ) -> Tensor<2> {
         let dropout = Dropout::new(&self.config, self.shape, (x.dims()[0], streams), &x.device());
-        self.run(x, embedding, condition, dropout)
+        self.run(x, embedding, condition, dropout.as_ref())
+    }
+
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        Some(self)
     }
 
     fn embedding_len(&self) -> usize {
