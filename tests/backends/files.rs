@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use diffem::checkpoint::{self, Arrays};
-use diffem::conformance::{GOLDEN, Golden, Report, Settings};
+use diffem::conformance::{GOLDEN, Golden, Report, Settings, table};
 
 fn arrays() -> (Arrays, Settings) {
     checkpoint::decode("golden", GOLDEN).unwrap()
@@ -78,4 +78,14 @@ fn a_report_of_other_quantities_or_of_another_file_is_refused() {
     let lacks = verify(&|report| _ = report.rows.pop());
     assert_eq!(lacks, "rows[46]: expected `muon: average` (tolerance 1e-5), found nothing");
     assert!(verify(&|report| report.rows[3].tolerance = 1.0).starts_with("rows[3]: expected `projection: gradient`"));
+    // A device that multiplies in TF32 has wider tolerances, for all quantities or none.
+    let mut wide = report.clone();
+    wide.rows.iter_mut().for_each(|row| row.tolerance *= 500.0);
+    assert_eq!(wide.verify(&golden), Ok(()));
+    assert!(
+        table(&[wide])
+            .ends_with("47 of 47 quantities agree, with the tolerances of TF32, 500 times those of the table\n")
+    );
+    let some = |report: &mut Report| report.rows.iter_mut().skip(9).for_each(|row| row.tolerance *= 500.0);
+    assert!(verify(&some).starts_with("rows[9]: expected "));
 }
