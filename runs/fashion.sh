@@ -7,6 +7,7 @@
 #   N=2048 LAPS=4 STEPS=600 runs/fashion.sh [OUT]     takes half an hour
 # Runs logged before 2026-11-29 had plain weights and another sampler: WEIGHT=method.imputed_weight=1.0 and
 # --set 'e_step.sampler={kind="ddpm",steps=24,spacing="edm"}'.
+# Runs logged before 2026-11-30 had Adam: --set m_step.optimizer=adam.
 # Needs `cargo build --release --workspace` and Fashion-MNIST (apt-get install dataset-fashion-mnist).
 set -euo pipefail
 out=${1:-runs/out/fashion}; shift || true; bin=${DIFFEM:-target/release/diffem}; threads=${THREADS:-2}

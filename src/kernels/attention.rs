@@ -3,28 +3,28 @@
 use super::{MatmulPrecision, in_host_memory};
 use burn::tensor::{FloatDType, Tensor, activation};
 
+/// How the pixels of an image attend to each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// Number of pixels of an image.
+    pub pixels: usize,
+    /// Number of heads, a divisor of the channels.
+    pub heads: usize,
+    /// What factors are multiplied in.
+    pub precision: MatmulPrecision,
+}
+
 /// softmax(Q Kᵀ/√w) V O of every image and head: `v [n · pixels, c]`, `input [c, 3 · c]` (queries, keys and values side by
 /// side, each head by head, of w = c/heads features) and O = `output [c, c]` -> `[n · pixels, c]`.
-pub fn attention(
-    v: Tensor<2>,
-    input: Tensor<2>,
-    output: Tensor<2>,
-    [pixels, heads]: [usize; 2],
-    precision: MatmulPrecision,
-) -> Tensor<2> {
+pub fn attention(v: Tensor<2>, input: Tensor<2>, output: Tensor<2>, heads: Heads) -> Tensor<2> {
     match in_host_memory(&v.device()) {
-        true => by_image(v, input, output, [pixels, heads], precision),
-        false => by_head(v, input, output, [pixels, heads], precision),
+        true => by_image(v, input, output, heads),
+        false => by_head(v, input, output, heads),
     }
 }
 
-fn by_image(
-    v: Tensor<2>,
-    input: Tensor<2>,
-    output: Tensor<2>,
-    [pixels, heads]: [usize; 2],
-    precision: MatmulPrecision,
-) -> Tensor<2> {
+fn by_image(v: Tensor<2>, input: Tensor<2>, output: Tensor<2>, heads: Heads) -> Tensor<2> {
+    let Heads { pixels, heads, precision } = heads;
     let [rows, c] = v.dims();
     let (n, width) = (rows / pixels, c / heads);
     let all = precision.product(v, input, Tensor::matmul).reshape([n, pixels, 3, heads, width]);
@@ -36,13 +36,8 @@ fn by_image(
 
 /// [`by_image`] with the heads first, so that queries, keys and values are contiguous and nothing is copied between the
 /// products: half as many kernels.
-fn by_head(
-    v: Tensor<2>,
-    input: Tensor<2>,
-    output: Tensor<2>,
-    [pixels, heads]: [usize; 2],
-    precision: MatmulPrecision,
-) -> Tensor<2> {
+fn by_head(v: Tensor<2>, input: Tensor<2>, output: Tensor<2>, heads: Heads) -> Tensor<2> {
+    let Heads { pixels, heads, precision } = heads;
     let [rows, c] = v.dims();
     let (n, width) = (rows / pixels, c / heads);
     let input = input.reshape([c, 3 * heads, width]).swap_dims(0, 1);
@@ -102,7 +97,7 @@ mod tests {
             let leaves =
                 [normal(0, [n * pixels, c]), normal(1, [c, 3 * c]), normal(2, [c, c])].map(Tensor::require_grad);
             let [v, input, output] = leaves.clone();
-            let y = attention(v, input, output, [pixels, heads], MatmulPrecision::F32);
+            let y = attention(v, input, output, Heads { pixels, heads, precision: MatmulPrecision::F32 });
             let mut gradients = (y.clone() * normal(3, [n * pixels, c])).sum().backward();
             let mut all = vec![y.inner()];
             all.extend(leaves.iter().map(|leaf| leaf.grad_remove(&mut gradients).unwrap()));

@@ -24,7 +24,7 @@ use burn::tensor::{Device, Tensor, activation};
 #[cfg(feature = "flex")]
 pub(crate) use adam::adam;
 
-pub use attention::attention;
+pub use attention::{Heads, attention};
 pub(crate) use dropout::Dropout;
 pub(crate) use orthogonal::orthogonal;
 

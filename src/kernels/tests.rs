@@ -194,7 +194,7 @@ fn factors_in_bf16_are_rounded_and_nothing_else() {
         let weight = |i: usize| t[i].clone() / (shapes[i][0] as f64).sqrt();
         let p = BlockParameters { w1: weight(2), b1: bias(&t[3]), w2: weight(4), b2: bias(&t[5]) };
         let x = block(t[0].clone(), t[1].clone(), p, size, precision);
-        let x = attention(row_norm(x), weight(6), weight(7), [48, 2], precision);
+        let x = attention(row_norm(x), weight(6), weight(7), Heads { pixels: 48, heads: 2, precision });
         conv3(x, weight(2), bias(&t[3]), size, 2, precision)
     };
     let off = compare(&shapes, |t| network(t, MatmulPrecision::Bf16), |t| network(t, F32));

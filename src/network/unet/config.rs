@@ -25,7 +25,7 @@ pub struct UnetConfig {
     pub dropout: f64,
     /// The format in which the layers of blocks and attention are multiplied; the first and the last layer stay in single
     /// precision.
-    #[serde(skip_serializing_if = "MatmulPrecision::is_single")]
+    #[serde(skip_serializing_if = "MatmulPrecision::is_default")]
     pub precision: MatmulPrecision,
 }
 

@@ -165,9 +165,9 @@ impl Stage {
 impl Attention {
     fn forward(&self, x: Tensor<2>, embedding: &Tensor<2>, scale: Scale) -> Tensor<2> {
         let Scale { size, heads, precision, .. } = scale;
-        let pixels = size[0] * size[1];
+        let heads = kernels::Heads { pixels: size[0] * size[1], heads, precision };
         kernels::gated(x, self.modulation.forward(embedding), size, |v| {
-            kernels::attention(v, self.input.weight.val(), self.output.weight.val(), [pixels, heads], precision)
+            kernels::attention(v, self.input.weight.val(), self.output.weight.val(), heads)
         })
     }
 }
