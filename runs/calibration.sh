@@ -21,6 +21,6 @@ plain=(--set method.imputed_weight=1.0 --set method.relaxation=1.0)
 train manifold manifold --set em.laps=16 --set m_step.steps=1000 --set m_step.learning_rate=1e-3 \
   --set m_step.optimizer=adam "${plain[@]}"
 calibrate manifold
-train digits digits --set network.width=384 --set em.laps=8 --set monitor.holdout=0.0 "${plain[@]}" \
+train digits digits --set 'network={kind="mlp",width=384}' --set m_step.batch=512 --set m_step.micro_batch=256 --set em.laps=8 --set monitor.holdout=0.0 "${plain[@]}" \
   --set 'e_step.sampler={kind="ddpm",steps=30}'
 calibrate digits --signals 360

@@ -195,7 +195,7 @@ fn digits_are_shown_in_a_grid() {
     let dir = tempfile::tempdir().expect("a directory");
     let small = [
         "em.laps=1",
-        "network.width=16",
+        "network.channels=[4,8]",
         "m_step.steps=20",
         "m_step.batch=64",
         "e_step.sampler.steps=2",

@@ -126,15 +126,11 @@ impl Golden {
     }
 }
 
-/// Tolerances of a device that multiplies in TF32, relative to those of single precision: a factor keeps ten bits of its
-/// fraction and is off by up to 5e-4, where sums in another order differ by about 1e-6.
-pub(super) const TF32_SLACK: f64 = 500.0;
-
 /// What the tolerances are multiplied by on `device`.
 fn slack(device: &Device) -> f64 {
     #[cfg(feature = "cuda")]
     if let burn::backend::DispatchDevice::Cube(burn::backend::CubeDevice::Cuda(_)) = device.as_dispatch() {
-        return TF32_SLACK;
+        return super::report::TF32_SLACK;
     }
     _ = device;
     1.0

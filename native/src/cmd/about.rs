@@ -8,7 +8,7 @@ use anyhow::Result;
 
 /// `diffem presets`
 pub fn presets() -> Result<()> {
-    let lines = PRESETS.iter().map(|preset| format!("{:16} {}\n", preset.name, preset.about));
+    let lines = PRESETS.iter().map(|preset| format!("{:20} {}\n", preset.name, preset.about));
     print(&lines.collect::<String>())
 }
 

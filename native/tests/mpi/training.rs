@@ -24,7 +24,14 @@ fn every_number_of_ranks_writes_the_bytes_of_one_process() {
         return;
     }
     let digits = |dir: &TempDir| {
-        let settings = ["em.laps=2", "m_step.steps=20", "m_step.micro_batch=64", "e_step.shard=64", "report.draws=4"];
+        let settings = [
+            "em.laps=2",
+            "m_step.steps=20",
+            "m_step.micro_batch=16",
+            "e_step.shard=64",
+            "e_step.sampler.steps=5",
+            "report.draws=4",
+        ];
         let settings: Vec<&str> = settings.into_iter().flat_map(|setting| ["--set", setting]).collect();
         let shown = succeed(dir.path(), &[&["config", "show", "digits"], settings.as_slice()].concat());
         std::fs::write(dir.path().join("digits.toml"), &shown).expect("a file");

@@ -6,7 +6,7 @@ import unittest
 import diffem
 from small_run import command, train
 
-SETTINGS = ["em.laps=1", "m_step.steps=5", "network.width=16", "data.n=64"]
+SETTINGS = ["em.laps=1", "m_step.steps=5", "network.channels=[4,8]", "data.n=64"]
 ANYWIDGET = importlib.util.find_spec("anywidget") is not None
 
 
