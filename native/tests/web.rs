@@ -11,6 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Returns a directory with a finished run in `run`.
@@ -215,14 +216,18 @@ fn idle_and_greedy_clients_keep_nobody_waiting() {
     std::fs::write(dir.path().join("large.bin"), vec![7; 16 << 20]).expect("a file");
     let served = serve(dir.path(), &["--site", "."]);
     let long = ["GET / HTTP/1.1\r\nx: ".as_bytes(), &vec![b'a'; 100_000]].concat();
-    let clients: Vec<TcpStream> = (0..200)
-        .map(|i| match i % 4 {
+    let client = |i: usize| {
+        // tiny_http takes a thread that was woken for one that waits, so connections that come faster than its threads
+        // wake are queued behind those that sit idle.
+        std::thread::sleep(Duration::from_millis(2));
+        match i % 4 {
             0 => idle(&served.1, b"GET /large.bin HTTP/1.1\r\nhost: a\r\n\r\n"),
             1 => idle(&served.1, b"GET / HT"),
             2 => idle(&served.1, b""),
             _ => idle(&served.1, &long),
-        })
-        .collect();
+        }
+    };
+    let clients: Vec<TcpStream> = (0..200).map(client).collect();
     for _ in 0..20 {
         assert!(request(&served.1, "GET /").0.starts_with("http/1.1 200 "));
     }
