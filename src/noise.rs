@@ -141,9 +141,19 @@ impl Stream {
         // What is left of the current block comes first.
         let (ragged, whole) = out.split_at_mut(out.len().min(WORDS - self.used));
         ragged.iter_mut().for_each(|word| *word = self.bits());
-        let blocks = if self.used == WORDS { random::fill_words(self.key, self.counter, whole) } else { 0 };
+        let rest = self.fill_blocks(whole, random::fill_words);
+        rest.iter_mut().for_each(|word| *word = self.bits());
+    }
+
+    /// Lets `fill` compute whole blocks of `out`, unless the stream stands within a block, and returns the rest.
+    fn fill_blocks<'o, T>(
+        &mut self,
+        out: &'o mut [T],
+        fill: impl Fn([u32; 2], [u32; WORDS], &mut [T]) -> usize,
+    ) -> &'o mut [T] {
+        let blocks = if self.used == WORDS { fill(self.key, self.counter, out) } else { 0 };
         self.counter[0] = self.counter[0].wrapping_add(blocks as u32);
-        whole[blocks * WORDS..].iter_mut().for_each(|word| *word = self.bits());
+        &mut out[blocks * WORDS..]
     }
 
     /// Uniform integer in `0..n`, `n > 0`. Multiply-shift on 64 bits: bias below n / 2^64.
@@ -168,9 +178,8 @@ impl Stream {
         let ragged = out.len().min(usize::from(self.spare.is_some()) + WORDS - self.used);
         let (ragged, whole) = out.split_at_mut(ragged);
         ragged.iter_mut().for_each(|z| *z = self.normal());
-        let blocks = if self.used == WORDS { random::fill_normals(self.key, self.counter, whole) } else { 0 };
-        self.counter[0] = self.counter[0].wrapping_add(blocks as u32);
-        whole[blocks * WORDS..].iter_mut().for_each(|z| *z = self.normal());
+        let rest = self.fill_blocks(whole, random::fill_normals);
+        rest.iter_mut().for_each(|z| *z = self.normal());
     }
 
     /// Writes x + `std` z with fresh standard normals z into `out`, which is as long as `x`.

@@ -41,23 +41,14 @@ fn by_head(v: Tensor<2>, input: Tensor<2>, output: Tensor<2>, heads: Heads) -> T
     let [rows, c] = v.dims();
     let (n, width) = (rows / pixels, c / heads);
     let input = input.reshape([c, 3 * heads, width]).swap_dims(0, 1);
-    let all = precision.product(v.clone().reshape([1, rows, c]), input, Tensor::matmul).reshape([
-        3 * heads,
-        n,
-        pixels,
-        width,
-    ]);
-    let part = |k: usize| all.clone().narrow(0, k * heads, heads);
     // burn's one kernel has no backward pass, and is chosen where kernels are timed.
-    let mixed = if cfg!(feature = "tuned") && !v.device().is_autodiff() {
-        in_one_kernel([part(0), part(1), part(2)], precision)
-    } else {
-        in_products([part(0), part(1), part(2)], precision)
-    };
-    precision
-        .product(mixed.reshape([heads, rows, width]), output.reshape([heads, width, c]), Tensor::matmul)
-        .sum_dim(0)
-        .reshape([rows, c])
+    let mix = if cfg!(feature = "tuned") && !v.device().is_autodiff() { in_one_kernel } else { in_products };
+    let all = precision.product(v.reshape([1, rows, c]), input, Tensor::matmul);
+    let all = all.reshape([3 * heads, n, pixels, width]);
+    let part = |k: usize| all.clone().narrow(0, k * heads, heads);
+    let mixed = mix([part(0), part(1), part(2)], precision).reshape([heads, rows, width]);
+    let by_head = precision.product(mixed, output.reshape([heads, width, c]), Tensor::matmul);
+    by_head.sum_dim(0).reshape([rows, c])
 }
 
 /// softmax(Q Kᵀ/√w) V for `[q, k, v]`, each `[heads, n, pixels, w]`.

@@ -186,6 +186,28 @@ mod tests {
     use crate::method::{Diffem, LearningMethod};
     use std::cell::RefCell;
 
+    /// Lap 1 of a run with seed 0 on all rows of `x`.
+    fn source<'a>(
+        schedule: &'a Schedule,
+        conditioning: Conditioning<'a>,
+        x: &'a Samples,
+        observations: &'a Observations,
+    ) -> TrainingSource<'a> {
+        TrainingSource {
+            schedule,
+            conditioning,
+            x,
+            observations,
+            rows: (0..x.n()).collect(),
+            clean: None,
+            recorruption: Recorruption::default(),
+            operators: Operators::default(),
+            flip: None,
+            seed: 0,
+            lap: 1,
+        }
+    }
+
     /// Every observation has the mask 0 1 1, which a channel that hides half of the values would draw for one in eight.
     #[test]
     fn the_operators_are_those_of_observations_or_drawn() {
@@ -196,19 +218,8 @@ mod tests {
             (ConditioningConfig::default(), Standardizer::identity(3), Samples::zeros(4, 3));
         let (schedule, observations) = (Schedule::default(), observations.unwrap());
         let alike = |operators| {
-            let source = TrainingSource {
-                schedule: &schedule,
-                conditioning: Conditioning { channel: &channel, config: &config, standardizer: &standardizer },
-                x: &x,
-                observations: &observations,
-                rows: vec![0, 1, 2, 3],
-                clean: None,
-                recorruption: Recorruption::default(),
-                operators,
-                flip: None,
-                seed: 0,
-                lap: 1,
-            };
+            let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
+            let source = TrainingSource { operators, ..source(&schedule, conditioning, &x, &observations) };
             let found = RefCell::new(0);
             source.corrupted(&[0, 1, 2, 3].repeat(20), (0, 0), 3, |_, a, _| {
                 *found.borrow_mut() += usize::from(a == mask);
@@ -236,19 +247,8 @@ mod tests {
             ..Default::default()
         };
         let (schedule, standardizer) = (Schedule::default(), Standardizer::identity(d));
-        let source = TrainingSource {
-            schedule: &schedule,
-            conditioning: Conditioning { channel: &channel, config: &config, standardizer: &standardizer },
-            x: &x,
-            observations: &observations,
-            rows: (0..n).collect(),
-            clean: None,
-            recorruption: Recorruption::default(),
-            operators: Operators::default(),
-            flip: Some(shape),
-            seed: 0,
-            lap: 1,
-        };
+        let conditioning = Conditioning { channel: &channel, config: &config, standardizer: &standardizer };
+        let source = TrainingSource { flip: Some(shape), ..source(&schedule, conditioning, &x, &observations) };
         // As the command line does.
         crate::parallel::keep_freed_memory();
         let rows: Vec<usize> = (0..n).collect();

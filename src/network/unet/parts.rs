@@ -167,8 +167,8 @@ impl Replay for Pass<'_> {
             if unet.is_skipped_to(part) {
                 gradient = of_skips.pop().into_iter().fold(gradient, |sum, more| sum + more);
             }
-            let [h, skip] = [Some(h), skip].map(|t| t.map(|t| Tensor::from_inner(t).require_grad()));
-            let Some(h) = h else { continue };
+            let leaf = |t: Tensor<2>| Tensor::from_inner(t).require_grad();
+            let (h, skip) = (leaf(h), skip.map(leaf));
             let y = network.apply(part, h.clone(), skip.clone(), &embedding, dropout.as_ref());
             let mut gradients = (y * Tensor::from_inner(gradient)).sum().backward();
             found.extend(network.gradients_of(part, &mut gradients));
