@@ -11,7 +11,6 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// Returns a directory with a finished run in `run`.
@@ -163,11 +162,11 @@ fn the_page_and_the_checkpoint_are_served() {
     assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
     assert_eq!(open(&body).recipe.name, "tiny");
     for line in
-        ["GET /../secret", "GET /%2e%2e/secret", "GET /assets/..%2f..%2fsecret", "GET /nothing.js", "GET /assets"]
+        ["GET /../secret", "GET /%2e%2e/secret", "GET /assets/..%2f..%2fsecret", "GET /nothing.js", "GET /assets/"]
     {
         let (head, body) = request(&served.1, line);
         assert!(head.starts_with("http/1.1 404 "), "{line}: {head}");
-        assert_eq!(body, b"not found\n", "{line}");
+        assert!(body.is_empty(), "{line}");
     }
     assert!(request(&served.1, "POST /").0.starts_with("http/1.1 405 "));
     // The port is now in use.
@@ -216,16 +215,11 @@ fn idle_and_greedy_clients_keep_nobody_waiting() {
     std::fs::write(dir.path().join("large.bin"), vec![7; 16 << 20]).expect("a file");
     let served = serve(dir.path(), &["--site", "."]);
     let long = ["GET / HTTP/1.1\r\nx: ".as_bytes(), &vec![b'a'; 100_000]].concat();
-    let client = |i: usize| {
-        // tiny_http takes a thread that was woken for one that waits, so connections that come faster than its threads
-        // wake are queued behind those that sit idle.
-        std::thread::sleep(Duration::from_millis(2));
-        match i % 4 {
-            0 => idle(&served.1, b"GET /large.bin HTTP/1.1\r\nhost: a\r\n\r\n"),
-            1 => idle(&served.1, b"GET / HT"),
-            2 => idle(&served.1, b""),
-            _ => idle(&served.1, &long),
-        }
+    let client = |i: usize| match i % 4 {
+        0 => idle(&served.1, b"GET /large.bin HTTP/1.1\r\nhost: a\r\n\r\n"),
+        1 => idle(&served.1, b"GET / HT"),
+        2 => idle(&served.1, b""),
+        _ => idle(&served.1, &long),
     };
     let clients: Vec<TcpStream> = (0..200).map(client).collect();
     for _ in 0..20 {

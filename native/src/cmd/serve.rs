@@ -20,9 +20,8 @@ pub fn run(args: &Serve) -> Result<()> {
         (Some(bundle), Some(run)) => format!(" with the posterior of lap {} of {}", bundle.lap, run.display()),
         _ => String::new(),
     };
-    super::print(&format!("{}: {}{of_run}; stop it with Ctrl-C\n", server.url(), args.site.display()))?;
-    server.run(bundle.as_ref().map(|bundle| bundle.bytes.as_slice()));
-    Ok(())
+    super::print(&format!("{}: {}{of_run}; stop it with Ctrl-C\n", server.url()?, args.site.display()))?;
+    server.run(bundle.map(|bundle| bundle.bytes))
 }
 
 fn open(run: &Path, lap: Option<usize>) -> Result<Bundle> {

@@ -1,54 +1,60 @@
 //! Serves the built page and a checkpoint over HTTP, on this machine only.
 
 use anyhow::{Context, Result, anyhow, bail};
-use percent_encoding::percent_decode_str;
-use std::io::Read;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::routing::get;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tiny_http::{Header, Method, Request, Response};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
 
-/// Number of requests that are answered at a time; this bounds the number of threads.
-const AT_ONCE: usize = 256;
+/// Headers of every answer. A browser asks each time whether a file has changed, because the page may be built anew.
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
 
 /// A listening server.
 pub struct Server {
     site: PathBuf,
-    server: tiny_http::Server,
+    runtime: Runtime,
+    listener: TcpListener,
 }
 
 impl Server {
     /// Listens on `port` of 127.0.0.1 to serve the page in the directory `site`, as [`site_at`] returns it;
     /// port 0 takes a free one.
     pub fn listen(site: PathBuf, port: u16) -> Result<Self> {
-        let server = tiny_http::Server::http((Ipv4Addr::LOCALHOST, port))
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime
+            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
             .map_err(|e| anyhow!("--port {port}: cannot listen on 127.0.0.1 ({e}); choose another"))?;
-        Ok(Self { site, server })
+        Ok(Self { site, runtime, listener })
     }
 
     /// Address of the page.
-    pub fn url(&self) -> String {
-        format!("http://{}/", self.server.server_addr())
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell the address of the socket.
+    pub fn url(&self) -> Result<String> {
+        Ok(format!("http://{}/", self.listener.local_addr()?))
     }
 
-    /// Answers requests until the process is stopped. A given `checkpoint` replaces the page's own. Each request has a
-    /// thread of its own, so that a client that reads slowly keeps nobody waiting.
-    pub fn run(&self, checkpoint: Option<&[u8]>) {
-        let answering = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for request in self.server.incoming_requests() {
-                if answering.load(Ordering::Relaxed) >= AT_ONCE {
-                    let _ = request.respond(Response::from_string("too many requests at once\n").with_status_code(503));
-                    continue;
-                }
-                answering.fetch_add(1, Ordering::Relaxed);
-                scope.spawn(|| {
-                    // A client that disconnects is not a failure of the server.
-                    let _ = answer(request, &self.site, checkpoint);
-                    answering.fetch_sub(1, Ordering::Relaxed);
-                });
-            }
-        });
+    /// Answers requests until the process is stopped. A given `checkpoint` replaces the page's own. Connections wait
+    /// for each other's computations only, so a client that is slow or says nothing keeps nobody waiting.
+    ///
+    /// # Errors
+    ///
+    /// If the listening socket fails.
+    pub fn run(self, checkpoint: Option<Vec<u8>>) -> Result<()> {
+        let router = router(&self.site, checkpoint.map(Bytes::from));
+        self.runtime.block_on(async { axum::serve(self.listener, router).await })?;
+        Ok(())
     }
 }
 
@@ -64,48 +70,14 @@ pub fn site_at(path: &Path) -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("--site {}", path.display()))
 }
 
-/// The resource that a path refers to.
-enum Found<'a> {
-    File(PathBuf),
-    Checkpoint(&'a [u8]),
-    Nothing,
-}
-
-/// Looks up `url`. Nothing outside `site` is found, and the run's `checkpoint` replaces the page's own.
-fn find<'a>(url: &str, site: &Path, checkpoint: Option<&'a [u8]>) -> Found<'a> {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let Ok(path) = percent_decode_str(path).decode_utf8() else { return Found::Nothing };
-    if let Some(checkpoint) = checkpoint.filter(|_| path == "/checkpoint.safetensors") {
-        return Found::Checkpoint(checkpoint);
+/// The files in `site`, and `checkpoint` in place of the page's own.
+fn router(site: &Path, checkpoint: Option<Bytes>) -> Router {
+    let mut router = Router::new().fallback_service(ServeDir::new(site));
+    if let Some(checkpoint) = checkpoint {
+        let answer = || async { ([(header::CONTENT_TYPE, "application/octet-stream")], checkpoint) };
+        router = router.route("/checkpoint.safetensors", get(answer));
     }
-    let Ok(mut file) = site.join(path.trim_start_matches('/')).canonicalize() else { return Found::Nothing };
-    if file.is_dir() {
-        file.push("index.html");
-    }
-    match file.starts_with(site) && file.is_file() {
-        true => Found::File(file),
-        false => Found::Nothing,
-    }
-}
-
-fn answer(request: Request, site: &Path, checkpoint: Option<&[u8]>) -> std::io::Result<()> {
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        return request.respond(Response::from_string("only GET and HEAD\n").with_status_code(405));
-    }
-    match find(request.url(), site, checkpoint) {
-        Found::Checkpoint(checkpoint) => send(request, checkpoint, checkpoint.len(), "application/octet-stream"),
-        Found::Nothing => request.respond(Response::from_string("not found\n").with_status_code(404)),
-        Found::File(path) => {
-            let file = std::fs::File::open(&path)?;
-            let length = file.metadata()?.len() as usize;
-            let kind = mime_guess::from_path(&path).first_or_octet_stream();
-            send(request, file, length, kind.as_ref())
-        }
-    }
-}
-
-fn send(request: Request, body: impl Read, length: usize, kind: &str) -> std::io::Result<()> {
-    let headers = [("content-type", kind), ("cache-control", "no-cache"), ("x-content-type-options", "nosniff")];
-    let headers = headers.iter().filter_map(|(name, value)| Header::from_bytes(*name, *value).ok()).collect();
-    request.respond(Response::new(200.into(), headers, body, Some(length), None))
+    HEADERS
+        .into_iter()
+        .fold(router, |router, (name, value)| router.layer(SetResponseHeaderLayer::overriding(name, value)))
 }
