@@ -102,6 +102,11 @@ pub trait Channel: Send + Sync {
     /// Draws y ~ Q(. | x, a) into `y` (length m).
     fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]);
 
+    /// Draws y ~ Q(. | x, a) for many signals `x [n, d]` with one operator into `y [n, m]`, one after another.
+    fn observe_all(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        observe_each(self, x, a, stream, y);
+    }
+
     /// True where the operator's parameters depend on the signal, as flags of saturated values do: then only
     /// [`Channel::corrupt`] draws them as they are drawn in truth.
     fn sees_signal(&self) -> bool {
@@ -226,6 +231,12 @@ pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
 /// The values in 32 bits.
 pub(crate) fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&v| v as f32).collect()
+}
+
+/// [`Channel::observe_all`], a signal at a time.
+fn observe_each(channel: &(impl Channel + ?Sized), x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+    let signals = x.chunks_exact(channel.signal_len());
+    signals.zip(y.chunks_exact_mut(channel.observation_len())).for_each(|(x, y)| channel.observe(x, a, stream, y));
 }
 
 /// Writes a matrix row by row into `out`.

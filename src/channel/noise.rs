@@ -119,6 +119,10 @@ impl Channel for AdditiveNoise {
         stream.add_noise(x, self.std as f32, y);
     }
 
+    fn observe_all(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        self.observe(x, a, stream, y);
+    }
+
     fn as_linear(&self) -> Option<&dyn LinearChannel> {
         Some(self)
     }

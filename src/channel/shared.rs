@@ -43,6 +43,10 @@ impl<C: Channel + ?Sized> Channel for Arc<C> {
         (**self).observe(x, a, stream, y);
     }
 
+    fn observe_all(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        (**self).observe_all(x, a, stream, y);
+    }
+
     fn sees_signal(&self) -> bool {
         (**self).sees_signal()
     }

@@ -67,13 +67,17 @@ impl Likelihood {
     /// The negative log-likelihood of each of the `held_out` observations under the reconstructions `x [n, d]`, in nats.
     pub fn scores(&self, channel: &dyn Channel, held_out: &Observations, x: &Samples) -> Vec<f32> {
         let (m, simulations) = (channel.observation_len(), SIMULATIONS.min(x.n()));
+        let (d, signals) = (x.d(), x.as_slice());
         parallel::map(held_out.n(), |i| {
             let (seen, a, mut stream) = (self.widened.row(i), held_out.operator(i), self.key.stream(i, 4));
-            let (mut y, mut sum) = (vec![0.0f32; m], 0.0);
-            for j in 0..simulations {
-                channel.observe(x.row((i * simulations + j) % x.n()), a, &mut stream, &mut y);
-                sum += self.widths.log_normal(seen, |j| f64::from(y[j])).exp();
-            }
+            // Every observation takes the reconstructions after those of the one before, from the first on after the last.
+            let (from, mut y) = (i * simulations % x.n(), vec![0.0f32; simulations * m]);
+            let until = x.n().min(from + simulations);
+            let (front, back) = y.split_at_mut((until - from) * m);
+            channel.observe_all(&signals[from * d..until * d], a, &mut stream, front);
+            channel.observe_all(&signals[..(from + simulations - until) * d], a, &mut stream, back);
+            let density = |y: &[f32]| self.widths.log_normal(seen, |j| f64::from(y[j])).exp();
+            let sum: f64 = y.chunks_exact(m).map(density).sum();
             let density = (1.0 - self.least_weight) * sum / simulations as f64 + self.least_weight * self.least[i];
             -density.max(f64::MIN_POSITIVE).ln() as f32
         })

@@ -39,6 +39,15 @@ fn vectors() -> Vec<(&'static str, usize, ChannelConfig)> {
             ChannelConfig(vec![MaskConfig { rate: 0.3 }.into(), matrix(), NoiseConfig { std: 0.1.into() }.into()]),
         ),
         (
+            "noise, linear, noise",
+            4,
+            ChannelConfig(vec![
+                NoiseConfig { std: 0.2.into() }.into(),
+                matrix(),
+                NoiseConfig { std: 0.1.into() }.into(),
+            ]),
+        ),
+        (
             "linear, projection, mask",
             4,
             ChannelConfig(vec![matrix(), ProjectionConfig { rows: 6 }.into(), MaskConfig { rate: 0.5 }.into()]),
@@ -128,6 +137,24 @@ fn simulation_does_not_depend_on_how_rows_are_grouped() {
     let part = Observations::simulate(&channel, &x.slice(0..301), key, 3);
     assert_eq!(all.select(&(0..301).collect::<Vec<_>>()), part);
     assert_ne!(all, Observations::simulate(&channel, &x, key, 4));
+}
+
+#[test]
+fn signals_observed_together_are_those_observed_one_by_one() {
+    const N: usize = 40;
+    for (name, d, channel) in registry() {
+        let mut stream = Key::new(9, Purpose::Observe, 0).stream(0, 0);
+        let (x, mut a) = (normal(N * d, 1), vec![0.0; channel.operator_len()]);
+        channel.draw_operator(&mut stream, &mut a);
+        let mut one = stream.clone();
+        let (mut found, mut expected) = ([(); 2]).map(|()| vec![0.0; N * channel.observation_len()]).into();
+        channel.observe_all(&x, &a, &mut stream, &mut found);
+        for (x, y) in x.chunks_exact(d).zip(expected.chunks_exact_mut(channel.observation_len())) {
+            channel.observe(x, &a, &mut one, y);
+        }
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(stream.bits(), one.bits(), "{name}");
+    }
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use super::Compose;
 use crate::channel::Channel;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// What a stage hands to the next one. Training and scores observe millions of short signals, which need no allocation here.
 type Short = SmallVec<[f32; 16]>;
 
 impl Compose {
-    /// Runs `step(stage, a, input, output)` for every stage in order, from `x` to `y`.
+    /// Runs `step(stage, a, input, output)` for every stage in order, from one or more signals `x` to `y`.
     pub(super) fn forward(
         &self,
         x: &[f32],
@@ -24,10 +25,17 @@ impl Compose {
             if i + 1 == self.stages.len() {
                 step(stage.as_ref(), own, from, y);
             } else {
-                let mut next = Short::from_elem(0.0, stage.observation_len());
+                let signals = from.len() / stage.signal_len();
+                let mut next = Short::from_elem(0.0, signals * stage.observation_len());
                 step(stage.as_ref(), own, from, &mut next);
                 signal = Some(next);
             }
         }
+    }
+
+    /// True if no more than one stage draws numbers: then all signals may pass a stage before the next one.
+    pub(super) fn draws_once(&self) -> bool {
+        let noiseless = |stage: &&Arc<dyn Channel>| stage.as_linear().is_some_and(|linear| linear.is_noiseless());
+        self.stages.iter().filter(|stage| !noiseless(stage)).count() <= 1
     }
 }

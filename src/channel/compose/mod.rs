@@ -6,7 +6,7 @@ mod spectral;
 
 use super::Normal;
 use super::spectrum::{Action, actions, maps};
-use super::{Channel, LinearChannel, OperatorPart, SpectralChannel, write_rows};
+use super::{Channel, LinearChannel, OperatorPart, SpectralChannel, observe_each, write_rows};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
@@ -138,6 +138,14 @@ impl Channel for Compose {
 
     fn observe(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
         self.forward(x, a, y, |stage, a, x, y| stage.observe(x, a, stream, y));
+    }
+
+    fn observe_all(&self, x: &[f32], a: &[f32], stream: &mut Stream, y: &mut [f32]) {
+        if self.draws_once() {
+            self.forward(x, a, y, |stage, a, x, y| stage.observe_all(x, a, stream, y));
+        } else {
+            observe_each(self, x, a, stream, y);
+        }
     }
 
     fn sees_signal(&self) -> bool {
