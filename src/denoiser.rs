@@ -3,6 +3,7 @@
 use crate::basis::DeviceBasis;
 use crate::error::Result;
 use crate::gaussian::Gaussian;
+use crate::kernels;
 use crate::network::{Network, embedding};
 use crate::noise::RowStreams;
 use crate::samples::Samples;
@@ -58,7 +59,7 @@ impl Denoiser for GaussianDenoiser {
         // The matrix is symmetric, so column-major order is also row-major order.
         let values: Vec<f32> = matrix.iter().map(|&v| v as f32).collect();
         let matrix = transfer::to_device(values, [d, d], &self.device);
-        (x_t - self.mean.clone()).matmul(matrix) + self.mean.clone()
+        kernels::matmul(x_t - self.mean.clone(), matrix) + self.mean.clone()
     }
 }
 

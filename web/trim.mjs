@@ -1,6 +1,6 @@
 // Removes from the CPU module what it never reaches: burn's operations on numbers other than f32, on tensors of
-// integers and on quantized ones, its second way to keep gradients, synchronization between machines, conversions of data, and
-// kernels without SIMD. The element type of a tensor and the kind of its gradient are known at run time only, so the compiler keeps
+// integers and on quantized ones, its products of matrices, its second way to keep gradients, synchronization between machines,
+// conversions of data, and kernels without SIMD. The element type of a tensor and the kind of its gradient are known at run time only, so the compiler keeps
 // the code of an operation for every one, but the core uses only tensors of f32 and comparisons of u8. A removed function
 // traps, and the worker reports this like a panic. What panics would show of burn's values is left out of their messages.
 //   node trim.mjs MODULE         needs type parameters in symbols: -C symbol-mangling-version=v0
@@ -13,24 +13,25 @@ import { readFileSync, writeFileSync } from 'node:fs'
 const rules = [
   { name: /half::(bfloat|binary16)|\b[iu]16\b|_f16\b/, body: /\.(load16_[su]|store16)\b/ },
   { name: /\b[fiu]64\b|_[fi]64\b/, body: /\b(f64\.|i64\.(load|store) )/ },
-  { name: /TensorData>::try_cast_(clone|inplace)|f32::scalar::gemm_basic/, body: /^.{20000}/s },
+  { name: /TensorData>::try_cast_(clone|inplace)/, body: /^.{20000}/s },
   { name: /(_typed|zip_\w+|zip3_\w+|slice_write_impl|scatter_update\w*)::<(i8|u8|i32|u32)\b/, body: /^.{2000}/s },
 ]
 const operations = /burn_flex|macerator|gemm|try_cast/
 // An operation of several types, f32 among them, that selects the code for one; part of its code serves f32.
 const ofMany = /f32.*f64|f64.*f32/
 
-// Families of functions that the core has no use for, whatever their bodies: it makes no quantized tensor and none of integers,
-// takes no least values of tensors and writes to none by indices; gradients are kept whole, and one
-// machine trains.
+// Families of functions that the core has no use for, whatever their bodies: it multiplies matrices by kernels of its own, makes no
+// quantized tensor and none of integers, takes no least or largest values of tensors, and neither writes to them by indices nor
+// chooses between two; gradients are kept whole, and one machine trains.
 const families = [
   /QTensorOps|QuantizedBytes|tensor::quantization::|ops::quantization::|quantize_/,
   /BalancedCheckpointing/,
   /int_(add|sub|mul|div|remainder|powi|cast|random|arange|into_float|matmul|bitwise)|Scalar>::elem::<[iu](8|16|32)>|TensorData>::(random|full)/,
-  /reduce::(min|max|arg)(::|$)|float_(min|max|arg|sort|sign|scatter)(::|$)|min_dim|dim_with_indices/,
+  /reduce::(min|max|arg)(::|$)|float_(min|max|arg|sort|sign|scatter)(::|$)|(min|max)_dim|dim_with_indices|mask_where/,
   /gather_scatter::scatter_(update|min|max|mul|assign)/,
   /distributed::client::ActionMessage/,
-  /microkernel::scalar::|scalar::Fallback as macerator/,
+  /gemm_(f32|common)::|burn_flex::ops::matmul::|float_matmul/,
+  /scalar::Fallback as macerator/,
   /copy_(2d_tiled|inner_contiguous_run)::<([iu](8|16|32|64)|f64|half)/,
   /unary_op_typed::<half|mask_fill|float_cast/,
 ]

@@ -9,6 +9,7 @@
 //! products, on the host in f64 or on a device.
 
 use crate::image::ImageShape;
+use crate::kernels;
 use crate::transfer::{Kept, to_device};
 use burn::tensor::{Device, Tensor};
 use nalgebra::{DMatrix, DMatrixView};
@@ -96,9 +97,9 @@ impl DeviceDct {
     fn apply(&self, x: Tensor<2>, across: Tensor<2>, down: Tensor<2>) -> Tensor<2> {
         let ([n, d], ImageShape { height, width, .. }) = (x.dims(), self.shape);
         let planes = n * d / (height * width);
-        let lines = x.reshape([planes * height, width]).matmul(across);
+        let lines = kernels::matmul(x.reshape([planes * height, width]), across);
         let columns = lines.reshape([planes, height, width]).swap_dims(1, 2).reshape([planes * width, height]);
-        columns.matmul(down).reshape([planes, width, height]).swap_dims(1, 2).reshape([n, d])
+        kernels::matmul(columns, down).reshape([planes, width, height]).swap_dims(1, 2).reshape([n, d])
     }
 }
 

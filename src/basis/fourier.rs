@@ -13,6 +13,7 @@
 //! The transform is four matrix products per plane, on the host in f64 or on a device.
 
 use crate::image::ImageShape;
+use crate::kernels::matmul;
 use crate::transfer::{Kept, to_device};
 use burn::tensor::{Device, Tensor};
 use nalgebra::{DMatrix, DMatrixView};
@@ -177,16 +178,16 @@ impl DeviceFourier {
         let ([cd, sd], [ca, sa]) = (self.down.clone(), self.across.clone());
         if !self.complex {
             let lines = x.reshape([n * d / width, width]);
-            let inner = self.columns(lines.clone().matmul(ca.clone() + sa.clone()), cd);
-            let outer = self.columns(lines.matmul(ca - sa), sd);
+            let inner = self.columns(matmul(lines.clone(), ca.clone() + sa.clone()), cd);
+            let outer = self.columns(matmul(lines, ca - sa), sd);
             return (inner + outer).reshape([n, d]);
         }
         let (sd, sa) = (sd * sign, sa * sign);
         let pairs = x.reshape([n * d / (2 * height * width), 2, height * width]);
         let part = |i: usize| pairs.clone().narrow(1, i, 1).reshape([n * d / (2 * width), width]);
         let (re, im) = (part(0), part(1));
-        let across = [re.clone().matmul(ca.clone()) + im.clone().matmul(sa.clone()), im.matmul(ca) - re.matmul(sa)];
-        let [re, im] = across;
+        let lines = |x: &Tensor<2>, m: &Tensor<2>| matmul(x.clone(), m.clone());
+        let [re, im] = [lines(&re, &ca) + lines(&im, &sa), lines(&im, &ca) - lines(&re, &sa)];
         let column = |x: &Tensor<2>, m: &Tensor<2>| self.columns(x.clone(), m.clone());
         let parts = [column(&re, &cd) + column(&im, &sd), column(&im, &cd) - column(&re, &sd)];
         let planes = parts.map(|part| part.reshape([n * d / (2 * height * width), 1, height * width]));
@@ -198,7 +199,7 @@ impl DeviceFourier {
         let ImageShape { height, width, .. } = self.shape;
         let planes = lines.dims()[0] / height;
         let columns = lines.reshape([planes, height, width]).swap_dims(1, 2).reshape([planes * width, height]);
-        columns.matmul(matrix).reshape([planes, width, height]).swap_dims(1, 2).reshape([planes * height, width])
+        matmul(columns, matrix).reshape([planes, width, height]).swap_dims(1, 2).reshape([planes * height, width])
     }
 }
 

@@ -8,6 +8,7 @@ pub use cosine::{Dct, DeviceDct};
 pub use fourier::{DeviceFourier, Fourier};
 
 use crate::image::ImageShape;
+use crate::kernels;
 use burn::tensor::{Device, Tensor};
 
 /// Maximum side of an image that gets a transform; its matrix takes 8 MB.
@@ -116,7 +117,7 @@ impl DeviceBasis {
         match self {
             Self::Cosine(basis) => basis.forward(x),
             Self::Fourier(basis) => basis.forward(x),
-            Self::Directions(directions) => x.matmul(directions.down.clone()),
+            Self::Directions(directions) => kernels::matmul(x, directions.down.clone()),
         }
     }
 
@@ -125,7 +126,7 @@ impl DeviceBasis {
         match self {
             Self::Cosine(basis) => basis.inverse(x),
             Self::Fourier(basis) => basis.inverse(x),
-            Self::Directions(directions) => x.matmul(directions.up.clone()),
+            Self::Directions(directions) => kernels::matmul(x, directions.up.clone()),
         }
     }
 }

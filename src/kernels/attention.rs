@@ -27,11 +27,11 @@ fn by_image(v: Tensor<2>, input: Tensor<2>, output: Tensor<2>, heads: Heads) -> 
     let Heads { pixels, heads, precision } = heads;
     let [rows, c] = v.dims();
     let (n, width) = (rows / pixels, c / heads);
-    let all = precision.product(v, input, Tensor::matmul).reshape([n, pixels, 3, heads, width]);
+    let all = precision.matmul(v, input).reshape([n, pixels, 3, heads, width]);
     let part = |k: usize| all.clone().narrow(2, k, 1).reshape([n, pixels, heads, width]).swap_dims(1, 2);
-    let scores = precision.product(part(0), part(1).swap_dims(2, 3), Tensor::matmul) / (width as f64).sqrt();
-    let mixed = precision.product(activation::softmax(scores, 3), part(2), Tensor::matmul);
-    precision.product(mixed.swap_dims(1, 2).reshape([rows, c]), output, Tensor::matmul)
+    let scores = precision.matmul(part(0), part(1).swap_dims(2, 3)) / (width as f64).sqrt();
+    let mixed = precision.matmul(activation::softmax(scores, 3), part(2));
+    precision.matmul(mixed.swap_dims(1, 2).reshape([rows, c]), output)
 }
 
 /// [`by_image`] with the heads first, so that queries, keys and values are contiguous and nothing is copied between the
@@ -47,19 +47,19 @@ fn by_head(v: Tensor<2>, input: Tensor<2>, output: Tensor<2>, heads: Heads) -> T
     let all = all.reshape([3 * heads, n, pixels, width]);
     let part = |k: usize| all.clone().narrow(0, k * heads, heads);
     let mixed = mix([part(0), part(1), part(2)], precision).reshape([heads, rows, width]);
-    let by_head = precision.product(mixed, output.reshape([heads, width, c]), Tensor::matmul);
+    let by_head = precision.matmul(mixed, output.reshape([heads, width, c]));
     by_head.sum_dim(0).reshape([rows, c])
 }
 
 /// softmax(Q Kᵀ/√w) V for `[q, k, v]`, each `[heads, n, pixels, w]`.
 fn in_products([q, k, v]: [Tensor<4>; 3], precision: MatmulPrecision) -> Tensor<4> {
     let width = q.dims()[3];
-    let scores = precision.product(q, k.swap_dims(2, 3), Tensor::matmul);
+    let scores = precision.matmul(q, k.swap_dims(2, 3));
     // The softmax does not depend on what is subtracted.
     let top = scores.clone().detach().max_dim(3);
     let shares = ((scores - top) * (width as f64).sqrt().recip()).exp();
     let sum = shares.clone().sum_dim(3);
-    precision.product(shares, v, Tensor::matmul) / sum
+    precision.matmul(shares, v) / sum
 }
 
 /// [`in_products`] by a kernel that keeps no scores.

@@ -63,6 +63,10 @@ impl Values {
         &self.0.storage::<f32>()[start..start + self.0.layout().num_elements()]
     }
 
+    pub(super) fn shape(&self) -> &Shape {
+        self.0.layout().shape()
+    }
+
     fn matrix(&self) -> Matrix<'_> {
         let [rows, columns] = dims(&self.0);
         Matrix::new(self.get(), rows, columns)

@@ -8,6 +8,7 @@
 #[cfg(feature = "flex")]
 mod adam;
 mod attention;
+mod clip;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
@@ -16,6 +17,8 @@ mod image;
 mod orthogonal;
 mod parameters;
 mod precision;
+#[cfg(feature = "flex")]
+mod products;
 mod sparse;
 mod stock;
 
@@ -25,6 +28,7 @@ use burn::tensor::{Device, Tensor, activation};
 pub(crate) use adam::adam;
 
 pub use attention::{Heads, attention};
+pub(crate) use clip::clip;
 pub(crate) use dropout::Dropout;
 pub(crate) use orthogonal::orthogonal;
 
@@ -74,6 +78,15 @@ pub(crate) fn repeated(row: Tensor<2>, n: usize) -> Tensor<2> {
 /// serial, and one shard after another where the device itself is parallel.
 pub(crate) fn map_shards<T: Send>(device: &Device, n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     if is_flex(device) { crate::parallel::map(n, f) } else { (0..n).map(f).collect() }
+}
+
+/// `[.., n, k]` times `[.., k, m]` in single precision, both with the same dimensions before the last two.
+pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if is_flex(&a.device()) {
+        return products::matmul(a, b);
+    }
+    a.matmul(b)
 }
 
 /// x W + b: `x [n, k]`, `w [k, m]`, `b [m]` -> `[n, m]`.

@@ -40,6 +40,11 @@ impl MatmulPrecision {
         if self.is_single() { t } else { t.cast(FloatDType::BF16) }
     }
 
+    /// a b with rounded factors, in single precision.
+    pub(super) fn matmul<const D: usize>(self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+        if self.is_single() { super::matmul(a, b) } else { self.product(a, b, Tensor::matmul) }
+    }
+
     /// `product(a, b)` of rounded factors, in single precision.
     pub(super) fn product<const D: usize>(
         self,

@@ -123,7 +123,7 @@ impl Network for Mlp {
 
     fn forward_prepared(&self, x: Tensor<2>, embedding: Tensor<2>, prepared: Tensor<2>) -> Tensor<2> {
         let ([w_x, _, w_e], (gamma, beta)) = (self.first_weights(), self.hidden[0].norm());
-        let base = prepared + embedding.matmul(w_e);
+        let base = prepared + kernels::matmul(embedding, w_e);
         self.forward_from(1, kernels::dense_norm_silu_onto(x, w_x, base, gamma, beta))
     }
 

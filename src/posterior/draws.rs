@@ -3,6 +3,7 @@
 use super::trained::Posterior;
 use crate::denoiser::{Denoiser, to_samples, to_samples_async, to_tensor};
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::method::{Conditions, Context};
 use crate::network::NetworkSpec;
 use crate::noise::{Key, Purpose};
@@ -179,7 +180,8 @@ impl<S: NetworkSpec> Posterior<S> {
 
 /// Clamps every row of `x` to the range of the signals, where they have one.
 fn within(x: Tensor<2>, bounds: Option<&[Tensor<2>; 2]>) -> Tensor<2> {
-    let Some([low, high]) = bounds else { return x };
-    let shape = x.dims();
-    x.max_pair(low.clone().expand(shape)).min_pair(high.clone().expand(shape))
+    match bounds {
+        Some([low, high]) => kernels::clip(x, low, high),
+        None => x,
+    }
 }
