@@ -21,13 +21,13 @@ const operations = /burn_flex|macerator|gemm|try_cast/
 const ofMany = /f32.*f64|f64.*f32/
 
 // Families of functions that the core has no use for, whatever their bodies: it multiplies matrices by kernels of its own, makes no
-// quantized tensor and none of integers, takes no least or largest values of tensors, and neither writes to them by indices nor
+// quantized tensor and none of integers, takes no least values of tensors, and neither writes to them by indices nor
 // chooses between two; gradients are kept whole, and one machine trains.
 const families = [
   /QTensorOps|QuantizedBytes|tensor::quantization::|ops::quantization::|quantize_/,
   /BalancedCheckpointing/,
   /int_(add|sub|mul|div|remainder|powi|cast|random|arange|into_float|matmul|bitwise)|Scalar>::elem::<[iu](8|16|32)>|TensorData>::(random|full)/,
-  /reduce::(min|max|arg)(::|$)|float_(min|max|arg|sort|sign|scatter)(::|$)|(min|max)_dim|dim_with_indices|mask_where/,
+  /reduce::(min|max|arg)(::|$)|float_(min|max|arg|sort|sign|scatter)(::|$)|min_dim|dim_with_indices|mask_where/,
   /gather_scatter::scatter_(update|min|max|mul|assign)/,
   /distributed::client::ActionMessage/,
   /gemm_(f32|common)::|burn_flex::ops::matmul::|float_matmul/,

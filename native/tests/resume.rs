@@ -350,3 +350,25 @@ fn a_run_killed_at_any_moment_ends_the_same() {
         assert_as_undisturbed(&dir);
     }
 }
+
+/// The device of a resumed run may be another one.
+#[test]
+fn a_run_says_each_time_that_its_device_computes_in_single_precision() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let small = [
+        "data.n=8",
+        "m_step.steps=1",
+        "m_step.batch=2",
+        "e_step.sampler.steps=1",
+        "init.iterations=1",
+        "report.draws=2",
+    ];
+    let network = "network={kind=\"unet\",channels=[4],blocks=[1],heads=[0],embedding=4,patch=1,precision=\"bf16\"}";
+    let set: Vec<&str> = small.iter().chain([&network]).flat_map(|setting| ["--set", setting]).collect();
+    let new = [&["train", "digits", "--out", "run", "--set", "em.laps=1"], &set[..]].concat();
+    for args in [&new[..], &["resume", "run", "--set", "em.laps=2"]] {
+        let output = run(dir.path(), args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("the run computes in single precision"), "{said}");
+    }
+}

@@ -55,8 +55,9 @@ pub fn run(session: &Session, mode: ProgressMode) -> Result<Ended> {
         if !begun {
             reporter.lap(&state.history[0].clone(), &state)?;
             warn_of_narrow_draws(session, &state, &mut reporter.progress);
-            single_precision(session).iter().for_each(|warning| reporter.progress.message(warning));
         }
+        // A resumed run may be on another device.
+        single_precision(session).iter().for_each(|warning| reporter.progress.message(warning));
         Ok(reporter)
     })?;
     let outcome = match &mut reporter {
