@@ -13,7 +13,7 @@ import { chromium } from 'playwright-core';
 export const TRIES = 3;
 
 export const site = fileURLToPath(new URL('../dist/', import.meta.url));
-const screens = fileURLToPath(new URL('../out/screens/', import.meta.url));
+export const screens = fileURLToPath(new URL('../out/screens/', import.meta.url));
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.json': 'application/json', '.woff2': 'font/woff2' };
 const FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-unsafe-webgpu', '--hide-scrollbars'];

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import puppeteer from 'puppeteer-core';
 import { open, ready, see, serve } from './browser.mjs';
+import { drawsShown, lapShown, lapped, sampled } from './shown.mjs';
 
 const executablePath = process.env.DIFFEM_FIREFOX ?? '/usr/bin/firefox-esr';
 const skip = !existsSync(executablePath) && `${executablePath} is not installed; apt-get install firefox-esr`;
@@ -38,22 +39,6 @@ const press = (label) => until((text) => {
   return Boolean(button);
 }, label);
 const until = (condition, ...args) => page.waitForFunction(condition, { polling: 200 }, ...args);
-
-/** Bits of posterior draws of clothing; runs in a page that shows them. */
-const drawsShown = () => Array.from(new Uint32Array(document.querySelector('diffem-posterior').model.draws.slice().buffer));
-const sampled = () => {
-  const { model, coming } = document.querySelector('diffem-posterior');
-  return !coming && model?.draws && !model.busy;
-};
-/** Bits of the observations and of the reconstructions after a lap; runs in a page. */
-const lapShown = () => {
-  const { data, laps } = document.querySelector('diffem-manifold').session;
-  return [data.y, laps[1].cloud].map((values) => Array.from(new Uint32Array(values.slice().buffer)));
-};
-const lapped = () => {
-  const { laps, status } = document.querySelector('diffem-manifold').session;
-  return laps.length > 1 && (status === 'running' || status === 'paused');
-};
 
 test('strokes drawn by pointer are learned, and the address opens the same data in Chromium', { skip }, async (t) => {
   await until(() => document.querySelector('diffem-manifold')?.shadowRoot?.querySelector('canvas.plane'));
