@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Builder } from 'selenium-webdriver';
-import { open, screens, see, serve } from './browser.mjs';
-import { drawsShown, lapShown, lapped, sampled } from './shown.mjs';
+import { screens, serve } from './browser.mjs';
+import { drawsInChromium, drawsShown, lapInChromium, lapShown, lapped, sampled } from './shown.mjs';
 
 const driver = '/usr/bin/WebKitWebDriver';
 const binary = process.env.DIFFEM_WEBKIT ?? '/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser';
@@ -57,13 +57,8 @@ test('a lap of live training has the bits of Chromium', { skip }, async (t) => {
   await until(lapped);
   const here = await inside(lapShown);
   await shot('webkit-lap');
-  const other = await open(`${server.origin}/`);
-  await see(other.page, '#fig-2 canvas.plane');
-  await other.page.getByRole('button', { name: 'One lap', exact: true }).click();
-  await other.page.waitForFunction(lapped);
-  assert.deepEqual(await other.page.evaluate(lapShown), here);
+  assert.deepEqual(await lapInChromium(`${server.origin}/`), here);
   t.diagnostic(`${here[1].length} numbers after a lap have the same bits`);
-  await other.close();
 });
 
 test('posterior draws have the bits of Chromium', { skip }, async (t) => {
@@ -71,10 +66,6 @@ test('posterior draws have the bits of Chromium', { skip }, async (t) => {
   await until(sampled);
   const here = await inside(drawsShown);
   await shot('webkit-draws');
-  const other = await open(`${server.origin}/`);
-  await see(other.page, '#fig-5 canvas');
-  await other.page.waitForFunction(sampled);
-  assert.deepEqual(await other.page.evaluate(drawsShown), here);
+  assert.deepEqual(await drawsInChromium(`${server.origin}/`), here);
   t.diagnostic(`${here.length} numbers have the same bits`);
-  await other.close();
 });
