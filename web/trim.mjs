@@ -1,8 +1,9 @@
 // Removes from the CPU module what it never reaches: burn's operations on numbers other than f32, on tensors of
 // integers and on quantized ones, its products of matrices, its second way to keep gradients, synchronization between machines,
-// conversions of data, and kernels without SIMD. The element type of a tensor and the kind of its gradient are known at run time only, so the compiler keeps
-// the code of an operation for every one, but the core uses only tensors of f32 and comparisons of u8. A removed function
-// traps, and the worker reports this like a panic. What panics would show of burn's values is left out of their messages.
+// conversions of data, and kernels without SIMD. The element type of a tensor and the kind of its gradient are known at run
+// time only, so the compiler keeps the code of an operation for every one, but the core uses only tensors of f32 and
+// comparisons of u8. A removed function traps, and the worker reports this like a panic. What panics would show of burn's
+// values is left out of their messages.
 //   node trim.mjs MODULE         needs type parameters in symbols: -C symbol-mangling-version=v0
 import binaryen from 'binaryen'
 import { readFileSync, writeFileSync } from 'node:fs'

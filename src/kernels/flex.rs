@@ -199,7 +199,7 @@ impl<C: CheckpointStrategy> FusedLayers for Autodiff<Flex, C> {
                 let state = [prep.checkpoint(&x), prep.checkpoint(&w), prep.checkpoint(&gamma), prep.checkpoint(&beta)];
                 let (x, w, b) =
                     (Values::new(x.into_primitive()), Values::new(w.into_primitive()), Values::new(b.into_primitive()));
-                let (z, b_shape) = (affine(&x, &w, &b), b.0.layout().shape().clone());
+                let (z, b_shape) = (affine(&x, &w, &b), b.shape().clone());
                 let (gamma, beta) = (Values::new(gamma.into_primitive()), Values::new(beta.into_primitive()));
                 let y = tensor(norm_silu(&z, gamma.get(), beta.get()), [dims(&x.0)[0], dims(&w.0)[1]]);
                 prep.finish((state, Arc::new(z), b_shape), y)

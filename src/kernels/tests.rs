@@ -54,25 +54,40 @@ fn fused_layer_agrees_with_stock_operations() {
 
 /// Largest differences between two functions of tensors: outputs, then the gradients of <output, v> with
 /// respect to each input, relative to the size of the second one.
-fn compare(
-    shapes: &[[usize; 2]],
-    fused: impl Fn(&[Tensor<2>]) -> Tensor<2>,
-    stock: impl Fn(&[Tensor<2>]) -> Tensor<2>,
+fn compare<const D: usize>(
+    shapes: &[[usize; D]],
+    fused: impl Fn(&[Tensor<D>]) -> Tensor<D>,
+    stock: impl Fn(&[Tensor<D>]) -> Tensor<D>,
 ) -> Vec<f32> {
     let device = Device::flex().autodiff();
-    let run = |f: &dyn Fn(&[Tensor<2>]) -> Tensor<2>| {
-        let inputs: Vec<Tensor<2>> =
+    let run = |f: &dyn Fn(&[Tensor<D>]) -> Tensor<D>| {
+        let inputs: Vec<Tensor<D>> =
             shapes.iter().enumerate().map(|(i, s)| normal(10 + i, *s, &device).require_grad()).collect();
         let y = f(&inputs);
         let grads = (y.clone() * normal(9, y.dims(), &device)).sum().backward();
         let gradients = inputs.iter().map(|t| t.grad(&grads).expect("tracked"));
         std::iter::once(y.inner()).chain(gradients).collect::<Vec<_>>()
     };
-    let relative = |(a, b): (Tensor<2>, Tensor<2>)| {
+    let relative = |(a, b): (Tensor<D>, Tensor<D>)| {
         let scale: f32 = b.clone().abs().max().into_scalar();
         difference(a, b) / scale
     };
     run(&fused).into_iter().zip(run(&stock)).map(relative).collect()
+}
+
+#[test]
+fn products_and_gradients_are_those_of_flex() {
+    fn agree<const D: usize>(shapes: [[usize; D]; 2], view: impl Fn(Tensor<D>) -> Tensor<D>) {
+        let view = |t: &[Tensor<D>]| (view(t[0].clone()), t[1].clone());
+        let product = |t: &[Tensor<D>]| view(t).0.matmul(view(t).1);
+        let found = compare(&shapes, |t| matmul(view(t).0, view(t).1), product);
+        assert!(found.iter().all(|difference| *difference < 1e-6), "{shapes:?}: {found:?}");
+    }
+    agree([[5, 7], [7, 3]], |a| a);
+    agree([[7, 5], [7, 3]], Tensor::transpose);
+    agree([[1, 7], [7, 3]], |a| a.expand([4, 7]));
+    agree([[2, 3, 5, 7], [2, 3, 7, 4]], |a| a);
+    agree([[2, 5, 3, 7], [2, 3, 7, 4]], |a| a.swap_dims(1, 2));
 }
 
 fn bias(t: &Tensor<2>) -> Tensor<1> {

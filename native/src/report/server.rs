@@ -45,8 +45,8 @@ impl Server {
         Ok(format!("http://{}/", self.listener.local_addr()?))
     }
 
-    /// Answers requests until the process is stopped. A given `checkpoint` replaces the page's own. Connections wait
-    /// for each other's computations only, so a client that is slow or says nothing keeps nobody waiting.
+    /// Answers requests until the process is stopped. A given `checkpoint` replaces the page's own. All
+    /// connections are served side by side, so a client that is slow or says nothing keeps nobody waiting.
     ///
     /// # Errors
     ///

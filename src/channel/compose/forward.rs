@@ -1,9 +1,9 @@
 //! A signal on its way through all stages.
 
 use super::Compose;
+use super::noise::noiseless;
 use crate::channel::Channel;
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 /// What a stage hands to the next one. Training and scores observe millions of short signals, which need no allocation here.
 type Short = SmallVec<[f32; 16]>;
@@ -35,7 +35,6 @@ impl Compose {
 
     /// True if no more than one stage draws numbers: then all signals may pass a stage before the next one.
     pub(super) fn draws_once(&self) -> bool {
-        let noiseless = |stage: &&Arc<dyn Channel>| stage.as_linear().is_some_and(|linear| linear.is_noiseless());
-        self.stages.iter().filter(|stage| !noiseless(stage)).count() <= 1
+        self.stages.iter().filter(|stage| !noiseless(stage.as_ref())).count() <= 1
     }
 }

@@ -4,6 +4,11 @@ use super::Compose;
 use crate::channel::spectrum::isotropic_of;
 use crate::channel::{Channel, LinearChannel, Normal};
 
+/// True for a stage without noise.
+pub(super) fn noiseless(stage: &dyn Channel) -> bool {
+    stage.as_linear().is_some_and(|linear| linear.is_noiseless())
+}
+
 impl Compose {
     /// The only map of the chain, with all that follows it as one gain and one variance.
     pub(super) fn normal_of<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
@@ -39,7 +44,6 @@ impl Compose {
     /// they show, such as masks, follow it.
     pub(super) fn terms(&self, clean: &[f32]) -> Vec<Vec<f64>> {
         let Some(place) = self.stages.iter().position(|stage| stage.unknown_noise() > 0) else { return Vec::new() };
-        let noiseless = |stage: &dyn Channel| stage.as_linear().is_some_and(|linear| linear.is_noiseless());
         let keeps = |stage: &dyn Channel| noiseless(stage) && !stage.masks().is_empty();
         let alone = self.stages[..place].iter().all(|stage| noiseless(stage.as_ref()))
             && self.stages[place + 1..].iter().all(|stage| keeps(stage.as_ref()));

@@ -10,7 +10,7 @@ import { drawsInChromium, drawsShown, lapInChromium, lapShown, lapped, sampled }
 
 const driver = '/usr/bin/WebKitWebDriver';
 const binary = process.env.DIFFEM_WEBKIT ?? '/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser';
-const missing = [driver, binary, '/usr/bin/xvfb-run'].find((path) => !existsSync(path));
+const missing = [driver, binary, '/usr/bin/xvfb-run', '/usr/bin/xauth'].find((path) => !existsSync(path));
 const skip = missing && `${missing} is not installed; apt-get install webkit2gtk-driver xvfb xauth`;
 /** A busy machine is slow but correct, so waits are long. */
 const PATIENCE = 300_000;
@@ -23,7 +23,10 @@ before(async () => {
   // In a group of its own, which holds the display and the browser as well.
   daemon = spawn('xvfb-run', ['-a', driver, `--port=${port}`], { detached: true, stdio: 'ignore' });
   const address = `http://127.0.0.1:${port}`;
-  for (let ready = false; !ready; ) ready = await fetch(`${address}/status`).then((r) => r.ok, () => new Promise((wait) => setTimeout(wait, 200)));
+  while (!(await fetch(`${address}/status`).catch(() => false))) {
+    assert.equal(daemon.exitCode, null, 'the driver of WebKit has ended');
+    await new Promise((wait) => setTimeout(wait, 200));
+  }
   const capabilities = { browserName: 'MiniBrowser', 'webkitgtk:browserOptions': { binary, args: ['--automation'] } };
   webkit = await new Builder().usingServer(address).withCapabilities(capabilities).build();
   await webkit.manage().window().setRect({ width: 1100, height: 900 });
