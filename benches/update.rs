@@ -1,6 +1,7 @@
 //! Prints the processor time that the update by conjugate gradient takes beside a network call, for smooth images of 64 x 64
 //! pixels and 24 steps of dpmpp2m-sde, features and last draw included: `RAYON_NUM_THREADS=1 cargo bench --bench update`.
-//! The network returns 0 and takes next to nothing; what a posterior without an update takes is left out.
+//! The network returns 0 and takes next to nothing; what a posterior without an update takes is left out. With a word after
+//! `--`, only the channels whose names contain it.
 
 use burn::tensor::Device;
 use diffem::channel::{
@@ -85,7 +86,8 @@ fn processor_seconds() -> f64 {
 
 fn main() {
     let x = images();
-    for (name, stages) in chains() {
+    let word = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    for (name, stages) in chains().into_iter().filter(|(name, _)| name.contains(&word)) {
         let channel = Arc::new(ChannelConfig(stages).build_image(SHAPE).expect("a valid channel"));
         let seen = Observations::simulate(channel.as_ref(), &x, Key::new(2, Purpose::Observe, 0), 0);
         let milliseconds = |measurement_update: bool| {

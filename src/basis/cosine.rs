@@ -27,7 +27,7 @@ pub struct Dct {
 }
 
 /// The matrix C_n.
-fn cosines(n: usize) -> DMatrix<f64> {
+pub(crate) fn cosines(n: usize) -> DMatrix<f64> {
     // Angles are multiples of π / 2 n: a table of one full turn holds all of them, without rounding
     // in large products.
     let table: Vec<f64> = (0..4 * n).map(|p| (std::f64::consts::PI * p as f64 / (2 * n) as f64).cos()).collect();

@@ -4,6 +4,7 @@
 mod cosine;
 mod fourier;
 
+pub(crate) use cosine::cosines;
 pub use cosine::{Dct, DeviceDct};
 pub use fourier::{DeviceFourier, Fourier};
 

@@ -24,6 +24,7 @@ mod normal;
 mod pixel_mask;
 mod poisson;
 mod poisson_gaussian;
+mod preconditioner;
 mod projection;
 mod quantization;
 mod radon;
@@ -40,7 +41,8 @@ pub use compose::Compose;
 pub use config::*;
 pub use linear_gaussian::LinearGaussian;
 pub(crate) use mask::{is_mask, write_seen};
-pub use normal::{Normal, NormalBack, NormalProduct};
+pub use normal::{Normal, NormalBack, NormalProduct, Rough};
+pub use preconditioner::{Modes, Preconditioner};
 pub use spectrum::{SpectralChannel, Spectrum};
 pub use stage::{Signal, Stage};
 pub use unobserved::Unobserved;
@@ -309,6 +311,12 @@ pub trait LinearChannel: Channel {
 
     /// The channel with the operator `a` as a map with white noise after it, if the map has fast products with AᵀA of its own.
     fn as_normal<'a>(&'a self, _a: &'a [f32]) -> Option<Normal<'a>> {
+        None
+    }
+
+    /// What solves systems of y = A x + n with white noise nearly, if the channel knows coordinates of y for it: conjugate
+    /// gradient starts from there.
+    fn preconditioner<'a>(&'a self, _a: &'a [f32]) -> Option<Preconditioner<'a>> {
         None
     }
 

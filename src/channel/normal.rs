@@ -9,10 +9,20 @@ pub type NormalProduct<'a> = Box<dyn Fn(&[f64], &mut [f64]) + 'a>;
 /// y ↦ Aᵀ y for one operator: reads `[m]` and writes `[d]`.
 pub type NormalBack<'a> = Box<dyn Fn(&[f32], &mut [f64]) + 'a>;
 
+/// Products with AᵀA that take less time.
+pub struct Rough<'a> {
+    /// x ↦ AᵀA x.
+    pub product: NormalProduct<'a>,
+    /// Norm of their error, relative to that of x.
+    pub error: f64,
+}
+
 /// One operator of such a channel.
 pub struct Normal<'a> {
     /// Products with AᵀA.
     pub product: NormalProduct<'a>,
+    /// The same with less precision where that takes less time.
+    pub rough: Option<Rough<'a>>,
     /// Products with Aᵀ.
     pub back: NormalBack<'a>,
     /// g.
@@ -38,7 +48,7 @@ impl<'a> Normal<'a> {
             linear.apply(a, &narrow(x), &mut y);
             back(&y, out);
         };
-        Self { product: Box::new(product), back: Box::new(back), gain: 1.0, variance }
+        Self { product: Box::new(product), rough: None, back: Box::new(back), gain: 1.0, variance }
     }
 }
 

@@ -41,9 +41,32 @@ impl Covariance<'_> {
         }
     }
 
+    /// aᵀ S b of signals by their coordinates.
+    pub(super) fn product(&self, a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).zip(self.variance()).map(|((a, b), v)| a * b * v).sum()
+    }
+
+    /// `map` of a signal, both by their coordinates.
+    pub(super) fn within(&self, c: &[f64], map: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+        match self {
+            Self::Diagonal(_) => map(c),
+            Self::Spectral(basis, _) => basis.forward(&map(&basis.inverse(c))),
+        }
+    }
+
     /// S times a signal, both by their coordinates.
     pub(super) fn scaled(&self, c: &[f64]) -> Vec<f64> {
         c.iter().zip(self.variance()).map(|(c, v)| c * v).collect()
+    }
+
+    /// The greatest variance.
+    pub(super) fn greatest(&self) -> f64 {
+        self.variance().iter().copied().fold(0.0, f64::max)
+    }
+
+    /// The mean variance.
+    pub(super) fn mean(&self) -> f64 {
+        self.variance().iter().sum::<f64>() / self.len() as f64
     }
 
     /// The frequency of every coordinate, in half waves per image, rounded down; `None` where coordinates have none.

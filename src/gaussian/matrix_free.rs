@@ -97,7 +97,7 @@ impl System<'_> {
         if let Some(space) = self.in_signal_space() {
             return space.score(&space.back(&narrow(r)));
         }
-        let (m, kept) = (r.len(), conjugate_gradient(|z| self.times(z), r, self.stop));
+        let (m, kept) = (r.len(), self.solved(r));
         // Without an iteration z is 0, and nothing else was computed.
         kept.get(m + self.linear.signal_len()..).map_or(0.0, |seen| self.scale * dot(&kept[..m], &seen[..m]))
     }
@@ -113,11 +113,20 @@ impl System<'_> {
         let mut solution = combined(&way, r, history);
         let image = self.image(&solution);
         let residual: Vec<f64> = r.iter().zip(image).map(|(r, image)| r - image).collect();
-        let steps = conjugate_gradient(|z| self.times(z), &residual, self.stop);
-        add(&mut solution, 1.0, &steps);
+        add(&mut solution, 1.0, &self.solved(&residual));
         let correction = solution[m..m + d].iter().map(|x| x * self.scale).collect();
         history.keep(solution);
         correction
+    }
+
+    /// z of `r`, then what else is kept of it, from nothing.
+    fn solved(&self, r: &[f64]) -> Vec<f64> {
+        let product = |z: &[f64]| self.times(z);
+        let (v, floor) = (self.scale * self.covariance.mean(), self.floor);
+        match self.linear.preconditioner(self.a).filter(|known| known.variance + floor > 0.0) {
+            Some(known) => preconditioned(product, |r| known.solve(v, floor, r), r, self.stop, self.stop.energy),
+            None => conjugate_gradient(product, r, self.stop),
+        }
     }
 
     /// The same in the space of the signal, where that costs less: coefficients of a basis have a preconditioner there.
@@ -163,11 +172,23 @@ impl System<'_> {
 /// Solves `product`(z) = r for a symmetric positive definite map, from z = 0. `product` may return more than the image
 /// `[m]`: values that are linear in z, such as intermediate results. Returns z and those of z.
 pub(crate) fn conjugate_gradient(product: impl Fn(&[f64]) -> Vec<f64>, r: &[f64], stop: Stop) -> Vec<f64> {
+    preconditioned(product, <[f64]>::to_vec, r, stop, 0.0)
+}
+
+/// The same with a symmetric positive definite map `nearly` near the inverse of `product`. Residuals are measured by it: their
+/// square is about the squared error of z in the norm of the map, and `least` of it is enough.
+fn preconditioned(
+    product: impl Fn(&[f64]) -> Vec<f64>,
+    nearly: impl Fn(&[f64]) -> Vec<f64>,
+    r: &[f64],
+    stop: Stop,
+    least: f64,
+) -> Vec<f64> {
     let m = r.len();
     let mut z = vec![0.0; m];
-    let (mut residual, mut direction) = (r.to_vec(), r.to_vec());
-    let mut square = dot(r, r);
-    let end = square * stop.residual * stop.residual;
+    let (mut residual, mut direction) = (r.to_vec(), nearly(r));
+    let mut square = dot(r, &direction);
+    let end = (square * stop.residual * stop.residual).max(least);
     for _ in 0..stop.iterations {
         if square <= end {
             break;
@@ -187,9 +208,10 @@ pub(crate) fn conjugate_gradient(product: impl Fn(&[f64]) -> Vec<f64>, r: &[f64]
         if length * square <= stop.energy {
             break;
         }
-        let next = dot(&residual, &residual);
+        let spread = nearly(&residual);
+        let next = dot(&residual, &spread);
         let ratio = next / square;
-        direction.iter_mut().zip(&residual).for_each(|(d, r)| *d = r + ratio * *d);
+        direction.iter_mut().zip(&spread).for_each(|(d, r)| *d = r + ratio * *d);
         square = next;
     }
     z

@@ -16,6 +16,8 @@ use crate::noise::{Key, Purpose};
 
 /// Number of random signs per coordinate that the diagonal is found from.
 const PROBES: usize = 2;
+/// Share of the error that the solution may have that rough products may make.
+const TENTH: f64 = 0.1;
 
 /// When conjugate gradient stops.
 #[derive(Clone, Copy)]
@@ -30,6 +32,8 @@ pub(super) struct End {
 /// The system of one observation.
 pub(crate) struct SignalSystem<'a> {
     normal: Normal<'a>,
+    /// Whether rough products do: what they add to directions that were not measured grows by S / c.
+    rough: bool,
     covariance: Covariance<'a>,
     v: f64,
     c: f64,
@@ -40,7 +44,9 @@ impl<'a> SignalSystem<'a> {
     /// With the covariance v S before the observation.
     pub(super) fn new(normal: Normal<'a>, covariance: Covariance<'a>, v: f64, floor: f64, end: End) -> Self {
         let c = (normal.variance + floor) / (v * normal.gain * normal.gain);
-        Self { normal, covariance, v, c, end }
+        let allowed = TENTH * (end.square / (v * covariance.len() as f64)).sqrt();
+        let rough = normal.rough.as_ref().is_some_and(|rough| covariance.greatest() * rough.error <= allowed * c);
+        Self { normal, rough, covariance, v, c, end }
     }
 
     /// Aᵀ r / g of `r [m]`, which [`SignalSystem::solve`] takes.
@@ -54,7 +60,8 @@ impl<'a> SignalSystem<'a> {
     /// The same of r = g A x.
     pub fn seen(&self, x: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; x.len()];
-        (self.normal.product)(x, &mut out);
+        let rough = self.normal.rough.as_ref().filter(|_| self.rough);
+        (rough.map_or(&self.normal.product, |rough| &rough.product))(x, &mut out);
         out
     }
 
@@ -81,41 +88,49 @@ impl<'a> SignalSystem<'a> {
     fn solution(&self, back: &[f64], diagonal: &[f64], history: &History) -> Vec<f64> {
         let (d, back) = (back.len(), self.covariance.coordinates(back));
         let way = Combination { length: 3 * d, dual: d..2 * d, image: &|solution| self.image(solution) };
-        let mut solution = combined(&way, &back, history);
-        let mut residual: Vec<f64> = back.iter().zip(self.image(&solution)).map(|(b, image)| b - image).collect();
+        let mut w = combined(&way, &back, history);
+        let mut residual: Vec<f64> = back.iter().zip(self.image(&w)).map(|(b, image)| b - image).collect();
+        w.truncate(d);
+        self.improve(&mut w, &mut residual, diagonal);
+        let moved = self.covariance.scaled(&w);
+        let seen = back.iter().zip(&residual).zip(&w).map(|((b, r), w)| b - r - self.c * w).collect();
+        [w, moved, seen].concat()
+    }
+
+    /// Conjugate gradient from `w` with its `residual`, both of which are followed to the end.
+    fn improve(&self, w: &mut [f64], residual: &mut [f64], diagonal: &[f64]) {
         let weights: Vec<f64> = self.covariance.scaled(diagonal).iter().map(|seen| 1.0 / (seen + self.c)).collect();
         let weighed = |residual: &[f64]| residual.iter().zip(&weights).map(|(r, g)| r * g).collect::<Vec<f64>>();
-        let mut direction = weighed(&residual);
-        let mut square = dot(&residual, &self.covariance.scaled(&direction));
-        let least = square * self.end.residual * self.end.residual;
+        let mut direction = weighed(residual);
+        let mut square = self.covariance.product(residual, &direction);
+        // No error is greater than the square of its residual here, and a better preconditioner makes them about equal.
+        let enough = self.end.square * self.c;
+        let least = (square * self.end.residual * self.end.residual).max(enough);
         for _ in 0..self.end.iterations {
             if square <= least {
                 break;
             }
             let moved = self.covariance.scaled(&direction);
-            let seen = self.product(&moved);
-            let image: Vec<f64> = seen.iter().zip(&direction).map(|(seen, p)| seen + self.c * p).collect();
+            let mut image = self.product(&moved);
+            add(&mut image, self.c, &direction);
             let curvature = dot(&moved, &image);
             // Rounding alone can leave a direction that the map does not see.
             if !(curvature > 0.0 && curvature.is_finite()) {
                 break;
             }
             let length = square / curvature;
-            add(&mut residual, -length, &image);
-            for (part, step) in solution.chunks_exact_mut(d).zip([&direction, &moved, &seen]) {
-                add(part, length, step);
-            }
+            add(residual, -length, &image);
+            add(w, length, &direction);
             // What this step took from the squared error, which is about what the next ones take.
-            if length * square <= self.end.square * self.c {
+            if length * square <= enough {
                 break;
             }
-            let spread = weighed(&residual);
-            let next = dot(&residual, &self.covariance.scaled(&spread));
+            let spread = weighed(residual);
+            let next = self.covariance.product(residual, &spread);
             let ratio = next / square;
             direction.iter_mut().zip(spread).for_each(|(to, from)| *to = from + ratio * *to);
             square = next;
         }
-        solution
     }
 
     /// About the diagonal of AᵀA: ε ∘ AᵀA ε has this mean for random signs ε (Bekas, Kokiopoulou and Saad 2007, "An estimator
@@ -137,7 +152,7 @@ impl<'a> SignalSystem<'a> {
 
     /// AᵀA of a signal, both by their coordinates.
     fn product(&self, c: &[f64]) -> Vec<f64> {
-        self.covariance.coordinates(&self.seen(&self.covariance.image(c.to_vec())))
+        self.covariance.within(c, |x| self.seen(x))
     }
 
     /// (AᵀA S + c I) w of what is kept of a solution.

@@ -4,9 +4,9 @@ mod forward;
 mod noise;
 mod spectral;
 
-use super::Normal;
 use super::spectrum::{Action, actions, maps};
 use super::{Channel, LinearChannel, OperatorPart, SpectralChannel, observe_each, write_rows};
+use super::{Normal, Preconditioner};
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
 use crate::noise::Stream;
@@ -302,6 +302,10 @@ impl LinearChannel for Compose {
 
     fn as_normal<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
         self.normal_of(a)
+    }
+
+    fn preconditioner<'a>(&'a self, a: &'a [f32]) -> Option<Preconditioner<'a>> {
+        self.preconditioner_of(a)
     }
 
     /// A ← A_s A and Σ ← A_s Σ A_s + Σ_s, coordinate by coordinate.

@@ -2,7 +2,7 @@
 
 use super::Compose;
 use crate::channel::spectrum::isotropic_of;
-use crate::channel::{Channel, LinearChannel, Normal};
+use crate::channel::{Channel, LinearChannel, Normal, Preconditioner};
 
 /// True for a stage without noise.
 pub(super) fn noiseless(stage: &dyn Channel) -> bool {
@@ -10,17 +10,27 @@ pub(super) fn noiseless(stage: &dyn Channel) -> bool {
 }
 
 impl Compose {
-    /// The only map of the chain, with all that follows it as one gain and one variance.
-    pub(super) fn normal_of<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
+    /// The only map of the chain, with its operator, and the gain and the variance of all that follows it.
+    fn only_map<'a>(&'a self, a: &'a [f32]) -> Option<(&'a dyn LinearChannel, &'a [f32], f64, f64)> {
         let stages = self.linear_stages(a);
         let ([(map, own)], after) = stages.split_at_checked(self.maps)? else { return None };
-        let mut normal = map.as_normal(own)?;
-        for (stage, own) in after {
-            let (gain, variance) = isotropic_of(*stage, own);
-            normal.gain *= gain;
-            normal.variance = gain * gain * normal.variance + variance;
-        }
-        Some(normal)
+        let (gain, variance) = after.iter().fold((1.0, 0.0), |(gain, variance), (stage, own)| {
+            let (more, noise) = isotropic_of(*stage, own);
+            (gain * more, more * more * variance + noise)
+        });
+        Some((*map, own, gain, variance))
+    }
+
+    pub(super) fn normal_of<'a>(&'a self, a: &'a [f32]) -> Option<Normal<'a>> {
+        let (map, own, gain, variance) = self.only_map(a)?;
+        let normal = map.as_normal(own)?;
+        Some(Normal { gain: gain * normal.gain, variance: gain * gain * normal.variance + variance, ..normal })
+    }
+
+    pub(super) fn preconditioner_of<'a>(&'a self, a: &'a [f32]) -> Option<Preconditioner<'a>> {
+        let (map, own, gain, variance) = self.only_map(a)?;
+        let inner = map.preconditioner(own)?;
+        Some(Preconditioner { gain: gain * inner.gain, variance: gain * gain * inner.variance + variance, ..inner })
     }
 
     /// The same chain with `levels` in place of those that are unknown in its stages, one after another; `None` where there

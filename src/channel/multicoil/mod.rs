@@ -117,7 +117,8 @@ pub struct Multicoil {
     shared: Option<Vec<f32>>,
     /// The mask of one complex image, which one coil sees.
     mask: FourierMask,
-    transform: Transform,
+    transform: Transform<f64>,
+    rough: Transform<f32>,
 }
 
 impl Multicoil {
@@ -142,7 +143,8 @@ impl Multicoil {
         check_planes(shape, config.complex)?;
         let one = ImageShape { channels: 2, ..shape };
         let mask = FourierMask::new(one, &FourierMaskConfig { complex: true, ..config.clone() })?;
-        Ok(Self { shape, complex: config.complex, coils, shared: None, mask, transform: Transform::new(shape) })
+        let (transform, rough) = (Transform::new(shape), Transform::new(shape));
+        Ok(Self { shape, complex: config.complex, coils, shared: None, mask, transform, rough })
     }
 
     /// The mask and the sensitivities, `[coils, 2, pixels]`, of an operator.
