@@ -10,7 +10,7 @@ use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::samples::Samples;
 use crate::scratch::with_scratch;
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -143,7 +143,9 @@ impl Standardizer {
         if root.len() != d * d {
             return Err(bad());
         }
-        let inverse = DMatrix::from_row_slice(d, d, &root).try_inverse().ok_or_else(bad)?;
+        // (LᵀL)⁻¹ Lᵀ: the columns of an L that was found above are orthogonal, so that nothing is lost by the product.
+        let l = DMatrix::from_row_slice(d, d, &root);
+        let inverse = Cholesky::new(l.tr_mul(&l)).ok_or_else(bad)?.solve(&l.transpose());
         let inverse = inverse.transpose().iter().copied().collect();
         Ok(Self { mean, root, inverse, power: None, shared: Place::default() })
     }

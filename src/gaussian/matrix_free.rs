@@ -124,8 +124,8 @@ impl System<'_> {
         let product = |z: &[f64]| self.times(z);
         let (v, floor) = (self.scale * self.covariance.mean(), self.floor);
         match self.linear.preconditioner(self.a).filter(|known| known.variance + floor > 0.0) {
-            Some(known) => preconditioned(product, |r| known.solve(v, floor, r), r, self.stop, self.stop.energy),
-            None => conjugate_gradient(product, r, self.stop),
+            Some(known) => preconditioned(&product, &|r| known.solve(v, floor, r), r, self.stop, self.stop.energy),
+            None => conjugate_gradient(&product, r, self.stop),
         }
     }
 
@@ -171,15 +171,15 @@ impl System<'_> {
 
 /// Solves `product`(z) = r for a symmetric positive definite map, from z = 0. `product` may return more than the image
 /// `[m]`: values that are linear in z, such as intermediate results. Returns z and those of z.
-pub(crate) fn conjugate_gradient(product: impl Fn(&[f64]) -> Vec<f64>, r: &[f64], stop: Stop) -> Vec<f64> {
-    preconditioned(product, <[f64]>::to_vec, r, stop, 0.0)
+pub(crate) fn conjugate_gradient(product: &dyn Fn(&[f64]) -> Vec<f64>, r: &[f64], stop: Stop) -> Vec<f64> {
+    preconditioned(product, &<[f64]>::to_vec, r, stop, 0.0)
 }
 
 /// The same with a symmetric positive definite map `nearly` near the inverse of `product`. Residuals are measured by it: their
 /// square is about the squared error of z in the norm of the map, and `least` of it is enough.
 fn preconditioned(
-    product: impl Fn(&[f64]) -> Vec<f64>,
-    nearly: impl Fn(&[f64]) -> Vec<f64>,
+    product: &dyn Fn(&[f64]) -> Vec<f64>,
+    nearly: &dyn Fn(&[f64]) -> Vec<f64>,
     r: &[f64],
     stop: Stop,
     least: f64,

@@ -94,7 +94,7 @@ fn solved(linear: &dyn LinearChannel, a: &[f32], y: &[f32], x: &[f32]) -> (f64, 
         linear.apply_noise(a, &narrow(v), &mut out);
         keep(&wide(&out))
     };
-    let z = conjugate_gradient(noise, &r, Stop::residual(100, 1e-6));
+    let z = conjugate_gradient(&noise, &r, Stop::residual(100, 1e-6));
     (r.iter().zip(&z).map(|(r, z)| r * z).sum(), counts.iter().filter(|count| **count > 0.0).count())
 }
 

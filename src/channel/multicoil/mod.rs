@@ -118,6 +118,7 @@ pub struct Multicoil {
     /// The mask of one complex image, which one coil sees.
     mask: FourierMask,
     transform: Transform<f64>,
+    #[cfg(not(target_arch = "wasm32"))]
     rough: Transform<f32>,
 }
 
@@ -143,8 +144,16 @@ impl Multicoil {
         check_planes(shape, config.complex)?;
         let one = ImageShape { channels: 2, ..shape };
         let mask = FourierMask::new(one, &FourierMaskConfig { complex: true, ..config.clone() })?;
-        let (transform, rough) = (Transform::new(shape), Transform::new(shape));
-        Ok(Self { shape, complex: config.complex, coils, shared: None, mask, transform, rough })
+        Ok(Self {
+            shape,
+            complex: config.complex,
+            coils,
+            shared: None,
+            mask,
+            transform: Transform::new(shape),
+            #[cfg(not(target_arch = "wasm32"))]
+            rough: Transform::new(shape),
+        })
     }
 
     /// The mask and the sensitivities, `[coils, 2, pixels]`, of an operator.

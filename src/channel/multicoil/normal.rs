@@ -9,6 +9,7 @@ use rustfft::num_traits::AsPrimitive;
 use std::cell::{OnceCell, RefCell};
 
 /// Relative error of products of 32 bits, with some room: four transforms of planes round a few times per stage.
+#[cfg(not(target_arch = "wasm32"))]
 const ROUNDING: f64 = 1e-6;
 
 /// The sensitivity of one coil, pixel by pixel, from its two planes.
@@ -81,9 +82,20 @@ impl Multicoil {
     pub(super) fn normal<'a>(&'a self, a: &'a [f32]) -> Normal<'a> {
         let (mask, maps) = self.parts(a);
         let back = move |y: &[f32], out: &mut [f64]| self.combine(mask, maps, y, out);
-        let rough = Rough { product: self.filtered(&self.rough, a), error: ROUNDING * self.greatest(maps) };
         let product = self.filtered(&self.transform, a);
-        Normal { product, rough: Some(rough), back: Box::new(back), gain: 1.0, variance: 0.0 }
+        Normal { product, rough: self.rough(a), back: Box::new(back), gain: 1.0, variance: 0.0 }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn rough<'a>(&'a self, a: &'a [f32]) -> Option<Rough<'a>> {
+        let error = ROUNDING * self.greatest(self.parts(a).1);
+        Some(Rough { product: self.filtered(&self.rough, a), error })
+    }
+
+    /// None in a browser, where the second set of transforms would have to be downloaded.
+    #[cfg(target_arch = "wasm32")]
+    fn rough<'a>(&'a self, _a: &'a [f32]) -> Option<Rough<'a>> {
+        None
     }
 
     /// Σ_c conj(S_c) ∘ Fᴴ M F (S_c ∘ x).
@@ -110,6 +122,7 @@ impl Multicoil {
     }
 
     /// The greatest Σ_c |S_c|² of a pixel, which no eigenvalue of AᵀA exceeds.
+    #[cfg(not(target_arch = "wasm32"))]
     fn greatest(&self, maps: &[f32]) -> f64 {
         let pixels = self.shape.pixels();
         let mut squares = vec![0.0f32; pixels];

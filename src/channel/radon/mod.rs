@@ -99,7 +99,7 @@ impl Radon {
     }
 
     /// Calls `visit(place, line)` for every line; place is that in the sinogram of a plane.
-    fn each(&self, a: &[f32], mut visit: impl FnMut(usize, Line)) {
+    fn each(&self, a: &[f32], visit: &mut dyn FnMut(usize, Line)) {
         let (n, half) = (self.detectors(), (self.detectors() / 2) as f64);
         let first = f64::from(a.first().copied().unwrap_or(0.0));
         for angle in 0..self.angles {
@@ -189,19 +189,23 @@ impl LinearChannel for Radon {
     fn apply(&self, a: &[f32], x: &[f32], y: &mut [f32]) {
         for (x, y) in x.chunks_exact(self.shape.pixels()).zip(y.chunks_exact_mut(self.values())) {
             let cells = Cells::of(x, self.size());
-            self.each(a, |place, line| y[place] = cells.sum(line) * self.scale());
+            self.each(a, &mut |place, line| y[place] = cells.sum(line) * self.scale());
         }
     }
 
     fn adjoint(&self, a: &[f32], y: &[f32], x: &mut [f32]) {
         for (x, y) in x.chunks_exact_mut(self.shape.pixels()).zip(y.chunks_exact(self.values())) {
             let mut cells = Cells::zeros(self.size());
-            self.each(a, |place, line| cells.spread(line, y[place]));
+            self.each(a, &mut |place, line| cells.spread(line, y[place]));
             cells.collect(x, self.scale());
         }
     }
 
     fn preconditioner<'a>(&'a self, _a: &'a [f32]) -> Option<Preconditioner<'a>> {
+        // Sooner solutions are not worth the code of the modes to those who download it.
+        if cfg!(target_arch = "wasm32") {
+            return None;
+        }
         let modes = self.modes.get_or_init(|| self.found_modes());
         Some(Preconditioner { modes, gain: 1.0, variance: 0.0 })
     }

@@ -9,7 +9,6 @@ use crate::basis::cosines;
 use crate::channel::Modes;
 use crate::noise::{Key, Purpose};
 use nalgebra::{DMatrix, DMatrixView};
-use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
 /// Probes have nonzero coordinates only at frequencies of one remainder, along detectors and along angles: those between them
@@ -36,7 +35,7 @@ fn waves(angles: usize, odd: usize) -> Vec<(usize, bool)> {
 }
 
 /// The matrix of these waves.
-fn turned(angles: usize, odd: usize) -> DMatrix<f64> {
+fn matrix(angles: usize, odd: usize) -> DMatrix<f64> {
     let waves = waves(angles, odd);
     DMatrix::from_fn(angles, angles, |angle, column| {
         let (m, sine) = waves[column];
@@ -52,7 +51,7 @@ impl SinogramModes {
         let n = detectors;
         let cosines = cosines(n);
         let across = DMatrix::from_fn(n, n, |row, s| cosines[(frequency(row, n), s)]);
-        let mut modes = Self { across, along: [0, 1].map(|odd| turned(angles, odd)), powers: Vec::new() };
+        let mut modes = Self { across, along: [0, 1].map(|odd| matrix(angles, odd)), powers: Vec::new() };
         modes.powers = modes.probed(product);
         modes
     }
@@ -68,7 +67,8 @@ impl SinogramModes {
     /// The diagonal of A Aᵀ: ε ∘ A Aᵀ ε for random signs ε, mean over the two waves of a number.
     fn probed(&self, product: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
         let (places, mut stream) = (self.places(), Key::new(0, Purpose::Start, 0).stream(1, 0));
-        let mut sums: BTreeMap<[usize; 2], (f64, f64)> = BTreeMap::new();
+        let columns = self.along[0].nrows() + 1;
+        let mut sums = vec![(0.0, 0.0); columns * self.across.nrows()];
         for color in (0..APART[0] * APART[1]).map(|i| [i % APART[0], i / APART[0]]) {
             let chosen = |[k, m]: [usize; 2]| [k % APART[0], m / 2 % APART[1]] == color;
             let mut sign = |place: &[usize; 2]| match chosen(*place) {
@@ -79,12 +79,12 @@ impl SinogramModes {
             let signs: Vec<f64> = places.iter().map(&mut sign).collect();
             let seen = self.forward(&product(&self.inverse(&signs)));
             for ((place, sign), seen) in places.iter().zip(&signs).zip(seen) {
-                let (sum, count) = sums.entry(*place).or_default();
+                let (sum, count) = &mut sums[place[0] * columns + place[1]];
                 (*sum, *count) = (*sum + sign * seen, *count + sign.abs());
             }
         }
-        let mean = |place: &[usize; 2]| sums[place].0 / sums[place].1;
-        let powers: Vec<f64> = places.iter().map(mean).collect();
+        let found = |place: &[usize; 2]| sums[place[0] * columns + place[1]];
+        let powers: Vec<f64> = places.iter().map(found).map(|(sum, count)| sum / count).collect();
         let least = LEAST * powers.iter().sum::<f64>() / powers.len() as f64;
         powers.into_iter().map(|power| power.max(least)).collect()
     }
@@ -93,24 +93,31 @@ impl SinogramModes {
     pub fn forward(&self, y: &[f64]) -> Vec<f64> {
         let (n, angles) = (self.across.nrows(), self.along[0].nrows());
         let lines = &self.across * DMatrixView::from_slice(y, n, angles);
-        self.halves(&lines, |half, waves| half * waves)
+        self.turned(&lines, |waves, angle, column| waves[(angle, column)])
     }
 
     /// The plane of coordinates.
     fn inverse(&self, c: &[f64]) -> Vec<f64> {
         let (n, angles) = (self.across.nrows(), self.along[0].nrows());
-        let lines = self.halves(&DMatrix::from_column_slice(n, angles, c), |half, waves| half * waves.transpose());
-        self.across.tr_mul(&DMatrixView::from_slice(&lines, n, angles)).as_slice().to_vec()
+        let lines =
+            self.turned(&DMatrix::from_column_slice(n, angles, c), |waves, column, angle| waves[(angle, column)]);
+        (self.across.transpose() * DMatrixView::from_slice(&lines, n, angles)).as_slice().to_vec()
     }
 
-    /// `product` of the even and the odd frequencies of `lines [detectors, angles]` with their waves.
-    fn halves(&self, lines: &DMatrix<f64>, product: impl Fn(DMatrix<f64>, &DMatrix<f64>) -> DMatrix<f64>) -> Vec<f64> {
-        let (n, even) = (lines.nrows(), lines.nrows().div_ceil(2));
-        let mut out = DMatrix::zeros(n, lines.ncols());
-        for (first, rows, waves) in [(0, even, &self.along[0]), (even, n - even, &self.along[1])] {
-            out.rows_mut(first, rows).copy_from(&product(lines.rows(first, rows).into_owned(), waves));
+    /// Every column of the result is the sum of the columns of `lines [detectors, angles]`, times `factor(waves, from, to)` of
+    /// its frequency's waves.
+    fn turned(&self, lines: &DMatrix<f64>, factor: impl Fn(&DMatrix<f64>, usize, usize) -> f64) -> Vec<f64> {
+        let ((n, angles), even) = (lines.shape(), lines.nrows().div_ceil(2));
+        let mut out = vec![0.0; n * angles];
+        for (to, out) in out.chunks_exact_mut(n).enumerate() {
+            for (from, line) in lines.as_slice().chunks_exact(n).enumerate() {
+                let [even_factor, odd_factor] = [0, 1].map(|odd| factor(&self.along[odd], from, to));
+                for (row, (out, v)) in out.iter_mut().zip(line).enumerate() {
+                    *out += v * if row < even { even_factor } else { odd_factor };
+                }
+            }
         }
-        out.as_slice().to_vec()
+        out
     }
 }
 
